@@ -1,0 +1,68 @@
+# Bare `make` lists what one can do.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format proto lock smoke chaos clean
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+SCENARIO ?=
+PROTOS := $(sort $(shell find proto -name '*.proto'))
+SERVICES := $(filter %_service.proto,$(PROTOS))
+CODE := mesh botspec svc_sim svc_radar adapters cli sdk tests
+
+help: ## List what one can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): requirements/dev.lock pyproject.toml sdk/pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "QIKI needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Say which to use: make PYTHON=python3.11 ..." % v)'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e .
+	@touch $@
+
+demo: setup ## Run the whole chain as fast as possible and show what came through (SCENARIO=file to choose)
+	@$(BIN)/qiki demo $(if $(SCENARIO),--scenario $(SCENARIO))
+
+up: setup ## Run the mesh until Ctrl-C
+	@$(BIN)/qiki up
+
+test: setup ## Run all tests: unit, service, conformance, integration
+	@$(BIN)/pytest tests
+
+check: setup ## Formatting, lint, types, import rules, proto lint, generated code up to date
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code proto
+	@$(MAKE) --no-print-directory proto OUT=build/gen
+	diff -r -x __pycache__ build/gen/qiki gen/qiki
+
+format: setup ## Format the code and the protos
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix --quiet $(CODE)
+	$(BIN)/buf format -w proto
+
+OUT ?= gen
+proto: setup ## Generate gen/ from proto/
+	@rm -rf $(OUT)/qiki && mkdir -p $(OUT)/qiki
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(OUT) --mypy_out=quiet:$(OUT) $(PROTOS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=$(OUT) --mypy_grpc_out=quiet:$(OUT) $(SERVICES)
+	@touch $(OUT)/qiki/py.typed
+
+lock: ## Resolve the dependencies anew (needs uv)
+	cd requirements && for name in dev mesh; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" $$name.in -o $$name.lock || exit 1; done
+
+smoke: setup ## Start the mesh with docker compose, look at a frame on JetStream, stop it
+	@$(BIN)/python tests/e2e/smoke.py
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
