@@ -1,0 +1,123 @@
+"""The one tree of refusals, and the one place where a refusal becomes a gRPC status."""
+
+from collections.abc import Mapping
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from qiki.common.v1.error_pb2 import ErrorReason
+from qiki_sdk.errors import ERROR_DOMAIN
+
+
+class StartError(Exception):
+    """A service cannot start with what it was given; the text says what is wrong and what to do."""
+
+
+class MeshError(Exception):
+    """A refusal that a caller can act on: a status code, a reason of the API, and facts by name."""
+
+    code = grpc.StatusCode.INTERNAL
+    reason = ErrorReason.ERROR_REASON_INTERNAL
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata: Mapping[str, str] = metadata
+
+
+class InvalidFieldError(MeshError):
+    """A field of a request is wrong."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = ErrorReason.ERROR_REASON_INVALID_FIELD
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}", field=field)
+
+
+class TokenMalformedError(InvalidFieldError):
+    """A resume token that cannot be read, or that is one of another feed."""
+
+    reason = ErrorReason.ERROR_REASON_RESUME_TOKEN_MALFORMED
+
+
+class ReaderUnknownError(InvalidFieldError):
+    """A name that is not one of the feed's required readers."""
+
+    reason = ErrorReason.ERROR_REASON_READER_UNKNOWN
+
+
+class RunChangedError(MeshError):
+    """A token of another run than the one that is served."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_RUN_CHANGED
+
+
+class HistoryDivergedError(MeshError):
+    """At the token's place stands another event, or nothing ever will."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_HISTORY_DIVERGED
+
+
+class RunEndedError(MeshError):
+    """What was asked needs a running simulation."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_RUN_ENDED
+
+
+class TokenExpiredError(MeshError):
+    """The event after the token is no longer retained."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+    reason = ErrorReason.ERROR_REASON_RESUME_TOKEN_EXPIRED
+
+
+class RunUnknownError(MeshError):
+    """The service does not know its run yet."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = ErrorReason.ERROR_REASON_RUN_UNKNOWN
+
+
+class ServerDrainingError(MeshError):
+    """The server is going away."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = ErrorReason.ERROR_REASON_DRAINING
+
+
+class LimitReachedError(MeshError):
+    """A limit of the server is reached."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = ErrorReason.ERROR_REASON_LIMIT_REACHED
+
+
+class NotFoundError(MeshError):
+    """There is no such thing yet, or any more."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = ErrorReason.ERROR_REASON_NOT_FOUND
+
+
+def to_status(error: MeshError) -> status_pb2.Status:
+    """Return the refusal as a `google.rpc.Status` with its `ErrorInfo`, and a `BadRequest` where a field is wrong."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code.name), message=error.message)
+    info = error_details_pb2.ErrorInfo(
+        reason=ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"),
+        domain=ERROR_DOMAIN,
+        metadata=dict(error.metadata),
+    )
+    details = [info]
+    if field := error.metadata.get("field"):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

@@ -1,0 +1,284 @@
+"""A feed: one source, one contiguous sequence, kept in a ring, read through cursors, held by its required readers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh import identity
+from mesh.change import Change
+from mesh.clock import to_timestamp
+from mesh.errors import (
+    HistoryDivergedError,
+    LimitReachedError,
+    ReaderUnknownError,
+    RunChangedError,
+    RunUnknownError,
+    ServerDrainingError,
+    TokenExpiredError,
+    TokenMalformedError,
+)
+from mesh.readers import RequiredReaders
+from mesh.ring import Entry, Retention, Ring
+from mesh.token import Token, decode, short_digest
+from qiki.common.v1.stream_pb2 import EventContext, Run
+
+MAX_EVENT_BYTES = 900_000
+MAX_OPEN_READERS = 256
+
+
+class Pace(Enum):
+    """Whether a producer waits for its required readers."""
+
+    LIVE = "live"
+    LOSSLESS = "lossless"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """What a feed is made with: its name, how much it keeps, who must confirm, and whether it waits for them."""
+
+    name: str
+    retention: Retention
+    required_readers: tuple[str, ...] = ()
+    pace: Pace = Pace.LIVE
+
+
+class Feed:
+    """The single place where a service's events are named, kept and handed out. Lives on one event loop.
+
+    `response_type` is the Watch response whose field `payload_field` carries the payload.
+    """
+
+    def __init__(self, settings: FeedSettings, response_type: type[Message], payload_field: str) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.response_type = response_type
+        field = response_type.DESCRIPTOR.fields_by_name[payload_field]
+        payload_type = field.message_type
+        if payload_type is None:
+            raise TypeError(f"{payload_field} of {response_type.DESCRIPTOR.full_name} is not a message")
+        self._payload_tag = _varint(field.number << 3 | 2)
+        self._payload_type = payload_type.full_name
+        self._feed_digest = short_digest(settings.name.encode())
+        self.change = Change()
+        self._new_state(None)
+        self.readers = RequiredReaders(settings.required_readers)
+        self.draining = False
+        self.open_readers = 0
+
+    def _new_state(self, run: Run | None) -> None:
+        self.run = run
+        self.ring = Ring(self.settings.retention)
+        self.ended = False
+        self.refolding = True
+        self.reached_ns = 0
+        self._epoch = short_digest(run.run_id.encode()) if run else b""
+
+    # -- the producer's side ------------------------------------------------------------------------------------------
+
+    def begin(self, run: Run) -> None:
+        """Start serving a run, from nothing: readers of an earlier one are told RUN_CHANGED."""
+        self._new_state(run)
+        self.reached_ns = run.start_time.ToNanoseconds()
+        self.ring.begin(self.reached_ns)
+        self.readers.reset()
+        self.change.notify()
+
+    def append(self, payload: Message, *, sequence: int, time_ns: int, tick: int, subject: str = "") -> Entry:
+        """Add the next event: name it, serialize it once, keep it, wake the readers."""
+        run = self._known_run()
+        body = payload.SerializeToString(deterministic=True)
+        if len(body) > MAX_EVENT_BYTES:
+            raise ValueError(f"{self.name}: event {sequence} has {len(body)} bytes, over {MAX_EVENT_BYTES}")
+        digest = short_digest(body)
+        head = self.response_type(
+            resume_token=self.token_at(sequence, digest).encode(),
+            context=EventContext(
+                id=identity.event_id(run.run_id, self.name, sequence),
+                source=identity.source(run.bot_id, run.run_id, self.name),
+                type=self._payload_type,
+                time=to_timestamp(time_ns),
+                sequence=sequence,
+                subject=subject,
+                run_id=run.run_id,
+                run_created=run.created,
+                recorded_time=to_timestamp(time.time_ns()),
+                traceparent=identity.traceparent(run.run_id, tick, self.name, sequence),
+            ),
+        )
+        # A serialized message followed by one more field of it is the message with that field: the payload is
+        # serialized once, for its digest and for every reader.
+        response = b"".join((head.SerializeToString(), self._payload_tag, _varint(len(body)), body))
+        entry = Entry(sequence, time_ns, digest, subject, response)
+        self.ring.append(entry)
+        self.readers.reached(sequence, digest)
+        self.advance(time_ns)
+        self.change.notify()
+        return entry
+
+    def advance(self, time_ns: int) -> None:
+        """Say how far simulation time has come, also where it yielded no event."""
+        self.reached_ns = max(self.reached_ns, time_ns)
+
+    def refolded(self) -> None:
+        """Say that nothing of the past remains to be computed again: a token ahead of the feed is now a false one."""
+        if self.refolding:
+            self.refolding = False
+            self.change.notify()
+
+    def end(self) -> None:
+        """Say that the run is over and the feed complete."""
+        if not self.ended:
+            self.ended = True
+            self.refolding = False
+            self.change.notify()
+
+    def drain(self) -> None:
+        """Tell every reader to reconnect elsewhere, and take no new ones."""
+        self.draining = True
+        self.change.notify()
+
+    def holder(self, next_time_ns: int) -> str | None:
+        """Return the required reader that a lossless producer must wait for before an event of this time, if any.
+
+        It waits before it passes half the retention, in time or bytes, beyond the slowest required reader.
+        """
+        slowest = self.readers.slowest()
+        if self.settings.pace is Pace.LIVE or slowest is None:
+            return None
+        name, sequence = slowest
+        if sequence >= self.ring.last_sequence:
+            return None
+        retention, mark = self.settings.retention, self.ring.mark(sequence)
+        pending_bytes = self.ring.mark(self.ring.last_sequence).end_bytes - mark.end_bytes
+        too_far = next_time_ns - mark.time_ns > retention.time_ns // 2 or pending_bytes > retention.size_bytes // 2
+        return name if too_far else None
+
+    # -- the readers' side --------------------------------------------------------------------------------------------
+
+    def open(self, resume_token: str, *, from_oldest: bool, reader: str, filtered: bool) -> Token:
+        """Return the place after which a new reader starts.
+
+        Raises:
+            MeshError: as the Watch contract says.
+        """
+        self._known_run()
+        if self.draining:
+            raise ServerDrainingError(f"{self.name}: the server is going away; reconnect")
+        if self.open_readers >= MAX_OPEN_READERS:
+            raise LimitReachedError(
+                f"{self.name}: {MAX_OPEN_READERS} streams are open already", limit=f"{MAX_OPEN_READERS}"
+            )
+        if reader:
+            self._check_reader(reader)
+            if filtered:
+                raise ReaderUnknownError("filter", f"the required reader {reader!r} must not filter")
+        if resume_token:
+            return self.check(self._decode(resume_token))
+        return self.place(self.ring.oldest_sequence - 1 if from_oldest else self.ring.last_sequence)
+
+    def check(self, token: Token) -> Token:
+        """Return the token where reading can go on after it.
+
+        Raises:
+            HistoryDivergedError: other bytes stand at its place, or it is ahead of all that will ever be.
+            TokenExpiredError: the event after it is no longer retained.
+        """
+        ring = self.ring
+        if token.sequence > ring.last_sequence:
+            if not self.refolding:
+                raise self._diverged(token, f"the feed's last event is {ring.last_sequence}")
+            return token
+        if token.sequence < ring.oldest_sequence - 1:
+            oldest = self.place(ring.oldest_sequence - 1)
+            raise TokenExpiredError(
+                f"{self.name}: event {token.sequence + 1} is no longer retained, the oldest is {oldest.sequence + 1}",
+                oldest_resume_token=oldest.encode(),
+                oldest_sequence=str(oldest.sequence + 1),
+            )
+        digest = ring.digest_at(token.sequence)
+        if digest is not None and digest != token.digest:
+            raise self._diverged(token, "another event stands there")
+        return token
+
+    def confirm(self, reader: str, resume_token: str) -> int:
+        """Take a required reader's word that all up to the token is safe; return its place.
+
+        Raises:
+            MeshError: as the Confirm contract says.
+        """
+        self._known_run()
+        self._check_reader(reader)
+        token = self._decode(resume_token)
+        if token.sequence > self.ring.last_sequence and self.refolding:
+            self.readers.claim(reader, token)
+            self.change.notify()
+            return self.readers.confirmed[reader]
+        if token.sequence >= self.ring.oldest_sequence - 1:
+            self.check(token)
+        before = self.readers.confirmed[reader]
+        after = self.readers.confirm(reader, token.sequence)
+        if after != before:
+            self.change.notify()
+        return after
+
+    def place(self, sequence: int) -> Token:
+        """Return the token of a place that the ring knows."""
+        return self.token_at(sequence, self.ring.digest_at(sequence) or bytes(8))
+
+    def token_at(self, sequence: int, digest: bytes) -> Token:
+        """Return the token of an event of this feed."""
+        return Token(self._epoch, self._feed_digest, sequence, digest)
+
+    def newest(self, accept: Callable[[Entry], bool] = lambda _entry: True) -> Entry | None:
+        """Return the newest event that is accepted, or None."""
+        for sequence in range(self.ring.last_sequence, self.ring.oldest_sequence - 1, -1):
+            entry = self.ring.get(sequence)
+            if entry is not None and accept(entry):
+                return entry
+        return None
+
+    def reached_time(self) -> Timestamp:
+        """Return the simulation time that the producer has reached."""
+        return to_timestamp(self.reached_ns)
+
+    # -- checks -------------------------------------------------------------------------------------------------------
+
+    def _known_run(self) -> Run:
+        if self.run is None:
+            raise RunUnknownError(f"{self.name}: waits for its source to tell the run; try again")
+        return self.run
+
+    def _check_reader(self, reader: str) -> None:
+        if reader not in self.readers.confirmed:
+            known = ", ".join(self.readers.confirmed) or "none"
+            raise ReaderUnknownError("reader", f"{reader!r} is not a required reader of {self.name}; known: {known}")
+
+    def _decode(self, text: str) -> Token:
+        token = decode(text)
+        if token.feed != self._feed_digest:
+            raise TokenMalformedError("resume_token", f"is of another feed than {self.name}")
+        if token.epoch != self._epoch:
+            run_id = self._known_run().run_id
+            raise RunChangedError(f"{self.name}: the token is of another run; this is run {run_id}", run_id=run_id)
+        return token
+
+    def _diverged(self, token: Token, why: str) -> HistoryDivergedError:
+        return HistoryDivergedError(
+            f"{self.name}: the token's event {token.sequence} is not in this history: {why}",
+            sequence=str(token.sequence),
+        )
+
+
+def _varint(value: int) -> bytes:
+    """Return the base-128 varint of the protobuf encoding."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

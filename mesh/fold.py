@@ -1,0 +1,157 @@
+"""A fold over another service's feed: run after run, from where a restart must begin, confirming what is safe."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mesh import upstream
+from mesh.feed import Feed
+from mesh.health import Loop
+from qiki.common.v1.stream_pb2 import Run
+from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
+from qiki_sdk.stream import TRANSIENT, Event, Stream
+
+WAIT_S = 0.5
+CONFIRM_PERIOD_S = 0.2
+# After a run's end there is no event to wait for: another run is looked for this often.
+NEXT_RUN_PERIOD_S = 2.0
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The feed that is folded: its service's name and methods, and under which name it is read.
+
+    `get_run`, `watch` and `confirm` are a stub's methods, the requests their message types. `reader` is empty where the
+    BotSpec does not name the fold among those whom the source waits for; then nothing is confirmed.
+    """
+
+    service: str
+    reader: str
+    get_run: Callable[..., Any]
+    run_request: Callable[..., Any]
+    watch: Callable[..., Any]
+    watch_request: Callable[..., Any]
+    confirm: Callable[..., Any]
+    confirm_request: Callable[..., Any]
+
+
+class RunFold(Protocol):
+    """What a service does with one run."""
+
+    start_token: str
+    """Where to begin: the place of the state that is at hand; empty for the oldest event retained."""
+
+    async def take(self, event: Event[Any]) -> None:
+        """Fold one event; append to the output what follows from it."""
+
+    def safe_token(self) -> str:
+        """Return the newest place in the input from which all output not yet safe can be made again; empty for none."""
+
+
+class Folder:
+    """Folds the runs that the source serves into one feed, for ever."""
+
+    def __init__(
+        self, source: Input, output: Feed, bot_spec_digest: str, begin: Callable[[Run], RunFold], pulse: Loop
+    ) -> None:
+        self._source = source
+        self._output = output
+        self._bot_spec_digest = bot_spec_digest
+        self._begin = begin
+        self._pulse = pulse
+
+    async def run(self) -> None:
+        """Follow the source, run after run.
+
+        A fold can always begin again from what the source still has: so a history that is not the one that was read,
+        or a place that is no longer retained, begins it anew, and its readers learn from their tokens what that means.
+        """
+        while True:
+            run = await self._learn_run()
+            if run.bot_spec_digest != self._bot_spec_digest:
+                self._pulse.beat(f"waiting: run {run.run_id} was made with another BotSpec than this service's")
+                await asyncio.sleep(NEXT_RUN_PERIOD_S)
+                continue
+            _LOG.info("folding", extra={"run": run.run_id})
+            try:
+                await self._fold_run(run)
+            except RunChangedError:
+                _LOG.info("another run began", extra={"old_run": run.run_id})
+            except (HistoryDivergedError, ResumeTokenExpiredError) as error:
+                _LOG.warning("the fold begins anew", extra={"why": str(error)})
+
+    async def _fold_run(self, run: Run) -> None:
+        """Fold one run to its end and wait for the next; side by side, confirm what is safe."""
+        self._output.begin(run)
+        fold = self._begin(run)
+        try:
+            async with asyncio.TaskGroup() as group:
+                confirming = group.create_task(self._confirm(fold))
+                await self._follow(run, fold)
+                confirming.cancel()
+        except* QikiError as refusals:
+            raise refusals.exceptions[0] from refusals
+
+    async def _follow(self, run: Run, fold: RunFold) -> None:
+        """Take every event in order.
+
+        The output has been refolded when the input has been read up to where the source stood once it, too, had
+        nothing left to compute again.
+        """
+        request = self._source.watch_request(
+            resume_token=fold.start_token, from_oldest=not fold.start_token, reader=self._source.reader
+        )
+        stream = Stream[Any](self._source.watch, request, on_state=self._pulse.beat)
+        refold_to, place = None, 0
+        async for item in stream.items():
+            self._pulse.beat("folding")
+            if not isinstance(item, Event):
+                self._output.advance(item.heartbeat.simulation_time.ToNanoseconds())
+                if refold_to is None and not item.heartbeat.refolding:
+                    refold_to = item.heartbeat.last_sequence
+            elif item.context.run_id != run.run_id:
+                return
+            else:
+                await fold.take(item)
+                place = item.context.sequence
+                self._output.advance(item.context.time.ToNanoseconds())
+            if refold_to is not None and place >= refold_to:
+                self._output.refolded()
+        self._output.end()
+        await self._await_next_run(run)
+
+    async def _confirm(self, fold: RunFold) -> None:
+        """Tell the source, now and then, from where this fold would begin again."""
+        confirmed = ""
+        while self._source.reader:
+            await self._output.change.wait(WAIT_S)
+            token = fold.safe_token()
+            if token and token != confirmed:
+                try:
+                    request = self._source.confirm_request(reader=self._source.reader, resume_token=token)
+                    await upstream.call(self._source.confirm, request)
+                    confirmed = token
+                except QikiError as error:
+                    if error.code not in TRANSIENT:
+                        raise
+            await asyncio.sleep(CONFIRM_PERIOD_S)
+
+    async def _await_next_run(self, run: Run) -> None:
+        while (await self._learn_run()).run_id == run.run_id:
+            self._pulse.beat("the run has ended")
+            await asyncio.sleep(NEXT_RUN_PERIOD_S)
+
+    async def _learn_run(self) -> Run:
+        return await upstream.learn_run(
+            self._source.get_run, self._source.run_request(), self._pulse, self._source.service
+        )
+
+
+async def admit(feed: Feed, time_ns: int, pulse: Loop) -> None:
+    """Wait while a required reader holds a lossless feed before an event of this time; a live one is never held."""
+    while holder := feed.holder(time_ns):
+        pulse.beat(f"held by {feed.name}: {holder}")
+        await feed.change.wait(WAIT_S)

@@ -1,0 +1,27 @@
+"""An output is named by its input: ids, sources and traces as functions of the run and the place in it. Pure."""
+
+import hashlib
+import uuid
+
+SAMPLED = "01"
+
+
+def source(bot_id: str, run_id: str, feed: str) -> str:
+    """Return the CloudEvents source of a feed of a run."""
+    return f"/qiki/{bot_id}/{run_id}/{feed}"
+
+
+def event_id(run_id: str, feed: str, sequence: int) -> str:
+    """Return the id of the event at this place: a UUID of version 5 (RFC 9562) in the run's namespace."""
+    return str(uuid.uuid5(uuid.UUID(run_id), f"{feed}/{sequence}"))
+
+
+def traceparent(run_id: str, tick: int, feed: str, sequence: int) -> str:
+    """Return the W3C trace context of the event's origin.
+
+    The trace is a function of (run, tick), so that what is computed again, and what is derived from the same tick,
+    joins the same trace; the span is a function of the event.
+    """
+    trace_id = hashlib.blake2b(f"{run_id}/{tick}".encode(), digest_size=16).hexdigest()
+    span_id = hashlib.blake2b(f"{run_id}/{feed}/{sequence}".encode(), digest_size=8).hexdigest()
+    return f"00-{trace_id}-{span_id}-{SAMPLED}"

@@ -1,0 +1,114 @@
+"""What happens around every RPC: a refusal becomes a status, the call is counted, a unary call is a span."""
+
+from __future__ import annotations  # grpc's classes are generic only in their stubs
+
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mesh.errors import MeshError, to_status
+
+_LOG = logging.getLogger(__name__)
+_PROPAGATOR = TraceContextTextMapPropagator()
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RpcMetrics:
+    """Counts of RPCs by method and status, seconds of unary ones, and streams open now."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.handled = Counter("qiki_rpc_handled", "RPCs that ended.", ["method", "code"], registry=registry)
+        self.seconds = Histogram("qiki_rpc_seconds", "Time of unary RPCs.", ["method"], registry=registry)
+        self.open_streams = Gauge("qiki_rpc_open_streams", "Streams open now.", ["method"], registry=registry)
+        self.sent = Counter("qiki_rpc_stream_messages_sent", "Messages sent on streams.", ["method"], registry=registry)
+
+
+class MeshInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps unary and server-streaming handlers."""
+
+    def __init__(self, metrics: RpcMetrics, tracer: trace.Tracer) -> None:
+        self._metrics = metrics
+        self._tracer = tracer
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the handler, wrapped."""
+        handler: Any = await continuation(handler_call_details)
+        method = handler_call_details.method.lstrip("/")
+        if handler is None or not method.startswith("qiki."):
+            return handler  # type: ignore[no-any-return]  # health and reflection keep their own ways
+        if handler.unary_unary:
+            return handler._replace(unary_unary=self._unary(method, handler.unary_unary))  # type: ignore[no-any-return]
+        if handler.unary_stream:
+            return handler._replace(unary_stream=self._stream(method, handler.unary_stream))  # type: ignore[no-any-return]
+        return handler  # type: ignore[no-any-return]
+
+    def _unary(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def handle(request: Any, context: _Context) -> Any:
+            parent = _PROPAGATOR.extract({str(k): str(v) for k, v in context.invocation_metadata() or ()})
+            attributes = {"rpc.system.name": "grpc", "rpc.method": method}
+            started = time.perf_counter()
+            with self._tracer.start_as_current_span(
+                method, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
+            ) as span:
+                try:
+                    response = await call(request, context)
+                except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+                    status = _describe(method, error)
+                    span.set_attribute("rpc.response.status_code", status.code.name)
+                    span.set_status(StatusCode.ERROR, status.message)
+                    await self._abort(method, context, status)
+                finally:
+                    self._metrics.seconds.labels(method).observe(time.perf_counter() - started)
+                span.set_attribute("rpc.response.status_code", "OK")
+                self._metrics.handled.labels(method, "OK").inc()
+                return response
+
+        return handle
+
+    def _stream(self, method: str, call: Callable[[Any, _Context], AsyncIterator[Any]]) -> Callable[..., Any]:
+        gauge, sent = self._metrics.open_streams.labels(method), self._metrics.sent.labels(method)
+
+        async def handle(request: Any, context: _Context) -> AsyncIterator[Any]:
+            gauge.inc()
+            code = "CANCELLED"
+            responses = call(request, context)
+            try:
+                async for response in responses:
+                    sent.inc()
+                    yield response
+                code = "OK"
+            except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+                status = _describe(method, error)
+                code = status.code.name
+                await self._abort(method, context, status, count=False)
+            finally:
+                gauge.dec()
+                self._metrics.handled.labels(method, code).inc()
+
+        return handle
+
+    async def _abort(self, method: str, context: _Context, error: MeshError, count: bool = True) -> NoReturn:
+        if count:
+            self._metrics.handled.labels(method, error.code.name).inc()
+        details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
+        await context.abort(error.code, error.message, details)
+
+
+def _describe(method: str, error: Exception) -> MeshError:
+    if isinstance(error, MeshError):
+        return error
+    error_id = uuid.uuid4().hex
+    _LOG.error("unexpected error", extra={"method": method, "error_id": error_id}, exc_info=error)
+    return MeshError(f"a fault of the server; its log tells more under {error_id}", error_id=error_id)

@@ -1,0 +1,56 @@
+"""The required readers of a feed: how far each has confirmed, and who holds a lossless producer. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mesh.token import Token
+
+
+class RequiredReaders:
+    """Confirmed places by reader; an absent reader counts as at the beginning.
+
+    A confirmation ahead of the producer is a claim: after its restart a producer computes again what its readers have
+    already got. A claim counts as confirmed until its place is reached, and is dropped where other bytes stand there.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._confirmed = dict.fromkeys(names, 0)
+        self._claims: dict[str, Token] = {}
+
+    @property
+    def confirmed(self) -> Mapping[str, int]:
+        """Sequence up to which each required reader is safe, verified."""
+        return MappingProxyType(self._confirmed)
+
+    def reset(self) -> None:
+        """Forget every confirmation: another run begins."""
+        self._confirmed = dict.fromkeys(self._confirmed, 0)
+        self._claims.clear()
+
+    def confirm(self, name: str, sequence: int) -> int:
+        """Take a verified confirmation and return the reader's place; a place never moves back."""
+        self._confirmed[name] = max(self._confirmed[name], sequence)
+        return self._confirmed[name]
+
+    def claim(self, name: str, token: Token) -> None:
+        """Keep a confirmation of a place that the producer has not reached yet."""
+        known = self._claims.get(name)
+        if known is None or token.sequence > known.sequence:
+            self._claims[name] = token
+
+    def reached(self, sequence: int, digest: bytes) -> None:
+        """Settle the claims on the event that was just produced."""
+        if not self._claims:
+            return
+        for name in [name for name, claim in self._claims.items() if claim.sequence <= sequence]:
+            claim = self._claims.pop(name)
+            if claim.sequence == sequence and claim.digest == digest:
+                self.confirm(name, sequence)
+
+    def slowest(self) -> tuple[str, int] | None:
+        """Return the required reader that is least far and its place, or None where no reader is required."""
+        places = {
+            name: max(sequence, claim.sequence if (claim := self._claims.get(name)) else 0)
+            for name, sequence in self._confirmed.items()
+        }
+        return min(places.items(), key=lambda item: item[1], default=None)

@@ -1,0 +1,83 @@
+"""The Watch contract on the server's side: one coroutine that turns a feed and a request into a stream of responses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from mesh.errors import RunChangedError
+from mesh.feed import Feed
+from mesh.ring import Entry
+from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
+
+R = TypeVar("R", bound=Message)
+Accept = Callable[[Entry], bool]
+
+
+class WatchRequest(Protocol):
+    """What every Watch request holds besides its filter."""
+
+    resume_token: str
+    from_oldest: bool
+    reader: str
+
+
+async def watch(
+    feed: Feed, request: WatchRequest, response_type: type[R], heartbeat_s: float, accept: Accept | None = None
+) -> AsyncIterator[R]:
+    """Yield the responses of one reader's stream until the run is over or the server drains.
+
+    1. Find the place to start after; say it in a first heartbeat.
+    2. Send what is retained beyond it, leaving out what the filter does not accept.
+    3. With nothing left: say that the run is over, or wait for a change, and after `heartbeat_s` of silence say
+       how far the place has moved. That the producer has done refolding is said at once.
+
+    Nothing here is shared between readers: a slow one waits in its own `yield`, and where the ring passes it by, its
+    next step is refused with RESUME_TOKEN_EXPIRED.
+    """
+    place = feed.open(
+        request.resume_token, from_oldest=request.from_oldest, reader=request.reader, filtered=accept is not None
+    )
+    served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
+    feed.open_readers += 1
+    try:
+        yield _heartbeat(feed, response_type, place.encode())
+        said_at, said_refolding = loop.time(), feed.refolding
+        while True:
+            run_id = feed.run.run_id if feed.run else ""
+            if run_id != served:
+                raise RunChangedError(f"{feed.name}: another run began: {run_id}", run_id=run_id)
+            if feed.draining:
+                yield response_type(resume_token=place.encode(), draining=Draining())
+                return
+            place = feed.check(place)
+            entry = feed.ring.get(place.sequence + 1)
+            if entry is not None:
+                place = feed.token_at(entry.sequence, entry.digest)
+                if accept is None or accept(entry):
+                    yield response_type.FromString(entry.response)
+                    said_at = loop.time()
+                else:
+                    await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting
+            elif feed.ended:
+                yield response_type(resume_token=place.encode(), ended=_ended(feed))
+                return
+            else:
+                await feed.change.wait(max(0.0, said_at + heartbeat_s - loop.time()))
+            if loop.time() - said_at >= heartbeat_s or feed.refolding != said_refolding:
+                yield _heartbeat(feed, response_type, place.encode())
+                said_at, said_refolding = loop.time(), feed.refolding
+    finally:
+        feed.open_readers -= 1
+
+
+def _heartbeat(feed: Feed, response_type: type[R], resume_token: str) -> R:
+    beat = Heartbeat(
+        simulation_time=feed.reached_time(), last_sequence=feed.ring.last_sequence, refolding=feed.refolding
+    )
+    return response_type(resume_token=resume_token, heartbeat=beat)
+
+
+def _ended(feed: Feed) -> Ended:
+    return Ended(last_sequence=feed.ring.last_sequence, simulation_time=feed.reached_time())

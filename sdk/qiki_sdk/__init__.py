@@ -1,0 +1,26 @@
+"""Client for the QIKI mesh: one `async for` per stream that survives restarts."""
+
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.channel import connect
+from qiki_sdk.errors import (
+    HistoryDivergedError,
+    InvalidFieldError,
+    QikiError,
+    ResumeTokenExpiredError,
+    RunChangedError,
+)
+from qiki_sdk.stream import Event, Idle, Stream, StreamSettings
+
+__all__ = [
+    "Backoff",
+    "Event",
+    "HistoryDivergedError",
+    "Idle",
+    "InvalidFieldError",
+    "QikiError",
+    "ResumeTokenExpiredError",
+    "RunChangedError",
+    "Stream",
+    "StreamSettings",
+    "connect",
+]

@@ -1,0 +1,239 @@
+"""Reporting to the registrar: hand over an event and go on; it is kept while the registrar is away, and sent after."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, RecordEventsRequest, Rejection
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
+from qiki_sdk.audit_event import make_event
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.channel import connect
+from qiki_sdk.codes import SPOOL_DROPPED, Code
+from qiki_sdk.errors import QikiError, from_rpc_error
+
+if TYPE_CHECKING:  # the generated stub exists for the type checker alone
+    from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
+
+CAPACITY = 4_096
+MAX_BATCH_EVENTS = 200
+MAX_BATCH_BYTES = 1024 * 1024
+CALL_TIMEOUT_S = 5.0
+# What is still in the spool when its owner goes away gets this long to reach the registrar.
+LAST_CALL_S = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCounts:
+    """How a reporter's events fared: reported = delivered + rejected + dropped + waiting.
+
+    `rejected` are those that the registrar refused for good, `dropped` those that the full spool had no room for.
+    """
+
+    reported: int
+    delivered: int
+    rejected: int
+    dropped: int
+    waiting: int
+
+
+class AuditReporter:
+    """The spool between a service and the registrar. Lives on one event loop.
+
+    ```
+    async with AuditReporter("127.0.0.1:50054", "my_agent") as audit:
+        audit.report(codes.BOOT_OK, "ready")
+    ```
+
+    A service with a TaskGroup of its own runs `run()` in it instead. Events are delivered in the order of their
+    reporting, each once: an id is given at the reporting, and the registrar knows a repetition by it. Beyond
+    `capacity` events the oldest are dropped, and one SPOOL_DROPPED in their place tells how many. Failing to carry an
+    event is counted and logged, never reported.
+    """
+
+    def __init__(
+        self,
+        target: str | grpc.aio.Channel,
+        reporter: str,
+        *,
+        capacity: int = CAPACITY,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Make a reporter; nothing is opened before it runs.
+
+        Args:
+            target: the registrar's `host:port`, or a channel to it, which is then the caller's to close.
+            reporter: who reports, such as `svc_sim`.
+            capacity: how many events are kept at most, those on their way included.
+            backoff: the waits between tries while the registrar is away.
+        """
+        if capacity < 1:
+            raise ValueError(f"capacity is {capacity}, at least 1 is needed")
+        self._target = target
+        self._reporter = reporter
+        self._capacity = capacity
+        self._backoff = backoff or Backoff()
+        self._spool: deque[AuditEvent] = deque()
+        self._on_the_way: list[AuditEvent] = []
+        self._reported = self._delivered = self._rejected = self._dropped = self._dropped_told = 0
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._group: asyncio.TaskGroup | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.state = "not connected yet"
+
+    def report(
+        self,
+        code: Code,
+        message: str = "",
+        *,
+        simulation_time: Timestamp | None = None,
+        run_id: str = "",
+        key: str = "",
+        **attributes: object,
+    ) -> str:
+        """Put an event in the spool and return its id. Never waits; `make_event` tells what the arguments are."""
+        event = make_event(
+            self._reporter,
+            code,
+            message,
+            simulation_time=simulation_time,
+            run_id=run_id,
+            key=key,
+            attributes=attributes,
+        )
+        self._reported += 1
+        self._spool.append(event)
+        while len(self._spool) > 1 and len(self._spool) + len(self._on_the_way) > self._capacity:
+            self._spool.popleft()
+            self._dropped += 1
+        self._empty.clear()
+        self._wake.set()
+        return event.event_id
+
+    def counts(self) -> AuditCounts:
+        """Return how the events fared so far."""
+        waiting = self._reported - self._delivered - self._rejected - self._dropped
+        return AuditCounts(self._reported, self._delivered, self._rejected, self._dropped, waiting)
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to deliver; return whether it came to that in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Deliver, for ever; when cancelled, try once more to deliver what is left, within a second."""
+        channel = connect(self._target) if isinstance(self._target, str) else self._target
+        stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
+        try:
+            await self._deliver(stub)
+        finally:
+            if not self._empty.is_set():
+                await self._last_call(stub)
+            if isinstance(self._target, str):
+                await channel.close()
+
+    async def __aenter__(self) -> Self:
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._task = self._group.create_task(self.run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._group is not None, "entered before it is left"
+        assert self._task is not None, "entered before it is left"
+        self._task.cancel()
+        await self._group.__aexit__(kind, error, trace)
+
+    # -- delivery -----------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, stub: "RegistrarServiceAsyncStub") -> None:
+        delays = self._backoff.delays()
+        while True:
+            await self._wake.wait()
+            try:
+                await self._send(stub, CALL_TIMEOUT_S)
+            except QikiError as error:
+                self._say(str(error))
+                await asyncio.sleep(next(delays))  # without end: the registrar may come back after any time
+            else:
+                self._say("connected")
+                delays = self._backoff.delays()
+
+    async def _last_call(self, stub: "RegistrarServiceAsyncStub") -> None:
+        try:
+            async with asyncio.timeout(LAST_CALL_S):
+                while not self._empty.is_set():
+                    await self._send(stub, LAST_CALL_S)
+        except (QikiError, TimeoutError) as error:
+            left = self.counts().waiting
+            _LOG.warning("audit events were left in the spool", extra={"events": left, "why": str(error)})
+
+    async def _send(self, stub: "RegistrarServiceAsyncStub", timeout_s: float) -> None:
+        """Send one batch: the one that is on its way already, until the registrar has answered for it.
+
+        Raises:
+            QikiError: it has not.
+        """
+        if not self._on_the_way:
+            self._on_the_way = self._next_batch()
+        batch = self._on_the_way
+        try:
+            response = await stub.RecordEvents(RecordEventsRequest(events=batch), timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            refusal = from_rpc_error(error)
+            if refusal.code is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise refusal from error
+            # A request that is refused as a whole would be refused again.
+            self._settle([(event, Rejection(message=refusal.message)) for event in batch])
+            return
+        if len(response.results) != len(batch):
+            found = f"{len(response.results)} results came for {len(batch)} events"
+            raise QikiError(grpc.StatusCode.INTERNAL, found)
+        rejections = [result.rejection if result.HasField("rejection") else None for result in response.results]
+        self._settle(list(zip(batch, rejections, strict=True)))
+
+    def _next_batch(self) -> list[AuditEvent]:
+        batch, size_bytes = [], 0
+        untold = self._dropped - self._dropped_told
+        if untold:  # those dropped came before all that is in the spool
+            batch.append(make_event(self._reporter, SPOOL_DROPPED, "", attributes={"dropped": untold}))
+            self._dropped_told, self._reported = self._dropped, self._reported + 1
+        while self._spool and len(batch) < MAX_BATCH_EVENTS and size_bytes < MAX_BATCH_BYTES:
+            event = self._spool.popleft()
+            size_bytes += event.ByteSize()
+            batch.append(event)
+        return batch
+
+    def _settle(self, answers: Sequence[tuple[AuditEvent, Rejection | None]]) -> None:
+        self._on_the_way = []
+        for event, rejection in answers:
+            if rejection is None:
+                self._delivered += 1
+                continue
+            self._rejected += 1
+            facts = {"code": event.name, "event_id": event.event_id, "why": rejection.message}
+            _LOG.warning("an audit event was rejected", extra=facts)
+        if not self._spool:
+            self._wake.clear()
+            self._empty.set()
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            _LOG.info("registrar", extra={"state": state})
+        self.state = state

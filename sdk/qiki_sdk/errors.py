@@ -1,0 +1,81 @@
+"""What a stream or a call can refuse, as typed errors that carry the reason and the facts of the status."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+ERROR_DOMAIN = "qiki.dev"
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class QikiError(Exception):
+    """A refusal by a server of the mesh.
+
+    Attributes:
+        code: the gRPC status code.
+        reason: the name of a `qiki.common.v1.ErrorReason` without its prefix; empty where the server gave none.
+        metadata: the facts of the refusal by name, such as `field` or `oldest_resume_token`.
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, reason: str = "", metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
+
+    def __str__(self) -> str:
+        return f"{self.code.name} {self.reason}: {self.message}" if self.reason else f"{self.code.name}: {self.message}"
+
+
+class RunChangedError(QikiError):
+    """The server serves another run than the token's: start anew, with what belongs to the old run put away."""
+
+
+class HistoryDivergedError(QikiError):
+    """The server's history is not the one that the token was taken from."""
+
+
+class ResumeTokenExpiredError(QikiError):
+    """The next event is gone. `metadata["oldest_resume_token"]` resumes at the oldest that is still there."""
+
+
+class InvalidFieldError(QikiError):
+    """A field of the request is wrong; `metadata["field"]` names it."""
+
+
+_BY_REASON: Mapping[str, type[QikiError]] = MappingProxyType(
+    {
+        "RUN_CHANGED": RunChangedError,
+        "HISTORY_DIVERGED": HistoryDivergedError,
+        "RESUME_TOKEN_EXPIRED": ResumeTokenExpiredError,
+        "INVALID_FIELD": InvalidFieldError,
+        "RESUME_TOKEN_MALFORMED": InvalidFieldError,
+        "READER_UNKNOWN": InvalidFieldError,
+    }
+)
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> QikiError:
+    """Return the refusal that a gRPC error carries."""
+    message = error.details() or ""
+    info = _error_info(error)
+    if info is None:
+        return QikiError(error.code(), message)
+    return _BY_REASON.get(info.reason, QikiError)(error.code(), message, info.reason, info.metadata)
+
+
+def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:
+    for key, value in error.trailing_metadata() or ():
+        if key != _DETAILS_KEY:
+            continue
+        status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
+        for detail in status.details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
+                return info
+    return None

@@ -1,0 +1,170 @@
+"""A stream that survives restarts: one `async for` over a Watch RPC that reopens itself exactly after its token."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.errors import QikiError, from_rpc_error
+
+P = TypeVar("P", bound=Message)
+_LOG = logging.getLogger(__name__)
+
+# Refusals that the next try may not meet. All others are told to the caller at once.
+TRANSIENT = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[P]):
+    """One event: its payload, what it is, and the token that resumes exactly after it."""
+
+    payload: P
+    context: EventContext
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The stream said where it is: nothing to hand over, and the token may have moved."""
+
+    heartbeat: Heartbeat
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How a stream is kept alive.
+
+    `silence_s` is after how long without any response, heartbeats included, the stream is opened again: three
+    heartbeats by default. `max_tries` is how often in a row opening it may fail before the error is told, None for
+    without limit.
+    """
+
+    silence_s: float = 15.0
+    backoff: Backoff = field(default_factory=Backoff)
+    max_tries: int | None = None
+
+
+class Stream(Generic[P]):
+    """The events of a Watch RPC, each once and in order, across disconnects.
+
+    ```
+    stub = RadarServiceStub(connect("127.0.0.1:50052"))
+    frames = Stream[RadarFrame](stub.WatchFrames, WatchFramesRequest(from_oldest=True))
+    async for event in frames:
+        print(event.context.sequence, len(event.payload.detections))
+    ```
+
+    The iteration ends when the run is over; `ended` then tells the last sequence. What cannot be retried is raised as
+    a `QikiError`. `resume_token` is the place reached; hand it to a new Stream's request to go on after a restart of
+    your own.
+    """
+
+    def __init__(
+        self,
+        method: Callable[..., Any],
+        request: Message,
+        settings: StreamSettings | None = None,
+        on_state: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make a stream; nothing is opened before it is iterated over.
+
+        Args:
+            method: the stub's Watch method.
+            request: its request; its token, if any, is where the stream starts.
+            settings: how the stream is kept alive.
+            on_state: is told in a few words what the stream does: "connected", or why it is not.
+        """
+        self._method = method
+        self._request = type(request)()
+        self._request.CopyFrom(request)
+        self._settings = settings or StreamSettings()
+        self._on_state = on_state or (lambda _state: None)
+        self.ended: Ended | None = None
+
+    @property
+    def resume_token(self) -> str:
+        """The place reached; empty before the first response."""
+        return cast(str, cast(Any, self._request).resume_token)
+
+    async def __aiter__(self) -> AsyncIterator[Event[P]]:
+        async for item in self.items():
+            if isinstance(item, Event):
+                yield item
+
+    async def items(self) -> AsyncIterator[Event[P] | Idle]:
+        """Yield events, and between them what idle heartbeats say.
+
+        1. Open the stream after the token.
+        2. Hand on what comes; every response moves the token. A response is a success: the waits start anew.
+        3. Whatever ends the stream but the run's end: wait a little longer each time, and open it again.
+        """
+        delays, failures = self._settings.backoff.delays(), 0
+        while self.ended is None:
+            reason = "the stream was closed"
+            try:
+                async for item in self._open_once():
+                    delays, failures = self._settings.backoff.delays(), 0
+                    yield item
+            except grpc.aio.AioRpcError as error:
+                refusal = from_rpc_error(error)
+                failures += 1
+                if refusal.code not in TRANSIENT or failures == self._settings.max_tries:
+                    raise refusal from error
+                reason = str(refusal)
+            except TimeoutError:
+                failures += 1
+                reason = f"silent for {self._settings.silence_s} s"
+                if failures == self._settings.max_tries:
+                    raise QikiError(grpc.StatusCode.DEADLINE_EXCEEDED, reason) from None
+            if self.ended is None:
+                self._on_state(reason)
+                await asyncio.sleep(next(delays))
+
+    async def _open_once(self) -> AsyncIterator[Event[P] | Idle]:
+        call = self._method(self._request)
+        try:
+            first = True
+            while (response := await self._read(call)) is not grpc.aio.EOF:
+                if first:
+                    self._on_state("connected")
+                    first = False
+                item = self._take(response)
+                if item is not None:
+                    yield item
+                if self.ended is not None:
+                    return
+        finally:
+            call.cancel()  # an abandoned call lives on the server until its channel closes
+
+    async def _read(self, call: Any) -> Any:
+        async with asyncio.timeout(self._settings.silence_s):
+            return await call.read()
+
+    def _take(self, response: Any) -> Event[P] | Idle | None:
+        cast(Any, self._request).resume_token = response.resume_token
+        kind = response.WhichOneof("event")
+        if kind == "heartbeat":
+            return Idle(response.heartbeat, response.resume_token)
+        if kind == "ended":
+            self.ended = response.ended
+            return None
+        if kind == "draining" or kind is None:
+            return None
+        return Event(getattr(response, kind), response.context, response.resume_token)
