@@ -1,0 +1,1 @@
+"""The bot's specification: model, validator and channel table."""

@@ -1,0 +1,136 @@
+"""YAML documents whose errors name the file, the line and the key."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from botspec.validation_text import describe
+from botspec.yaml_core import DocumentLoader, Loc, index_lines
+
+__all__ = ["Document", "Loc", "Problem", "SpecError", "load", "validate"]
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""A specification or a scenario of 2000 contacts takes a few hundred kilobytes."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `line` counts from 1, 0 where no line is known; `where` is `a.b[2].c` or empty."""
+
+    path: Path
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
+        return ": ".join(part for part in (place, self.where, self.message) if part)
+
+
+class SpecError(ValueError):
+    """A file that cannot be used; its text holds one line a problem."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML file's plain data, the SHA-256 of its bytes in hexadecimal, and where each part of it stands."""
+
+    data: dict[str, Any]
+    path: Path
+    digest: str
+    _lines: Mapping[Loc, int] = field(repr=False)
+
+    def line(self, loc: Loc) -> int:
+        """Return the 1-based line of the deepest part of `loc` that the file holds."""
+        return self._lines[self._known(loc)]
+
+    def where(self, loc: Loc) -> str:
+        """Return `loc` as `a.b[2].c`, without the parts that Pydantic adds to tell the members of a union apart."""
+        known = self._known(loc)
+        shown = (*known, loc[-1]) if loc and known[-1:] != loc[-1:] else known
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in shown)
+        return text.removeprefix(".")
+
+    def _known(self, loc: Loc) -> Loc:
+        known: Loc = ()
+        for part in loc:
+            if (*known, part) in self._lines:
+                known = (*known, part)
+        return known
+
+
+def load(path: Path) -> Document:
+    """Read a YAML file whose top level is a mapping.
+
+    Raises `SpecError` for a file that cannot be read, is too large, not UTF-8 or not YAML, has a key twice, or has
+    another top level.
+    """
+    raw = _read(path)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SpecError([Problem(path, line, "", f"not UTF-8: {error.reason}")]) from None
+    try:
+        data, lines = _parse(text, path)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        raise SpecError([Problem(path, mark.line + 1 if mark else 0, "", f"not YAML of ours: {message}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SpecError([Problem(path, line, "", f"not YAML: {error.reason}")]) from None
+    return Document(data, path, hashlib.sha256(raw).hexdigest(), lines)
+
+
+def validate(model: type[M], document: Document) -> M:
+    """Return the document as a model; raises `SpecError` with every problem that Pydantic finds.
+
+    The strict rules of JSON hold: a number is not written as text, and `true` is no number.
+    """
+    try:
+        return model.model_validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        problems = []
+        for details in error.errors(include_url=False):
+            loc, message = describe(model, details)
+            problems.append(Problem(document.path, document.line(loc), document.where(loc), message))
+        raise SpecError(sorted(problems, key=lambda problem: problem.line)) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SpecError([Problem(path, 0, "", f"cannot be read: {error.strerror or error}")]) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise SpecError([Problem(path, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    return raw
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], dict[Loc, int]]:
+    loader = DocumentLoader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            line = root.start_mark.line + 1 if root else 1
+            raise SpecError([Problem(path, line, "", "the top level is not a mapping of keys to values")])
+        lines, faults = index_lines(root)
+        if faults:
+            raise SpecError(Problem(path, line, "", message) for line, message in faults)
+        return loader.construct_document(root), lines
+    finally:
+        loader.dispose()
