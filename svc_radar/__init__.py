@@ -1,0 +1,1 @@
+"""The radar: turns world snapshots into frames of detections."""

@@ -1,0 +1,119 @@
+"""What there is to see: the radar's platform, its targets, and where these are as seen from the platform."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from svc_radar.domain.model import MAX_MAGNITUDE
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+# What is left of a unit norm after rounding and integration; anything farther off is a mistake.
+_UNIT_NORM_TOLERANCE: Final = 1e-6
+
+
+class TransponderMode(IntEnum):
+    """How a thing answers an interrogation; the numbers are those on the wire."""
+
+    OFF = 0
+    ON = 1
+    SILENT = 2
+    SPOOF = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Platform:
+    """What carries the radar, in the local ENU frame: position (3,), velocity (3,), attitude (4,) as w, x, y, z.
+
+    The attitude turns body into ENU. Raises ValueError, which begins with the array's name, unless all are float64,
+    finite and within 1e15, and the attitude is a unit quaternion.
+    """
+
+    position_m: Floats
+    velocity_mps: Floats
+    attitude: Floats
+
+    def __post_init__(self) -> None:
+        _require_floats("position_m", self.position_m, (3,))
+        _require_floats("velocity_mps", self.velocity_mps, (3,))
+        _require_floats("attitude", self.attitude, (4,))
+        norm = float(np.sqrt(np.sum(np.square(self.attitude))))
+        if abs(norm - 1.0) > _UNIT_NORM_TOLERANCE:
+            raise ValueError(f"attitude must be a unit quaternion, not one of norm {norm}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """n things in the local ENU frame: position and velocity (n, 3), mean RCS and transponder mode (n,), n identities.
+
+    `transponder_id` is what a thing would answer with, its own or a false one. Raises ValueError, which begins with the
+    array's name, unless the shapes agree, floats are float64, finite and within 1e15, and every mode is known.
+    """
+
+    position_m: Floats
+    velocity_mps: Floats
+    rcs_dbsm: Floats
+    transponder_mode: Integers
+    transponder_id: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.transponder_id)
+        _require_floats("position_m", self.position_m, (count, 3))
+        _require_floats("velocity_mps", self.velocity_mps, (count, 3))
+        _require_floats("rcs_dbsm", self.rcs_dbsm, (count,))
+        mode = self.transponder_mode
+        if mode.shape != (count,) or mode.dtype.kind not in "iu":
+            raise ValueError(f"transponder_mode must hold {count} integers, not {mode.dtype} of shape {mode.shape}")
+        if not np.all((mode >= min(TransponderMode)) & (mode <= max(TransponderMode))):
+            raise ValueError("transponder_mode holds a mode that is not known")
+
+    def __len__(self) -> int:
+        return len(self.transponder_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polar:
+    """n things as seen from the platform, each array (n,); `range_m` may be 0, and then nothing else says anything."""
+
+    range_m: Floats
+    bearing_deg: Floats
+    elev_deg: Floats
+    vr_mps: Floats
+
+
+def polar(platform: Platform, targets: Targets) -> Polar:
+    """Return where the targets are as seen from the platform.
+
+    With r the target's position and v its velocity, both less the platform's: range R = |r|, bearing = atan2(east,
+    north), elevation = atan2(up, |(east, north)|), radial velocity dR/dt = v . r / R. Bearing is in [-180, 180].
+    """
+    east, north, up = (targets.position_m - platform.position_m).T
+    velocity_mps = targets.velocity_mps - platform.velocity_mps
+    # hypot, not a root of squares: the squares of a tiny offset would underflow.
+    ground_m = np.hypot(east, north)
+    range_m = np.hypot(ground_m, up)
+    unit_range_m = np.where(range_m > 0.0, range_m, 1.0)
+    # Divided first: direction cosines keep their bits where products with a tiny position would underflow.
+    vr_mps = (
+        velocity_mps[:, 0] * (east / unit_range_m)
+        + velocity_mps[:, 1] * (north / unit_range_m)
+        + velocity_mps[:, 2] * (up / unit_range_m)
+    )
+    return Polar(
+        range_m=range_m,
+        bearing_deg=np.degrees(np.arctan2(east, north)),
+        elev_deg=np.degrees(np.arctan2(up, ground_m)),
+        vr_mps=vr_mps,
+    )
+
+
+def _require_floats(name: str, array: Floats, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.float64:
+        raise ValueError(f"{name} must be float64 of shape {shape}, not {array.dtype} of shape {array.shape}")
+    # A NaN is within no limits: it fails the comparison.
+    if not np.all(np.abs(array) <= MAX_MAGNITUDE):
+        raise ValueError(f"{name} holds a value that is not finite or beyond {MAX_MAGNITUDE:g}")

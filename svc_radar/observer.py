@@ -1,0 +1,84 @@
+"""The radar's fold: world snapshots in, one frame a scan slot out. No state outlives a restart; it is folded anew."""
+
+from dataclasses import dataclass
+
+from mesh import identity
+from mesh.clock import SimulationClock
+from mesh.feed import Feed
+from mesh.fold import admit
+from mesh.health import Loop
+from mesh.places import Places
+from mesh.rng import generator
+from mesh.schedule import Schedule, Slot
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.stream import Event
+from svc_radar import wire
+from svc_radar.domain import RadarModel, observe
+
+
+@dataclass(frozen=True, slots=True)
+class Radars:
+    """The radars of a BotSpec, in its order: their models, and how long a scan of each takes."""
+
+    models: tuple[RadarModel, ...]
+    scan_periods_s: tuple[float, ...]
+
+
+class Observer:
+    """Observes one run."""
+
+    start_token = ""
+
+    def __init__(self, run: Run, radars: Radars, frames: Feed, pulse: Loop) -> None:
+        self._run = run
+        self._models = radars.models
+        self._frames = frames
+        self._pulse = pulse
+        self._clock = SimulationClock.of(run)
+        self._periods = tuple(round(period_s * 1e9) // run.tick_ns for period_s in radars.scan_periods_s)
+        self._longest_period = max(self._periods, default=0)
+        self._schedule = Schedule(self._periods)
+        self._places = Places()
+        self._whole_from = 0
+        self._begun = False
+
+    async def take(self, event: Event[WorldSnapshot]) -> None:
+        """Emit a frame for every scan that ends with this snapshot."""
+        snapshot = event.payload
+        if not self._begun and event.context.sequence > 1:
+            # The scans that the beginning of the retained history cuts are not whole, and were emitted before.
+            self._whole_from = snapshot.tick + self._longest_period
+        self._begun = True
+        if snapshot.tick >= self._whole_from:
+            for slot in self._schedule.due(snapshot.tick):
+                await admit(self._frames, snapshot.time.ToNanoseconds(), self._pulse)
+                self._emit(slot, snapshot)
+        self._places.add(snapshot.tick, event.resume_token)
+
+    def safe_token(self) -> str:
+        """Return the place from which every frame that is not safe yet can be observed again, from whole scans."""
+        slowest = self._frames.readers.slowest()
+        last = self._frames.ring.last_sequence
+        safe = last if slowest is None else min(slowest[1], last)
+        return self._places.newest_through(self._schedule.tick_of(safe) - self._longest_period) if safe else ""
+
+    def _emit(self, slot: Slot, snapshot: WorldSnapshot) -> None:
+        model = self._models[slot.source]
+        rng = generator(self._run.seed, f"radar/{model.sensor_id}", slot.number)
+        scan = observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), rng)
+        frame = wire.to_frame(
+            scan,
+            model,
+            snapshot,
+            frame_id=identity.event_id(self._run.run_id, self._frames.name, slot.sequence),
+            scan_number=slot.number,
+            scan_start=self._clock.timestamp(snapshot.tick - self._periods[slot.source]),
+        )
+        self._frames.append(
+            frame,
+            sequence=slot.sequence,
+            time_ns=snapshot.time.ToNanoseconds(),
+            tick=snapshot.tick,
+            subject=model.sensor_id,
+        )

@@ -1,0 +1,63 @@
+"""The servicer: validate, translate, call, translate."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+
+from mesh.errors import InvalidFieldError, NotFoundError, RunUnknownError
+from mesh.feed import Feed
+from mesh.watch import watch
+from qiki.radar.v1 import radar_service_pb2 as pb
+from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RadarServicer(RadarServiceServicer):
+    """Answers for one feed of frames."""
+
+    def __init__(self, frames: Feed, sensor_ids: Sequence[str], heartbeat_s: float) -> None:
+        self._frames = frames
+        self._sensor_ids = tuple(sensor_ids)
+        self._heartbeat_s = heartbeat_s
+
+    async def WatchFrames(
+        self, request: pb.WatchFramesRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchFramesResponse]:
+        """Stream frames."""
+        for index, sensor_id in enumerate(request.filter.sensor_ids):
+            self._check_sensor(f"filter.sensor_ids[{index}]", sensor_id)
+        wanted = frozenset(request.filter.sensor_ids)
+        accept = (lambda entry: entry.subject in wanted) if wanted else None
+        async for response in watch(self._frames, request, pb.WatchFramesResponse, self._heartbeat_s, accept):
+            yield response
+
+    async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: _Context) -> pb.ConfirmFramesResponse:
+        """Take a required reader's confirmation."""
+        sequence = self._frames.confirm(request.reader, request.resume_token)
+        return pb.ConfirmFramesResponse(confirmed_sequence=sequence)
+
+    async def GetFrame(self, request: pb.GetFrameRequest, context: _Context) -> pb.GetFrameResponse:
+        """Answer the newest frame."""
+        self._known_run()
+        if request.sensor_id:
+            self._check_sensor("sensor_id", request.sensor_id)
+        entry = self._frames.newest(lambda entry: request.sensor_id in ("", entry.subject))
+        if entry is None:
+            raise NotFoundError("no frame yet: the first scan has not ended")
+        response = pb.WatchFramesResponse.FromString(entry.response)
+        return pb.GetFrameResponse(resume_token=response.resume_token, context=response.context, frame=response.frame)
+
+    async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
+        """Tell the run."""
+        self._known_run()
+        return pb.GetRunResponse(run=self._frames.run)
+
+    def _known_run(self) -> None:
+        if self._frames.run is None:
+            raise RunUnknownError("frames: waits for svc_sim to tell the run; try again")
+
+    def _check_sensor(self, field: str, sensor_id: str) -> None:
+        if sensor_id not in self._sensor_ids:
+            raise InvalidFieldError(field, f"no sensor {sensor_id!r}; known: {', '.join(self._sensor_ids)}")

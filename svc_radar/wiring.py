@@ -1,0 +1,78 @@
+"""How the radar is put together."""
+
+from collections.abc import Mapping
+
+from botspec.example import example_bot_spec
+from botspec.model import LoadedBotSpec, load_bot_spec
+from mesh.feed import Feed
+from mesh.fold import Folder, Input
+from mesh.runtime import Base, Parts, run_service
+from mesh.serving import Mount
+from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse
+from qiki.radar.v1.radar_service_pb2_grpc import add_RadarServiceServicer_to_server
+from qiki.sim.v1 import sim_service_pb2 as sim
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki_sdk.channel import connect
+from svc_radar.config import RadarSettings, to_model
+from svc_radar.observer import Observer, Radars
+from svc_radar.service import RadarServicer
+
+READER = "radar"
+
+
+def main() -> None:
+    """Run the radar."""
+    run_service(RadarSettings, build)
+
+
+def build(settings: RadarSettings, base: Base) -> Parts:
+    """Make the radar's parts.
+
+    Raises:
+        SpecError: the BotSpec cannot be used.
+        StartError: half the retention does not hold a scan.
+    """
+    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    spec = bot_spec.spec
+    radars = Radars(
+        models=tuple(to_model(radar) for radar in spec.radars),
+        scan_periods_s=tuple(radar.scan_period_s for radar in spec.radars),
+    )
+    settings.check_retention(max(radars.scan_periods_s, default=0.0))
+    frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame")
+    pulse = base.health.loop("observer")
+    base.health.facts_from(lambda: facts(frames))
+    folder = Folder(
+        _world(settings, bot_spec),
+        frames,
+        bot_spec.digest,
+        begin=lambda run: Observer(run, radars, frames, pulse),
+        pulse=pulse,
+    )
+    servicer = RadarServicer(frames, [model.sensor_id for model in radars.models], settings.heartbeat_s)
+    mount = Mount(DESCRIPTOR.services_by_name["RadarService"].full_name, add_RadarServiceServicer_to_server, servicer)
+    return Parts(mounts=[mount], feeds=[frames], loops=[folder.run])
+
+
+def facts(frames: Feed) -> Mapping[str, object]:
+    """Return what a status line shows."""
+    return {
+        "run_id": frames.run.run_id if frames.run else "",
+        "frames": frames.ring.last_sequence,
+        "refolding": frames.refolding,
+        "ended": frames.ended,
+    }
+
+
+def _world(settings: RadarSettings, bot_spec: LoadedBotSpec) -> Input:
+    stub = SimServiceStub(connect(settings.sim_target))
+    return Input(
+        service="svc_sim",
+        reader=READER if READER in bot_spec.spec.readers("world") else "",
+        get_run=stub.GetRun,
+        run_request=sim.GetRunRequest,
+        watch=stub.WatchWorld,
+        watch_request=sim.WatchWorldRequest,
+        confirm=stub.ConfirmWorld,
+        confirm_request=sim.ConfirmWorldRequest,
+    )

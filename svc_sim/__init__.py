@@ -1,0 +1,1 @@
+"""The simulator: owns the truth of the world and its time."""

@@ -1,0 +1,44 @@
+"""Settings of the simulator."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+from pydantic_settings import SettingsConfigDict
+
+from mesh.retention import RetentionSettings
+from mesh.settings import Port
+from svc_sim.pacer import AS_FAST_AS_POSSIBLE, MAX_SPEED, MIN_SPEED
+
+
+class SimSettings(RetentionSettings):
+    """What the simulator can be told; the environment's prefix is `QIKI_SIM_`.
+
+    Without `state_dir` a new temporary one is made: each start is then a new run. `seed` wins over the
+    scenario's, and that over the BotSpec's; likewise `start_time` over the scenario's.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="QIKI_SIM_")
+    service_name: ClassVar[str] = "svc_sim"
+
+    grpc_port: int = Port(50051)
+    http_port: int = Port(9101)
+    scenario: Path | None = None
+    state_dir: Path | None = None
+    speed: Literal["max"] | Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] = 1.0
+    paused: bool = False
+    run_id: UUID | None = None
+    start_time: AwareDatetime | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+    def speed_factor(self) -> float:
+        """Return the speed as the pacer takes it."""
+        return AS_FAST_AS_POSSIBLE if self.speed == "max" else self.speed
+
+
+def to_nanoseconds(instant: datetime) -> int:
+    """Return a UTC instant in nanoseconds since the Unix epoch, exactly."""
+    since = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000

@@ -1,0 +1,159 @@
+"""What is there in the world and how it moves: the scenario as it is written in YAML."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from botspec.base import MAX_DURATION_S, Duration, Label, Seed, Spec, refuse
+from botspec.yaml_source import Loc
+from svc_sim.domain.kinematics import Maneuver, Motion, plan_motion
+from svc_sim.domain.trajectory import MAX_AIRCRAFT, MAX_DISTANCE_M, MAX_SPEED_MPS, Trajectory
+
+MAX_CONTACTS = MAX_AIRCRAFT
+MAX_LEGS = 1000
+MAX_TURN_RATE_DPS = 360.0
+START_YEARS = range(1970, 2200)
+"""Nanoseconds since 1970 stay within 63 bits, for as long as a run may take."""
+
+Coordinate = Annotated[float, Field(ge=-MAX_DISTANCE_M, le=MAX_DISTANCE_M)]
+Position = tuple[Coordinate, Coordinate, Coordinate]
+Course = Annotated[float, Field(ge=-360, le=360)]
+Speed = Annotated[float, Field(ge=0, le=MAX_SPEED_MPS)]
+Climb = Annotated[float, Field(ge=-MAX_SPEED_MPS, le=MAX_SPEED_MPS)]
+TurnRate = Annotated[float, Field(ge=-MAX_TURN_RATE_DPS, le=MAX_TURN_RATE_DPS)]
+Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
+
+
+class ObjectType(StrEnum):
+    """The class of a thing in the world."""
+
+    UNSPECIFIED = "unspecified"
+    DRONE = "drone"
+    SHIP = "ship"
+    STATION = "station"
+    ASTEROID = "asteroid"
+    DEBRIS = "debris"
+    AIRCRAFT = "aircraft"
+
+
+class TransponderMode(StrEnum):
+    """How a thing answers an interrogation."""
+
+    OFF = "off"
+    ON = "on"
+    SILENT = "silent"
+    SPOOF = "spoof"
+
+
+class Scenario(Spec):
+    """One scenario; `contacts` and `trajectory` exclude each other.
+
+    Without `duration_s` a scenario has no end, or that of its trajectory. `start_time` is the simulation time of
+    tick 0; without it, and without `seed`, the run's or the BotSpec's is taken.
+    """
+
+    schema_version: Literal[1]
+    name: Label
+    duration_s: Duration | None = None
+    start_time: AwareDatetime | None = None
+    seed: Seed | None = None
+    own_ship: "Body"
+    contacts: Annotated[tuple["Contact", ...], Field(max_length=MAX_CONTACTS)] = ()
+    trajectory: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+
+    @field_validator("start_time")
+    @classmethod
+    def _check_utc(cls, start_time: datetime | None) -> datetime | None:
+        if start_time is None:
+            return None
+        if start_time.utcoffset() != timedelta(0):
+            raise ValueError(f"should be UTC (ending in Z), not {start_time.isoformat()}")
+        if start_time.year not in START_YEARS:
+            raise ValueError(f"should be in the years {START_YEARS[0]} to {START_YEARS[-1]}, not {start_time.year}")
+        return start_time.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        problems: list[tuple[Loc, str]] = []
+        if self.contacts and self.trajectory:
+            problems.append((("trajectory",), "excludes contacts: give one of them"))
+        names: dict[str, int] = {}
+        for number, contact in enumerate(self.contacts):
+            if names.setdefault(contact.name, number) != number:
+                problems.append((("contacts", number, "name"), f"contact {contact.name!r} is given twice"))
+        refuse("Scenario", problems)
+        return self
+
+
+class LegSpec(Spec):
+    """What a body does for a while; without `climb_mps` it keeps its own."""
+
+    duration_s: Duration
+    turn_rate_dps: TurnRate = 0.0
+    climb_mps: Climb | None = None
+
+
+class Body(Spec):
+    """Where a body begins, in metres ENU, and how it moves; `speed_mps` is horizontal."""
+
+    position_m: Position
+    course_deg: Course = 0.0
+    speed_mps: Speed = 0.0
+    climb_mps: Climb = 0.0
+    legs: Annotated[tuple[LegSpec, ...], Field(max_length=MAX_LEGS)] = ()
+
+    def motion(self) -> Motion:
+        """Return the body's motion; its time 0 is when the body appears."""
+        maneuvers = [
+            Maneuver(leg.duration_s, leg.turn_rate_dps, self.climb_mps if leg.climb_mps is None else leg.climb_mps)
+            for leg in self.legs
+        ]
+        return plan_motion(self.position_m, self.course_deg, self.speed_mps, self.climb_mps, maneuvers)
+
+
+class Transponder(Spec):
+    """What a transponder does; `id` is what it answers with, its own or, spoofing, a false one."""
+
+    mode: TransponderMode = TransponderMode.OFF
+    id: Annotated[str, Field(pattern=r"^([!-~]([ -~]{0,62}[!-~])?)?$")] = ""
+
+    @model_validator(mode="after")
+    def _check_id(self) -> Self:
+        answers = self.mode in (TransponderMode.ON, TransponderMode.SPOOF)
+        if answers and not self.id:
+            refuse("Transponder", [(("id",), f"required with mode {self.mode.value!r}: it answers with it")])
+        if self.id and not answers:
+            refuse("Transponder", [(("id",), f"has no use with mode {self.mode.value!r}: it does not answer")])
+        return self
+
+
+class Contact(Body):
+    """A thing other than the bot: there from `appears_at_s` on, no longer at `disappears_at_s`."""
+
+    name: Label
+    object_type: ObjectType
+    rcs_dbsm: Annotated[float, Field(ge=-200, le=200)]
+    transponder: Transponder = Transponder()
+    appears_at_s: Instant = 0.0
+    disappears_at_s: Instant | None = None
+
+    @model_validator(mode="after")
+    def _check_presence(self) -> Self:
+        if self.disappears_at_s is not None and self.disappears_at_s <= self.appears_at_s:
+            message = f"should come after appears_at_s, which is {self.appears_at_s!r}"
+            refuse("Contact", [(("disappears_at_s",), message)])
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedScenario:
+    """A scenario with its recording, if it has one, and the SHA-256 of all its files in hexadecimal."""
+
+    scenario: Scenario
+    trajectory: Trajectory | None
+    digest: str
+    path: Path

@@ -1,0 +1,151 @@
+"""The world at any tick: a pure function of scenario, run and tick."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from botspec.base import nanoseconds
+from svc_sim.domain.kinematics import Kinematics, Motion, Vector
+from svc_sim.domain.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
+from svc_sim.domain.trajectory import Aircraft
+
+NS_PER_S = 1_000_000_000
+AIRCRAFT_RCS_DBSM = 20.0
+"""For recordings, which do not tell: a large airliner's 100 square metres (Skolnik, Introduction to Radar Systems)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactState:
+    """One contact at one tick; position in metres and velocity in metres per second, ENU."""
+
+    contact_id: str
+    name: str
+    object_type: ObjectType
+    position_m: Vector
+    velocity_mps: Vector
+    rcs_dbsm: float
+    transponder_mode: TransponderMode
+    transponder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorldState:
+    """Everything at one tick: the bot, and the contacts that are there, in the scenario's order."""
+
+    tick: int
+    own_ship: Kinematics
+    contacts: tuple[ContactState, ...]
+
+
+class World:
+    """The truth of one run."""
+
+    def __init__(self, scenario: LoadedScenario, run_id: str, tick_ns: int) -> None:
+        """Prepare a run; raises ValueError for a run id that is no UUID, and for a scenario shorter than one tick."""
+        if tick_ns < 1:
+            raise ValueError(f"tick_ns should be positive, not {tick_ns}")
+        self.tick_ns = tick_ns
+        self.last_tick = last_tick_of(scenario, tick_ns)
+        self._own_ship = scenario.scenario.own_ship.motion()
+        run = UUID(run_id)
+        if scenario.trajectory is None:
+            self._actors = tuple(_scripted(run, contact) for contact in scenario.scenario.contacts)
+        else:
+            self._actors = tuple(_recorded(run, aircraft) for aircraft in scenario.trajectory.aircraft)
+
+    def at(self, tick: int) -> WorldState:
+        """Return the world at a tick; raises ValueError for one below 0 or after the last."""
+        if tick < 0 or (self.last_tick and tick > self.last_tick):
+            raise ValueError(f"tick {tick} is not in this run")
+        t_s = self.time_s(tick)
+        contacts = []
+        for actor in self._actors:
+            point = actor.path.point_at(t_s)
+            if point is not None:
+                contacts.append(
+                    ContactState(
+                        actor.contact_id,
+                        actor.name,
+                        actor.object_type,
+                        point[0],
+                        point[1],
+                        actor.rcs_dbsm,
+                        actor.transponder_mode,
+                        actor.transponder_id,
+                    )
+                )
+        return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts))
+
+    def time_s(self, tick: int) -> float:
+        """Return the seconds from tick 0 to a tick: the float nearest to the exact value."""
+        return tick * self.tick_ns / NS_PER_S
+
+
+class _Path(Protocol):
+    def point_at(self, t_s: float) -> tuple[Vector, Vector] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    """A motion that begins at appears_at_s and is over at disappears_at_s."""
+
+    motion: Motion
+    appears_at_s: float
+    disappears_at_s: float
+
+    def point_at(self, t_s: float) -> tuple[Vector, Vector] | None:
+        if not self.appears_at_s <= t_s < self.disappears_at_s:
+            return None
+        return self.motion.point_at(t_s - self.appears_at_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    """What of a contact does not change, and its path."""
+
+    contact_id: str
+    name: str
+    object_type: ObjectType
+    rcs_dbsm: float
+    transponder_mode: TransponderMode
+    transponder_id: str
+    path: _Path
+
+
+def _scripted(run: UUID, contact: Contact) -> _Actor:
+    over_s = float("inf") if contact.disappears_at_s is None else contact.disappears_at_s
+    return _Actor(
+        str(uuid5(run, contact.name)),
+        contact.name,
+        contact.object_type,
+        contact.rcs_dbsm,
+        contact.transponder.mode,
+        contact.transponder.id,
+        _Presence(contact.motion(), contact.appears_at_s, over_s),
+    )
+
+
+def _recorded(run: UUID, aircraft: Aircraft) -> _Actor:
+    return _Actor(
+        str(uuid5(run, aircraft.icao24)),
+        aircraft.icao24,
+        ObjectType.AIRCRAFT,
+        AIRCRAFT_RCS_DBSM,
+        TransponderMode.ON,
+        aircraft.callsign or aircraft.icao24,
+        aircraft,
+    )
+
+
+def last_tick_of(scenario: LoadedScenario, tick_ns: int) -> int:
+    """Return the last tick that is not after the end, 0 for no end."""
+    if scenario.scenario.duration_s is not None:
+        end_ns = nanoseconds(scenario.scenario.duration_s)
+    elif scenario.trajectory is not None:
+        end_ns = int(Decimal(repr(scenario.trajectory.end_s)).scaleb(9))
+    else:
+        return 0
+    if end_ns < tick_ns:
+        raise ValueError(f"the scenario ends before its first tick of {tick_ns} ns")
+    return end_ns // tick_ns

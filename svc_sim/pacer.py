@@ -1,0 +1,97 @@
+"""Time control: when the next tick may happen - by the wall clock, by steps, or at once."""
+
+import math
+import time
+from collections.abc import Callable
+
+from mesh.change import Change
+from mesh.errors import InvalidFieldError
+
+MIN_SPEED, MAX_SPEED = 0.1, 1_000.0
+MAX_STEPS = 1_000_000
+AS_FAST_AS_POSSIBLE = 0.0
+# A wait is cut into slices, so that the loop's pulse goes on while time stands still.
+SLICE_S = 0.5
+# Later than this, the wall clock is taken anew: lost time is not caught up.
+MAX_LATE_S = 0.1
+
+
+class Pacer:
+    """Permits ticks one by one. `speed` is simulation seconds per wall second; 0 is as fast as possible."""
+
+    def __init__(self, tick_s: float, speed: float, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._tick_s = tick_s
+        self._now = now
+        self._due = now()
+        self.speed = speed
+        self.paused = False
+        self.steps_left = 0
+        self.change = Change()
+
+    def pause(self) -> None:
+        """Let time stand still before the next tick."""
+        self.paused = True
+        self.change.notify()
+
+    def resume(self) -> None:
+        """Let time go on."""
+        self.paused = False
+        self._due = self._now()
+        self.change.notify()
+
+    def set_speed(self, speed: float) -> None:
+        """Set the speed from now on.
+
+        Raises:
+            InvalidFieldError: not finite, or out of [0.1, 1000].
+        """
+        self.speed = check_speed(speed)
+        self._due = self._now()
+        self.change.notify()
+
+    def run_free(self) -> None:
+        """Take no notice of the wall clock from now on."""
+        self.speed = AS_FAST_AS_POSSIBLE
+        self.change.notify()
+
+    def step(self, ticks: int) -> None:
+        """Pause, and permit this many ticks more at once.
+
+        Raises:
+            InvalidFieldError: out of [1, 1000000], together with the steps not yet done.
+        """
+        if not 1 <= ticks <= MAX_STEPS - self.steps_left:
+            raise InvalidFieldError("ticks", f"must be in [1, {MAX_STEPS}], got {ticks} with {self.steps_left} to do")
+        self.steps_left += ticks
+        self.pause()
+
+    async def permit(self) -> bool:
+        """Wait for the next tick's permission, for at most a slice; return whether it is given."""
+        if self.steps_left:
+            self.steps_left -= 1
+            return True
+        if self.paused:
+            await self.change.wait(SLICE_S)
+            return False
+        if self.speed == AS_FAST_AS_POSSIBLE:
+            return True
+        early = self._due - self._now()
+        if early > 0:
+            await self.change.wait(min(early, SLICE_S))
+            if self._due > self._now() or self.paused:
+                return False
+        elif early < -MAX_LATE_S:
+            self._due = self._now()
+        self._due += self._tick_s / self.speed
+        return True
+
+
+def check_speed(speed: float, field: str = "factor") -> float:
+    """Return the speed if it is one.
+
+    Raises:
+        InvalidFieldError: not finite, or out of [0.1, 1000]; names `field`.
+    """
+    if not math.isfinite(speed) or not MIN_SPEED <= speed <= MAX_SPEED:
+        raise InvalidFieldError(field, f"must be finite and in [{MIN_SPEED:g}, {MAX_SPEED:g}], got {speed}")
+    return speed

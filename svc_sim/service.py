@@ -1,0 +1,139 @@
+"""The servicer: validate, translate, call, translate."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+
+from mesh.errors import InvalidFieldError, RunEndedError, ServerDrainingError
+from mesh.ring import Entry
+from mesh.watch import watch
+from qiki.sim.v1 import sim_service_pb2 as pb
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer
+from svc_sim import wire
+from svc_sim.pacer import SLICE_S
+from svc_sim.simulation import Feeds, Simulation
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class SimServicer(SimServiceServicer):
+    """Answers for one simulation."""
+
+    def __init__(self, simulation: Simulation, feeds: Feeds, heartbeat_s: float) -> None:
+        self.simulation = simulation
+        self._feeds = feeds
+        self._heartbeat_s = heartbeat_s
+
+    async def WatchWorld(
+        self, request: pb.WatchWorldRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchWorldResponse]:
+        """Stream snapshots."""
+        every = request.filter.every_nth
+        accept = (lambda entry: entry.sequence % every == 0) if every > 1 else None
+        async for response in watch(self._feeds.world, request, pb.WatchWorldResponse, self._heartbeat_s, accept):
+            yield response
+
+    async def ConfirmWorld(self, request: pb.ConfirmWorldRequest, context: _Context) -> pb.ConfirmWorldResponse:
+        """Take a required reader's confirmation."""
+        sequence = self._feeds.world.confirm(request.reader, request.resume_token)
+        return pb.ConfirmWorldResponse(confirmed_sequence=sequence)
+
+    async def GetWorld(self, request: pb.GetWorldRequest, context: _Context) -> pb.GetWorldResponse:
+        """Answer the newest snapshot, or the world at tick 0."""
+        feed, simulation = self._feeds.world, self.simulation
+        entry = feed.newest()
+        if entry is None:
+            snapshot = wire.to_snapshot(simulation.world.at(0), simulation.clock)
+            return pb.GetWorldResponse(resume_token=feed.place(0).encode(), snapshot=snapshot)
+        response = pb.WatchWorldResponse.FromString(entry.response)
+        return pb.GetWorldResponse(
+            resume_token=response.resume_token, context=response.context, snapshot=response.snapshot
+        )
+
+    async def WatchSensors(
+        self, request: pb.WatchSensorsRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchSensorsResponse]:
+        """Stream readings."""
+        wanted = self._check_sensors(request)
+        accept = (lambda entry: entry.subject in wanted) if wanted else None
+        async for response in watch(self._feeds.sensors, request, pb.WatchSensorsResponse, self._heartbeat_s, accept):
+            yield response
+
+    async def ConfirmSensors(self, request: pb.ConfirmSensorsRequest, context: _Context) -> pb.ConfirmSensorsResponse:
+        """Take a required reader's confirmation."""
+        sequence = self._feeds.sensors.confirm(request.reader, request.resume_token)
+        return pb.ConfirmSensorsResponse(confirmed_sequence=sequence)
+
+    async def ListSensors(self, request: pb.ListSensorsRequest, context: _Context) -> pb.ListSensorsResponse:
+        """Answer the newest reading of each sensor."""
+        feed = self._feeds.sensors
+        entries = [self._newest_of(sensor_id) for sensor_id in self.simulation.sensor_ids]
+        return pb.ListSensorsResponse(
+            resume_token=feed.place(feed.ring.last_sequence).encode(),
+            readings=[pb.WatchSensorsResponse.FromString(entry.response).reading for entry in entries if entry],
+        )
+
+    async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
+        """Tell the run."""
+        return pb.GetRunResponse(run=self.simulation.run)
+
+    async def GetSimulation(self, request: pb.GetSimulationRequest, context: _Context) -> pb.GetSimulationResponse:
+        """Tell how the simulation goes."""
+        return pb.GetSimulationResponse(state=self.simulation.state())
+
+    async def PauseSimulation(
+        self, request: pb.PauseSimulationRequest, context: _Context
+    ) -> pb.PauseSimulationResponse:
+        """Let time stand still."""
+        self._check_running()
+        self.simulation.pacer.pause()
+        return pb.PauseSimulationResponse(state=self.simulation.state())
+
+    async def ResumeSimulation(
+        self, request: pb.ResumeSimulationRequest, context: _Context
+    ) -> pb.ResumeSimulationResponse:
+        """Let time go on."""
+        self._check_running()
+        self.simulation.pacer.resume()
+        return pb.ResumeSimulationResponse(state=self.simulation.state())
+
+    async def SetSimulationSpeed(
+        self, request: pb.SetSimulationSpeedRequest, context: _Context
+    ) -> pb.SetSimulationSpeedResponse:
+        """Set the speed."""
+        self._check_running()
+        if request.WhichOneof("speed") == "factor":
+            self.simulation.pacer.set_speed(request.factor)
+        elif request.as_fast_as_possible:
+            self.simulation.pacer.run_free()
+        else:
+            raise InvalidFieldError("speed", "give a factor, or as_fast_as_possible as true")
+        return pb.SetSimulationSpeedResponse(state=self.simulation.state())
+
+    async def StepSimulation(self, request: pb.StepSimulationRequest, context: _Context) -> pb.StepSimulationResponse:
+        """Advance by a number of ticks, and answer when they are done."""
+        self._check_running()
+        simulation = self.simulation
+        simulation.pacer.step(request.ticks)
+        target = simulation.tick + simulation.pacer.steps_left
+        while simulation.tick < target and not simulation.ended:
+            if self._feeds.world.draining:
+                raise ServerDrainingError(f"the server is going away at tick {simulation.tick}, before {target}")
+            await simulation.pacer.change.wait(SLICE_S)
+        return pb.StepSimulationResponse(state=simulation.state())
+
+    def _newest_of(self, sensor_id: str) -> Entry | None:
+        return self._feeds.sensors.newest(lambda entry: entry.subject == sensor_id)
+
+    def _check_running(self) -> None:
+        if self.simulation.ended:
+            raise RunEndedError(f"the run ended at tick {self.simulation.tick}")
+
+    def _check_sensors(self, request: pb.WatchSensorsRequest) -> frozenset[str]:
+        known = self.simulation.sensor_ids
+        for index, sensor_id in enumerate(request.filter.sensor_ids):
+            if sensor_id not in known:
+                field = f"filter.sensor_ids[{index}]"
+                raise InvalidFieldError(field, f"no sensor {sensor_id!r}; known: {', '.join(known)}")
+        return frozenset(request.filter.sensor_ids)

@@ -1,0 +1,181 @@
+"""The simulation's loop: permit a tick, reserve it, compute it, publish what is due, until the run ends."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mesh.clock import SimulationClock
+from mesh.feed import Feed, Pace
+from mesh.fold import admit
+from mesh.health import Loop
+from mesh.schedule import Schedule
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.sim_service_pb2 import Pace as WirePace
+from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
+from svc_sim import wire
+from svc_sim.domain.world import World
+from svc_sim.navigation import Navigation
+from svc_sim.pacer import SLICE_S, Pacer
+from svc_sim.reservation import Reservation
+
+_WIRE_PACE = {Pace.LIVE: WirePace.PACE_LIVE, Pace.LOSSLESS: WirePace.PACE_LOSSLESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """The simulator's two feeds."""
+
+    world: Feed
+    sensors: Feed
+
+
+class Simulation:
+    """One run, from its first tick that is to be computed to its end."""
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        world: World,
+        snapshots: Schedule,
+        navigation: Navigation,
+        feeds: Feeds,
+        pacer: Pacer,
+        reservation: Reservation,
+    ) -> None:
+        self.run = run
+        self.world = world
+        self._navigation = navigation
+        self.sensor_ids = navigation.sensor_ids
+        self._snapshots = snapshots
+        self._feeds = feeds
+        self.pacer = pacer
+        self._reservation = reservation
+        self.clock = SimulationClock.of(run)
+        self._refold_to = min(reservation.tick, run.last_tick or reservation.tick)
+        retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
+        self.tick = max(0, self._refold_to - retained_ticks)
+        self._contacts = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.run.last_tick > 0 and self.tick >= self.run.last_tick
+
+    @property
+    def refolding(self) -> bool:
+        """Whether ticks that were visible before a restart are being computed again."""
+        return self.tick < self._refold_to
+
+    def begin(self) -> None:
+        """Begin the feeds of the run."""
+        for feed in (self._feeds.world, self._feeds.sensors):
+            feed.begin(self.run)
+
+    async def advance(self, pulse: Loop) -> None:
+        """Run to the end, and then keep the pulse going."""
+        self.begin()
+        while not self.ended:
+            pulse.beat(self.describe())
+            if not self.refolding:
+                self.refolded()
+                if not await self.pacer.permit():
+                    continue
+            await self._admit(self.tick + 1, pulse)
+            await self._reserve(self.tick + 1)
+            self.compute(self.tick + 1)
+            self.pacer.change.notify()
+            await asyncio.sleep(0)  # readers get their turn, however fast time goes
+        for feed in (self._feeds.world, self._feeds.sensors):
+            feed.end()
+        while True:
+            pulse.beat(self.describe())
+            await self.pacer.change.wait(SLICE_S)
+
+    def refolded(self) -> None:
+        """Say that nothing of the past remains to be computed again."""
+        self._feeds.world.refolded()
+        self._feeds.sensors.refolded()
+
+    async def _admit(self, tick: int, pulse: Loop) -> None:
+        """Wait while a required reader holds a lossless run; live ones are never held."""
+        for feed in (self._feeds.world, self._feeds.sensors):
+            await admit(feed, self.clock.time_ns(tick), pulse)
+
+    async def _reserve(self, tick: int) -> None:
+        if not self._reservation.covers(tick):
+            await asyncio.to_thread(self._reservation.extend, tick)
+
+    def compute(self, tick: int) -> None:
+        """Make this tick the present one, and publish what is due."""
+        self.tick = tick
+        time_ns = self.clock.time_ns(tick)
+        state = None
+        for slot in self._snapshots.due(tick):
+            state = self.world.at(tick)
+            self._contacts = len(state.contacts)
+            snapshot = wire.to_snapshot(state, self.clock)
+            self._feeds.world.append(snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick)
+        for slot in self._navigation.schedule.due(tick):
+            state = state or self.world.at(tick)
+            reading = self._navigation.read(slot.source, state.own_ship, tick, self.clock)
+            self._feeds.sensors.append(
+                reading, sequence=slot.sequence, time_ns=time_ns, tick=tick, subject=reading.sensor_id.value
+            )
+        for feed in (self._feeds.world, self._feeds.sensors):
+            feed.advance(time_ns)
+
+    @property
+    def held_by(self) -> str:
+        """The feed and the required reader for which a lossless run waits; empty where none does."""
+        time_ns = self.clock.time_ns(self.tick + 1)
+        for feed in (self._feeds.world, self._feeds.sensors):
+            if holder := feed.holder(time_ns):
+                return f"{feed.name}: {holder}"
+        return ""
+
+    # -- what is told of it -------------------------------------------------------------------------------------------
+
+    def phase(self) -> SimulationPhase.ValueType:
+        """Return what time does."""
+        if self.ended:
+            return SimulationPhase.SIMULATION_PHASE_ENDED
+        if self.refolding:
+            return SimulationPhase.SIMULATION_PHASE_REFOLDING
+        if self.held_by:
+            return SimulationPhase.SIMULATION_PHASE_HELD
+        if self.pacer.paused and not self.pacer.steps_left:
+            return SimulationPhase.SIMULATION_PHASE_PAUSED
+        return SimulationPhase.SIMULATION_PHASE_RUNNING
+
+    def state(self) -> SimulationState:
+        """Return how the simulation goes."""
+        return SimulationState(
+            tick=self.tick,
+            time=self.clock.timestamp(self.tick),
+            phase=self.phase(),
+            speed=self.pacer.speed,
+            pace=_WIRE_PACE[self._feeds.world.settings.pace],
+            held_by=self.held_by,
+        )
+
+    def describe(self) -> str:
+        """Return in a few words what the simulation does."""
+        if self.held_by:
+            return f"held by {self.held_by}"
+        speed = f"{self.pacer.speed:g}x" if self.pacer.speed else "as fast as possible"
+        name = SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_")
+        return {"RUNNING": f"running, {speed}", "ENDED": "the run has ended"}.get(name, name.lower())
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        return {
+            "run_id": self.run.run_id,
+            "tick": self.tick,
+            "last_tick": self.run.last_tick,
+            "tick_s": self.run.tick_ns / 1e9,
+            "phase": SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_"),
+            "speed": self.pacer.speed,
+            "held_by": self.held_by,
+            "contacts": self._contacts,
+        }

@@ -1,0 +1,117 @@
+"""How the simulator is put together."""
+
+import tempfile
+from pathlib import Path
+
+from botspec.example import example_bot_spec
+from botspec.model import LoadedBotSpec, load_bot_spec
+from mesh.feed import Feed
+from mesh.health import Health
+from mesh.runs import RunInputs, code_digest, load_or_create
+from mesh.runtime import Base, Parts, run_service
+from mesh.schedule import Schedule
+from mesh.serving import Mount
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
+from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
+from svc_sim.config import SimSettings, to_nanoseconds
+from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario import LoadedScenario
+from svc_sim.domain.world import World, last_tick_of
+from svc_sim.navigation import Navigation
+from svc_sim.pacer import Pacer
+from svc_sim.reservation import Reservation
+from svc_sim.service import SimServicer
+from svc_sim.simulation import Feeds, Simulation
+
+# Of simulation time: what a restart computes again at most beyond what was seen.
+RESERVED_BLOCK_NS = 1_000_000_000
+
+
+def main() -> None:
+    """Run the simulator."""
+    run_service(SimSettings, build)
+
+
+def build(settings: SimSettings, base: Base) -> Parts:
+    """Make the simulator's parts.
+
+    Raises:
+        SpecError: the BotSpec or the scenario cannot be used.
+        StartError: the state directory cannot be used, or half the retention does not hold a scan.
+    """
+    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    scenario = load_scenario(settings.scenario or default_scenario())
+    settings.check_retention(max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0))
+    state_dir = settings.state_dir or Path(tempfile.mkdtemp(prefix="qiki-sim-"))
+    run = load_or_create(state_dir, _run_inputs(settings, bot_spec, scenario))
+    feeds = _feeds(settings, bot_spec)
+    simulation = _simulation(
+        settings=settings, bot_spec=bot_spec, scenario=scenario, run=run, feeds=feeds, state_dir=state_dir
+    )
+    return _parts(simulation, feeds, settings.heartbeat_s, base.health)
+
+
+def default_scenario() -> Path:
+    """Return the path of the scenario that is played where none is named."""
+    return Path(__file__).parent / "scenarios" / "crossing.yaml"
+
+
+def _run_inputs(settings: SimSettings, bot_spec: LoadedBotSpec, scenario: LoadedScenario) -> RunInputs:
+    script, simulation = scenario.scenario, bot_spec.spec.simulation
+    seeds = (settings.seed, script.seed, simulation.seed)
+    start_time = settings.start_time or script.start_time
+    return RunInputs(
+        seed=next(seed for seed in seeds if seed is not None),
+        bot_id=bot_spec.spec.bot.bot_id,
+        tick_ns=simulation.tick_ns,
+        last_tick=last_tick_of(scenario, simulation.tick_ns),
+        scenario_digest=scenario.digest,
+        bot_spec_digest=bot_spec.digest,
+        code_digest=code_digest(Path(__file__).parent.parent / package for package in ("botspec", "mesh", "svc_sim")),
+        run_id=str(settings.run_id) if settings.run_id else None,
+        start_ns=to_nanoseconds(start_time) if start_time else None,
+    )
+
+
+def _feeds(settings: SimSettings, bot_spec: LoadedBotSpec) -> Feeds:
+    readers = bot_spec.spec.readers
+    return Feeds(
+        world=Feed(settings.feed("world", readers("world")), WatchWorldResponse, "snapshot"),
+        sensors=Feed(settings.feed("sensors", readers("sensors")), WatchSensorsResponse, "reading"),
+    )
+
+
+def _simulation(
+    *,
+    settings: SimSettings,
+    bot_spec: LoadedBotSpec,
+    scenario: LoadedScenario,
+    run: Run,
+    feeds: Feeds,
+    state_dir: Path,
+) -> Simulation:
+    pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
+    if settings.paused:
+        pacer.pause()
+    return Simulation(
+        run=run,
+        world=World(scenario, run.run_id, run.tick_ns),
+        snapshots=Schedule((bot_spec.spec.simulation.world_period_ticks,)),
+        navigation=Navigation.of(bot_spec.spec, run.seed),
+        feeds=feeds,
+        pacer=pacer,
+        reservation=Reservation(state_dir, max(1, RESERVED_BLOCK_NS // run.tick_ns)),
+    )
+
+
+def _parts(simulation: Simulation, feeds: Feeds, heartbeat_s: float, health: Health) -> Parts:
+    health.facts_from(simulation.facts)
+    pulse = health.loop("simulation")
+    servicer = SimServicer(simulation, feeds, heartbeat_s)
+    name = DESCRIPTOR.services_by_name["SimService"].full_name
+    return Parts(
+        mounts=[Mount(name, add_SimServiceServicer_to_server, servicer)],
+        feeds=[feeds.world, feeds.sensors],
+        loops=[lambda: simulation.advance(pulse)],
+    )
