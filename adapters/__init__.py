@@ -1,0 +1,1 @@
+"""Bridges between gRPC and other transports."""

@@ -1,0 +1,1 @@
+"""The bridge between gRPC streams and NATS JetStream; the only importer of nats."""

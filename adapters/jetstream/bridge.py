@@ -1,0 +1,93 @@
+"""The bridge: a connection to NATS, and over it every channel of the BotSpec, each carried by itself."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from nats.aio.client import Client
+
+from adapters.jetstream import topology
+from adapters.jetstream.answers import ConnectionGone
+from adapters.jetstream.carrier import Carrier
+from adapters.jetstream.connection import ConnectError, ConnectionEvent, connect
+from mesh.health import Loop
+from qiki_sdk.backoff import Backoff
+
+TOPOLOGY_PERIOD_S = 1.0
+# How much a stream keeps is the operator's choice: it may differ from what is declared, and the bridge still works.
+SIZES = frozenset({"max_bytes", "max_msgs_per_subject", "num_replicas", "duplicate_window"})
+_LOG = logging.getLogger(__name__)
+
+
+class Bridge:
+    """Connects, waits for the topology, and carries the channels, over one connection after another."""
+
+    def __init__(self, nats_url: str, carriers: Sequence[Carrier], pulse: Loop) -> None:
+        self._nats_url = nats_url
+        self._carriers = tuple(carriers)
+        self._pulse = pulse
+        self.state = "starting"
+
+    async def run(self) -> None:
+        """Run for ever."""
+        while True:
+            client = await self._connect()
+            try:
+                await self._await_topology(client)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._beat())
+                    for carrier in self._carriers:
+                        group.create_task(carrier.carry(client))
+            except* ConnectionGone:
+                _LOG.warning("the NATS connection is closed; a new one is made")
+            finally:
+                await client.close()
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        channels = {carrier.channel.name: dict(carrier.facts()) for carrier in self._carriers}
+        return {"nats": self.state, "channels": channels}
+
+    async def _connect(self) -> Client:
+        for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
+            try:
+                client = await connect(self._nats_url, "qiki-bridge", self._on_event, timeout_s=5.0)
+            except ConnectError as error:
+                self._say(f"waiting for NATS: {error}")
+                await asyncio.sleep(delay)
+            else:
+                self._say("connected")
+                return client
+        raise AssertionError("the waits have no end")
+
+    async def _await_topology(self, client: Client) -> None:
+        """Wait until the streams are there: the bridge makes none, it only checks and says what to run."""
+        wanted = {carrier.channel.stream for carrier in self._carriers}
+        while True:
+            try:
+                found = [item for item in await topology.check(client) if item.stream in wanted]
+                differences = [item for item in found if item.field not in SIZES]
+            except topology.TopologyError as error:
+                self._say(f"waiting for JetStream: {error}")
+            else:
+                if not differences:
+                    self._say("connected")
+                    return
+                self._say(f"waiting for the streams: {differences[0]}; run `qiki nats init`")
+            if client.is_closed:
+                raise ConnectionGone("closed")
+            await asyncio.sleep(TOPOLOGY_PERIOD_S)
+
+    async def _beat(self) -> None:
+        while True:
+            self._pulse.beat()
+            await asyncio.sleep(TOPOLOGY_PERIOD_S)
+
+    def _on_event(self, event: ConnectionEvent) -> None:
+        self._say(event.happening.value if not event.detail else f"{event.happening.value}: {event.detail}")
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            _LOG.info("bridge", extra={"state": state})
+        self.state = state
+        self._pulse.beat(state)

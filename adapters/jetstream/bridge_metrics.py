@@ -1,0 +1,41 @@
+"""The bridge's metrics, by channel."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMetrics:
+    """The metrics of one channel."""
+
+    published: Counter
+    resumes: Counter
+    gaps: Counter
+    batch_size: Histogram
+    write_seconds: Histogram
+
+
+class BridgeMetrics:
+    """Makes the families once and hands out each channel's share."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["channel"]
+        self._published = Counter("qiki_bridge_published", "Messages stored.", labels, registry=registry)
+        self._resumes = Counter("qiki_bridge_resumes", "Times the tail was asked anew.", labels, registry=registry)
+        self._gaps = Counter("qiki_bridge_missing", "Events that the source no longer had.", labels, registry=registry)
+        buckets = (1, 2, 5, 10, 25, 50, 100, 200, 500, 1000)
+        self._batches = Histogram(
+            "qiki_bridge_batch_messages", "Messages a write.", labels, registry=registry, buckets=buckets
+        )
+        self._seconds = Histogram("qiki_bridge_write_seconds", "Time of a write.", labels, registry=registry)
+
+    def channel(self, name: str) -> ChannelMetrics:
+        """Return the metrics of a channel."""
+        return ChannelMetrics(
+            self._published.labels(name),
+            self._resumes.labels(name),
+            self._gaps.labels(name),
+            self._batches.labels(name),
+            self._seconds.labels(name),
+        )

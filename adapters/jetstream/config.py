@@ -1,0 +1,34 @@
+"""Settings of the bridge."""
+
+from typing import ClassVar
+
+from pydantic_settings import SettingsConfigDict
+
+from mesh.settings import Port, ServiceSettings
+
+
+class BridgeSettings(ServiceSettings):
+    """What the bridge can be told; the environment's prefix is `QIKI_BRIDGE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="QIKI_BRIDGE_")
+    service_name: ClassVar[str] = "bridge"
+
+    grpc_port: int = Port(50055)
+    http_port: int = Port(9105)
+    nats_url: str = "nats://127.0.0.1:4222"
+    sim_target: str = "127.0.0.1:50051"
+    radar_target: str = "127.0.0.1:50052"
+    tracker_target: str = "127.0.0.1:50053"
+    registrar_target: str = "127.0.0.1:50054"
+
+    def target_of(self, service: str) -> str:
+        """Return where a service is, by its full name such as `qiki.sim.v1.SimService`.
+
+        Raises:
+            ValueError: no target is known for it.
+        """
+        name = f"{service.split('.')[1]}_target"
+        if name not in type(self).model_fields:
+            raise ValueError(f"no target is known for {service}")
+        target: str = getattr(self, name)
+        return target

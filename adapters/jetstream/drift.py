@@ -1,0 +1,125 @@
+"""How streams differ from what is declared, and which differences an update may remove without losing anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+StreamConfig = Mapping[str, object]
+"""A stream's configuration in JetStream's own JSON words: durations in nanoseconds, -1 for no limit."""
+
+_ABSENT: StreamConfig = {  # what the server means by a field that it leaves out
+    "no_ack": False,
+    "sealed": False,
+    "deny_delete": False,
+    "deny_purge": False,
+    "allow_rollup_hdrs": False,
+    "allow_msg_ttl": False,
+    "allow_msg_counter": False,
+    "allow_atomic": False,
+    "allow_direct": False,
+    "discard_new_per_subject": False,
+    "compression": "none",
+    "persist_mode": "default",
+    "max_age": 0,
+}
+_LIMITS = ("max_msgs", "max_msgs_per_subject", "max_bytes", "max_age", "max_msg_size", "max_consumers")
+_FREELY_CHANGED = ("discard", "discard_new_per_subject", "duplicate_window", "allow_direct", "allow_atomic", "no_ack")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of one stream that is not as declared. A stream that is not there differs in its `name`."""
+
+    stream: str
+    field: str
+    wanted: object
+    actual: object
+
+    def __str__(self) -> str:
+        return f"{self.stream}.{self.field}: declared {self.wanted!r}, found {self.actual!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Another stream that already takes a declared subject."""
+
+    stream: str
+    subject: str
+    other: str
+    other_subject: str
+
+
+def diff(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[Difference]:
+    """Return every declared field that the existing streams do not have as declared, streams by name."""
+    found: list[Difference] = []
+    for name in sorted(wanted.keys() & actual.keys()):
+        for field, value in wanted[name].items():
+            other = actual[name].get(field, _ABSENT.get(field))
+            if _comparable(field, value) != _comparable(field, other):
+                found.append(Difference(name, field, value, other))
+    return found
+
+
+def missing(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[str]:
+    """Return the names of the declared streams that are not there, in the order of their declaration."""
+    return [name for name in wanted if name not in actual]
+
+
+def overlaps(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[Overlap]:
+    """Return where an existing stream takes a subject that is declared for another."""
+    return [
+        Overlap(name, subject, other, other_subject)
+        for name, config in wanted.items()
+        for other, other_config in actual.items()
+        if other != name
+        for subject in _subjects(config)
+        for other_subject in _subjects(other_config)
+        if subjects_overlap(subject, other_subject)
+    ]
+
+
+def refusal(difference: Difference) -> str | None:
+    """Return why an update may not remove the difference, and what to do; None where it loses nothing."""
+    field, wanted, actual = difference.field, difference.wanted, difference.actual
+    if field == "subjects":
+        lost = sorted(set(_strings(actual)) - set(_strings(wanted)))
+        return f"messages on {', '.join(lost)} would no longer be stored; move them to another stream" if lost else None
+    if field in _LIMITS:
+        shrinks = _limit(wanted) < _limit(actual)
+        return "it would discard what is stored; declare no less, or remove messages by hand first" if shrinks else None
+    if field == "num_replicas":
+        fewer = isinstance(wanted, int) and isinstance(actual, int) and wanted < actual
+        return "it would give up copies; declare as many, or change the stream by hand" if fewer else None
+    if field in _FREELY_CHANGED:
+        return None
+    return "it cannot be changed in place; save what the stream holds, remove the stream, and create it anew"
+
+
+def subjects_overlap(first: str, second: str) -> bool:
+    """Tell whether one subject can match both patterns: `*` is one token, a final `>` one or more."""
+    a, b = first.split("."), second.split(".")
+    for x, y in zip(a, b, strict=False):
+        if x == ">" or y == ">":
+            return True
+        if x != y and "*" not in (x, y):
+            return False
+    return len(a) == len(b)
+
+
+def _comparable(field: str, value: object) -> object:
+    if field == "subjects":
+        return sorted(_strings(value))
+    if field in _LIMITS:
+        return _limit(value)
+    return value
+
+
+def _limit(value: object) -> float:
+    return float(value) if isinstance(value, int) and value > 0 else float("inf")
+
+
+def _subjects(config: StreamConfig) -> list[str]:
+    return _strings(config.get("subjects"))
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []

@@ -1,0 +1,37 @@
+"""How the bridge is put together."""
+
+from adapters.jetstream.bridge import Bridge
+from adapters.jetstream.bridge_metrics import BridgeMetrics
+from adapters.jetstream.carrier import Carrier
+from adapters.jetstream.config import BridgeSettings
+from adapters.jetstream.source import READER, Source
+from botspec.channels import Channel
+from botspec.example import example_bot_spec
+from botspec.model import BotSpec, load_bot_spec
+from mesh.runtime import Base, Parts, run_service
+from qiki_sdk.channel import connect
+
+
+def main() -> None:
+    """Run the bridge."""
+    run_service(BridgeSettings, build)
+
+
+def build(settings: BridgeSettings, base: Base) -> Parts:
+    """Make the bridge's parts.
+
+    Raises:
+        SpecError: the BotSpec cannot be used.
+    """
+    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    metrics = BridgeMetrics(base.telemetry.registry)
+    carriers = [_carrier(channel, spec, settings, metrics, base) for channel in spec.channels]
+    bridge = Bridge(settings.nats_url, carriers, base.health.loop("nats"))
+    base.health.facts_from(bridge.facts)
+    return Parts(loops=[bridge.run])
+
+
+def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, base: Base) -> Carrier:
+    service = channel.rpc.partition("/")[0]
+    source = Source(channel, connect(settings.target_of(service)), required=READER in spec.readers(channel.name))
+    return Carrier(channel, source, metrics, base.telemetry.tracer, base.health.loop(channel.name))

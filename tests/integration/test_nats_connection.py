@@ -1,0 +1,65 @@
+"""A connection to a real nats-server: bounded at first, then it comes back, and says what happens to it."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happening, connect, reconnect_delay_s
+from nats_server import NatsServer, free_port
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_is_not_there_is_an_error_within_the_timeout_that_says_what_to_do() -> None:
+    heard: list[ConnectionEvent] = []
+    address = f"127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    with pytest.raises(ConnectError, match="start it, or correct the address") as refused:
+        await connect(f"nats://user:secret@{address}", "test", heard.append, timeout_s=0.5)
+    assert time.monotonic() - began < 5
+    assert address in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert {event.happening for event in heard} == {Happening.ERROR}
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_accepts_and_says_nothing_is_an_error_within_the_timeout() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectError):
+            await connect(f"nats://127.0.0.1:{port}", "test", lambda event: None, timeout_s=0.5)
+
+
+@pytest.mark.asyncio
+async def test_a_killed_server_is_told_and_the_connection_comes_back_with_it(tmp_path: Path) -> None:
+    heard: asyncio.Queue[Happening] = asyncio.Queue()
+    async with NatsServer(tmp_path) as server:
+        client = await connect(server.url, "test", lambda event: heard.put_nowait(event.happening))
+        await server.kill()
+        await until(heard, Happening.DISCONNECTED)
+        await server.start()
+        await until(heard, Happening.RECONNECTED)
+        assert (await client.request("$JS.API.INFO", b"", timeout=5)).data
+        await client.close()
+        await until(heard, Happening.CLOSED)
+
+
+async def until(heard: asyncio.Queue[Happening], happening: Happening) -> None:
+    async with asyncio.timeout(20):
+        while await heard.get() is not happening:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("failures", "least_s", "most_s"), [(0, 0.05, 0.1), (1, 0.1, 0.2), (5, 1.6, 3.2), (6, 2.5, 5.0), (10**6, 2.5, 5.0)]
+)
+def test_the_delay_before_an_attempt_doubles_to_a_bound_and_is_spread(
+    failures: int, least_s: float, most_s: float
+) -> None:
+    assert reconnect_delay_s(failures, 0.0) == pytest.approx(least_s)
+    assert reconnect_delay_s(failures, 1.0) == pytest.approx(most_s)
