@@ -1,0 +1,33 @@
+"""The `qiki` command: one Typer application, one module a command."""
+
+import typer
+
+from cli.demo import demo
+from cli.health import health
+from cli.nats_commands import nats
+from cli.recording import recording
+from cli.up import up
+from cli.version import version
+
+
+def build_app() -> typer.Typer:
+    """Return the application with all its commands.
+
+    Their modules import what they need when they run, so that `qiki health` starts fast.
+    """
+    app = typer.Typer(
+        name="qiki",
+        help="A digital twin of a robotic craft and the space around it: run it, look at it, check it.",
+        epilog="`qiki demo` shows the whole mesh at work in a minute. `qiki up` keeps one running. "
+        "Exit status: 0 done, 1 failed, 2 asked for wrongly and nothing started.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for command in (up, demo, health):
+        app.command()(command)
+    app.add_typer(nats, name="nats")
+    app.add_typer(recording, name="recording")
+    app.command()(version)
+    return app

@@ -1,0 +1,71 @@
+"""How many events each feed had in the run, as its producer says at the end of its stream."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import grpc
+from google.protobuf.message import Message
+
+from botspec.channels import Channel, find_method
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from cli.errors import StalledError
+from cli.probe import RETRY_S
+from qiki_sdk.channel import connect
+from qiki_sdk.errors import QikiError
+from qiki_sdk.stream import Idle, Stream
+
+
+def bridged_channels(bot_spec: Path | None) -> Sequence[Channel]:
+    """Return the channels that the mesh bridges to JetStream; without a file, those of the BotSpec that is built in."""
+    return load_bot_spec(bot_spec or example_bot_spec()).spec.channels
+
+
+async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], stall_limit_s: float) -> dict[str, int]:
+    """Return the last sequence of each channel's feed, by channel name, once every feed has ended.
+
+    `targets` holds host:port by the API package of the service, such as `qiki.sim.v1`.
+    Raises StalledError where a feed neither ends nor gets on for `stall_limit_s` seconds.
+    """
+    ends: dict[str, int] = {}
+    for channel in channels:
+        package = channel.rpc.partition("/")[0].rpartition(".")[0]
+        ends[channel.name] = await _feed_end(channel.rpc, targets[package], stall_limit_s)
+    return ends
+
+
+async def _feed_end(rpc: str, target: str, stall_limit_s: float) -> int:
+    """Watch from now on until the feed says Ended."""
+    loop = asyncio.get_running_loop()
+    place, reason = -1, "nothing was heard"
+    try:
+        async with asyncio.timeout(stall_limit_s) as deadline, connect(target) as transport:
+            while True:  # bounded by the deadline, which only an event that is new puts off
+                stream = _stream(transport, rpc)
+                try:
+                    async for item in stream.items():
+                        reached = item.heartbeat.last_sequence if isinstance(item, Idle) else item.context.sequence
+                        if reached > place:
+                            place, reason = reached, f"it stands at {reached}"
+                            deadline.reschedule(loop.time() + stall_limit_s)
+                except QikiError as error:  # fell off the ring while the producer ran ahead: from now on again
+                    reason = str(error)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                assert stream.ended is not None, "a stream's iteration ends when the run is over"
+                return stream.ended.last_sequence
+    except TimeoutError:
+        raise StalledError(
+            f"{rpc} at {target} has not ended, and made no progress for {stall_limit_s:g} s: {reason}."
+        ) from None
+
+
+def _stream(transport: grpc.aio.Channel, rpc: str) -> Stream[Message]:
+    found = find_method(rpc)
+    method = transport.unary_stream(
+        f"/{found.service}/{found.method}",
+        request_serializer=found.request.SerializeToString,
+        response_deserializer=found.response.FromString,
+    )
+    return Stream(method, found.request())

@@ -1,0 +1,19 @@
+"""The files given to a mesh, checked before anything is started."""
+
+from pathlib import Path
+
+from botspec.model import load_bot_spec
+from botspec.yaml_source import SpecError
+from cli.errors import UsageError
+from svc_sim.domain.loader import load_scenario
+
+
+def check_files(scenario: Path | None, bot_spec: Path | None) -> None:
+    """Read the files as the services will. Raises UsageError with what is wrong, line by line."""
+    try:
+        if bot_spec is not None:
+            load_bot_spec(bot_spec)
+        if scenario is not None:
+            load_scenario(scenario)
+    except SpecError as error:
+        raise UsageError(f"nothing was started, for a file cannot be used:\n{error}") from None

@@ -1,0 +1,62 @@
+"""The one way from the command to JetStream: the adapter's topology and tally on the server at an address."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from adapters.jetstream import connection, topology
+from adapters.jetstream.answers import WriteError
+from adapters.jetstream.cloudevents import HeaderError
+from adapters.jetstream.tally import SubjectTally, TallyError, tally
+from cli.errors import CliError, UsageError
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
+    """Create what is missing and update what may be updated; return what was done, a line each.
+
+    Raises CliError where the server cannot be reached, or a change would lose data and was not made.
+    """
+    async with _connected(nats_url) as client:
+        return await topology.init(client, _wanted(size_factor, replicas))
+
+
+async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
+    """Return how the server differs from what is declared, a line each. Raises CliError where it cannot be asked."""
+    async with _connected(nats_url) as client:
+        return [str(difference) for difference in await topology.check(client, _wanted(size_factor, replicas))]
+
+
+async def count_messages(nats_url: str, streams: Mapping[str, str], timeout_s: float) -> dict[str, SubjectTally]:
+    """Return what JetStream holds, by subject; `streams` names each subject's stream. Raises CliError."""
+    async with _connected(nats_url) as client:
+        try:
+            return {
+                subject: await tally(client, stream, subject, timeout_s=timeout_s)
+                for subject, stream in streams.items()
+            }
+        except (TallyError, HeaderError, WriteError) as error:
+            raise CliError(f"the messages in JetStream could not be counted: {error}") from None
+
+
+def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]]:
+    try:
+        return topology.wanted_streams(size_factor, replicas)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+@asynccontextmanager
+async def _connected(nats_url: str) -> AsyncIterator[Any]:
+    """Give a client to hand back to the adapter; its type is the adapter's affair, and this package imports no nats."""
+    try:
+        client = await connection.connect(nats_url, "qiki-cli", lambda _event: None, timeout_s=CONNECT_TIMEOUT_S)
+    except connection.ConnectError as error:
+        raise CliError(f"{error}.") from None
+    try:
+        yield client
+    except topology.TopologyError as error:
+        raise CliError(str(error)) from None
+    finally:
+        await client.close()

@@ -1,0 +1,43 @@
+"""`qiki nats`: create and check the JetStream streams that the mesh needs."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+nats = typer.Typer(help="Create and check the JetStream streams.", no_args_is_help=True)
+
+NatsUrl = Annotated[
+    str, typer.Option("--nats-url", metavar="URL", envvar="QIKI_NATS_URL", help="Where the NATS server listens.")
+]
+SizeFactor = Annotated[
+    float,
+    typer.Option(metavar="FACTOR", help="Scale what the streams keep to the disk there is; 1 is 3.9 GiB at most."),
+]
+Replicas = Annotated[int, typer.Option(help="Copies of each stream: 1, or 3 or 5 in a cluster.")]
+DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
+
+
+@nats.command()
+def init(nats_url: NatsUrl = DEFAULT_NATS_URL, size_factor: SizeFactor = 1.0, replicas: Replicas = 1) -> None:
+    """Create what is missing, update what may be updated, and say what was done."""
+    from cli.jetstream import init_topology  # noqa: PLC0415 - others must start without it
+
+    done = asyncio.run(init_topology(nats_url, size_factor, replicas))
+    for line in done or ["Nothing to do: all streams are as declared."]:
+        print(line)
+
+
+@nats.command()
+def check(nats_url: NatsUrl = DEFAULT_NATS_URL, size_factor: SizeFactor = 1.0, replicas: Replicas = 1) -> None:
+    """Compare the server with what is declared; show each difference and exit with status 1 if there is one."""
+    from cli.jetstream import check_topology  # noqa: PLC0415 - others must start without it
+
+    differences = asyncio.run(check_topology(nats_url, size_factor, replicas))
+    for line in differences:
+        print(line)
+    if differences:
+        count = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
+        print(f"{count}; `qiki nats init` creates what is missing and updates what may be.")
+        raise typer.Exit(1)
+    print("All streams are as declared.")

@@ -1,0 +1,126 @@
+"""Which ports the mesh listens on, and whether they can be had."""
+
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from random import SystemRandom
+from types import MappingProxyType
+from typing import Final
+
+from cli.errors import UsageError
+
+HOST: Final = "127.0.0.1"
+MIN_PORT, MAX_PORT = 1, 65_535
+
+# Free ports are looked for from here up to where the kernel takes the local ends of outgoing connections from. Within
+# that range a client that knocks at a port nobody listens on yet may be given that very port, and hold it.
+FIRST_FREE_PORT = 20_000
+LOCAL_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+MAX_TRIES = 1000
+
+# What each port is for, by the name that `--port` takes.
+DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "sim": 50051,
+        "sim-http": 9101,
+        "radar": 50052,
+        "radar-http": 9102,
+        "bridge": 50055,
+        "bridge-http": 9105,
+        "nats": 4222,
+        "nats-monitor": 8222,
+    }
+)
+
+
+def parse_ports(options: Iterable[str]) -> dict[str, int]:
+    """Return the ports given as NAME=PORT. Raises UsageError for an unknown or repeated name, or a bad number."""
+    ports: dict[str, int] = {}
+    for option in options:
+        name, equals, number = option.partition("=")
+        if not equals or name not in DEFAULT_PORTS:
+            raise UsageError(f"--port {option}: expected NAME=PORT, where NAME is one of {', '.join(DEFAULT_PORTS)}.")
+        if name in ports:
+            raise UsageError(f"--port {option}: {name} is given twice.")
+        if not (number.isascii() and number.isdigit() and len(number) <= 5 and MIN_PORT <= int(number) <= MAX_PORT):
+            raise UsageError(f"--port {option}: a port is a whole number from {MIN_PORT} to {MAX_PORT}.")
+        ports[name] = int(number)
+    return ports
+
+
+def choose_ports(given: Mapping[str, int], free: bool) -> dict[str, int]:
+    """Return the port of every name: the given one, else a free one or the default.
+
+    Raises UsageError where two names share a port, or a port that is not chosen here is taken.
+    """
+    with ExitStack() as held:
+        if not free:
+            ports = {**DEFAULT_PORTS, **given}
+            _refuse_shared(ports)
+            _refuse_taken(ports, held)
+            return ports
+        _refuse_shared(given)
+        _refuse_taken(given, held)
+        # All sockets stay bound until every port is known, so that none is handed out twice.
+        return {name: given[name] if name in given else _bind_free(held) for name in DEFAULT_PORTS}
+
+
+def _refuse_shared(ports: Mapping[str, int]) -> None:
+    owner: dict[int, str] = {}
+    for name, port in ports.items():
+        if port in owner:
+            raise UsageError(f"Port {port} is meant for both {owner[port]} and {name}: give one of them another port.")
+        owner[port] = name
+
+
+def _refuse_taken(ports: Mapping[str, int], held: ExitStack) -> None:
+    taken: list[str] = []
+    for name, port in ports.items():
+        try:
+            _bind(port, held)
+        except OSError as error:
+            taken.append(f"Port {port}, meant for {name}, cannot be used: {error.strerror or error}.")
+    if taken:
+        first = taken[0].split(", meant for ", 1)[1].split(",", 1)[0]
+        raise UsageError(
+            "\n".join(taken) + f"\nNothing was started. Choose another, such as `--port {first}={_suggestion(ports)}`,"
+            " or let the mesh choose free ones with `--free-ports`."
+        )
+
+
+def _suggestion(ports: Mapping[str, int]) -> int:
+    with ExitStack() as held:
+        return next(port for _ in range(MAX_TRIES) if (port := _bind_free(held)) not in ports.values())
+
+
+def _bind_free(held: ExitStack) -> int:
+    """Bind a port that is free until `held` closes; return its number."""
+    end = _first_local_port()
+    if end <= FIRST_FREE_PORT:
+        return _bind(0, held)
+    draw = SystemRandom()
+    for _ in range(MAX_TRIES):
+        try:
+            return _bind(draw.randrange(FIRST_FREE_PORT, end), held)
+        except OSError:
+            continue
+    raise UsageError(f"No free port was found between {FIRST_FREE_PORT} and {end} in {MAX_TRIES} tries.")
+
+
+def _first_local_port() -> int:
+    try:
+        return int(LOCAL_PORT_RANGE.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):  # another system than Linux: the range that IANA sets aside
+        return 49_152
+
+
+def _bind(port: int, held: ExitStack) -> int:
+    """Bind a TCP port, 0 for any that the kernel has, on the loopback address until `held` closes; give its number."""
+    listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    # As servers do: a port whose last connections still linger can be had.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    # Linux lets two sockets with SO_REUSEADDR bind one port as long as neither listens.
+    listener.listen(1)
+    return int(listener.getsockname()[1])

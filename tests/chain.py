@@ -1,0 +1,138 @@
+"""The real chain as processes, from nats-server to bridge, and what stands in JetStream, by nats-py alone."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nats
+
+from cli.mesh import Mesh, open_mesh
+from cli.options import MeshOptions
+from cli.ports import choose_ports
+
+RUN_ID = "11111111-2222-4333-8444-555555555555"
+START_TIME = "2026-01-01T00:00:00Z"
+SUBJECTS = {
+    "qiki.sim.v1.world": "QIKI_SIM_V1",
+    "qiki.sim.v1.sensors": "QIKI_SIM_V1",
+    "qiki.radar.v1.frames": "QIKI_RADAR_V1",
+}
+WAIT_S = 120.0
+POLL_S = 0.1
+
+SCENARIO = """
+schema_version: 1
+name: short
+duration_s: {duration_s}
+own_ship: {{position_m: [0, 0, 0], course_deg: 45, speed_mps: 10}}
+contacts:
+  - name: straight
+    object_type: aircraft
+    position_m: [5000, 2000, 900]
+    course_deg: 270
+    speed_mps: 120
+    rcs_dbsm: 10
+    transponder: {{mode: "on", id: QK-1}}
+  - name: turning
+    object_type: drone
+    position_m: [-3000, 4000, 300]
+    course_deg: 90
+    speed_mps: 60
+    rcs_dbsm: 0
+    transponder: {{mode: silent}}
+    legs:
+      - {{duration_s: 2, turn_rate_dps: 0}}
+      - {{duration_s: 3, turn_rate_dps: 5}}
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One message as it stands in JetStream."""
+
+    sequence: int
+    headers: dict[str, str]
+    data: bytes
+
+
+def write_scenario(directory: Path, duration_s: float) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "scenario.yaml"
+    path.write_text(SCENARIO.format(duration_s=duration_s))
+    return path
+
+
+@asynccontextmanager
+async def chain(directory: Path, duration_s: float, **options: Any) -> AsyncIterator[Mesh]:
+    """Run the chain on a short scenario, lossless and as fast as possible unless told otherwise."""
+    chosen = MeshOptions(
+        state_dir=directory / "state",
+        scenario=write_scenario(directory, duration_s),
+        speed="max",
+        pace="lossless",
+        run_id=RUN_ID,
+        start_time=START_TIME,
+        seed=7,
+    )
+    async with open_mesh(replace(chosen, **options), choose_ports({}, free=True), lambda _line: None) as mesh:
+        yield mesh
+
+
+def facts(mesh: Mesh, service: str) -> dict[str, Any]:
+    """Return the facts on a service's `/healthz`; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{mesh.ports[f'{service}-http']}/healthz", timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)["facts"]
+            return found
+    except OSError:
+        return {}
+
+
+async def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until it holds; the services tell it over HTTP, so it is asked for now and then."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not await asyncio.to_thread(holds):
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise AssertionError(f"not within {WAIT_S} s: {what}") from None
+
+
+def published_all(mesh: Mesh) -> bool:
+    """Return whether the bridge has carried every channel to the run's end."""
+    channels = facts(mesh, "bridge").get("channels", {})
+    return bool(channels) and all(channel["ended"] for channel in channels.values())
+
+
+async def read_subject(port: int, subject: str) -> list[Stored]:
+    """Return every message of a subject, in order."""
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    try:
+        context = client.jetstream()
+        last = (await context.stream_info(SUBJECTS[subject], subjects_filter=subject)).state
+        count = (last.subjects or {}).get(subject, 0)
+        subscription = await context.subscribe(subject, ordered_consumer=True)
+        found = []
+        for _ in range(count):
+            message = await subscription.next_msg(timeout=10)
+            found.append(Stored(message.metadata.sequence.stream, dict(message.headers or {}), message.data))
+        return found
+    finally:
+        await client.close()
+
+
+async def read_all(mesh: Mesh) -> dict[str, list[Stored]]:
+    """Return every message of every bridged subject."""
+    return {subject: await read_subject(mesh.ports["nats"], subject) for subject in SUBJECTS}
+
+
+async def run_to_the_end(directory: Path, duration_s: float, **options: Any) -> dict[str, list[Stored]]:
+    """Run the chain to the end of its scenario and return what stands in JetStream."""
+    async with chain(directory, duration_s, **options) as mesh:
+        await until(lambda: published_all(mesh), "everything published")
+        return await read_all(mesh)
