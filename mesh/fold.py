@@ -107,7 +107,7 @@ class Folder:
         stream = Stream[Any](self._source.watch, request, on_state=self._pulse.beat)
         refold_to, place = None, 0
         async for item in stream.items():
-            self._pulse.beat("folding")
+            self._pulse.beat(f"following {self._source.service}")
             if not isinstance(item, Event):
                 self._output.advance(item.heartbeat.simulation_time.ToNanoseconds())
                 if refold_to is None and not item.heartbeat.refolding:

@@ -85,5 +85,14 @@ class Health:
                 return HealthReport(False, f"{loop.name}: {loop.detail}", facts)
             if (silent := loop.stalled_for_s()) is not None:
                 return HealthReport(False, f"{loop.name}: has not advanced for {silent:.0f} s", facts)
-        detail = "; ".join(loop.detail if len(loops) == 1 else f"{loop.name}: {loop.detail}" for loop in loops)
-        return HealthReport(True, detail or "serving", facts)
+        return HealthReport(True, _summary(loops) or "serving", facts)
+
+
+def _summary(loops: list[Loop]) -> str:
+    """Return what the loops do, those together that do the same."""
+    if len(loops) == 1:
+        return loops[0].detail
+    names: dict[str, list[str]] = {}
+    for loop in loops:
+        names.setdefault(loop.detail, []).append(loop.name)
+    return "; ".join(f"{', '.join(doing)}: {detail}" for detail, doing in names.items())
