@@ -9,6 +9,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from qiki.common.v1.error_pb2 import ErrorReason
 from qiki_sdk.errors import ERROR_DOMAIN
 
+# A message may repeat what the caller sent. Beyond the metadata limit of a client the status itself would be lost.
+MAX_MESSAGE_BYTES = 1_000
+
 
 class StartError(Exception):
     """A service cannot start with what it was given; the text says what is wrong and what to do."""
@@ -21,6 +24,9 @@ class MeshError(Exception):
     reason = ErrorReason.ERROR_REASON_INTERNAL
 
     def __init__(self, message: str, **metadata: str) -> None:
+        encoded = message.encode()
+        if len(encoded) > MAX_MESSAGE_BYTES:
+            message = encoded[:MAX_MESSAGE_BYTES].decode(errors="ignore") + " ..."
         super().__init__(message)
         self.message = message
         self.metadata: Mapping[str, str] = metadata

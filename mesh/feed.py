@@ -69,6 +69,7 @@ class Feed:
         self.readers = RequiredReaders(settings.required_readers)
         self.draining = False
         self.open_readers = 0
+        self.held_by = ""  # the required reader that the producer waits for now; read from the metrics thread as well
 
     def _new_state(self, run: Run | None) -> None:
         self.run = run
@@ -92,8 +93,6 @@ class Feed:
         """Add the next event: name it, serialize it once, keep it, wake the readers."""
         run = self._known_run()
         body = payload.SerializeToString(deterministic=True)
-        if len(body) > MAX_EVENT_BYTES:
-            raise ValueError(f"{self.name}: event {sequence} has {len(body)} bytes, over {MAX_EVENT_BYTES}")
         digest = short_digest(body)
         head = self.response_type(
             resume_token=self.token_at(sequence, digest).encode(),
@@ -113,6 +112,8 @@ class Feed:
         # A serialized message followed by one more field of it is the message with that field: the payload is
         # serialized once, for its digest and for every reader.
         response = b"".join((head.SerializeToString(), self._payload_tag, _varint(len(body)), body))
+        if len(response) > MAX_EVENT_BYTES:
+            raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
         entry = Entry(sequence, time_ns, digest, subject, response)
         self.ring.append(entry)
         self.readers.reached(sequence, digest)
@@ -128,13 +129,14 @@ class Feed:
         """Say that nothing of the past remains to be computed again: a token ahead of the feed is now a false one."""
         if self.refolding:
             self.refolding = False
+            self.readers.drop_claims()
             self.change.notify()
 
     def end(self) -> None:
         """Say that the run is over and the feed complete."""
         if not self.ended:
             self.ended = True
-            self.refolding = False
+            self.refolded()
             self.change.notify()
 
     def drain(self) -> None:
@@ -145,7 +147,8 @@ class Feed:
     def holder(self, next_time_ns: int) -> str | None:
         """Return the required reader that a lossless producer must wait for before an event of this time, if any.
 
-        It waits before it passes half the retention, in time or bytes, beyond the slowest required reader.
+        It waits before it passes half the retention, in time or bytes, beyond the slowest required reader, and where
+        the largest event would not fit beside what is not confirmed.
         """
         slowest = self.readers.slowest()
         if self.settings.pace is Pace.LIVE or slowest is None:
@@ -155,7 +158,8 @@ class Feed:
             return None
         retention, mark = self.settings.retention, self.ring.mark(sequence)
         pending_bytes = self.ring.mark(self.ring.last_sequence).end_bytes - mark.end_bytes
-        too_far = next_time_ns - mark.time_ns > retention.time_ns // 2 or pending_bytes > retention.size_bytes // 2
+        room = min(retention.size_bytes // 2, retention.size_bytes - MAX_EVENT_BYTES)
+        too_far = next_time_ns - mark.time_ns > retention.time_ns // 2 or pending_bytes > room
         return name if too_far else None
 
     # -- the readers' side --------------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mesh import upstream
 from mesh.feed import Feed
 from mesh.health import Loop
+from mesh.token import decode
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import TRANSIENT, Event, Stream
@@ -55,13 +57,15 @@ class Folder:
     """Folds the runs that the source serves into one feed, for ever."""
 
     def __init__(
-        self, source: Input, output: Feed, bot_spec_digest: str, begin: Callable[[Run], RunFold], pulse: Loop
+        self, source: Input, output: Feed, bot_spec_digest: str, begin: Callable[[Run, bool], RunFold], pulse: Loop
     ) -> None:
+        """Fold with what `begin(run, anew)` returns; `anew` says to leave aside what was kept of the run."""
         self._source = source
         self._output = output
         self._bot_spec_digest = bot_spec_digest
         self._begin = begin
         self._pulse = pulse
+        self._connections = 0
 
     async def run(self) -> None:
         """Follow the source, run after run.
@@ -69,6 +73,7 @@ class Folder:
         A fold can always begin again from what the source still has: so a history that is not the one that was read,
         or a place that is no longer retained, begins it anew, and its readers learn from their tokens what that means.
         """
+        anew = False
         while True:
             run = await self._learn_run()
             if run.bot_spec_digest != self._bot_spec_digest:
@@ -77,16 +82,19 @@ class Folder:
                 continue
             _LOG.info("folding", extra={"run": run.run_id})
             try:
-                await self._fold_run(run)
+                await self._fold_run(run, anew)
+                anew = False
             except RunChangedError:
+                anew = False
                 _LOG.info("another run began", extra={"old_run": run.run_id})
             except (HistoryDivergedError, ResumeTokenExpiredError) as error:
+                anew = True
                 _LOG.warning("the fold begins anew", extra={"why": str(error)})
 
-    async def _fold_run(self, run: Run) -> None:
+    async def _fold_run(self, run: Run, anew: bool) -> None:
         """Fold one run to its end and wait for the next; side by side, confirm what is safe."""
         self._output.begin(run)
-        fold = self._begin(run)
+        fold = self._begin(run, anew)
         try:
             async with asyncio.TaskGroup() as group:
                 confirming = group.create_task(self._confirm(fold))
@@ -104,40 +112,52 @@ class Folder:
         request = self._source.watch_request(
             resume_token=fold.start_token, from_oldest=not fold.start_token, reader=self._source.reader
         )
-        stream = Stream[Any](self._source.watch, request, on_state=self._pulse.beat)
+        stream = Stream[Any](self._source.watch, request, on_state=self._on_source)
         refold_to, place = None, 0
-        async for item in stream.items():
-            self._pulse.beat(f"following {self._source.service}")
-            if not isinstance(item, Event):
-                self._output.advance(item.heartbeat.simulation_time.ToNanoseconds())
-                if refold_to is None and not item.heartbeat.refolding:
-                    refold_to = item.heartbeat.last_sequence
-            elif item.context.run_id != run.run_id:
-                return
-            else:
-                await fold.take(item)
-                place = item.context.sequence
-                self._output.advance(item.context.time.ToNanoseconds())
-            if refold_to is not None and place >= refold_to:
-                self._output.refolded()
+        async with aclosing(stream.items()) as items:
+            async for item in items:
+                self._pulse.beat(f"following {self._source.service}")
+                if not isinstance(item, Event):
+                    place = decode(item.resume_token).sequence
+                    if place >= item.heartbeat.last_sequence:  # else there is more to fold before that time
+                        self._output.advance(item.heartbeat.simulation_time.ToNanoseconds())
+                    if refold_to is None and not item.heartbeat.refolding:
+                        refold_to = item.heartbeat.last_sequence
+                elif item.context.run_id != run.run_id:
+                    return
+                else:
+                    await fold.take(item)
+                    place = item.context.sequence
+                    self._output.advance(item.context.time.ToNanoseconds())
+                if refold_to is not None and place >= refold_to:
+                    self._output.refolded()
         self._output.end()
         await self._await_next_run(run)
 
     async def _confirm(self, fold: RunFold) -> None:
-        """Tell the source, now and then, from where this fold would begin again."""
-        confirmed = ""
+        """Tell the source, now and then, from where this fold would begin again.
+
+        A source that was restarted counts its readers as at the beginning until it is told again.
+        """
+        confirmed = "", 0
         while self._source.reader:
             await self._output.change.wait(WAIT_S)
             token = fold.safe_token()
-            if token and token != confirmed:
+            asked = token, self._connections
+            if token and asked != confirmed:
                 try:
                     request = self._source.confirm_request(reader=self._source.reader, resume_token=token)
                     await upstream.call(self._source.confirm, request)
-                    confirmed = token
+                    confirmed = asked
                 except QikiError as error:
                     if error.code not in TRANSIENT:
                         raise
             await asyncio.sleep(CONFIRM_PERIOD_S)
+
+    def _on_source(self, state: str) -> None:
+        """Take what the stream says of itself: every change of state is one of the connection."""
+        self._connections += 1
+        self._pulse.beat(state)
 
     async def _await_next_run(self, run: Run) -> None:
         while (await self._learn_run()).run_id == run.run_id:
@@ -152,6 +172,10 @@ class Folder:
 
 async def admit(feed: Feed, time_ns: int, pulse: Loop) -> None:
     """Wait while a required reader holds a lossless feed before an event of this time; a live one is never held."""
-    while holder := feed.holder(time_ns):
-        pulse.beat(f"held by {feed.name}: {holder}")
-        await feed.change.wait(WAIT_S)
+    try:
+        while holder := feed.holder(time_ns):
+            feed.held_by = holder
+            pulse.beat(f"held by {feed.name}: {holder}")
+            await feed.change.wait(WAIT_S)
+    finally:
+        feed.held_by = ""

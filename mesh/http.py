@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -10,6 +11,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from mesh.health import Health
 
+# How soon a stop is noticed.
+STOP_POLL_S = 0.1
 _StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -20,15 +23,21 @@ class _Quiet(WSGIRequestHandler):
         """Leave requests out of the log: they come every few seconds."""
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    # One that connects and says nothing keeps neither the others nor the stop waiting; its own timeout ends it.
+    daemon_threads = True
+    block_on_close = False
+
+
 class HttpServer:
     """Serves one registry and one service's health."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
         self._metrics = make_wsgi_app(registry)
         self._health = health
-        self._server: WSGIServer = make_server(host, port, self._app, handler_class=_Quiet)
+        self._server: WSGIServer = make_server(host, port, self._app, _Server, _Quiet)
         self.port = self._server.server_port
-        self._thread = Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(STOP_POLL_S,), name="http", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""

@@ -50,6 +50,8 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
             return handler  # type: ignore[no-any-return]  # health and reflection keep their own ways
         if handler.unary_unary:
             return handler._replace(unary_unary=self._unary(method, handler.unary_unary))  # type: ignore[no-any-return]
+        if handler.stream_stream:
+            return handler._replace(stream_stream=self._stream(method, handler.stream_stream))  # type: ignore[no-any-return]
         if handler.unary_stream:
             return handler._replace(unary_stream=self._stream(method, handler.unary_stream))  # type: ignore[no-any-return]
         return handler  # type: ignore[no-any-return]
@@ -58,21 +60,22 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
         async def handle(request: Any, context: _Context) -> Any:
             parent = _PROPAGATOR.extract({str(k): str(v) for k, v in context.invocation_metadata() or ()})
             attributes = {"rpc.system.name": "grpc", "rpc.method": method}
-            started = time.perf_counter()
+            started, code = time.perf_counter(), "CANCELLED"
             with self._tracer.start_as_current_span(
                 method, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
             ) as span:
                 try:
                     response = await call(request, context)
+                    code = "OK"
                 except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
                     status = _describe(method, error)
-                    span.set_attribute("rpc.response.status_code", status.code.name)
+                    code = status.code.name
                     span.set_status(StatusCode.ERROR, status.message)
-                    await self._abort(method, context, status)
+                    await _abort(context, status)
                 finally:
+                    span.set_attribute("rpc.response.status_code", code)
                     self._metrics.seconds.labels(method).observe(time.perf_counter() - started)
-                span.set_attribute("rpc.response.status_code", "OK")
-                self._metrics.handled.labels(method, "OK").inc()
+                    self._metrics.handled.labels(method, code).inc()
                 return response
 
         return handle
@@ -92,18 +95,17 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
                 status = _describe(method, error)
                 code = status.code.name
-                await self._abort(method, context, status, count=False)
+                await _abort(context, status)
             finally:
                 gauge.dec()
                 self._metrics.handled.labels(method, code).inc()
 
         return handle
 
-    async def _abort(self, method: str, context: _Context, error: MeshError, count: bool = True) -> NoReturn:
-        if count:
-            self._metrics.handled.labels(method, error.code.name).inc()
-        details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
-        await context.abort(error.code, error.message, details)
+
+async def _abort(context: _Context, error: MeshError) -> NoReturn:
+    details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
+    await context.abort(error.code, error.message, details)
 
 
 def _describe(method: str, error: Exception) -> MeshError:

@@ -36,10 +36,17 @@ class JsonFormatter(logging.Formatter):
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             line |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-        line |= fields_of(record)
+        fields = fields_of(record)
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+            fields["exception"] = self.formatException(record.exc_info)
+        return _to_json(line | fields | line)  # a field never takes the place of what every line has
+
+
+def _to_json(line: dict[str, object]) -> str:
+    try:
+        return json.dumps(line, default=str, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError):  # what JSON has no word for, such as NaN, is told as text
+        return json.dumps({key: str(value) for key, value in line.items()}, ensure_ascii=False)
 
 
 class TextFormatter(logging.Formatter):

@@ -1,4 +1,4 @@
-"""Metrics of feeds, read when they are asked for: where each stands, what it keeps, who reads, who lags."""
+"""Metrics that are read when they are asked for: where each feed stands and who lags, how reports fare."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,12 +7,34 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mesh.feed import Feed
+from qiki_sdk.audit import AuditReporter
 
 
 def watch_feeds(registry: CollectorRegistry, feeds: Sequence[Feed]) -> None:
     """Show the feeds on `/metrics`."""
     if feeds:
         registry.register(_FeedCollector(feeds))
+
+
+def watch_audit(registry: CollectorRegistry, audit: AuditReporter) -> None:
+    """Show on `/metrics` how the events fare that are reported for the record."""
+    registry.register(_AuditCollector(audit))
+
+
+class _AuditCollector(Collector):
+    def __init__(self, audit: AuditReporter) -> None:
+        self._audit = audit
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield how many events were reported, and what became of them."""
+        counts = self._audit.counts()
+        ended = CounterMetricFamily("qiki_audit_events", "Reported events by what became of them.", labels=["outcome"])
+        ended.add_metric(["delivered"], counts.delivered)
+        ended.add_metric(["rejected"], counts.rejected)
+        ended.add_metric(["dropped"], counts.dropped)
+        waiting = GaugeMetricFamily("qiki_audit_waiting_events", "Reported events that wait for the registrar.")
+        waiting.add_metric([], counts.waiting)
+        yield from (ended, waiting)
 
 
 class _FeedCollector(Collector):
@@ -28,6 +50,9 @@ class _FeedCollector(Collector):
         confirmed = GaugeMetricFamily(
             "qiki_feed_confirmed_sequence", "Sequence that a required reader has confirmed.", labels=["feed", "reader"]
         )
+        held = GaugeMetricFamily(
+            "qiki_feed_held", "1 for the required reader that a lossless producer waits for.", labels=["feed", "reader"]
+        )
         for feed in self._feeds:
             if feed.run is None:
                 continue
@@ -38,4 +63,5 @@ class _FeedCollector(Collector):
             readers.add_metric([feed.name], feed.open_readers)
             for reader, sequence in feed.readers.confirmed.items():
                 confirmed.add_metric([feed.name, reader], sequence)
-        yield from (last, kept, size, readers, confirmed)
+                held.add_metric([feed.name, reader], int(reader == feed.held_by))
+        yield from (last, kept, size, readers, confirmed, held)

@@ -38,6 +38,10 @@ class RequiredReaders:
         if known is None or token.sequence > known.sequence:
             self._claims[name] = token
 
+    def drop_claims(self) -> None:
+        """Forget the claims that are still open: nothing of the past remains that they could be of."""
+        self._claims.clear()
+
     def reached(self, sequence: int, digest: bytes) -> None:
         """Settle the claims on the event that was just produced."""
         if not self._claims:

@@ -30,5 +30,5 @@ class RetentionSettings(ServiceSettings):
         if self.retention_s / 2 <= longest_step_s:
             raise StartError(
                 f"retention_s is {self.retention_s:g}: half of it must exceed {longest_step_s:g} s, "
-                "the longest scan with the interval between checkpoints"
+                "the longest scan with the interval between snapshots or checkpoints"
             )

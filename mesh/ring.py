@@ -42,6 +42,7 @@ class Ring:
         self._ends: deque[int] = deque()  # bytes appended up to and with the entry at the same index
         self._before = Mark(0, 0)  # where the oldest entry begins
         self._before_digest: bytes | None = None
+        self.first_sequence = 0  # of the first event ever appended, 0 before it
         self.last_sequence = 0
 
     @property
@@ -61,7 +62,7 @@ class Ring:
     def append(self, entry: Entry) -> None:
         """Add the next event. The first one may have any sequence: a producer may refold from later than the begin."""
         if not self._entries and self.last_sequence == 0:
-            self.last_sequence = entry.sequence - 1
+            self.first_sequence, self.last_sequence = entry.sequence, entry.sequence - 1
             if entry.sequence > 1:
                 self._before = Mark(entry.time_ns, 0)
             self._before_digest = NO_EVENT if entry.sequence == 1 else None

@@ -82,11 +82,20 @@ def _new_run(inputs: RunInputs) -> Run:
     )
 
 
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
 def _found(path: Path, wanted: Run, inputs: RunInputs) -> Run:
     try:
         run = json_format.Parse(path.read_text(encoding="utf-8"), Run())
     except (json_format.ParseError, UnicodeDecodeError) as error:
         raise StartError(f"{path} is damaged ({error}); move it away to begin a new run") from error
+    if not (_is_uuid(run.run_id) and run.HasField("created") and run.HasField("start_time")):
+        raise StartError(f"{path} is damaged (run_id, created or start_time); move it away to begin a new run")
     differing = [name for name in (*_INPUTS, *_PRODUCERS) if getattr(run, name) != getattr(wanted, name)]
     if inputs.run_id is not None and run.run_id != wanted.run_id:
         differing.append("run_id")

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
 from mesh.errors import StartError
@@ -15,12 +17,15 @@ from mesh.health import Health
 from mesh.http import HttpServer
 from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.logs import setup_logs
-from mesh.metrics import watch_feeds
+from mesh.metrics import watch_audit, watch_feeds
 from mesh.serving import MeshServer, Mount
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.telemetry import Telemetry
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import BOOT_OK, SHUTDOWN
 
 EXIT_WITH_PARENT = "QIKI_EXIT_WITH_PARENT"
+STDIN = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _LOG = logging.getLogger(__name__)
@@ -37,10 +42,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every service is given to build itself on."""
+    """What every service is given to build itself on; `resources` are given back when the process ends."""
 
     health: Health
     telemetry: Telemetry
+    audit: AuditReporter
+    resources: ExitStack = field(default_factory=ExitStack)
 
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -58,8 +65,10 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
         base = Base(
             Health(name, settings.stall_s),
             Telemetry(name, settings.otlp_endpoint, settings.trace_sample_ratio),
+            AuditReporter(settings.registrar_target, name),
         )
-        asyncio.run(_serve(settings, lambda: build(settings, base), base))
+        with base.resources:
+            asyncio.run(_serve(settings, lambda: build(settings, base), base))
     except (StartError, SettingsError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIG)
@@ -83,21 +92,30 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
     except ValueError as error:  # a file or a value that the service was given; the text names it
         raise StartError(str(error)) from error
     watch_feeds(base.telemetry.registry, parts.feeds)
+    watch_audit(base.telemetry.registry, base.audit)
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, parts.feeds, base.health, interceptor)
     try:
         http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
     except OSError as error:
-        raise StartError(f"cannot serve HTTP on {settings.host}:{settings.http_port}: {error.strerror}") from error
+        raise StartError(
+            f"cannot serve HTTP on {settings.host}:{settings.http_port}: {error.strerror}; "
+            "choose another port with the setting http_port"
+        ) from error
     http.start()
     try:
         await server.start()
         base.health.up()
         _LOG.info("listening", extra={"grpc": f"{settings.host}:{server.port}", "http": f"{settings.host}:{http.port}"})
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(server.watch_health()), *(group.create_task(_run(x)) for x in parts.loops)]
+            loops = [server.watch_health, *parts.loops]
+            if settings.registrar_target:
+                loops.append(base.audit.run)
+            tasks = [group.create_task(_run(loop)) for loop in loops]
+            base.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
             await stop.wait()
             _LOG.info("draining")
+            base.audit.report(SHUTDOWN)
             await server.drain()
             for task in tasks:
                 task.cancel()
@@ -125,10 +143,13 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, on_signal, number)
     if os.environ.get(EXIT_WITH_PARENT) == "1":
         # The parent holds the other end of this process's standard input: its end is the parent's.
-        loop.add_reader(sys.stdin.fileno(), lambda: _on_stdin(loop, stop))
+        try:
+            loop.add_reader(STDIN, _on_stdin, loop, stop)
+        except OSError as error:
+            raise StartError(f"{EXIT_WITH_PARENT}=1 needs a pipe as standard input: {error.strerror}") from error
 
 
 def _on_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        loop.remove_reader(sys.stdin.fileno())
+    if not os.read(STDIN, 4096):
+        loop.remove_reader(STDIN)
         stop.set()

@@ -67,7 +67,9 @@ class MeshServer:
         except RuntimeError:
             self.port = 0
         if self.port == 0:
-            raise StartError(f"cannot listen on {self._address}: the port is taken or not allowed; choose another")
+            raise StartError(
+                f"cannot listen on {self._address}: the port is taken or not allowed; choose another with grpc_port"
+            )
         await self.publish()
         await self._server.start()
 

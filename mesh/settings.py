@@ -1,10 +1,13 @@
 """Settings of a service: environment first, then a YAML file; an unknown key in either is refused."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import yaml
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 
@@ -18,15 +21,19 @@ class SettingsError(ValueError):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. Environment variables are the prefix and the field's name in capitals."""
+    """What every service can be told. Environment variables are the prefix and the field's name in capitals.
+
+    With an empty `registrar_target` nothing is reported for the record.
+    """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     service_name: ClassVar[str] = ""
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     grpc_port: int = Port(0)
     http_port: int = Port(0)
     bot_spec: Path | None = None
+    registrar_target: str = "127.0.0.1:50054"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str = ""
@@ -44,19 +51,18 @@ class ServiceSettings(BaseSettings):
         """
         prefix = str(cls.model_config["env_prefix"])
         known = {f"{prefix}{name}".upper() for name in cls.model_fields} | {f"{prefix}CONFIG"}
-        unknown = sorted(key for key in os.environ if key.startswith(prefix) and key not in known)
+        unknown = sorted(key for key in os.environ if key.upper().startswith(prefix) and key.upper() not in known)
         if unknown:
             raise SettingsError(f"unknown setting in the environment: {', '.join(unknown)}; known: {_listed(known)}")
+        path = os.environ.get(f"{prefix}CONFIG")
+        if path and not Path(path).is_file():
+            raise SettingsError(f"{prefix}CONFIG: no such file: {path}")
         try:
             return cls()
         except ValidationError as error:
-            problems = (
-                f"{prefix}{'.'.join(map(str, item['loc'])).upper()}: {item['msg']} (got {item['input']!r})"
-                for item in error.errors()
-            )
-            raise SettingsError("\n".join(problems)) from None
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{prefix}CONFIG: {error}") from error
+            raise SettingsError("\n".join(_problems(prefix, error.errors(), known))) from None
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            raise SettingsError(f"{prefix}CONFIG: not a YAML file of settings by name: {error}") from error
 
     @classmethod
     def settings_customise_sources(
@@ -71,10 +77,21 @@ class ServiceSettings(BaseSettings):
         found = [init_settings, env_settings]
         path = os.environ.get(f"{cls.model_config['env_prefix']}CONFIG")
         if path:
-            if not Path(path).is_file():
-                raise SettingsError(f"{cls.model_config['env_prefix']}CONFIG: no such file: {path}")
             found.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
         return tuple(found)
+
+
+def _problems(prefix: str, details: list[ErrorDetails], known: set[str]) -> Iterator[str]:
+    """Yield one line a setting: a value that may be one of several things is refused once, not once for each."""
+    messages: dict[str, list[str]] = {}
+    for item in details:
+        key = item["loc"][0]
+        if item["type"] == "extra_forbidden":  # only the file can hold one: the environment has been looked through
+            yield f"{prefix}CONFIG: unknown setting in the file: {key}; known: {_listed(known)}"
+        else:
+            messages.setdefault(f"{prefix}{key}".upper(), []).append(f"{item['msg']} (got {item['input']!r})")
+    for name, told in messages.items():
+        yield f"{name}: {', or '.join(told)}"
 
 
 def _listed(names: set[str]) -> str:

@@ -39,6 +39,8 @@ async def watch(
     place = feed.open(
         request.resume_token, from_oldest=request.from_oldest, reader=request.reader, filtered=accept is not None
     )
+    # Before a producer's first event nobody knows where it begins: after a restart not with event 1.
+    settled = bool(request.resume_token) or feed.ring.last_sequence > 0
     served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
     feed.open_readers += 1
     try:
@@ -51,6 +53,8 @@ async def watch(
             if feed.draining:
                 yield response_type(resume_token=place.encode(), draining=Draining())
                 return
+            if not settled and feed.ring.first_sequence:
+                place, settled = feed.place(feed.ring.first_sequence - 1), True
             place = feed.check(place)
             entry = feed.ring.get(place.sequence + 1)
             if entry is not None:

@@ -1,10 +1,12 @@
 """The radar's fold: world snapshots in, one frame a scan slot out. No state outlives a restart; it is folded anew."""
 
+import sys
 from dataclasses import dataclass
 
 from mesh import identity
 from mesh.clock import SimulationClock
 from mesh.feed import Feed
+from mesh.flow import Flow
 from mesh.fold import admit
 from mesh.health import Loop
 from mesh.places import Places
@@ -12,6 +14,8 @@ from mesh.rng import generator
 from mesh.schedule import Schedule, Slot
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar import wire
 from svc_radar.domain import RadarModel, observe
@@ -30,11 +34,12 @@ class Observer:
 
     start_token = ""
 
-    def __init__(self, run: Run, radars: Radars, frames: Feed, pulse: Loop) -> None:
+    def __init__(self, run: Run, radars: Radars, frames: Feed, audit: AuditReporter, pulse: Loop) -> None:
         self._run = run
         self._models = radars.models
         self._frames = frames
         self._pulse = pulse
+        self._flow = Flow(audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
         self._clock = SimulationClock.of(run)
         self._periods = tuple(round(period_s * 1e9) // run.tick_ns for period_s in radars.scan_periods_s)
         self._longest_period = max(self._periods, default=0)
@@ -61,7 +66,10 @@ class Observer:
         slowest = self._frames.readers.slowest()
         last = self._frames.ring.last_sequence
         safe = last if slowest is None else min(slowest[1], last)
-        return self._places.newest_through(self._schedule.tick_of(safe) - self._longest_period) if safe else ""
+        if not self._models:  # no frame will ever need a snapshot
+            return self._places.newest_through(sys.maxsize)
+        # The first snapshot that is read anew must lie a whole scan before the next frame.
+        return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
 
     def _emit(self, slot: Slot, snapshot: WorldSnapshot) -> None:
         model = self._models[slot.source]
@@ -82,3 +90,4 @@ class Observer:
             tick=snapshot.tick,
             subject=model.sensor_id,
         )
+        self._flow.take(slot.sequence, snapshot.time.ToNanoseconds(), detections=len(scan))

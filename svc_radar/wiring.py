@@ -38,7 +38,7 @@ def build(settings: RadarSettings, base: Base) -> Parts:
         models=tuple(to_model(radar) for radar in spec.radars),
         scan_periods_s=tuple(radar.scan_period_s for radar in spec.radars),
     )
-    settings.check_retention(max(radars.scan_periods_s, default=0.0))
+    settings.check_retention(max(radars.scan_periods_s, default=0.0) + spec.simulation.world_period_s)
     frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame")
     pulse = base.health.loop("observer")
     base.health.facts_from(lambda: facts(frames))
@@ -46,7 +46,7 @@ def build(settings: RadarSettings, base: Base) -> Parts:
         _world(settings, bot_spec),
         frames,
         bot_spec.digest,
-        begin=lambda run: Observer(run, radars, frames, pulse),
+        begin=lambda run, _anew: Observer(run, radars, frames, base.audit, pulse),
         pulse=pulse,
     )
     servicer = RadarServicer(frames, [model.sensor_id for model in radars.models], settings.heartbeat_s)

@@ -30,6 +30,11 @@ class Navigation:
         """The sensors' ids."""
         return tuple(str(sensor.sensor_id) for sensor in self.sensors)
 
+    @property
+    def all_read_sequence(self) -> int:
+        """The sequence of the reading with which every sensor has been read once; 0 where there is none."""
+        return self.schedule.count_through(max(self.schedule.periods, default=0))
+
     def read(self, index: int, own_ship: Kinematics, tick: int, clock: SimulationClock) -> SensorReading:
         """Return what a sensor reads at a tick."""
         sensor = self.sensors[index]

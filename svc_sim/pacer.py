@@ -28,6 +28,11 @@ class Pacer:
         self.steps_left = 0
         self.change = Change()
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether no tick will be permitted before somebody asks for one."""
+        return self.paused and not self.steps_left
+
     def pause(self) -> None:
         """Let time stand still before the next tick."""
         self.paused = True
@@ -36,7 +41,7 @@ class Pacer:
     def resume(self) -> None:
         """Let time go on."""
         self.paused = False
-        self._due = self._now()
+        self._due = max(self._due, self._now())  # never earlier: resuming again and again makes no time pass
         self.change.notify()
 
     def set_speed(self, speed: float) -> None:
@@ -45,8 +50,9 @@ class Pacer:
         Raises:
             InvalidFieldError: not finite, or out of [0.1, 1000].
         """
+        left_s = max(0.0, self._due - self._now()) * self.speed  # of the tick, in simulation time
         self.speed = check_speed(speed)
-        self._due = self._now()
+        self._due = self._now() + left_s / self.speed
         self.change.notify()
 
     def run_free(self) -> None:

@@ -7,6 +7,7 @@ from mesh.errors import StartError
 from mesh.files import write_atomic
 
 _FILE = "reserved_tick"
+_MAX_DIGITS = 18
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,7 +32,10 @@ class Reservation:
     def _load(self) -> int:
         if not self._path.exists():
             return 0
-        text = self._path.read_text(encoding="utf-8").strip()
-        if not text.isdecimal():
-            raise StartError(f"{self._path} is damaged: {text[:40]!r} is no tick; begin anew in an empty directory")
+        try:
+            text = self._path.read_bytes()[: _MAX_DIGITS + 2].strip()
+        except OSError as error:
+            raise StartError(f"{self._path} cannot be read: {error.strerror}") from error
+        if not text.isdigit() or len(text) > _MAX_DIGITS:
+            raise StartError(f"{self._path} is damaged: {text!r} is no tick; begin anew in an empty directory")
         return int(text)

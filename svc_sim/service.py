@@ -116,7 +116,7 @@ class SimServicer(SimServiceServicer):
         self._check_running()
         simulation = self.simulation
         simulation.pacer.step(request.ticks)
-        target = simulation.tick + simulation.pacer.steps_left
+        target = simulation.newest_tick + simulation.pacer.steps_left
         while simulation.tick < target and not simulation.ended:
             if self._feeds.world.draining:
                 raise ServerDrainingError(f"the server is going away at tick {simulation.tick}, before {target}")

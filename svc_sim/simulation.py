@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from mesh.clock import SimulationClock
 from mesh.feed import Feed, Pace
+from mesh.flow import Flow
 from mesh.fold import admit
 from mesh.health import Loop
 from mesh.schedule import Schedule
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import Pace as WirePace
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
 from svc_sim import wire
 from svc_sim.domain.world import World
 from svc_sim.navigation import Navigation
@@ -42,6 +45,7 @@ class Simulation:
         feeds: Feeds,
         pacer: Pacer,
         reservation: Reservation,
+        audit: AuditReporter,
     ) -> None:
         self.run = run
         self.world = world
@@ -56,6 +60,8 @@ class Simulation:
         retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
         self.tick = max(0, self._refold_to - retained_ticks)
         self._contacts = 0
+        self._audit = audit
+        self._readings = Flow(audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence)
 
     @property
     def ended(self) -> bool:
@@ -72,22 +78,33 @@ class Simulation:
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.begin(self.run)
 
+    @property
+    def newest_tick(self) -> int:
+        """The newest tick that was ever visible: while refolding it lies ahead of `tick`."""
+        return max(self.tick, self._refold_to)
+
     async def advance(self, pulse: Loop) -> None:
         """Run to the end, and then keep the pulse going."""
-        self.begin()
+        self._audit.report(RUN_RESUMED if self._refold_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._refold_to)
         while not self.ended:
             pulse.beat(self.describe())
             if not self.refolding:
                 self.refolded()
-                if not await self.pacer.permit():
+                if self.pacer.stands_still:
+                    await self.pacer.change.wait(SLICE_S)
                     continue
             await self._admit(self.tick + 1, pulse)
             await self._reserve(self.tick + 1)
+            # Nothing is awaited between the permission and the tick: what a pause or a step answers is what happened.
+            if not self.refolding and not await self.pacer.permit():
+                continue
             self.compute(self.tick + 1)
             self.pacer.change.notify()
             await asyncio.sleep(0)  # readers get their turn, however fast time goes
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.end()
+        end = self.clock.timestamp(self.tick)
+        self._audit.report(RUN_ENDED, simulation_time=end, run_id=self.run.run_id, key="RUN_ENDED", tick=self.tick)
         while True:
             pulse.beat(self.describe())
             await self.pacer.change.wait(SLICE_S)
@@ -122,15 +139,15 @@ class Simulation:
             self._feeds.sensors.append(
                 reading, sequence=slot.sequence, time_ns=time_ns, tick=tick, subject=reading.sensor_id.value
             )
+            self._readings.take(slot.sequence, time_ns)
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.advance(time_ns)
 
     @property
     def held_by(self) -> str:
-        """The feed and the required reader for which a lossless run waits; empty where none does."""
-        time_ns = self.clock.time_ns(self.tick + 1)
+        """The feed and the required reader for which a lossless run waits now; empty where none does."""
         for feed in (self._feeds.world, self._feeds.sensors):
-            if holder := feed.holder(time_ns):
+            if holder := feed.held_by:
                 return f"{feed.name}: {holder}"
         return ""
 
@@ -144,7 +161,7 @@ class Simulation:
             return SimulationPhase.SIMULATION_PHASE_REFOLDING
         if self.held_by:
             return SimulationPhase.SIMULATION_PHASE_HELD
-        if self.pacer.paused and not self.pacer.steps_left:
+        if self.pacer.stands_still:
             return SimulationPhase.SIMULATION_PHASE_PAUSED
         return SimulationPhase.SIMULATION_PHASE_RUNNING
 

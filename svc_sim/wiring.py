@@ -1,7 +1,7 @@
 """How the simulator is put together."""
 
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
@@ -14,6 +14,7 @@ from mesh.serving import Mount
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
+from qiki_sdk.audit import AuditReporter
 from svc_sim.config import SimSettings, to_nanoseconds
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import LoadedScenario
@@ -42,12 +43,19 @@ def build(settings: SimSettings, base: Base) -> Parts:
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     scenario = load_scenario(settings.scenario or default_scenario())
-    settings.check_retention(max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0))
-    state_dir = settings.state_dir or Path(tempfile.mkdtemp(prefix="qiki-sim-"))
+    longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
+    settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
+    state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-sim-")))
     run = load_or_create(state_dir, _run_inputs(settings, bot_spec, scenario))
     feeds = _feeds(settings, bot_spec)
     simulation = _simulation(
-        settings=settings, bot_spec=bot_spec, scenario=scenario, run=run, feeds=feeds, state_dir=state_dir
+        settings=settings,
+        bot_spec=bot_spec,
+        scenario=scenario,
+        run=run,
+        feeds=feeds,
+        state_dir=state_dir,
+        audit=base.audit,
     )
     return _parts(simulation, feeds, settings.heartbeat_s, base.health)
 
@@ -90,11 +98,12 @@ def _simulation(
     run: Run,
     feeds: Feeds,
     state_dir: Path,
+    audit: AuditReporter,
 ) -> Simulation:
     pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
     if settings.paused:
         pacer.pause()
-    return Simulation(
+    simulation = Simulation(
         run=run,
         world=World(scenario, run.run_id, run.tick_ns),
         snapshots=Schedule((bot_spec.spec.simulation.world_period_ticks,)),
@@ -102,7 +111,10 @@ def _simulation(
         feeds=feeds,
         pacer=pacer,
         reservation=Reservation(state_dir, max(1, RESERVED_BLOCK_NS // run.tick_ns)),
+        audit=audit,
     )
+    simulation.begin()  # before anything is served: no reader meets a feed without its run
+    return simulation
 
 
 def _parts(simulation: Simulation, feeds: Feeds, heartbeat_s: float, health: Health) -> Parts:

@@ -84,11 +84,11 @@ class AuditReporter:
         self._spool: deque[AuditEvent] = deque()
         self._on_the_way: list[AuditEvent] = []
         self._reported = self._delivered = self._rejected = self._dropped = self._dropped_told = 0
+        self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._group: asyncio.TaskGroup | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._running: tuple[asyncio.TaskGroup, asyncio.Task[None]] | None = None
         self.state = "not connected yet"
 
     def report(
@@ -138,6 +138,7 @@ class AuditReporter:
         """Deliver, for ever; when cancelled, try once more to deliver what is left, within a second."""
         channel = connect(self._target) if isinstance(self._target, str) else self._target
         stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
+        self._started.set()
         try:
             await self._deliver(stub)
         finally:
@@ -147,18 +148,19 @@ class AuditReporter:
                 await channel.close()
 
     async def __aenter__(self) -> Self:
-        self._group = asyncio.TaskGroup()
-        await self._group.__aenter__()
-        self._task = self._group.create_task(self.run())
+        group = await asyncio.TaskGroup().__aenter__()
+        self._running = group, group.create_task(self.run())
+        await self._started.wait()  # cancelled before it has begun, it would leave without its last call
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._group is not None, "entered before it is left"
-        assert self._task is not None, "entered before it is left"
-        self._task.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        assert self._running is not None, "entered before it is left"
+        group, task = self._running
+        task.cancel()
+        # Not told what went wrong in the body, the group lets that error out as it is.
+        await group.__aexit__(None, None, None)
 
     # -- delivery -----------------------------------------------------------------------------------------------------
 

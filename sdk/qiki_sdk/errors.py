@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 ERROR_DOMAIN = "qiki.dev"
@@ -73,7 +74,10 @@ def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | No
     for key, value in error.trailing_metadata() or ():
         if key != _DETAILS_KEY:
             continue
-        status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
+        try:
+            status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
+        except DecodeError:  # not by a server of the mesh: what stands between may answer too
+            return None
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()
             if detail.Unpack(info) and info.domain == ERROR_DOMAIN:

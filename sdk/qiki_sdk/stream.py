@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
@@ -52,8 +53,8 @@ class StreamSettings:
     """How a stream is kept alive.
 
     `silence_s` is after how long without any response, heartbeats included, the stream is opened again: three
-    heartbeats by default. `max_tries` is how often in a row opening it may fail before the error is told, None for
-    without limit.
+    heartbeats by default. `max_tries` is how often in a row it may end without having said anything before the error
+    is told, None for without limit.
     """
 
     silence_s: float = 15.0
@@ -104,11 +105,12 @@ class Stream(Generic[P]):
         return cast(str, cast(Any, self._request).resume_token)
 
     async def __aiter__(self) -> AsyncIterator[Event[P]]:
-        async for item in self.items():
-            if isinstance(item, Event):
-                yield item
+        async with aclosing(self.items()) as items:
+            async for item in items:
+                if isinstance(item, Event):
+                    yield item
 
-    async def items(self) -> AsyncIterator[Event[P] | Idle]:
+    async def items(self) -> AsyncGenerator[Event[P] | Idle, None]:
         """Yield events, and between them what idle heartbeats say.
 
         1. Open the stream after the token.
@@ -117,27 +119,24 @@ class Stream(Generic[P]):
         """
         delays, failures = self._settings.backoff.delays(), 0
         while self.ended is None:
-            reason = "the stream was closed"
+            refusal = QikiError(grpc.StatusCode.UNAVAILABLE, "the stream was closed")
             try:
-                async for item in self._open_once():
-                    delays, failures = self._settings.backoff.delays(), 0
-                    yield item
+                async with aclosing(self._open_once()) as items:
+                    async for item in items:
+                        delays, failures = self._settings.backoff.delays(), 0
+                        yield item
             except grpc.aio.AioRpcError as error:
                 refusal = from_rpc_error(error)
+            except TimeoutError:
+                refusal = QikiError(grpc.StatusCode.DEADLINE_EXCEEDED, f"silent for {self._settings.silence_s} s")
+            if self.ended is None:
                 failures += 1
                 if refusal.code not in TRANSIENT or failures == self._settings.max_tries:
-                    raise refusal from error
-                reason = str(refusal)
-            except TimeoutError:
-                failures += 1
-                reason = f"silent for {self._settings.silence_s} s"
-                if failures == self._settings.max_tries:
-                    raise QikiError(grpc.StatusCode.DEADLINE_EXCEEDED, reason) from None
-            if self.ended is None:
-                self._on_state(reason)
+                    raise refusal
+                self._on_state(str(refusal))
                 await asyncio.sleep(next(delays))
 
-    async def _open_once(self) -> AsyncIterator[Event[P] | Idle]:
+    async def _open_once(self) -> AsyncGenerator[Event[P] | Idle, None]:
         call = self._method(self._request)
         try:
             first = True

@@ -3,9 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 from qiki.common.v1 import stream_pb2 as _stream_pb2
+from qiki.radar.v1 import radar_pb2 as _radar_pb2
 from qiki.radar.v1 import track_pb2 as _track_pb2
 import builtins as _builtins
 import sys
@@ -177,6 +181,223 @@ class TracksFilter(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TracksFilter: _TypeAlias = TracksFilter  # noqa: Y015
+
+@_typing.final
+class GetTracksRequest(_message.Message):
+    """GetTracksRequest asks for the newest tracks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTracksRequest: _TypeAlias = GetTracksRequest  # noqa: Y015
+
+@_typing.final
+class GetTracksResponse(_message.Message):
+    """GetTracksResponse holds a set of tracks and its place in the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    TRACK_SETS_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Watching after this token gives what comes next."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """What the event of the last part is."""
+
+    @_builtins.property
+    def track_sets(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackSet]:
+        """The parts of the set, in order."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        track_sets: _abc.Iterable[_track_pb2.TrackSet] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "resume_token", b"resume_token", "track_sets", b"track_sets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTracksResponse: _TypeAlias = GetTracksResponse  # noqa: Y015
+
+@_typing.final
+class TrackFramesRequest(_message.Message):
+    """TrackFramesRequest is the caller's side of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session(self) -> Global___Session:
+        """What the session is about. The first message, and only that."""
+
+    @_builtins.property
+    def frame(self) -> _radar_pb2.RadarFrame:
+        """A frame of one of the session's sensors. What it leaves out of pose and model is the session's; a frame without
+        a status is of a sensor that works.
+        """
+
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        frame: _radar_pb2.RadarFrame | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "request", b"request", "session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "request", b"request", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["session", "frame"]  # noqa: Y015
+    _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
+
+Global___TrackFramesRequest: _TypeAlias = TrackFramesRequest  # noqa: Y015
+
+@_typing.final
+class Session(_message.Message):
+    """Session says what the frames to come are of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SENSORS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Track ids are a function of it and of the order of their births: the same session gives the same ids. Empty: new."""
+    @_builtins.property
+    def sensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sensor]:
+        """The sensors whose frames will come, 1 to 32."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        sensors: _abc.Iterable[Global___Sensor] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sensors", b"sensors", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class Sensor(_message.Message):
+    """Sensor is one sensor of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENSOR_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    POSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sensor_id(self) -> _geometry_pb2.UUID:
+        """Its id, as the frames name it."""
+
+    @_builtins.property
+    def model(self) -> _radar_pb2.SensorModel:
+        """How it sees, for frames that do not say it themselves."""
+
+    @_builtins.property
+    def pose(self) -> _geometry_pb2.Pose:
+        """Where it stands, for frames that do not say it themselves."""
+
+    def __init__(
+        self,
+        *,
+        sensor_id: _geometry_pb2.UUID | None = ...,
+        model: _radar_pb2.SensorModel | None = ...,
+        pose: _geometry_pb2.Pose | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "pose", b"pose", "sensor_id", b"sensor_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "pose", b"pose", "sensor_id", b"sensor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sensor: _TypeAlias = Sensor  # noqa: Y015
+
+@_typing.final
+class TrackFramesResponse(_message.Message):
+    """TrackFramesResponse answers one frame, or is a part of the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACK_SET_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def track_set(self) -> _track_pb2.TrackSet:
+        """The tracks after the frame."""
+
+    @_builtins.property
+    def rejection(self) -> Global___FrameRejection:
+        """The frame was refused."""
+
+    def __init__(
+        self,
+        *,
+        track_set: _track_pb2.TrackSet | None = ...,
+        rejection: Global___FrameRejection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rejection", b"rejection", "response", b"response", "track_set", b"track_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rejection", b"rejection", "response", b"response", "track_set", b"track_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["track_set", "rejection"]  # noqa: Y015
+    _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
+
+Global___TrackFramesResponse: _TypeAlias = TrackFramesResponse  # noqa: Y015
+
+@_typing.final
+class FrameRejection(_message.Message):
+    """FrameRejection says why a frame was not taken up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_NUMBER_FIELD_NUMBER: _builtins.int
+    FRAME_ID_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    frame_number: _builtins.int
+    """The frame's number in the session, counted from 1 over all frames."""
+    field: _builtins.str
+    """The wrong field, such as `detections[3].range_m`."""
+    message: _builtins.str
+    """What is wrong with it."""
+    @_builtins.property
+    def frame_id(self) -> _geometry_pb2.UUID:
+        """The frame's id, as it was sent."""
+
+    def __init__(
+        self,
+        *,
+        frame_number: _builtins.int = ...,
+        frame_id: _geometry_pb2.UUID | None = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "frame_id", b"frame_id", "frame_number", b"frame_number", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrameRejection: _TypeAlias = FrameRejection  # noqa: Y015
 
 @_typing.final
 class GetRunRequest(_message.Message):

@@ -45,6 +45,16 @@ class TrackerServiceStub:
                 request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksRequest.SerializeToString,
                 response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksResponse.FromString,
                 _registered_method=True)
+        self.GetTracks = channel.unary_unary(
+                '/qiki.tracker.v1.TrackerService/GetTracks',
+                request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.SerializeToString,
+                response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.FromString,
+                _registered_method=True)
+        self.TrackFrames = channel.stream_stream(
+                '/qiki.tracker.v1.TrackerService/TrackFrames',
+                request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesRequest.SerializeToString,
+                response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/qiki.tracker.v1.TrackerService/GetRun',
                 request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetRunRequest.SerializeToString,
@@ -83,6 +93,30 @@ class TrackerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTracks(self, request, context):
+        """GetTracks answers the tracks after the newest frame: every part of its set.
+
+        Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrackFrames(self, request_iterator, context):
+        """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
+        the run's or with other sessions, and is gone when the call ends.
+
+        The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
+        its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
+        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+        (LIMIT_REACHED: too many sessions; a message over the transport's limit).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRun(self, request, context):
         """GetRun tells which run is served.
 
@@ -104,6 +138,16 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     servicer.ConfirmTracks,
                     request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksRequest.FromString,
                     response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksResponse.SerializeToString,
+            ),
+            'GetTracks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTracks,
+                    request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.FromString,
+                    response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.SerializeToString,
+            ),
+            'TrackFrames': grpc.stream_stream_rpc_method_handler(
+                    servicer.TrackFrames,
+                    request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesRequest.FromString,
+                    response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesResponse.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -166,6 +210,60 @@ class TrackerService:
             '/qiki.tracker.v1.TrackerService/ConfirmTracks',
             qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksRequest.SerializeToString,
             qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTracks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.tracker.v1.TrackerService/GetTracks',
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.SerializeToString,
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrackFrames(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/qiki.tracker.v1.TrackerService/TrackFrames',
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesRequest.SerializeToString,
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,22 @@ class TrackerServiceStub:
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
+    GetTracks: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetTracksRequest, _tracker_service_pb2.GetTracksResponse]
+    """GetTracks answers the tracks after the newest frame: every part of its set.
+
+    Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    TrackFrames: _grpc.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]
+    """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
+    the run's or with other sessions, and is gone when the call ends.
+
+    The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
+    its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
+    tracker goes on exactly as if the frame had not come. A caller that does not read is not read from.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+    (LIMIT_REACHED: too many sessions; a message over the transport's limit).
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetRunRequest, _tracker_service_pb2.GetRunResponse]
     """GetRun tells which run is served.
 
@@ -81,6 +97,22 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetTracks: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetTracksRequest, _tracker_service_pb2.GetTracksResponse]  # type: ignore[assignment]
+    """GetTracks answers the tracks after the newest frame: every part of its set.
+
+    Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    TrackFrames: _aio.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]  # type: ignore[assignment]
+    """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
+    the run's or with other sessions, and is gone when the call ends.
+
+    The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
+    its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
+    tracker goes on exactly as if the frame had not come. A caller that does not read is not read from.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+    (LIMIT_REACHED: too many sessions; a message over the transport's limit).
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetRunRequest, _tracker_service_pb2.GetRunResponse]  # type: ignore[assignment]
     """GetRun tells which run is served.
@@ -120,6 +152,34 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetTracks(
+        self,
+        request: _tracker_service_pb2.GetTracksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetTracksResponse, _abc.Awaitable[_tracker_service_pb2.GetTracksResponse]]:
+        """GetTracks answers the tracks after the newest frame: every part of its set.
+
+        Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def TrackFrames(
+        self,
+        request_iterator: _MaybeAsyncIterator[_tracker_service_pb2.TrackFramesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tracker_service_pb2.TrackFramesResponse], _abc.AsyncIterator[_tracker_service_pb2.TrackFramesResponse]]:
+        """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
+        the run's or with other sessions, and is gone when the call ends.
+
+        The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
+        its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
+        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+        (LIMIT_REACHED: too many sessions; a message over the transport's limit).
         """
 
     @_abc_1.abstractmethod

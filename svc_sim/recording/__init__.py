@@ -1,0 +1,1 @@
+"""Recordings of real traffic: state vectors in, clean and smooth trajectories out."""
