@@ -10,7 +10,7 @@ STAMP := $(VENV)/.ready
 SCENARIO ?=
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 SERVICES := $(filter %_service.proto,$(PROTOS))
-CODE := mesh botspec svc_sim svc_radar adapters cli sdk tests
+CODE := mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters cli sdk tests
 
 help: ## List what one can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

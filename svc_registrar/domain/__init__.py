@@ -1,0 +1,1 @@
+"""What the registrar knows without any input or output: what a fact may hold, how a record lies, where each is."""

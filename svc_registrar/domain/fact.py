@@ -1,0 +1,152 @@
+"""What may go on record: the rules that an audit event must keep, each naming its field. Pure."""
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qiki_sdk.codes import (
+    BY_NUMBER,
+    MAX_ATTRIBUTE_NAME_CHARACTERS,
+    MAX_ATTRIBUTE_VALUE_CHARACTERS,
+    MAX_ATTRIBUTES,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_REPORTER_CHARACTERS,
+    SCHEMA_VERSION,
+    Severity,
+)
+
+# 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: what a protobuf timestamp may hold.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_NS_PER_S = 1_000_000_000
+_REPORTER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_\-./]{{0,{MAX_REPORTER_CHARACTERS - 1}}}")
+_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_\-.]{{0,{MAX_ATTRIBUTE_NAME_CHARACTERS - 1}}}")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SHOWN_CHARACTERS = 80
+
+
+class FactError(ValueError):
+    """A field of an event breaks a rule."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A wall-clock or simulation time as it came: seconds since the Unix epoch, and nanoseconds."""
+
+    seconds: int
+    nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An audit event as it came."""
+
+    schema_version: int
+    event_id: str
+    code: int
+    name: str
+    severity: int
+    reporter: str
+    simulation_time: Instant | None
+    reported_time: Instant | None
+    run_id: str
+    message: str
+    attributes: Sequence[tuple[str, str]]
+
+
+def check(fact: Fact) -> None:
+    """Check an event.
+
+    Raises:
+        FactError: the first rule that it breaks.
+    """
+    if fact.schema_version != SCHEMA_VERSION:
+        raise FactError("schema_version", f"is {fact.schema_version}, known is {SCHEMA_VERSION}")
+    check_uuid("event_id", fact.event_id)
+    _check_code(fact)
+    _check_severity(fact.severity)
+    check_reporter("reporter", fact.reporter)
+    if fact.simulation_time is not None:
+        check_instant("simulation_time", fact.simulation_time)
+    if fact.reported_time is None:
+        raise FactError("reported_time", "is missing")
+    check_instant("reported_time", fact.reported_time)
+    if fact.run_id:
+        check_uuid("run_id", fact.run_id)
+    if not fact.message:
+        raise FactError("message", "is empty")
+    _check_text("message", fact.message, MAX_MESSAGE_CHARACTERS)
+    _check_attributes(fact.attributes)
+
+
+def check_uuid(field: str, text: str) -> None:
+    """Check that a text is a UUID in its canonical form; raises FactError."""
+    try:
+        canonical = str(uuid.UUID(text)) == text
+    except ValueError:
+        canonical = False
+    if not canonical:
+        raise FactError(field, f"{_shown(text)} is not a UUID in its canonical lower-case form")
+
+
+def check_code(field: str, code: int) -> None:
+    """Check that a code is known; raises FactError."""
+    if code not in BY_NUMBER:
+        raise FactError(field, f"{code} is not a known code; codes are 100 to 999")
+
+
+def check_reporter(field: str, reporter: str) -> None:
+    """Check that a reporter's name is one; raises FactError."""
+    if not _REPORTER.fullmatch(reporter):
+        allowed = f"1 to {MAX_REPORTER_CHARACTERS} letters, digits and _-./, a letter or digit first"
+        raise FactError(field, f"{_shown(reporter)} is not {allowed}")
+
+
+def check_instant(field: str, instant: Instant) -> None:
+    """Check that a time is one of the years 1 to 9999; raises FactError."""
+    if not _FIRST_SECOND <= instant.seconds <= _LAST_SECOND:
+        raise FactError(field, f"seconds is {instant.seconds}, outside the years 1 to 9999")
+    if not 0 <= instant.nanos < _NS_PER_S:
+        raise FactError(field, f"nanos is {instant.nanos}, not in 0..999999999")
+
+
+def _check_code(fact: Fact) -> None:
+    check_code("code", fact.code)
+    name = BY_NUMBER[fact.code].name
+    if fact.name != name:
+        raise FactError("name", f"{_shown(fact.name)} is not the name of code {fact.code}, which is {name!r}")
+
+
+def _check_severity(severity: int) -> None:
+    known = [int(item) for item in Severity]
+    if severity not in known:
+        raise FactError("severity", f"{severity} is not one of {known[0]} to {known[-1]}")
+
+
+def _check_attributes(attributes: Sequence[tuple[str, str]]) -> None:
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise FactError("attributes", f"holds {len(attributes)}, at most {MAX_ATTRIBUTES} are taken")
+    for index, (name, value) in enumerate(attributes):
+        field = f"attributes[{index}]"
+        if not _NAME.fullmatch(name):
+            allowed = f"1 to {MAX_ATTRIBUTE_NAME_CHARACTERS} letters, digits and _-., a letter first"
+            raise FactError(f"{field}.name", f"{_shown(name)} is not {allowed}")
+        if index and name <= attributes[index - 1][0]:
+            raise FactError(f"{field}.name", f"{name!r} does not follow {attributes[index - 1][0]!r}: sort, each once")
+        _check_text(f"{field}.value", value, MAX_ATTRIBUTE_VALUE_CHARACTERS)
+
+
+def _check_text(field: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise FactError(field, f"has {len(text)} characters, at most {most} are taken")
+    if found := _CONTROL.search(text):
+        raise FactError(field, f"holds the control character {found.group()!r} at {found.start()}")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "...")

@@ -1,0 +1,107 @@
+"""Where each record lies and what it is about: columns in memory from which events are chosen. Pure.
+
+A record takes 23 bytes here and 16 in the table of ids: a million of them some 40 MB, up to twice that while growing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svc_registrar.domain.ids import IdTable
+
+_ROW = np.dtype(
+    [("offset", "u8"), ("recorded_ns", "i8"), ("code", "u2"), ("severity", "u1"), ("reporter", "u4")], align=False
+)
+_FIRST_ROWS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index keeps of a record."""
+
+    offset: int
+    recorded_ns: int
+    event_id: bytes
+    code: int
+    severity: int
+    reporter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which events are wanted: those that fit everything. Empty codes or reporters mean all."""
+
+    codes: frozenset[int] = frozenset()
+    min_severity: int = 0
+    reporters: frozenset[str] = frozenset()
+    recorded_from_ns: int | None = None
+    recorded_before_ns: int | None = None
+
+
+class Index:
+    """The records of a log, by sequence from 1, by event id, and by what they are about."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros(_FIRST_ROWS, _ROW)
+        self._reporters: dict[str, int] = {}
+        self._names: list[str] = []
+        self._ids = IdTable()
+        self.last_sequence = 0
+
+    def add(self, entry: Entry) -> int:
+        """Add the next record and return its sequence."""
+        if self.last_sequence == len(self._rows):
+            self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+        reporter = self._reporters.setdefault(entry.reporter, len(self._names))
+        if reporter == len(self._names):
+            self._names.append(entry.reporter)
+        self._rows[self.last_sequence] = (entry.offset, entry.recorded_ns, entry.code, entry.severity, reporter)
+        self.last_sequence += 1
+        self._ids.add(entry.event_id, self.last_sequence)
+        return self.last_sequence
+
+    def offset(self, sequence: int) -> int:
+        """Return where the record of this sequence begins."""
+        if not 1 <= sequence <= self.last_sequence:
+            raise IndexError(f"no record has sequence {sequence}")
+        return int(self._rows[sequence - 1]["offset"])
+
+    def candidates(self, event_id: bytes) -> Iterator[int]:
+        """Yield the sequences at which an event of this id may stand."""
+        return self._ids.candidates(event_id)
+
+    def accepts(self, sequence: int, query: Query) -> bool:
+        """Tell whether a record is wanted."""
+        _offset, recorded_ns, code, severity, reporter = self._rows[sequence - 1].item()
+        return (
+            severity >= query.min_severity
+            and (not query.codes or code in query.codes)
+            and (not query.reporters or self._names[reporter] in query.reporters)
+            and (query.recorded_from_ns is None or recorded_ns >= query.recorded_from_ns)
+            and (query.recorded_before_ns is None or recorded_ns < query.recorded_before_ns)
+        )
+
+    def select(self, query: Query, *, after: int, before: int, most: int, newest_first: bool) -> list[int]:
+        """Return sequences of wanted records in the open interval (after, before): the first `most`, in the order."""
+        low, high = max(0, after), min(self.last_sequence, before - 1)
+        if low >= high:
+            return []
+        found = np.flatnonzero(self._mask(query, low, high)) + low + 1
+        chosen = found[::-1][:most] if newest_first else found[:most]
+        return [int(sequence) for sequence in chosen]
+
+    def _mask(self, query: Query, low: int, high: int) -> NDArray[np.bool_]:
+        rows = self._rows[low:high]
+        mask: NDArray[np.bool_] = rows["severity"] >= query.min_severity
+        if query.codes:
+            mask &= np.isin(rows["code"], sorted(query.codes))
+        if query.reporters:
+            numbers = [self._reporters[name] for name in query.reporters if name in self._reporters]
+            mask &= np.isin(rows["reporter"], sorted(numbers))
+        if query.recorded_from_ns is not None:
+            mask &= rows["recorded_ns"] >= query.recorded_from_ns
+        if query.recorded_before_ns is not None:
+            mask &= rows["recorded_ns"] < query.recorded_before_ns
+        return mask

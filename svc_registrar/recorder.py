@@ -1,0 +1,219 @@
+"""Group commit: whoever waits to be put on record shares one write and one fsync, and gets the receipt after it."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mesh.change import Change
+from mesh.errors import LimitReachedError, MeshError
+from mesh.health import Loop
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
+from qiki_sdk import codes
+from qiki_sdk.audit_event import make_event
+from svc_registrar import wire
+from svc_registrar.domain.index import Index
+from svc_registrar.errors import storage_error
+from svc_registrar.feed import LogFeed
+from svc_registrar.log_file import LogFile
+from svc_registrar.wire import Submission
+
+MAX_GROUP_BYTES = 4 * 1024 * 1024
+MAX_PENDING_BYTES = 16 * 1024 * 1024
+# How often the loop shows that it is alive, and tries the disk again where it has failed.
+IDLE_S = 1.0
+REPORTER = "svc_registrar"
+_LOG = logging.getLogger(__name__)
+
+
+class ContradictionError(Exception):
+    """An event's id is on record, or about to be, with other content."""
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Events that are written together. `done` holds why they could not be, or None once they are on the disk."""
+
+    done: asyncio.Future[MeshError | None]
+    submissions: dict[bytes, Submission] = field(default_factory=dict)
+    receipts: dict[bytes, Receipt] = field(default_factory=dict)
+    size_bytes: int = 0
+    closed: bool = False
+
+
+class Recorder:
+    """Puts events on record. Lives on one event loop; only the write itself runs in a thread."""
+
+    def __init__(self, log: LogFile, index: Index, feed: LogFeed, pulse: Loop) -> None:
+        self._log = log
+        self._index = index
+        self._feed = feed
+        self._pulse = pulse
+        self._groups: deque[_Group] = deque()
+        self._pending_bytes = 0
+        self._wanted = Change()
+        self._failed_at_s: float | None = None
+        self._failure = ""
+        self._sealed = True
+
+    async def record(self, submissions: Sequence[Submission]) -> list[Receipt | ContradictionError]:
+        """Put events on record and return, in their order, a receipt for each, or why it contradicts the record.
+
+        Raises:
+            LimitReachedError: too much waits to be written, or the disk is full.
+            MeshError: the log cannot be written, or what it holds cannot be read.
+        """
+        found = [self._admit(submission) for submission in submissions]
+        for group in {id(item): item for item in found if isinstance(item, _Group)}.values():
+            # Shielded: one who gives up waiting must not take the others' answer with him.
+            refusal = await asyncio.shield(group.done)
+            if refusal is not None:
+                raise refusal
+        return [
+            item.receipts[submission.event_id] if isinstance(item, _Group) else item
+            for submission, item in zip(submissions, found, strict=True)
+        ]
+
+    async def advance(self) -> None:
+        """Write what waits, for ever, and close the log in the end; try a failed disk again until it works."""
+        try:
+            await self._write_for_ever()
+        except asyncio.CancelledError:
+            self._write_last()
+            raise
+        finally:
+            self._log.close()
+
+    async def _write_for_ever(self) -> None:
+        self._report_start()
+        while True:
+            if self._groups:
+                await self._commit(self._groups[0])
+                self._pending_bytes -= self._groups.popleft().size_bytes
+            elif not await self._wanted.wait(IDLE_S):
+                await self._idle()
+            if self._failed_at_s is None:
+                self._pulse.beat("recording")
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        last = self._feed.ring.last_sequence
+        return {"events": last, "last_sequence": last, "log_id": self._log.head.log_id}
+
+    # -- coming in ----------------------------------------------------------------------------------------------------
+
+    def _admit(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
+        """Return the receipt that there is already, or the group in which the event is going to be written."""
+        on_record = self._find(submission)
+        if on_record is not None:
+            return on_record
+        for group in self._groups:
+            waiting = group.submissions.get(submission.event_id)
+            if waiting is not None:
+                same = wire.is_same(submission.event, waiting.event)
+                return group if same else ContradictionError("waits to be recorded with other content")
+        group = self._open_group(len(submission.body))
+        group.submissions[submission.event_id] = submission
+        group.size_bytes += len(submission.body)
+        self._pending_bytes += len(submission.body)
+        self._wanted.notify()
+        return group
+
+    def _find(self, submission: Submission) -> Receipt | ContradictionError | None:
+        for sequence in self._index.candidates(submission.event_id):
+            record = self._feed.records.record(sequence)
+            event = AuditEvent.FromString(record.body)
+            if event.event_id != submission.event.event_id:
+                continue
+            if not wire.is_same(submission.event, event):
+                return ContradictionError(f"is on record with other content, as event {sequence}")
+            return wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body)
+        return None
+
+    def _open_group(self, size_bytes: int) -> _Group:
+        if self._pending_bytes + size_bytes > MAX_PENDING_BYTES:
+            raise LimitReachedError(f"{MAX_PENDING_BYTES} bytes of events wait to be written already", limit="pending")
+        last = self._groups[-1] if self._groups else None
+        if last is None or last.closed or last.size_bytes + size_bytes > MAX_GROUP_BYTES:
+            last = _Group(asyncio.get_running_loop().create_future())
+            self._groups.append(last)
+        return last
+
+    # -- to the disk --------------------------------------------------------------------------------------------------
+
+    async def _commit(self, group: _Group) -> None:
+        """Write a group; then index it, show it to the readers, and hand out its receipts."""
+        group.closed = True
+        submissions = list(group.submissions.values())
+        try:
+            added = await asyncio.to_thread(self._log.append, [submission.body for submission in submissions])
+        except OSError as error:
+            self._fail(error)
+            group.done.set_result(storage_error(error))
+            return
+        for number, (submission, offset) in enumerate(zip(submissions, added.offsets, strict=True)):
+            event, sequence = submission.event, added.first_sequence + number
+            self._index.add(wire.entry_of(event, offset, added.recorded_ns))
+            receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body)
+            group.receipts[submission.event_id] = receipt
+        self._sealed = False
+        self._feed.published(self._index.last_sequence)
+        group.done.set_result(None)
+        self._restore()
+
+    async def _idle(self) -> None:
+        """Try a failed disk again; mark the end of what was written since the last mark."""
+        if self._failed_at_s is None and self._sealed:
+            return
+        try:
+            await asyncio.to_thread(self._log.seal if self._failed_at_s is None else self._log.probe)
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._sealed = self._failed_at_s is None
+            self._restore()
+
+    def _fail(self, error: OSError) -> None:
+        self._failure = storage_error(error).message
+        self._pulse.fail(self._failure)
+        if self._failed_at_s is None:
+            self._failed_at_s = time.monotonic()
+            _LOG.error("the log cannot be written", extra={"why": self._failure})
+
+    def _restore(self) -> None:
+        if self._failed_at_s is None:
+            return
+        failed_s = time.monotonic() - self._failed_at_s
+        self._failed_at_s = None
+        self._pulse.failed = False
+        self._pulse.beat("recording")
+        _LOG.info("the log can be written again", extra={"failed_s": round(failed_s, 3)})
+        self._report(codes.STORAGE_RESTORED, {"cause": self._failure, "failed_s": f"{failed_s:.3f}"})
+
+    # -- the registrar's own events -----------------------------------------------------------------------------------
+
+    def _report_start(self) -> None:
+        if self._log.cut_bytes:
+            facts = {"cut_bytes": self._log.cut_bytes, "last_sequence": self._index.last_sequence}
+            self._report(codes.LOG_TAIL_CUT, facts)
+        self._report(codes.BOOT_OK, {"log_id": self._log.head.log_id, "last_sequence": self._index.last_sequence})
+
+    def _write_last(self) -> None:
+        """Put SHUTDOWN and the mark at the log's end, at once: nobody is served any more."""
+        if self._failed_at_s is not None:
+            return
+        try:
+            self._log.append([wire.to_submission(make_event(REPORTER, codes.SHUTDOWN, "")).body])
+            self._log.seal()
+        except OSError as error:
+            _LOG.warning("the log's end could not be marked", extra={"why": str(error)})
+
+    def _report(self, code: codes.Code, attributes: Mapping[str, object]) -> None:
+        """Put an event of our own in the queue; where the disk fails it is lost, and the service's log has it."""
+        event = make_event(REPORTER, code, "", attributes=attributes)
+        try:
+            self._admit(wire.to_submission(event))
+        except MeshError as error:
+            _LOG.warning("an event of our own is not on record", extra={"code": code.name, "why": error.message})

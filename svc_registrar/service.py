@@ -1,0 +1,115 @@
+"""The servicer: validate, translate, call, translate."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+
+from mesh.errors import InvalidFieldError
+from mesh.ring import Entry
+from mesh.watch import watch
+from qiki.common.v1.error_pb2 import ErrorReason
+from qiki.registrar.v1 import registrar_service_pb2 as pb
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceServicer
+from qiki_sdk.codes import MAX_EVENTS_A_REQUEST
+from svc_registrar import listing, wire
+from svc_registrar.domain.fact import FactError
+from svc_registrar.domain.index import Index, Query
+from svc_registrar.feed import LogFeed
+from svc_registrar.log_file import LogFile
+from svc_registrar.recorder import ContradictionError, Recorder
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RegistrarServicer(RegistrarServiceServicer):
+    """Answers for one log."""
+
+    def __init__(self, log: LogFile, index: Index, feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
+        self._log = log
+        self._index = index
+        self._feed = feed
+        self._recorder = recorder
+        self._heartbeat_s = heartbeat_s
+
+    async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
+        """Put events on record."""
+        if not 1 <= len(request.events) <= MAX_EVENTS_A_REQUEST:
+            count = len(request.events)
+            raise InvalidFieldError("events", f"holds {count} events, 1 to {MAX_EVENTS_A_REQUEST} are taken")
+        checked = [_check(index, event) for index, event in enumerate(request.events)]
+        submitted = [item for item in checked if isinstance(item, wire.Submission)]
+        answers = iter(await self._recorder.record(submitted))
+        results = (
+            pb.RecordEventsResult(rejection=item) if isinstance(item, pb.Rejection) else _result(index, next(answers))
+            for index, item in enumerate(checked)
+        )
+        return pb.RecordEventsResponse(results=results)
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: _Context) -> pb.ListEventsResponse:
+        """Answer a page."""
+        if request.page_size > listing.MAX_PAGE:
+            raise InvalidFieldError("page_size", f"is {request.page_size}, at most {listing.MAX_PAGE} are given")
+        query = _query(request.filter) or Query()
+        place = self._feed.resolve(request.resume_token) if request.resume_token else None
+        wanted = listing.Wanted(query, request.page_size or listing.DEFAULT_PAGE, place, request.newest_first)
+        return listing.page(self._feed, self._index, wanted)
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        """Stream events."""
+        query = _query(request.filter)
+
+        def accept(entry: Entry) -> bool:
+            return query is None or self._index.accepts(entry.sequence, query)
+
+        accepts = accept if query else None
+        async for response in watch(self._feed, request, pb.WatchEventsResponse, self._heartbeat_s, accepts):
+            yield response
+
+    async def ConfirmEvents(self, request: pb.ConfirmEventsRequest, context: _Context) -> pb.ConfirmEventsResponse:
+        """Take a required reader's confirmation."""
+        sequence = self._feed.confirm(request.reader, request.resume_token)
+        return pb.ConfirmEventsResponse(confirmed_sequence=sequence)
+
+    async def GetLog(self, request: pb.GetLogRequest, context: _Context) -> pb.GetLogResponse:
+        """Tell the log."""
+        run, last_sequence = self._feed.log_run, self._feed.ring.last_sequence
+        return pb.GetLogResponse(
+            log_id=run.run_id,
+            created=run.created,
+            bot_id=run.bot_id,
+            last_sequence=last_sequence,
+            size_bytes=self._log.end,
+            resume_token=self._feed.place(last_sequence).encode(),
+        )
+
+    async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
+        """Tell the log as a run."""
+        return pb.GetRunResponse(run=self._feed.log_run)
+
+
+def _check(index: int, event: pb.AuditEvent) -> wire.Submission | pb.Rejection:
+    try:
+        return wire.to_submission(event)
+    except FactError as error:
+        return _rejection(index, error.field, error.problem)
+
+
+def _result(index: int, answer: pb.Receipt | ContradictionError) -> pb.RecordEventsResult:
+    if isinstance(answer, ContradictionError):
+        return pb.RecordEventsResult(rejection=_rejection(index, "event_id", str(answer)))
+    return pb.RecordEventsResult(receipt=answer)
+
+
+def _rejection(index: int, field: str, problem: str) -> pb.Rejection:
+    name = f"events[{index}].{field}" if field else f"events[{index}]"
+    return pb.Rejection(field=name, reason=ErrorReason.ERROR_REASON_INVALID_FIELD, message=f"{name}: {problem}")
+
+
+def _query(wanted: pb.EventsFilter) -> Query | None:
+    try:
+        return wire.to_query(wanted)
+    except FactError as error:
+        raise InvalidFieldError(error.field, error.problem) from None

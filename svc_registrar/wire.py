@@ -1,0 +1,129 @@
+"""Between the wire's messages and the domain's facts, records and queries."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh.clock import to_timestamp
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, Receipt
+from qiki_sdk.codes import MAX_EVENT_BYTES, Severity
+from svc_registrar.domain.fact import Fact, FactError, Instant, check, check_code, check_instant, check_reporter
+from svc_registrar.domain.frame import Record
+from svc_registrar.domain.index import Entry, Query
+
+MAX_FILTER_ITEMS = 100
+_NS_PER_S = 1_000_000_000
+_FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A checked event, ready to be put on record: `body` is what will be stored, to the byte."""
+
+    event: AuditEvent
+    event_id: bytes
+    body: bytes
+
+
+def to_submission(event: AuditEvent) -> Submission:
+    """Check an event and return it as it will be stored.
+
+    Raises:
+        FactError: a field that is wrong; an empty name stands for the event as a whole.
+    """
+    if (size := event.ByteSize()) > MAX_EVENT_BYTES:
+        raise FactError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
+    check(_to_fact(event))
+    return Submission(event, uuid.UUID(event.event_id).bytes, event.SerializeToString(deterministic=True))
+
+
+def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
+    """Tell whether two events are the same but for when they were reported."""
+    ours, theirs = AuditEvent(), AuditEvent()
+    ours.CopyFrom(submitted)
+    theirs.CopyFrom(recorded)
+    ours.ClearField("reported_time")
+    theirs.ClearField("reported_time")
+    return ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+
+
+def to_entry(record: Record) -> Entry:
+    """Return what the index keeps of a record."""
+    return entry_of(AuditEvent.FromString(record.body), record.offset, record.recorded_ns)
+
+
+def entry_of(event: AuditEvent, offset: int, recorded_ns: int) -> Entry:
+    """Return what the index keeps of an event that lies at a place."""
+    event_id = uuid.UUID(event.event_id).bytes
+    return Entry(offset, recorded_ns, event_id, event.code, event.severity, event.reporter)
+
+
+def to_receipt(event_id: str, sequence: int, recorded_ns: int, body: bytes) -> Receipt:
+    """Return the receipt of an event on record."""
+    return Receipt(
+        event_id=event_id,
+        sequence=sequence,
+        digest=hashlib.sha256(body).digest(),
+        recorded_time=to_timestamp(recorded_ns),
+    )
+
+
+def to_query(wanted: EventsFilter) -> Query | None:
+    """Return what a filter asks for, or None where it leaves nothing out.
+
+    Raises:
+        FactError: a field of it that is wrong.
+    """
+    if wanted.min_severity and wanted.min_severity not in [int(item) for item in Severity]:
+        raise FactError("filter.min_severity", f"{wanted.min_severity} is not known")
+    for field, items in (("filter.codes", wanted.codes), ("filter.reporters", wanted.reporters)):
+        if len(items) > MAX_FILTER_ITEMS:
+            raise FactError(field, f"holds {len(items)}, at most {MAX_FILTER_ITEMS} are taken")
+    _check_each(wanted.codes, wanted.reporters)
+    query = Query(
+        codes=frozenset(wanted.codes),
+        min_severity=wanted.min_severity,
+        reporters=frozenset(wanted.reporters),
+        recorded_from_ns=_bound_ns(wanted, "recorded_from"),
+        recorded_before_ns=_bound_ns(wanted, "recorded_before"),
+    )
+    return None if query == Query() else query
+
+
+def _check_each(codes: Sequence[int], reporters: Sequence[str]) -> None:
+    for index, code in enumerate(codes):
+        check_code(f"filter.codes[{index}]", code)
+    for index, reporter in enumerate(reporters):
+        check_reporter(f"filter.reporters[{index}]", reporter)
+
+
+def _bound_ns(wanted: EventsFilter, field: str) -> int | None:
+    if not wanted.HasField(field):  # type: ignore[arg-type]  # one of the filter's two times
+        return None
+    instant = _to_instant(getattr(wanted, field))
+    check_instant(f"filter.{field}", instant)
+    # No record lies beyond what 64 bits of nanoseconds hold: the years 1677 to 2262.
+    return min(max(instant.seconds * _NS_PER_S + instant.nanos, _FIRST_NS), _LAST_NS)
+
+
+def _to_fact(event: AuditEvent) -> Fact:
+    return Fact(
+        schema_version=event.schema_version,
+        event_id=event.event_id,
+        code=event.code,
+        name=event.name,
+        severity=event.severity,
+        reporter=event.reporter,
+        simulation_time=_to_instant(event.simulation_time) if event.HasField("simulation_time") else None,
+        reported_time=_to_instant(event.reported_time) if event.HasField("reported_time") else None,
+        run_id=event.run_id,
+        message=event.message,
+        attributes=[(item.name, item.value) for item in event.attributes],
+    )
+
+
+def _to_instant(timestamp: Timestamp) -> Instant:
+    return Instant(timestamp.seconds, timestamp.nanos)

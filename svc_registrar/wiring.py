@@ -1,0 +1,47 @@
+"""How the registrar is put together."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.runtime import Base, Parts, run_service
+from mesh.serving import Mount
+from qiki.registrar.v1.registrar_service_pb2 import DESCRIPTOR
+from qiki.registrar.v1.registrar_service_pb2_grpc import add_RegistrarServiceServicer_to_server
+from svc_registrar import wire
+from svc_registrar.config import RegistrarSettings
+from svc_registrar.domain.index import Index
+from svc_registrar.feed import FEED, LogFeed
+from svc_registrar.log_file import LogFile
+from svc_registrar.recorder import Recorder
+from svc_registrar.service import RegistrarServicer
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run the registrar."""
+    run_service(RegistrarSettings, build)
+
+
+def build(settings: RegistrarSettings, base: Base) -> Parts:
+    """Make the registrar's parts.
+
+    Raises:
+        SpecError: the BotSpec cannot be used.
+        StartError: the state directory cannot be used, or the log in it is damaged.
+    """
+    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    state_dir = settings.state_dir or Path(tempfile.mkdtemp(prefix="qiki-registrar-"))
+    index = Index()
+    log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
+    _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})
+    feed = LogFeed(log, index, spec.readers(FEED))
+    recorder = Recorder(log, index, feed, base.health.loop("log"))
+    base.health.facts_from(recorder.facts)
+    servicer = RegistrarServicer(log, index, feed, recorder, settings.heartbeat_s)
+    name = DESCRIPTOR.services_by_name["RegistrarService"].full_name
+    mount = Mount(name, add_RegistrarServiceServicer_to_server, servicer)
+    return Parts(mounts=[mount], feeds=[feed], loops=[recorder.advance])

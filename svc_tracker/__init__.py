@@ -1,0 +1,1 @@
+"""The tracker: turns radar frames into tracks."""

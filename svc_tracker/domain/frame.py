@@ -1,0 +1,178 @@
+"""What one sensor reported of one scan, checked: nothing that is not finite or not possible gets past here."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+from svc_tracker.domain.arrays import Booleans, Floats, Integers
+
+# From 1824 to 2116: the difference of two times fits into 64 bits of nanoseconds.
+MAX_TIME_NS: Final = 2**62
+# Positions are known to a tenth of a millimetre up to here.
+MAX_DISTANCE_M: Final = 1e12
+MAX_RANGE_M: Final = 1e9
+MAX_SPEED_MPS: Final = 1e6
+MAX_DECIBELS: Final = 1e15
+MAX_CLUTTER_PER_SCAN: Final = 100_000.0
+# Beyond it a direction's error is no longer an ellipse in space, which is what the filter takes it for.
+MAX_ANGLE_SIGMA_DEG: Final = 10.0
+MAX_TEXT_CHARACTERS: Final = 64
+
+_COLUMN_LIMITS: Final = {
+    "range_m": (0.0, MAX_RANGE_M),
+    "bearing_deg": (0.0, 360.0),
+    "elev_deg": (-90.0, 90.0),
+    "vr_mps": (-MAX_SPEED_MPS, MAX_SPEED_MPS),
+    "snr_db": (-MAX_DECIBELS, MAX_DECIBELS),
+    "rcs_dbsm": (-MAX_DECIBELS, MAX_DECIBELS),
+    "transponder_mode": (0, 3),
+    "range_band": (0, 2),
+}
+
+
+class FrameError(ValueError):
+    """A frame that is refused: `field` is the path on the wire of what is wrong with it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class SensorStatus(IntEnum):
+    """Whether a sensor worked during a scan; the numbers are those on the wire."""
+
+    OK = 1
+    OFF = 2
+    FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SensorModel:
+    """What the sensor can see and how well, as on the wire. Raises FrameError."""
+
+    min_range_m: float
+    max_range_m: float
+    min_elev_deg: float
+    max_elev_deg: float
+    range_sigma_m: float
+    bearing_sigma_deg: float
+    elev_sigma_deg: float
+    vr_sigma_mps: float
+    detection_probability: float
+    clutter_per_scan: float
+
+    def __post_init__(self) -> None:
+        self._require("min_range_m", 0.0 <= self.min_range_m <= MAX_RANGE_M, f"must be within [0, {MAX_RANGE_M:g}]")
+        self._require("max_range_m", self.min_range_m < self.max_range_m <= MAX_RANGE_M, "must exceed min_range_m")
+        self._require("min_elev_deg", -90.0 <= self.min_elev_deg <= 90.0, "must be within [-90, 90]")
+        self._require("max_elev_deg", self.min_elev_deg < self.max_elev_deg <= 90.0, "must exceed min_elev_deg")
+        for name, most in (
+            ("range_sigma_m", MAX_RANGE_M),
+            ("bearing_sigma_deg", MAX_ANGLE_SIGMA_DEG),
+            ("elev_sigma_deg", MAX_ANGLE_SIGMA_DEG),
+            ("vr_sigma_mps", MAX_SPEED_MPS),
+        ):
+            self._require(name, 0.0 < getattr(self, name) <= most, f"must be within (0, {most:g}]")
+        self._require("detection_probability", 0.0 <= self.detection_probability <= 1.0, "must be within [0, 1]")
+        most = MAX_CLUTTER_PER_SCAN
+        self._require("clutter_per_scan", 0.0 <= self.clutter_per_scan <= most, f"must be within [0, {most:g}]")
+
+    def _require(self, name: str, holds: bool, what: str) -> None:
+        if not holds:
+            raise FrameError(f"sensor_model.{name}", f"{what}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """m detections as on the wire, each array (m,). Raises FrameError naming the first that is wrong.
+
+    The range is positive, the bearing in [0, 360), the elevation in [-90, 90], the radial velocity negative when
+    closing; `transponder_id` counts where `id_present` holds.
+    """
+
+    range_m: Floats
+    bearing_deg: Floats
+    elev_deg: Floats
+    vr_mps: Floats
+    snr_db: Floats
+    rcs_dbsm: Floats
+    transponder_on: Booleans
+    transponder_mode: Integers
+    transponder_id: tuple[str, ...]
+    id_present: Booleans
+    range_band: Integers
+
+    def __post_init__(self) -> None:
+        self._require_shapes()
+        for name, (low, high) in _COLUMN_LIMITS.items():
+            column: Floats | Integers = getattr(self, name)
+            # A NaN is within no limits: it fails the comparison.
+            self._require_all(name, (column >= low) & (column <= high), f"must be within [{low:g}, {high:g}]")
+        self._require_all("range_m", self.range_m > 0.0, "must be greater than 0")
+        self._require_all("bearing_deg", self.bearing_deg < 360.0, "must be less than 360")
+        for index, text in enumerate(self.transponder_id):
+            if len(text) > MAX_TEXT_CHARACTERS:
+                what = f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
+                raise FrameError(f"detections[{index}].transponder_id", what)
+
+    def __len__(self) -> int:
+        return len(self.transponder_id)
+
+    def _require_shapes(self) -> None:
+        for name in (*_COLUMN_LIMITS, "transponder_on", "id_present"):
+            column = getattr(self, name)
+            kinds = "iu" if name in ("transponder_mode", "range_band") else "b" if name not in _COLUMN_LIMITS else "f"
+            if column.shape != (len(self),) or column.dtype.kind not in kinds:
+                what = f"column {name} is {column.dtype} of shape {column.shape}, not {kinds} of ({len(self)},)"
+                raise FrameError("detections", what)
+
+    def _require_all(self, name: str, holds: Booleans, what: str) -> None:
+        if not holds.all():
+            index = int(np.argmin(holds))
+            raise FrameError(f"detections[{index}].{name}", f"{what}, not {getattr(self, name)[index]}")
+
+
+def no_detections() -> Detections:
+    """Return the detections of a scan in which nothing was seen."""
+    none, no_number, no_fact = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
+    return Detections(none, none, none, none, none, none, no_fact, no_number, (), no_fact, no_number)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One scan of one sensor: its end in nanoseconds, the sensor's position and velocity (3,) in ENU then.
+
+    Raises FrameError, which names the field as on the wire.
+    """
+
+    time_ns: int
+    sensor_id: str
+    status: SensorStatus
+    sensor_position_m: Floats
+    sensor_velocity_mps: Floats
+    sensor_model: SensorModel
+    detections: Detections = field(default_factory=no_detections)
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        if not -MAX_TIME_NS <= self.time_ns <= MAX_TIME_NS:
+            raise FrameError("timestamp", f"must be within {MAX_TIME_NS} ns of 1970, not {self.time_ns}")
+        if not 1 <= len(self.sensor_id) <= MAX_TEXT_CHARACTERS:
+            raise FrameError("sensor_id", f"must have 1 to {MAX_TEXT_CHARACTERS} characters, not {len(self.sensor_id)}")
+        if self.status not in tuple(SensorStatus):
+            raise FrameError("status", f"must be OK, OFF or FAILED, not {self.status}")
+        _require_vector("sensor_pose.position", self.sensor_position_m, MAX_DISTANCE_M)
+        _require_vector("sensor_pose.velocity", self.sensor_velocity_mps, MAX_SPEED_MPS)
+        if self.status is not SensorStatus.OK and len(self.detections):
+            raise FrameError("detections", f"must be empty from a sensor that is {SensorStatus(self.status).name}")
+
+
+def _require_vector(name: str, vector: Floats, most: float) -> None:
+    if vector.shape != (3,):
+        raise FrameError(name, f"must have 3 components, not the shape {vector.shape}")
+    for axis, value in zip("xyz", vector.tolist(), strict=True):
+        if not abs(value) <= most:
+            raise FrameError(f"{name}.{axis}", f"must be finite and within {most:g}, not {value}")

@@ -1,0 +1,78 @@
+"""How the tracker is put together."""
+
+from collections.abc import Mapping
+
+from botspec.example import example_bot_spec
+from botspec.model import LoadedBotSpec, load_bot_spec
+from mesh.feed import Feed
+from mesh.fold import Folder, Input
+from mesh.runtime import Base, Parts, run_service
+from mesh.serving import Mount
+from qiki.radar.v1 import radar_service_pb2 as radar
+from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
+from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchTracksResponse
+from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_to_server
+from qiki_sdk.channel import connect
+from svc_tracker.checkpoints import Checkpointing
+from svc_tracker.config import TrackerSettings
+from svc_tracker.follower import Follower
+from svc_tracker.service import TrackerServicer
+
+READER = "tracker"
+
+
+def main() -> None:
+    """Run the tracker."""
+    run_service(TrackerSettings, build)
+
+
+def build(settings: TrackerSettings, base: Base) -> Parts:
+    """Make the tracker's parts.
+
+    Raises:
+        SpecError: the BotSpec cannot be used.
+        StartError: half the retention does not hold a scan and the interval between checkpoints.
+    """
+    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    spec = bot_spec.spec
+    longest_scan_s = max((radar_.scan_period_s for radar_ in spec.radars), default=0.0)
+    settings.check_retention(longest_scan_s + settings.checkpoint_period_s)
+    tracks = Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set")
+    pulse = base.health.loop("follower")
+    base.health.facts_from(lambda: facts(tracks))
+    checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
+    folder = Folder(
+        _frames(settings, bot_spec),
+        tracks,
+        bot_spec.digest,
+        begin=lambda run, anew: Follower(run, tracks, checkpointing, base.audit, pulse, anew=anew),
+        pulse=pulse,
+    )
+    servicer = TrackerServicer(tracks, base.telemetry.registry, settings.heartbeat_s)
+    name = DESCRIPTOR.services_by_name["TrackerService"].full_name
+    mount = Mount(name, add_TrackerServiceServicer_to_server, servicer)
+    return Parts(mounts=[mount], feeds=[tracks], loops=[folder.run])
+
+
+def facts(tracks: Feed) -> Mapping[str, object]:
+    """Return what a status line shows."""
+    return {
+        "run_id": tracks.run.run_id if tracks.run else "",
+        "track_sets": tracks.ring.last_sequence,
+        "refolding": tracks.refolding,
+        "ended": tracks.ended,
+    }
+
+
+def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
+    stub = RadarServiceStub(connect(settings.radar_target))
+    return Input(
+        service="svc_radar",
+        reader=READER if READER in bot_spec.spec.readers("frames") else "",
+        get_run=stub.GetRun,
+        run_request=radar.GetRunRequest,
+        watch=stub.WatchFrames,
+        watch_request=radar.WatchFramesRequest,
+        confirm=stub.ConfirmFrames,
+        confirm_request=radar.ConfirmFramesRequest,
+    )
