@@ -23,7 +23,7 @@ def bridged_channels(bot_spec: Path | None) -> Sequence[Channel]:
 
 
 async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], stall_limit_s: float) -> dict[str, int]:
-    """Return the last sequence of each channel's feed, by channel name, once every feed has ended.
+    """Return the last sequence of each channel's feed, by channel name, once every derived feed has ended.
 
     `targets` holds host:port by the API package of the service, such as `qiki.sim.v1`.
     Raises StalledError where a feed neither ends nor gets on for `stall_limit_s` seconds.
@@ -31,12 +31,13 @@ async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], sta
     ends: dict[str, int] = {}
     for channel in channels:
         package = channel.rpc.partition("/")[0].rpartition(".")[0]
-        ends[channel.name] = await _feed_end(channel.rpc, targets[package], stall_limit_s)
+        recorded = channel.policy == "recorded"
+        ends[channel.name] = await _feed_end(channel.rpc, targets[package], stall_limit_s, now=recorded)
     return ends
 
 
-async def _feed_end(rpc: str, target: str, stall_limit_s: float) -> int:
-    """Watch from now on until the feed says Ended."""
+async def _feed_end(rpc: str, target: str, stall_limit_s: float, *, now: bool) -> int:
+    """Watch from now on until the feed says Ended; `now` takes where it stands, for a feed that never ends."""
     loop = asyncio.get_running_loop()
     place, reason = -1, "nothing was heard"
     try:
@@ -49,6 +50,8 @@ async def _feed_end(rpc: str, target: str, stall_limit_s: float) -> int:
                         if reached > place:
                             place, reason = reached, f"it stands at {reached}"
                             deadline.reschedule(loop.time() + stall_limit_s)
+                        if now:
+                            return reached
                 except QikiError as error:  # fell off the ring while the producer ran ahead: from now on again
                     reason = str(error)
                     await asyncio.sleep(RETRY_S)

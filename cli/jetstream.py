@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from adapters.jetstream import connection, topology
+from adapters.jetstream import connection, consumers, topology
 from adapters.jetstream.answers import WriteError
+from adapters.jetstream.api import TopologyError
 from adapters.jetstream.cloudevents import HeaderError
 from adapters.jetstream.tally import SubjectTally, TallyError, tally
 from cli.errors import CliError, UsageError
@@ -19,13 +20,16 @@ async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int =
     Raises CliError where the server cannot be reached, or a change would lose data and was not made.
     """
     async with _connected(nats_url) as client:
-        return await topology.init(client, _wanted(size_factor, replicas))
+        return await topology.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
 
 
 async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
     """Return how the server differs from what is declared, a line each. Raises CliError where it cannot be asked."""
     async with _connected(nats_url) as client:
-        return [str(difference) for difference in await topology.check(client, _wanted(size_factor, replicas))]
+        differences = await topology.check(client, _wanted(size_factor, replicas))
+        if not any(difference.field == "name" for difference in differences):
+            differences += await consumers.check(client)
+        return [str(difference) for difference in differences]
 
 
 async def count_messages(nats_url: str, streams: Mapping[str, str], timeout_s: float) -> dict[str, SubjectTally]:
@@ -56,7 +60,7 @@ async def _connected(nats_url: str) -> AsyncIterator[Any]:
         raise CliError(f"{error}.") from None
     try:
         yield client
-    except topology.TopologyError as error:
+    except TopologyError as error:
         raise CliError(str(error)) from None
     finally:
         await client.close()

@@ -14,7 +14,13 @@ from cli.options import SERVICES, MeshOptions
 from cli.ports import HOST
 from cli.probe import until_http_ok, until_serving
 
-MODULES: Final = {"sim": "svc_sim", "radar": "svc_radar", "bridge": "adapters.jetstream"}
+MODULES: Final = {
+    "sim": "svc_sim",
+    "radar": "svc_radar",
+    "tracker": "svc_tracker",
+    "bridge": "adapters.jetstream",
+    "registrar": "svc_registrar",
+}
 LOG_DIR: Final = "logs"
 
 
@@ -79,6 +85,8 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
         "HTTP_PORT": ports[f"{service}-http"],
         "LOG_FORMAT": "json",
         "BOT_SPEC": options.bot_spec,
+        # The registrar writes its own part of the record itself.
+        "REGISTRAR_TARGET": None if service == "registrar" else grpc_target("registrar", ports),
     }
     wanted |= _OWN_SETTINGS[service](options, ports, state_dir)
     wanted |= {key.upper(): value for owner, key, value in options.settings if owner == service}
@@ -104,10 +112,23 @@ def _radar_settings(options: MeshOptions, ports: Mapping[str, int], _state_dir: 
     return {"SIM_TARGET": grpc_target("sim", ports), "PACE": options.pace}
 
 
+def _tracker_settings(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {
+        "RADAR_TARGET": grpc_target("radar", ports),
+        "PACE": options.pace,
+        "STATE_DIR": state_dir / "tracker",
+    }
+
+
+def _registrar_settings(_options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {"STATE_DIR": state_dir / "registrar"}
+
+
 def _bridge_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
     return {
         "SIM_TARGET": grpc_target("sim", ports),
         "RADAR_TARGET": grpc_target("radar", ports),
+        "TRACKER_TARGET": grpc_target("tracker", ports),
         "NATS_URL": nats_url(ports),
     }
 
@@ -115,7 +136,9 @@ def _bridge_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir
 _OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path], dict[str, object | None]]]] = {
     "sim": _sim_settings,
     "radar": _radar_settings,
+    "tracker": _tracker_settings,
     "bridge": _bridge_settings,
+    "registrar": _registrar_settings,
 }
 
 

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from cli.errors import UsageError
 
-# In the order in which they are stopped: the bridge last, so that what was emitted gets through. NATS outlives them.
-SERVICES: Final = ("sim", "radar", "bridge")
+# In the order in which they are stopped: the bridge after the producers, so that what was emitted gets through, and the
+# registrar last, so that the others' last reports are put on record. NATS outlives them.
+SERVICES: Final = ("sim", "radar", "tracker", "bridge", "registrar")
 MIN_SPEED, MAX_SPEED = 0.1, 1000.0
 MAX_SEED = 2**63 - 1
 

@@ -15,6 +15,7 @@ DEFAULT_CACHE = Path(".cache")
 def import_(
     source: Annotated[Path, typer.Argument(metavar="IN", help="State vectors: .csv, .json, .csv.gz or .json.gz.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The recording to write: .csv or .csv.gz.")],
+    *,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Begin here (ISO 8601, UTC); default: the window with most rows.")
     ] = None,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from botspec.yaml_source import SpecError
 from cli.errors import CliError, UsageError
-from cli.progress import open_meter
+from cli.progress import Meter, open_meter
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.trajectory import Trajectory
 from svc_sim.recording.cleaning import Rules
@@ -44,8 +45,8 @@ def run_import(source: Path, out: Path, rules: Rules, columns: Sequence[str]) ->
         raise UsageError(str(error)) from None
     try:
         with open_meter(Console()) as meter:
-            recording = import_recording(source, rules, columns, meter.show)
-            meter.show(f"writing {out.name}", 0, 0)
+            recording = import_recording(source, rules, columns, partial(_tell, meter))
+            meter.say(f"writing {out.name}")
             write_trajectories(out, recording.pieces)
     except NothingUsableError as error:
         print("\n".join(report_lines(error.report)))
@@ -67,7 +68,7 @@ def run_sample(out: Path, cache_dir: Path) -> None:
     try:
         check_output(out)
         with open_meter(Console()) as meter:
-            recording = make_sample(sample, out, cache_dir, meter.show)
+            recording = make_sample(sample, out, cache_dir, partial(_tell, meter))
     except RecordingError as error:
         raise CliError(str(error)) from None
     if recording is None:
@@ -118,6 +119,13 @@ def overview_lines(overview: Overview) -> Iterator[str]:
         yield f"{name:20}" + "".join(f"{value * factor:>10.1f}" for value in spread)
 
 
+def _tell(meter: Meter, what: str, done: int, total: int) -> None:
+    if total:
+        meter.show(what, done, total)
+    else:
+        meter.say(what)
+
+
 def _load(file: Path) -> Trajectory:
     if not file.name.endswith(SUFFIXES):
         raise UsageError(
@@ -133,7 +141,7 @@ def _load(file: Path) -> Trajectory:
 
 def _examples_text(counted_in: str, examples: Sequence[Example]) -> str:
     return "; ".join(
-        " ".join(part for part in (f"{counted_in} {own.number}", own.field, repr(own.value)) if part)
+        " ".join(part for part in (f"{counted_in} {own.number}", own.column, repr(own.value)) if part)
         for own in examples
     )
 

@@ -8,12 +8,17 @@ from nats.aio.client import Client
 
 from adapters.jetstream import topology
 from adapters.jetstream.answers import ConnectionGone
+from adapters.jetstream.api import TopologyError
 from adapters.jetstream.carrier import Carrier
-from adapters.jetstream.connection import ConnectError, ConnectionEvent, connect
-from mesh.health import Loop
+from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happening, connect
+from adapters.jetstream.intake import Intake
+from adapters.jetstream.lag import LagWatch
+from mesh.runtime import Base
 from qiki_sdk.backoff import Backoff
+from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
 
 TOPOLOGY_PERIOD_S = 1.0
+CODES = {Happening.RECONNECTED: NATS_CONNECTED, Happening.DISCONNECTED: NATS_LOST}
 # How much a stream keeps is the operator's choice: it may differ from what is declared, and the bridge still works.
 SIZES = frozenset({"max_bytes", "max_msgs_per_subject", "num_replicas", "duplicate_window"})
 _LOG = logging.getLogger(__name__)
@@ -22,10 +27,13 @@ _LOG = logging.getLogger(__name__)
 class Bridge:
     """Connects, waits for the topology, and carries the channels, over one connection after another."""
 
-    def __init__(self, nats_url: str, carriers: Sequence[Carrier], pulse: Loop) -> None:
+    def __init__(self, nats_url: str, carriers: Sequence[Carrier], intake: Intake, lags: LagWatch, base: Base) -> None:
         self._nats_url = nats_url
         self._carriers = tuple(carriers)
-        self._pulse = pulse
+        self._intake = intake
+        self._lags = lags
+        self._audit = base.audit
+        self._pulse = base.health.loop("nats")
         self.state = "starting"
 
     async def run(self) -> None:
@@ -36,6 +44,8 @@ class Bridge:
                 await self._await_topology(client)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._beat())
+                    group.create_task(self._intake.run(client))
+                    group.create_task(self._lags.run(client))
                     for carrier in self._carriers:
                         group.create_task(carrier.carry(client))
             except* ConnectionGone:
@@ -46,7 +56,7 @@ class Bridge:
     def facts(self) -> Mapping[str, object]:
         """Return what a status line shows."""
         channels = {carrier.channel.name: dict(carrier.facts()) for carrier in self._carriers}
-        return {"nats": self.state, "channels": channels}
+        return {"nats": self.state, "channels": channels, "intake": dict(self._intake.facts())}
 
     async def _connect(self) -> Client:
         for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
@@ -57,6 +67,7 @@ class Bridge:
                 await asyncio.sleep(delay)
             else:
                 self._say("connected")
+                self._audit.report(NATS_CONNECTED)
                 return client
         raise AssertionError("the waits have no end")
 
@@ -67,7 +78,7 @@ class Bridge:
             try:
                 found = [item for item in await topology.check(client) if item.stream in wanted]
                 differences = [item for item in found if item.field not in SIZES]
-            except topology.TopologyError as error:
+            except TopologyError as error:
                 self._say(f"waiting for JetStream: {error}")
             else:
                 if not differences:
@@ -84,6 +95,8 @@ class Bridge:
             await asyncio.sleep(TOPOLOGY_PERIOD_S)
 
     def _on_event(self, event: ConnectionEvent) -> None:
+        if event.happening in CODES:
+            self._audit.report(CODES[event.happening], event.detail)
         self._say(event.happening.value if not event.detail else f"{event.happening.value}: {event.detail}")
 
     def _say(self, state: str) -> None:

@@ -39,3 +39,11 @@ class BridgeMetrics:
             self._batches.labels(name),
             self._seconds.labels(name),
         )
+
+
+class IntakeMetrics:
+    """What became of events of others."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.recorded = Counter("qiki_intake_recorded", "Events put on record.", registry=registry)
+        self.put_aside = Counter("qiki_intake_dead_letters", "Messages put aside.", ["reason"], registry=registry)

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from google.protobuf.message import Message as Payload
 from nats.aio.client import Client
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.jetstream.bridge_metrics import BridgeMetrics
@@ -25,9 +26,10 @@ from adapters.jetstream.writer import (
     leading_batch,
 )
 from botspec.channels import Channel
-from mesh.health import Loop
+from mesh.runtime import Base
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki_sdk.backoff import Backoff
+from qiki_sdk.codes import CHANNEL_STOPPED, CURSOR_LOST, GAP, RUN_SUPERSEDED, Code
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import TRANSIENT, Event, StreamSettings
 
@@ -36,6 +38,7 @@ BATCH_FROM = 25
 ACK_TIMEOUT_S = 5.0
 CONFIRM_PERIOD_S = 0.2
 NEXT_RUN_PERIOD_S = 2.0
+STOP_CODES = {"CURSOR_LOST": CURSOR_LOST, "RUN_SUPERSEDED": RUN_SUPERSEDED}
 _LOG = logging.getLogger(__name__)
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -43,12 +46,13 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 class Carrier:
     """Carries one channel for ever; `state`, `sequence` and `waiting` say how it goes."""
 
-    def __init__(self, channel: Channel, source: Source, metrics: BridgeMetrics, tracer: Tracer, pulse: Loop) -> None:
+    def __init__(self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base) -> None:
         self.channel = channel
         self._source = source
         self._metrics = metrics.channel(channel.name)
-        self._tracer = tracer
-        self._pulse = pulse
+        self._tracer = base.telemetry.tracer
+        self._audit = base.audit
+        self._pulse = base.health.loop(channel.name)
         self._inbox = Inbox()
         self._stored_token = ""
         self.state = "starting"
@@ -74,8 +78,10 @@ class Carrier:
                 continue
             except ConnectionGone:
                 raise
-            except (ChannelStopped, MessageTooLarge, HistoryDivergedError) as error:
-                await self._stop(str(error))
+            except ChannelStopped as error:
+                await self._stop(STOP_CODES.get(error.reason, CHANNEL_STOPPED), str(error))
+            except (MessageTooLarge, HistoryDivergedError) as error:
+                await self._stop(CHANNEL_STOPPED, str(error))
             except RunChangedError:
                 continue
             except (WriteError, QikiError, ResumeTokenExpiredError) as error:
@@ -197,14 +203,13 @@ class Carrier:
         if missing:
             self._metrics.gaps.inc(missing)
             self.sequence += missing
-            _LOG.error(
-                "events are missing: the source no longer had them",
-                extra={
-                    "channel": self.channel.name,
-                    "first": start.next_sequence,
-                    "last": start.next_sequence + missing - 1,
-                },
-            )
+            place: dict[str, Any] = {
+                "channel": self.channel.name,
+                "first": start.next_sequence,
+                "last": start.next_sequence + missing - 1,
+            }
+            _LOG.error("events are missing: the source no longer had them", extra=place)
+            self._audit.report(GAP, **place)
 
     def _on_source(self, state: str) -> None:
         self._say("carrying" if state == "connected" else f"waiting for {self._source.service}: {state}")
@@ -215,9 +220,10 @@ class Carrier:
         self.state = state
         self._pulse.beat(state)
 
-    async def _stop(self, why: str) -> None:
+    async def _stop(self, code: Code, why: str) -> None:
         """Stop this channel until an operator has looked; the others go on."""
         self.state = f"stopped: {why}"
         self._pulse.fail(self.state)
         _LOG.error("channel stopped", extra={"channel": self.channel.name, "why": why})
+        self._audit.report(code, why, channel=self.channel.name)
         await asyncio.Event().wait()

@@ -19,7 +19,6 @@ class BridgeSettings(ServiceSettings):
     sim_target: str = "127.0.0.1:50051"
     radar_target: str = "127.0.0.1:50052"
     tracker_target: str = "127.0.0.1:50053"
-    registrar_target: str = "127.0.0.1:50054"
 
     def target_of(self, service: str) -> str:
         """Return where a service is, by its full name such as `qiki.sim.v1.SimService`.

@@ -1,17 +1,14 @@
 """The mesh's JetStream streams with every policy written down; created, checked and updated without losing data."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import nats.errors
 from nats.aio.client import Client
 
+from adapters.jetstream.api import TopologyError, call
 from adapters.jetstream.drift import Difference, StreamConfig, diff, missing, overlaps, refusal
 from botspec.channels import STREAMS, StreamDeclaration
-
-API_TIMEOUT_S = 5.0
 
 _NO_LIMIT = -1
 _MIB = 1024 * 1024
@@ -20,12 +17,6 @@ _MINUTE_S = 60
 _DAY_S = 24 * 3600
 _NS_PER_S = 1_000_000_000
 _MAX_PAGES = 100
-_OUT_OF_SPACE = (10002, 10023, 10028, 10047)
-_NOT_ENABLED = (10039, 10076)
-
-
-class TopologyError(Exception):
-    """The streams could not be looked at or changed; the message says what to do."""
 
 
 class TopologyRefused(TopologyError):  # noqa: N818 - named for what happened, as its siblings in the writer
@@ -105,10 +96,10 @@ async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None)
     _refuse_loss(wanted, actual, differences)
     actions: list[str] = []
     for name in missing(wanted, actual):
-        await _call(client, f"STREAM.CREATE.{name}", wanted[name])
+        await call(client, f"STREAM.CREATE.{name}", wanted[name])
         actions.append(f"created {name}")
     for name in sorted({difference.stream for difference in differences}):
-        await _call(client, f"STREAM.UPDATE.{name}", {**actual[name], **wanted[name]})
+        await call(client, f"STREAM.UPDATE.{name}", {**actual[name], **wanted[name]})
         changed = [f"{each.field} {each.actual!r} -> {each.wanted!r}" for each in differences if each.stream == name]
         actions.append(f"updated {name}: {', '.join(changed)}")
     if actions and (left := await check(client, wanted)):
@@ -173,7 +164,7 @@ def _refuse_loss(
 async def _actual(client: Client) -> dict[str, StreamConfig]:
     found: dict[str, StreamConfig] = {}
     for _ in range(_MAX_PAGES):
-        page = await _call(client, "STREAM.LIST", {"offset": len(found)})
+        page = await call(client, "STREAM.LIST", {"offset": len(found)})
         streams, total = page.get("streams") or [], page.get("total")
         if not isinstance(streams, list) or not isinstance(total, int):
             raise TopologyError(f"the server's list of streams cannot be read: {page}")
@@ -181,25 +172,3 @@ async def _actual(client: Client) -> dict[str, StreamConfig]:
         if not streams or len(found) >= total:
             return found
     raise TopologyError(f"the server holds too many streams to look at: more than {len(found)}")
-
-
-async def _call(client: Client, operation: str, request: Mapping[str, object]) -> dict[str, object]:
-    try:
-        answer = await client.request(f"$JS.API.{operation}", json.dumps(request).encode(), timeout=API_TIMEOUT_S)
-        body = json.loads(answer.data)
-    except nats.errors.NoRespondersError as error:
-        raise TopologyError("JetStream does not answer; start nats-server with -js") from error
-    except (nats.errors.Error, ValueError) as error:
-        raise TopologyError(f"{operation}: no answer ({str(error) or type(error).__name__}); try again") from error
-    if refused := body.get("error"):
-        code, description = refused.get("err_code"), refused.get("description")
-        raise TopologyError(f"{operation}: {description} (error {code}){_advice(code)}")
-    return dict(body)
-
-
-def _advice(code: object) -> str:
-    if code in _OUT_OF_SPACE:
-        return "; declare smaller streams (size factor), or give JetStream more room"
-    if code in _NOT_ENABLED:
-        return "; start nats-server with -js"
-    return ""

@@ -1,9 +1,11 @@
 """How the bridge is put together."""
 
 from adapters.jetstream.bridge import Bridge
-from adapters.jetstream.bridge_metrics import BridgeMetrics
+from adapters.jetstream.bridge_metrics import BridgeMetrics, IntakeMetrics
 from adapters.jetstream.carrier import Carrier
 from adapters.jetstream.config import BridgeSettings
+from adapters.jetstream.intake import Intake
+from adapters.jetstream.lag import LagWatch
 from adapters.jetstream.source import READER, Source
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
@@ -26,7 +28,9 @@ def build(settings: BridgeSettings, base: Base) -> Parts:
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
     metrics = BridgeMetrics(base.telemetry.registry)
     carriers = [_carrier(channel, spec, settings, metrics, base) for channel in spec.channels]
-    bridge = Bridge(settings.nats_url, carriers, base.health.loop("nats"))
+    registry = base.telemetry.registry
+    intake = Intake(settings.registrar_target, IntakeMetrics(registry), base.audit, base.health.loop("intake"))
+    bridge = Bridge(settings.nats_url, carriers, intake, LagWatch(registry), base)
     base.health.facts_from(bridge.facts)
     return Parts(loops=[bridge.run])
 
@@ -34,4 +38,4 @@ def build(settings: BridgeSettings, base: Base) -> Parts:
 def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, base: Base) -> Carrier:
     service = channel.rpc.partition("/")[0]
     source = Source(channel, connect(settings.target_of(service)), required=READER in spec.readers(channel.name))
-    return Carrier(channel, source, metrics, base.telemetry.tracer, base.health.loop(channel.name))
+    return Carrier(channel, source, metrics, base)
