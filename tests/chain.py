@@ -21,7 +21,9 @@ SUBJECTS = {
     "qiki.sim.v1.world": "QIKI_SIM_V1",
     "qiki.sim.v1.sensors": "QIKI_SIM_V1",
     "qiki.radar.v1.frames": "QIKI_RADAR_V1",
+    "qiki.radar.v1.tracks": "QIKI_RADAR_V1",
 }
+AUDIT_SUBJECT, AUDIT_STREAM = "qiki.events.v1.audit", "QIKI_EVENTS_V1"
 WAIT_S = 120.0
 POLL_S = 0.1
 
@@ -97,7 +99,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
     """Wait until it holds; the services tell it over HTTP, so it is asked for now and then."""
     try:
         async with asyncio.timeout(WAIT_S):
-            while not await asyncio.to_thread(holds):
+            while not await asyncio.to_thread(holds):  # noqa: ASYNC110 (another process sets no event of ours)
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         raise AssertionError(f"not within {WAIT_S} s: {what}") from None
@@ -106,15 +108,16 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 def published_all(mesh: Mesh) -> bool:
     """Return whether the bridge has carried every channel to the run's end."""
     channels = facts(mesh, "bridge").get("channels", {})
-    return bool(channels) and all(channel["ended"] for channel in channels.values())
+    derived = [channel for name, channel in channels.items() if name != "audit"]
+    return bool(derived) and all(channel["ended"] for channel in derived)
 
 
-async def read_subject(port: int, subject: str) -> list[Stored]:
+async def read_subject(port: int, subject: str, stream: str) -> list[Stored]:
     """Return every message of a subject, in order."""
     client = await nats.connect(f"nats://127.0.0.1:{port}")
     try:
         context = client.jetstream()
-        last = (await context.stream_info(SUBJECTS[subject], subjects_filter=subject)).state
+        last = (await context.stream_info(stream, subjects_filter=subject)).state
         count = (last.subjects or {}).get(subject, 0)
         subscription = await context.subscribe(subject, ordered_consumer=True)
         found = []
@@ -128,7 +131,18 @@ async def read_subject(port: int, subject: str) -> list[Stored]:
 
 async def read_all(mesh: Mesh) -> dict[str, list[Stored]]:
     """Return every message of every bridged subject."""
-    return {subject: await read_subject(mesh.ports["nats"], subject) for subject in SUBJECTS}
+    return {subject: await read_subject(mesh.ports["nats"], subject, stream) for subject, stream in SUBJECTS.items()}
+
+
+async def read_audit(mesh: Mesh) -> list[Stored]:
+    """Return what stands on the audit trail's subject once it holds as many events as the registrar's log."""
+
+    def carried() -> bool:
+        at = facts(mesh, "bridge").get("channels", {}).get("audit", {}).get("sequence", -1)
+        return bool(at == facts(mesh, "registrar").get("last_sequence"))
+
+    await until(carried, "the audit trail carried to its end")
+    return await read_subject(mesh.ports["nats"], AUDIT_SUBJECT, AUDIT_STREAM)
 
 
 async def run_to_the_end(directory: Path, duration_s: float, **options: Any) -> dict[str, list[Stored]]:

@@ -13,7 +13,9 @@ from typing import Any
 import grpc
 
 import svc_radar.wiring
+import svc_registrar.wiring
 import svc_sim.wiring
+import svc_tracker.wiring
 from mesh.feed import Feed
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor, RpcMetrics
@@ -22,11 +24,20 @@ from mesh.serving import MeshServer
 from mesh.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
+from qiki.registrar.v1 import registrar_service_pb2
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki.sim.v1 import sim_service_pb2
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki.tracker.v1 import tracker_service_pb2
+from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.audit_event import make_event
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import BOOT_OK, SHUTDOWN
 from svc_radar.config import RadarSettings
+from svc_registrar.config import RegistrarSettings
 from svc_sim.config import SimSettings
+from svc_tracker.config import TrackerSettings
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"
 OTHER_RUN_ID = "00000000-0000-4000-8000-000000000002"
@@ -37,50 +48,72 @@ WAIT_S = 20.0
 
 @dataclass(frozen=True)
 class WatchCase:
-    """One Watch RPC: the feed behind it, its stub, message types, and a filter that leaves some events out."""
+    """One Watch RPC: the service and the feed behind it, its stub, message types, and a filter that leaves some out."""
 
+    service: str
     feed_name: str
+    rpc: str
     messages: Any
     stub_type: Callable[[grpc.aio.Channel], Any]
-    watch: str
-    confirm: str
     thin: Callable[["Served"], dict[str, Any]]
+
+    @property
+    def watch(self) -> str:
+        return f"Watch{self.rpc}"
+
+    @property
+    def confirm(self) -> str:
+        return f"Confirm{self.rpc}"
 
     def __str__(self) -> str:
         return self.watch
 
 
-CASES = (
-    WatchCase("world", sim_service_pb2, SimServiceStub, "WatchWorld", "ConfirmWorld", lambda _s: {"every_nth": 3}),
+DERIVED_CASES = (
+    WatchCase("sim", "world", "World", sim_service_pb2, SimServiceStub, lambda _: {"every_nth": 3}),
     WatchCase(
+        "sim",
         "sensors",
+        "Sensors",
         sim_service_pb2,
         SimServiceStub,
-        "WatchSensors",
-        "ConfirmSensors",
         lambda served: {"sensor_ids": [served.simulation.sensor_ids[0]]},
     ),
     WatchCase(
+        "radar",
         "frames",
+        "Frames",
         radar_service_pb2,
         RadarServiceStub,
-        "WatchFrames",
-        "ConfirmFrames",
         lambda served: {"sensor_ids": [served.feed.newest().subject]},
     ),
+    WatchCase("tracker", "tracks", "Tracks", tracker_service_pb2, TrackerServiceStub, lambda _: {"every_nth_frame": 3}),
 )
+RECORDED_CASES = (
+    WatchCase(
+        "registrar",
+        "audit",
+        "Events",
+        registrar_service_pb2,
+        RegistrarServiceStub,
+        lambda _: {"codes": [SHUTDOWN.number]},
+    ),
+)
+CASES = DERIVED_CASES + RECORDED_CASES
 
 
 class Served:
     """A running case."""
 
-    def __init__(self, case: WatchCase, feed: Feed, simulation: Any, server: MeshServer, channel: grpc.aio.Channel):
+    def __init__(self, case: WatchCase, feed: Feed, simulation: Any, server: MeshServer, channel: Any) -> None:
         self.case = case
         self.feed = feed
         self.simulation = simulation
         self.server = server
         self.channel = channel
         self.stub = case.stub_type(channel)
+        # What the feed held before the test's own events: the registrar puts its own start on record.
+        self.begun = feed.ring.last_sequence
 
     def request(self, **fields: Any) -> Any:
         return getattr(self.case.messages, f"{self.case.watch}Request")(**fields)
@@ -95,22 +128,35 @@ class Served:
         return int(response.confirmed_sequence)
 
     async def produce(self, count: int) -> int:
-        """Make ticks until the feed has that many events more; return its last sequence."""
+        """Make the feed have that many events more, at least; return its last sequence."""
+        if self.case.service == "registrar":
+            await self._record(count)
+        else:
+            await self._simulate(count)
+        return self.feed.ring.last_sequence
+
+    async def _simulate(self, count: int) -> None:
         goal = self.feed.ring.last_sequence + count
         while self.feed.ring.last_sequence < goal:
             self.simulation.compute(self.simulation.tick + 1)
             await asyncio.sleep(0)
-            if self.feed.name == "frames":
-                await self.until(self.radar_has_caught_up)
-        return self.feed.ring.last_sequence
+            if self.case.service != "sim":
+                await self.until(lambda: self.feed.ring.last_sequence >= _scans_through(self.simulation.tick))
 
-    def radar_has_caught_up(self) -> bool:
-        """Return whether the frames are as many as the world's snapshots make."""
-        return self.feed.ring.last_sequence >= _frames_through(self.simulation)
+    async def _record(self, count: int) -> None:
+        first = self.feed.ring.last_sequence + 1
+        events = [
+            make_event("test", SHUTDOWN if number % 3 == 0 else BOOT_OK, f"event {number}")
+            for number in range(first, first + count)
+        ]
+        request = registrar_service_pb2.RecordEventsRequest(events=events)
+        response = await self.stub.RecordEvents(request, timeout=WAIT_S)
+        assert all(result.WhichOneof("result") == "receipt" for result in response.results)
 
     async def refolded(self) -> None:
         """Say that nothing of the past remains to be computed."""
-        self.simulation.refolded()
+        if self.case.service != "registrar":
+            self.simulation.refolded()
         await self.until(lambda: not self.feed.refolding)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -122,31 +168,41 @@ class Served:
 
 @asynccontextmanager
 async def serve(case: WatchCase, state_dir: Path, **settings: Any) -> AsyncIterator[Served]:
-    """Serve the case, and the simulator beneath it where it is another service's."""
+    """Serve the case, and the services beneath it where it folds what they stream."""
+    common = {"grpc_port": 0, "http_port": 0, "heartbeat_s": HEARTBEAT_S, "registrar_target": "", **settings}
     async with AsyncExitStack() as stack:
-        common = {"grpc_port": 0, "http_port": 0, "heartbeat_s": HEARTBEAT_S, **settings}
-        sim_settings = SimSettings(state_dir=state_dir, run_id=RUN_ID, start_time=START_TIME, **common)
-        sim = svc_sim.wiring.build(sim_settings, _base("svc_sim"))
-        simulation: Any = sim.mounts[0].servicer.simulation  # type: ignore[attr-defined]
-        simulation.begin()
-        server = await stack.enter_async_context(_running(sim, "127.0.0.1:0"))
-        parts = sim
-        if case.feed_name == "frames":
-            radar_settings = RadarSettings(sim_target=f"127.0.0.1:{server.port}", **common)
-            parts = svc_radar.wiring.build(radar_settings, _base("svc_radar"))
-            server = await stack.enter_async_context(_running(parts, "127.0.0.1:0", with_loops=True))
+        simulation: Any = None
+        if case.service == "registrar":
+            parts = svc_registrar.wiring.build(RegistrarSettings(state_dir=state_dir, **common), _base())
+            server = await stack.enter_async_context(_running(parts, with_loops=True))
+        else:
+            sim_settings = SimSettings(state_dir=state_dir, run_id=RUN_ID, start_time=START_TIME, **common)
+            parts = svc_sim.wiring.build(sim_settings, _base())
+            simulation = parts.mounts[0].servicer.simulation  # type: ignore[attr-defined]
+            simulation.begin()
+            server = await stack.enter_async_context(_running(parts))
+        if case.service in ("radar", "tracker"):
+            target = f"127.0.0.1:{server.port}"
+            parts = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), _base())
+            server = await stack.enter_async_context(_running(parts, with_loops=True))
+        if case.service == "tracker":
+            target = f"127.0.0.1:{server.port}"
+            fine = {"checkpoint_period_s": 0.1}
+            parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), _base())
+            server = await stack.enter_async_context(_running(parts, with_loops=True))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
+        async with asyncio.timeout(WAIT_S):
+            while feed.run is None or (case.service == "registrar" and feed.ring.last_sequence == 0):
+                await feed.change.wait(0.05)
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        served = Served(case, feed, simulation, server, channel)
-        await served.until(lambda: feed.run is not None)
-        yield served
+        yield Served(case, feed, simulation, server, channel)
 
 
 @asynccontextmanager
-async def _running(parts: Parts, address: str, with_loops: bool = False) -> AsyncIterator[MeshServer]:
-    base = _base("test")
+async def _running(parts: Parts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
+    base = _base()
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
-    server = MeshServer(address, parts.mounts, parts.feeds, base.health, interceptor)
+    server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
     base.health.up()
     async with asyncio.TaskGroup() as group:
@@ -154,19 +210,19 @@ async def _running(parts: Parts, address: str, with_loops: bool = False) -> Asyn
         try:
             yield server
         finally:
+            await server.drain()
             for task in tasks:
                 task.cancel()
-            await server.drain()
 
 
 async def _run(loop: Callable[[], Any]) -> None:
     await loop()
 
 
-def _base(service: str) -> Base:
-    return Base(Health(service, stall_s=60.0), Telemetry(service, "", 1.0))
+def _base() -> Base:
+    return Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
 
 
-def _frames_through(simulation: Any) -> int:
-    """Return how many scans of the example bot end by the present tick: one a second, and two, at 20 ticks each."""
-    return int(simulation.tick // 20 + simulation.tick // 10)
+def _scans_through(tick: int) -> int:
+    """Return how many scans of the example bot end by a tick: one a second, and two, at 20 ticks each."""
+    return tick // 20 + tick // 10

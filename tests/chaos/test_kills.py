@@ -4,12 +4,38 @@ import asyncio
 import hashlib
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
-from chain import SUBJECTS, Stored, chain, facts, published_all, read_all, run_to_the_end, until
+import pytest
 
-DURATION_S = 20.0
-KILLS_AT_TICKS = (("radar", 40), ("bridge", 90), ("sim", 140), ("nats", 190), ("radar", 240), ("sim", 290))
+from chain import SUBJECTS, Stored, chain, facts, published_all, read_all, read_audit, run_to_the_end, until
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
+from qiki_sdk.channel import connect
+
+DURATION_S = 30.0
+KILLS_AT_TICKS = (
+    ("radar", 40),
+    ("bridge", 90),
+    ("sim", 140),
+    ("tracker", 190),
+    ("registrar", 240),
+    ("nats", 290),
+    ("tracker", 340),
+    ("radar", 390),
+    ("sim", 440),
+    ("bridge", 490),
+)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run leaves: the derived subjects, the audit trail on the bus, and the registrar's own list of it."""
+
+    derived: dict[str, list[Stored]]
+    bus: list[Stored]
+    log: list[AuditEvent]
 
 
 def digests(messages: list[Stored]) -> list[tuple[str, str, str]]:
@@ -19,21 +45,43 @@ def digests(messages: list[Stored]) -> list[tuple[str, str, str]]:
     ]
 
 
-async def killed(directory: Path) -> dict[str, list[Stored]]:
+async def killed(directory: Path) -> Left:
     """Run at three times real time, and kill one process after another, each while events flow."""
     async with chain(directory, DURATION_S, speed="3", pace="lossless") as mesh:
         for name, tick in KILLS_AT_TICKS:
             await until(lambda tick=tick: facts(mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
-            os.kill(mesh.endpoints()[name]["pid"], signal.SIGKILL)  # type: ignore[arg-type]
+            os.kill(int(mesh.endpoints()[name]["pid"]), signal.SIGKILL)
         await until(lambda: published_all(mesh), "everything published")
-        return await read_all(mesh)
+        bus = await read_audit(mesh)
+        async with connect(f"127.0.0.1:{mesh.ports['registrar']}") as channel:
+            listed = await RegistrarServiceStub(channel).ListEvents(ListEventsRequest(page_size=1000), timeout=10)
+        return Left(await read_all(mesh), bus, [each.audit_event for each in listed.events])
 
 
-def test_a_run_in_which_every_process_was_killed_leaves_what_an_undisturbed_one_leaves(tmp_path: Path) -> None:
-    disturbed = asyncio.run(killed(tmp_path / "killed"))
-    calm = asyncio.run(run_to_the_end(tmp_path / "calm", DURATION_S))
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    return asyncio.run(killed(tmp_path_factory.mktemp("killed")))
+
+
+def test_the_derived_subjects_end_as_if_nothing_had_happened(left: Left, tmp_path: Path) -> None:
+    calm = asyncio.run(run_to_the_end(tmp_path, DURATION_S))
     for subject in SUBJECTS:
-        assert digests(disturbed[subject]) == digests(calm[subject])
-        assert [int(message.headers["ce-sequence"]) for message in disturbed[subject]] == list(
-            range(1, len(calm[subject]) + 1)
-        )
+        assert digests(left.derived[subject]) == digests(calm[subject])
+        sequences = [int(message.headers["ce-sequence"]) for message in left.derived[subject]]
+        assert sequences == list(range(1, len(calm[subject]) + 1))
+
+
+def test_every_event_on_record_is_on_the_bus_once_and_in_order(left: Left) -> None:
+    on_bus = [AuditEvent.FromString(message.data) for message in left.bus]
+    assert on_bus[: len(left.log)] == left.log
+    assert [int(message.headers["ce-sequence"]) for message in left.bus] == list(range(1, len(left.bus) + 1))
+
+
+def test_the_record_tells_what_happened(left: Left) -> None:
+    names = [event.name for event in left.log]
+    booted = {event.reporter for event in left.log if event.name == "BOOT_OK"}
+    assert booted == {"svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge"}
+    assert names.count("RUN_BEGUN") == 1
+    assert names.count("RUN_RESUMED") == 2
+    assert names.count("SENSOR_IO_OK") == names.count("FRAMES_FLOWING") == names.count("TRACKS_FLOWING") == 1
+    assert {"NATS_CONNECTED", "NATS_LOST", "RUN_ENDED"} <= set(names)

@@ -21,7 +21,7 @@ from qiki_sdk import (
 )
 from qiki_sdk.channel import connect
 from qiki_sdk.errors import from_rpc_error
-from watch_cases import CASES, OTHER_RUN_ID, WAIT_S, Served, WatchCase, serve
+from watch_cases import CASES, DERIVED_CASES, OTHER_RUN_ID, WAIT_S, Served, WatchCase, serve
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,6 +30,19 @@ pytestmark = pytest.mark.asyncio
 def case(request: pytest.FixtureRequest) -> WatchCase:
     chosen: WatchCase = request.param
     return chosen
+
+
+@pytest.fixture(params=DERIVED_CASES, ids=str)
+def derived_case(request: pytest.FixtureRequest) -> WatchCase:
+    """The feeds that are folds of a run: they refold, are retained in a ring, wait for readers, and end."""
+    chosen: WatchCase = request.param
+    return chosen
+
+
+@pytest_asyncio.fixture
+async def derived(derived_case: WatchCase, tmp_path: Path) -> AsyncIterator[Served]:
+    async with serve(derived_case, tmp_path) as running:
+        yield running
 
 
 @pytest_asyncio.fixture
@@ -73,11 +86,11 @@ async def refusal(call: Any) -> QikiError:
 
 
 async def test_a_stream_opens_with_a_heartbeat_that_says_where_it_is(served: Served) -> None:
-    await served.produce(3)
+    last = await served.produce(3)
     first = await read(served.watch())
     assert first.WhichOneof("event") == "heartbeat"
-    assert decode(first.resume_token).sequence == 3
-    assert first.heartbeat.last_sequence == 3
+    assert decode(first.resume_token).sequence == last
+    assert first.heartbeat.last_sequence == last
 
 
 async def test_from_oldest_gives_every_retained_event_in_order(served: Served) -> None:
@@ -86,11 +99,11 @@ async def test_from_oldest_gives_every_retained_event_in_order(served: Served) -
 
 
 async def test_without_a_token_a_stream_starts_with_what_comes_next(served: Served) -> None:
-    await served.produce(4)
+    last = await served.produce(4)
     call = served.watch()
     await read(call)
     await served.produce(2)
-    assert sequences(await take(call, 2)) == [5, 6]
+    assert sequences(await take(call, 2)) == [last + 1, last + 2]
 
 
 async def test_a_stream_resumes_exactly_after_a_token(served: Served) -> None:
@@ -106,7 +119,8 @@ async def test_the_token_of_the_opening_heartbeat_loses_nothing(served: Served) 
     token = (await read(call)).resume_token
     call.cancel()
     await served.produce(3)
-    assert sequences(await take(served.watch(resume_token=token), 3)) == [1, 2, 3]
+    begun = served.begun
+    assert sequences(await take(served.watch(resume_token=token), 3)) == [begun + 1, begun + 2, begun + 3]
 
 
 async def test_a_heartbeat_moves_the_token_past_what_the_filter_leaves_out(served: Served) -> None:
@@ -152,8 +166,8 @@ async def test_events_carry_the_whole_context(served: Served) -> None:
 # -- refused tokens ---------------------------------------------------------------------------------------------------
 
 
-async def test_an_expired_token_is_refused_with_the_oldest_that_works(case: WatchCase, tmp_path: Path) -> None:
-    async with serve(case, tmp_path, retention_s=2.5) as served:
+async def test_an_expired_token_is_refused_with_the_oldest_that_works(derived_case: WatchCase, tmp_path: Path) -> None:
+    async with serve(derived_case, tmp_path, retention_s=2.5) as served:
         await served.produce(1)
         token = (await take(served.watch(from_oldest=True), 1))[0].resume_token
         last = await served.produce(40)
@@ -215,11 +229,11 @@ async def test_a_token_ahead_of_a_finished_history_has_diverged(served: Served) 
     assert isinstance(error, HistoryDivergedError)
 
 
-async def test_a_token_ahead_of_a_refolding_server_waits_for_its_place(case: WatchCase, tmp_path: Path) -> None:
-    async with serve(case, tmp_path / "first") as before:
+async def test_a_token_ahead_of_a_refolding_server_waits_for_its_place(derived_case: WatchCase, tmp_path: Path) -> None:
+    async with serve(derived_case, tmp_path / "first") as before:
         await before.produce(6)
         whole = await take(before.watch(from_oldest=True), 6)
-    async with serve(case, tmp_path / "again") as served:
+    async with serve(derived_case, tmp_path / "again") as served:
         await served.produce(1)
         call = served.watch(resume_token=whole[3].resume_token)
         assert (await read(call)).WhichOneof("event") == "heartbeat"
@@ -227,12 +241,12 @@ async def test_a_token_ahead_of_a_refolding_server_waits_for_its_place(case: Wat
         assert sequences(await take(call, 2)) == [5, 6]
 
 
-async def test_a_token_ahead_with_other_bytes_diverges_when_its_place_is_reached(served: Served) -> None:
-    await served.produce(1)
-    token = decode((await take(served.watch(from_oldest=True), 1))[0].resume_token)
-    call = served.watch(resume_token=Token(token.epoch, token.feed, 3, b"\x01" * 8).encode())
+async def test_a_token_ahead_with_other_bytes_diverges_when_its_place_is_reached(derived: Served) -> None:
+    await derived.produce(1)
+    token = decode((await take(derived.watch(from_oldest=True), 1))[0].resume_token)
+    call = derived.watch(resume_token=Token(token.epoch, token.feed, 3, b"\x01" * 8).encode())
     await read(call)
-    await served.produce(3)
+    await derived.produce(3)
     assert isinstance(await refusal(call), HistoryDivergedError)
 
 
@@ -248,8 +262,8 @@ async def test_a_slow_reader_does_not_slow_others(served: Served) -> None:
     assert sequences(await take(slow, last)) == list(range(1, last + 1)), "and what it has not read yet is still there"
 
 
-async def test_a_reader_that_falls_off_the_ring_is_told(case: WatchCase, tmp_path: Path) -> None:
-    async with serve(case, tmp_path, retention_s=2.5, retention_bytes=1_000_000) as served:
+async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase, tmp_path: Path) -> None:
+    async with serve(derived_case, tmp_path, retention_s=2.5, retention_bytes=1_000_000) as served:
         await served.produce(1)
         place = served.feed.place(0)
         await served.produce(40)
@@ -258,9 +272,9 @@ async def test_a_reader_that_falls_off_the_ring_is_told(case: WatchCase, tmp_pat
 
 
 async def test_a_required_reader_that_does_not_confirm_holds_a_lossless_producer_and_is_named(
-    case: WatchCase, tmp_path: Path
+    derived_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(case, tmp_path, pace="lossless", retention_s=4.0) as served:
+    async with serve(derived_case, tmp_path, pace="lossless", retention_s=4.0) as served:
         feed = served.feed
         reader = next(iter(feed.readers.confirmed))
         while feed.holder(feed.reached_ns + 1_000_000_000) is None:
@@ -288,12 +302,12 @@ async def test_a_confirmation_never_moves_back(served: Served) -> None:
 
 
 async def test_a_confirmation_ahead_of_a_refolding_producer_is_settled_at_its_place(
-    case: WatchCase, tmp_path: Path
+    derived_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(case, tmp_path / "first") as before:
+    async with serve(derived_case, tmp_path / "first") as before:
         await before.produce(4)
         tokens = [response.resume_token for response in await take(before.watch(from_oldest=True), 4)]
-    async with serve(case, tmp_path / "again") as served:
+    async with serve(derived_case, tmp_path / "again") as served:
         reader = next(iter(served.feed.readers.confirmed))
         assert await served.confirm(reader, tokens[3]) == 0
         await served.produce(4)
@@ -341,10 +355,10 @@ async def test_a_cancelled_stream_leaves_nothing_behind(served: Served) -> None:
 
 
 async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_quick(served: Served) -> None:
-    await served.produce(3)
+    newest = await served.produce(3)
     calls = [served.watch(from_oldest=True) for _ in range(20)]
     for call in calls:
-        assert sequences(await take(call, 3)) == [1, 2, 3]
+        assert sequences(await take(call, newest)) == list(range(1, newest + 1))
     health = health_pb2_grpc.HealthStub(served.channel).Watch(health_pb2.HealthCheckRequest())
     while (await read(health)).status != health_pb2.HealthCheckResponse.SERVING:
         await served.server.publish()
@@ -353,52 +367,54 @@ async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_qui
     for call in calls:
         (last,) = await take(call, 1)
         assert last.WhichOneof("event") == "draining"
-        assert decode(last.resume_token).sequence == 3
+        assert decode(last.resume_token).sequence == newest
         assert await read(call) is grpc.aio.EOF
     assert (await read(health)).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_the_end_of_the_run_is_said_and_said_again(served: Served) -> None:
-    last = await served.produce(4)
-    call = served.watch(from_oldest=True)
+async def test_the_end_of_the_run_is_said_and_said_again(derived: Served) -> None:
+    last = await derived.produce(4)
+    call = derived.watch(from_oldest=True)
     events = await take(call, 4)
-    served.feed.end()
+    derived.feed.end()
     (ended,) = await take(call, 1)
     assert ended.WhichOneof("event") == "ended"
     assert ended.ended.last_sequence == last
     assert await read(call) is grpc.aio.EOF
     for token in (ended.resume_token, events[-1].resume_token):
-        (again,) = await take(served.watch(resume_token=token), 1)
+        (again,) = await take(derived.watch(resume_token=token), 1)
         assert again.ended == ended.ended
-    assert sequences(await take(served.watch(from_oldest=True), 4)) == [1, 2, 3, 4], "the run can still be read"
+    assert sequences(await take(derived.watch(from_oldest=True), 4)) == [1, 2, 3, 4], "the run can still be read"
 
 
-async def test_readers_of_a_run_are_told_when_another_begins(served: Served) -> None:
-    await served.produce(2)
-    call = served.watch(from_oldest=True)
+async def test_readers_of_a_run_are_told_when_another_begins(derived: Served) -> None:
+    await derived.produce(2)
+    call = derived.watch(from_oldest=True)
     await take(call, 2)
-    run = type(served.feed.run)()
-    run.CopyFrom(served.feed.run)  # type: ignore[arg-type]
+    run = type(derived.feed.run)()
+    run.CopyFrom(derived.feed.run)  # type: ignore[arg-type]
     run.run_id = OTHER_RUN_ID
-    served.feed.begin(run)
+    derived.feed.begin(run)
     assert isinstance(await refusal(call), RunChangedError)
 
 
-async def test_the_clients_stream_gives_each_event_once_across_a_restart(case: WatchCase, tmp_path: Path) -> None:
+async def test_the_clients_stream_gives_each_event_once_across_a_restart(
+    derived_case: WatchCase, tmp_path: Path
+) -> None:
     found: list[int] = []
-    async with serve(case, tmp_path / "first") as served:
+    async with serve(derived_case, tmp_path / "first") as served:
         await served.produce(5)
-        stream: Stream[Any] = Stream(getattr(served.stub, case.watch), served.request(from_oldest=True))
+        stream: Stream[Any] = Stream(getattr(served.stub, derived_case.watch), served.request(from_oldest=True))
         async for event in stream:
             found.append(event.context.sequence)
             if len(found) == 3:
                 break
         token = stream.resume_token
-    async with serve(case, tmp_path / "again") as served:
+    async with serve(derived_case, tmp_path / "again") as served:
         await served.produce(1)
         async with connect(f"127.0.0.1:{served.server.port}") as channel:
             resumed: Stream[Any] = Stream(
-                getattr(case.stub_type(channel), case.watch), served.request(resume_token=token)
+                getattr(derived_case.stub_type(channel), derived_case.watch), served.request(resume_token=token)
             )
             await served.produce(6)
             served.feed.end()

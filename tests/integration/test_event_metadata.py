@@ -16,8 +16,9 @@ TYPES = {
     "qiki.sim.v1.world": "qiki.sim.v1.WorldSnapshot",
     "qiki.sim.v1.sensors": "qiki.sim.v1.SensorReading",
     "qiki.radar.v1.frames": "qiki.radar.v1.RadarFrame",
+    "qiki.radar.v1.tracks": "qiki.radar.v1.TrackSet",
 }
-COUNTS = {"qiki.sim.v1.world": 30, "qiki.sim.v1.sensors": 33, "qiki.radar.v1.frames": 9}
+COUNTS = {"qiki.sim.v1.world": 30, "qiki.sim.v1.sensors": 33, "qiki.radar.v1.frames": 9, "qiki.radar.v1.tracks": 9}
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

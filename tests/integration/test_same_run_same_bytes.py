@@ -8,7 +8,13 @@ from chain import RUN_ID, SUBJECTS, Stored, run_to_the_end
 
 DURATION_S = 6.0
 # In closed form: the world every 0.1 s, two navigation sensors every 1 s and 0.1 s, two radars every 1 s and 0.5 s.
-COUNTS = {"qiki.sim.v1.world": 60, "qiki.sim.v1.sensors": 6 + 60, "qiki.radar.v1.frames": 6 + 12}
+# A set of tracks follows every frame.
+COUNTS = {
+    "qiki.sim.v1.world": 60,
+    "qiki.sim.v1.sensors": 6 + 60,
+    "qiki.radar.v1.frames": 6 + 12,
+    "qiki.radar.v1.tracks": 6 + 12,
+}
 
 
 def digests(stored: dict[str, list[Stored]]) -> dict[str, list[tuple[str, str, str]]]:

@@ -1,0 +1,151 @@
+"""Scenes for the tracker's tests: truth that moves in straight lines, seen by the radar's own domain."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mesh.rng import generator
+from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, observe
+from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
+
+Floats = npt.NDArray[np.float64]
+
+NS_PER_S = 1_000_000_000
+START_NS = 1_700_000_000 * NS_PER_S
+
+LONG = RadarModel(
+    sensor_id="long",
+    range_band=RangeBand.LR,
+    min_range_m=1_000.0,
+    max_range_m=100_000.0,
+    min_elev_deg=-30.0,
+    max_elev_deg=60.0,
+    range_sigma_m=40.0,
+    bearing_sigma_deg=0.2,
+    elev_sigma_deg=0.3,
+    vr_sigma_mps=1.0,
+    detection_probability=0.9,
+    clutter_per_scan=3.0,
+    snr_ref_db=20.0,
+    rcs_ref_dbsm=10.0,
+    range_ref_m=50_000.0,
+    transponder_range_m=80_000.0,
+    transponder_reply_probability=0.95,
+    max_detections=4_000,
+)
+SHORT = dataclasses.replace(
+    LONG,
+    sensor_id="short",
+    range_band=RangeBand.SR,
+    min_range_m=30.0,
+    max_range_m=12_000.0,
+    min_elev_deg=-60.0,
+    max_elev_deg=85.0,
+    range_sigma_m=5.0,
+    bearing_sigma_deg=0.4,
+    elev_sigma_deg=0.4,
+    vr_sigma_mps=0.3,
+    detection_probability=0.97,
+    clutter_per_scan=1.0,
+    transponder_range_m=12_000.0,
+)
+
+
+def platform(position_m: Any = (0, 0, 0), velocity_mps: Any = (0, 0, 0)) -> Platform:
+    attitude = np.array([1.0, 0.0, 0.0, 0.0])
+    return Platform(np.array(position_m, dtype=np.float64), np.array(velocity_mps, dtype=np.float64), attitude)
+
+
+@dataclass
+class Scene:
+    """n things, each array (n, 3) in ENU, and who they say they are."""
+
+    position_m: Floats
+    velocity_mps: Floats
+    identity: tuple[str, ...] = ()
+    own: Platform = field(default_factory=platform)
+
+    def after(self, dt_s: float) -> "Scene":
+        return dataclasses.replace(self, position_m=self.position_m + dt_s * self.velocity_mps)
+
+    def targets(self) -> Targets:
+        count = len(self.position_m)
+        return Targets(
+            position_m=self.position_m,
+            velocity_mps=self.velocity_mps,
+            rcs_dbsm=np.full(count, 20.0),
+            transponder_mode=np.full(count, 1 if self.identity else 0, dtype=np.int64),
+            transponder_id=self.identity or ("",) * count,
+        )
+
+
+def scene(*things: Any, identity: tuple[str, ...] = ()) -> Scene:
+    """Return things given as (position, velocity)."""
+    states = np.array(things, dtype=np.float64).reshape(-1, 2, 3)
+    return Scene(states[:, 0].copy(), states[:, 1].copy(), identity)
+
+
+def crowd(count: int, size_m: float, seed: int) -> Scene:
+    """Return things spread over a square of half this size, as aircraft are."""
+    rng = np.random.default_rng(seed)
+    level = rng.uniform(-size_m, size_m, (count, 2))
+    course = rng.uniform(0.0, 2.0 * np.pi, count)
+    speed = rng.uniform(60.0, 250.0, count)
+    return Scene(
+        np.column_stack([level, rng.uniform(500.0, 9_000.0, count)]),
+        np.column_stack([speed * np.sin(course), speed * np.cos(course), rng.uniform(-5.0, 5.0, count)]),
+    )
+
+
+def sensor_model(radar: RadarModel) -> SensorModel:
+    return SensorModel(**{column.name: getattr(radar, column.name) for column in dataclasses.fields(SensorModel)})
+
+
+def frame(radar: RadarModel, seen: Scene, t_s: float, step: int, seed: int = 1) -> Frame:
+    """Return what the radar sees of the scene, which is the state at this time."""
+    scan = observe(radar, seen.own, seen.targets(), generator(seed, radar.sensor_id, step))
+    return Frame(
+        time_ns=START_NS + round(t_s * NS_PER_S),
+        sensor_id=radar.sensor_id,
+        status=SensorStatus.OK,
+        sensor_position_m=seen.own.position_m,
+        sensor_velocity_mps=seen.own.velocity_mps,
+        sensor_model=sensor_model(radar),
+        detections=detections(scan, radar),
+        truncated=scan.truncated,
+    )
+
+
+def frames(radar: RadarModel, start: Scene, scans: int, seed: int = 1) -> Iterator[tuple[Scene, Frame]]:
+    """Return truth and frame of every scan, one a second."""
+    for step in range(1, scans + 1):
+        now = start.after(float(step))
+        yield now, frame(radar, now, float(step), step, seed)
+
+
+def empty_frame(t_s: float, status: SensorStatus = SensorStatus.OK, radar: RadarModel = LONG) -> Frame:
+    """Return a frame in which nothing was seen."""
+    return Frame(
+        time_ns=START_NS + round(t_s * NS_PER_S),
+        sensor_id=radar.sensor_id,
+        status=status,
+        sensor_position_m=np.zeros(3),
+        sensor_velocity_mps=np.zeros(3),
+        sensor_model=sensor_model(radar),
+    )
+
+
+def detections(scan: Scan, radar: RadarModel) -> Detections:
+    band = np.full(len(scan), int(radar.range_band))
+    columns = (column.name for column in dataclasses.fields(Scan) if column.name != "truncated")
+    return Detections(**{name: getattr(scan, name) for name in columns}, range_band=band)
+
+
+def bits(thing: Any) -> tuple[Any, ...]:
+    """Return every value of a dataclass of arrays, exactly."""
+    values = (getattr(thing, column.name) for column in dataclasses.fields(thing))
+    return tuple((value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value for value in values)

@@ -1,0 +1,252 @@
+"""The registrar's log: what is on the disk after any end, what is told of damage, and how events are found."""
+
+import os
+import random
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mesh.errors import StartError
+from svc_registrar.domain.frame import HEADER_BYTES, Record
+from svc_registrar.domain.ids import NEWEST, IdTable
+from svc_registrar.domain.index import Entry, Index, Query
+from svc_registrar.log_file import LogFile, RecordUnreadableError
+from svc_registrar.recovery import LogDamagedError
+
+BATCHES = ([b"one", b"two" * 50], [b"three"], [b"four", b"five" * 100, b"six"])
+BODIES = [body for batch in BATCHES for body in batch]
+
+
+@contextmanager
+def opened(state_dir: Path, bot_id: str = "qiki-01") -> Iterator[tuple[LogFile, list[Record]]]:
+    records: list[Record] = []
+    log = LogFile.open(state_dir, bot_id, records.append)
+    try:
+        yield log, records
+    finally:
+        log.close()
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A state directory whose log holds BATCHES, without a mark at its end."""
+    with opened(tmp_path / "state") as (log, _records):
+        for batch in BATCHES:
+            log.append(batch)
+    return tmp_path / "state"
+
+
+@contextmanager
+def full_disk(path: Path, spare_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow past the length of this one and a little."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + spare_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def bodies(records: list[Record]) -> list[bytes]:
+    return [record.body for record in records]
+
+
+def test_a_log_opened_again_holds_the_same_bytes_in_the_same_order(written: Path) -> None:
+    with opened(written) as (log, records):
+        assert bodies(records) == BODIES
+        assert [record.sequence for record in records] == list(range(1, 7))
+        assert [log.read(record.offset, record.sequence) for record in records] == records
+        assert log.cut_bytes == 0
+
+
+def test_a_log_keeps_its_identity(written: Path) -> None:
+    with opened(written) as (log, _records):
+        head = log.head
+    with opened(written) as (log, _records):
+        assert log.head == head
+
+
+def test_a_log_cut_at_any_byte_holds_every_record_that_is_whole_and_goes_on(written: Path, tmp_path: Path) -> None:
+    with opened(written) as (log, records):
+        ends = [record.offset + HEADER_BYTES + len(record.body) for record in records]
+        first = records[0].offset
+    data = (written / "audit.log").read_bytes()
+    for length in range(first, len(data)):
+        state = tmp_path / "cut"
+        state.mkdir()
+        (state / "audit.log").write_bytes(data[:length])
+        whole = sum(end <= length for end in ends)
+        with opened(state) as (log, found):
+            assert bodies(found) == BODIES[:whole]
+            assert log.cut_bytes == length - ([first, *ends][whole])
+            assert log.append([b"next"]).first_sequence == whole + 1
+        with opened(state) as (log, found):
+            assert bodies(found) == [*BODIES[:whole], b"next"]
+        shutil.rmtree(state)
+
+
+@pytest.mark.parametrize("garbage", [b"\0" * 100_000, b"\xf5\xffQA" * 20_000, os.urandom(5_000)])
+def test_a_tail_of_garbage_is_cut_off_and_kept_beside_the_log(written: Path, garbage: bytes) -> None:
+    with (written / "audit.log").open("ab") as file:
+        file.write(garbage)
+    with opened(written) as (log, records):
+        assert bodies(records) == BODIES
+        assert log.cut_bytes == len(garbage)
+        assert (written / "audit.log").stat().st_size == log.end
+    assert (written / "audit.cut").read_bytes() == garbage
+
+
+def test_a_byte_changed_anywhere_before_the_last_write_is_damage_and_names_the_place(written: Path) -> None:
+    with opened(written) as (log, records):
+        log.seal()
+        places = [(record.offset, record.sequence) for record in records]
+        end = log.end - HEADER_BYTES
+    path, data = written / "audit.log", (written / "audit.log").read_bytes()
+    for at in range(end):
+        path.write_bytes(data[:at] + bytes((data[at] ^ (1 << at % 8),)) + data[at + 1 :])
+        with pytest.raises(LogDamagedError, match="damaged at byte") as caught, opened(written):
+            pass
+        expected = max((place for place in places if place[0] <= at), default=(0, 0))
+        assert (caught.value.offset, caught.value.sequence) == expected
+    path.write_bytes(data)
+    with opened(written) as (_log, records):
+        assert bodies(records) == BODIES
+
+
+def test_damage_far_from_the_end_is_found_beyond_a_whole_search_window(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with opened(state) as (log, _records):
+        places = [log.append([random.randbytes(60_000)]).offsets[0] for _number in range(50)]
+    with (state / "audit.log").open("r+b") as file:
+        file.seek(places[3] + 6)  # the length: the rest of the log is out of step
+        file.write(b"\0\0\xff\xff")
+    with pytest.raises(LogDamagedError) as caught, opened(state):
+        pass
+    assert (caught.value.offset, caught.value.sequence) == (places[3], 4)
+
+
+def test_a_record_that_changed_after_the_start_is_not_handed_out(written: Path) -> None:
+    with opened(written) as (log, records):
+        with (written / "audit.log").open("r+b") as file:
+            file.seek(records[1].offset + HEADER_BYTES)
+            file.write(b"X")
+        with pytest.raises(RecordUnreadableError):
+            log.read(records[1].offset, 2)
+        with pytest.raises(RecordUnreadableError):
+            log.read(records[0].offset, 2)
+        assert log.read(records[2].offset, 3).body == b"three"
+
+
+def test_a_write_that_fails_leaves_the_log_as_it_was_and_the_next_one_works(written: Path) -> None:
+    path = written / "audit.log"
+    with opened(written) as (log, _records):
+        for spare_bytes in (0, 1, HEADER_BYTES, 50):
+            with full_disk(path, spare_bytes), pytest.raises(OSError, match="File too large"):
+                log.append([b"lost" * 10, b"lost too"])
+            assert path.stat().st_size == log.end
+            with full_disk(path, spare_bytes), pytest.raises(OSError, match="File too large"):
+                log.probe()
+        log.probe()
+        assert log.append([b"kept"]).first_sequence == 7
+    with opened(written) as (log, records):
+        assert bodies(records) == [*BODIES, b"kept"]
+        assert log.cut_bytes == 0
+
+
+def test_what_is_left_of_a_failed_write_never_follows_a_shorter_one(written: Path) -> None:
+    with opened(written) as (log, _records):
+        before, end = log.last_sequence, log.end
+        log.append([b"AAAA", b"BBBB"])
+        # As if the write had failed, and cutting it off as well.
+        log.end, log.last_sequence, log._torn = end, before, True
+        log.append([b"CCCC"])
+    with opened(written) as (_log, records):
+        assert bodies(records) == [*BODIES, b"CCCC"]
+
+
+def test_a_directory_has_one_writer(written: Path) -> None:
+    with opened(written), pytest.raises(StartError, match="another registrar holds"), opened(written):
+        pass
+    with opened(written):
+        pass
+
+
+def test_a_log_of_another_bot_is_not_gone_on_with(written: Path) -> None:
+    with pytest.raises(StartError, match="bot qiki-01, not of other"), opened(written, "other"):
+        pass
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="file/state cannot be used"), opened(tmp_path / "file" / "state"):
+        pass
+
+
+def test_a_late_write_finds_no_other_file(written: Path) -> None:
+    with opened(written) as (log, _records):
+        pass
+    with pytest.raises(OSError, match="Bad file"):
+        log.append([b"late"])
+
+
+def test_an_id_is_found_however_many_came_after_it() -> None:
+    table, rng = IdTable(), random.Random(1)
+    ids = [rng.randbytes(16) for _number in range(3 * NEWEST + 100)]
+    for sequence, event_id in enumerate(ids, 1):
+        table.add(event_id, sequence)
+    for sequence in rng.sample(range(1, len(ids) + 1), 1_000):
+        assert list(table.candidates(ids[sequence - 1])) == [sequence]
+    assert list(table.candidates(rng.randbytes(16))) == []
+
+
+def _index(count: int) -> tuple[Index, list[Entry]]:
+    rng = random.Random(2)
+    entries = [
+        Entry(number, 1_000 * number, rng.randbytes(16), rng.choice((101, 601)), rng.choice((1, 3)), rng.choice("ab"))
+        for number in range(1, count + 1)
+    ]
+    index = Index()
+    for entry in entries:
+        index.add(entry)
+    return index, entries
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(),
+        Query(codes=frozenset({101})),
+        Query(min_severity=2),
+        Query(reporters=frozenset({"b", "nobody"})),
+        Query(reporters=frozenset({"nobody"})),
+        Query(recorded_from_ns=100_000, recorded_before_ns=2_000_000),
+        Query(recorded_from_ns=2**63 - 1),
+        Query(frozenset({601}), 3, frozenset({"a"}), 5_000, -(2**63)),
+        Query(frozenset({601}), 3, frozenset({"a"}), 5_000, 2_900_000),
+    ],
+)
+def test_what_is_chosen_is_what_looking_at_every_event_chooses(query: Query) -> None:
+    index, entries = _index(3_000)
+    wanted = [number for number, entry in enumerate(entries, 1) if _fits(entry, query)]
+    assert [number for number in range(1, 3_001) if index.accepts(number, query)] == wanted
+    assert index.select(query, after=0, before=3_001, most=5_000, newest_first=False) == wanted
+    assert index.select(query, after=0, before=3_001, most=7, newest_first=True) == wanted[::-1][:7]
+    within = [number for number in wanted if 50 < number < 60]
+    assert index.select(query, after=50, before=60, most=100, newest_first=False) == within
+
+
+def _fits(entry: Entry, query: Query) -> bool:
+    return (
+        (entry.code in query.codes or not query.codes)
+        and entry.severity >= query.min_severity
+        and (entry.reporter in query.reporters or not query.reporters)
+        and (query.recorded_from_ns is None or entry.recorded_ns >= query.recorded_from_ns)
+        and (query.recorded_before_ns is None or entry.recorded_ns < query.recorded_before_ns)
+    )
