@@ -15,6 +15,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Elevation = Annotated[float, Field(ge=-90, le=90)]
+# Beyond it an error in direction is no ellipse in space any more, and a tracker cannot take it for one.
+AngleSigma = Annotated[float, Field(gt=0, le=10)]
 
 
 class GnssSensor(Spec):
@@ -66,8 +68,8 @@ class Radar(Spec):
     min_elev_deg: Elevation
     max_elev_deg: Elevation
     range_sigma_m: Positive
-    bearing_sigma_deg: Annotated[float, Field(gt=0, le=180)]
-    elev_sigma_deg: Annotated[float, Field(gt=0, le=90)]
+    bearing_sigma_deg: AngleSigma
+    elev_sigma_deg: AngleSigma
     vr_sigma_mps: Positive
     detection_probability: Probability
     clutter_per_scan: Annotated[float, Field(ge=0, le=MAX_DETECTIONS)]

@@ -1,5 +1,6 @@
 """The tracker's fold: radar frames in, one set of tracks a frame out, with checkpoints to start from again."""
 
+import logging
 import uuid
 
 from mesh.feed import Feed
@@ -9,7 +10,7 @@ from mesh.health import Loop
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.codes import CHECKPOINT_DAMAGED, FRAME_REFUSED, TRACKS_FLOWING, TRACKS_SUMMARY
+from qiki_sdk.codes import CHECKPOINT_DAMAGED, FRAME_REFUSED, STORAGE_FAILED, TRACKS_FLOWING, TRACKS_SUMMARY
 from qiki_sdk.stream import Event
 from svc_tracker import wire
 from svc_tracker.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Place
@@ -18,6 +19,8 @@ from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.snapshot import SnapshotError
 from svc_tracker.domain.tracker import Tracker
 from svc_tracker.domain.tracks import TrackStatus
+
+_LOG = logging.getLogger(__name__)
 
 
 class Follower:
@@ -93,8 +96,16 @@ class Follower:
         period = (time_ns - self._run.start_time.ToNanoseconds()) // self._period_ns
         if self._period is not None and period > self._period:
             place = Place(self._run.run_id, event.resume_token, event.context.sequence, self._sequence)
-            self._store.keep(Checkpoint(place, self._tracker.snapshot()))
+            self._keep(Checkpoint(place, self._tracker.snapshot()))
         self._period = period
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint, or go on without: then what is safe does not move, and a restart folds more again."""
+        try:
+            self._store.keep(checkpoint)
+        except OSError as error:
+            _LOG.warning("a checkpoint could not be kept", extra={"why": str(error)})
+            self._audit.report(STORAGE_FAILED, f"a checkpoint could not be kept: {error.strerror}")
 
     def _refuse(self, event: Event[RadarFrame], error: FrameError) -> None:
         self._audit.report(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
+from mesh.errors import StartError
 from mesh.feed import Feed
 from mesh.fold import Folder, Input
 from mesh.runtime import Base, Parts, run_service
@@ -15,6 +16,7 @@ from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_
 from qiki_sdk.channel import connect
 from svc_tracker.checkpoints import Checkpointing
 from svc_tracker.config import TrackerSettings
+from svc_tracker.domain.model import TrackerModel
 from svc_tracker.follower import Follower
 from svc_tracker.service import TrackerServicer
 
@@ -31,12 +33,17 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
 
     Raises:
         SpecError: the BotSpec cannot be used.
-        StartError: half the retention does not hold a scan and the interval between checkpoints.
+        StartError: half the retention does not hold a scan and the interval between checkpoints, or a scan takes
+            longer than an unseen track is kept.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     spec = bot_spec.spec
     longest_scan_s = max((radar_.scan_period_s for radar_ in spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + settings.checkpoint_period_s)
+    if longest_scan_s >= TrackerModel().max_coast_s:
+        raise StartError(
+            f"a scan takes {longest_scan_s:g} s: tracks are given up after {TrackerModel().max_coast_s:g} s unseen"
+        )
     tracks = Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set")
     pulse = base.health.loop("follower")
     base.health.facts_from(lambda: facts(tracks))

@@ -47,7 +47,8 @@ def digests(messages: list[Stored]) -> list[tuple[str, str, str]]:
 
 async def killed(directory: Path) -> Left:
     """Run at three times real time, and kill one process after another, each while events flow."""
-    async with chain(directory, DURATION_S, speed="3", pace="lossless") as mesh:
+    often = (("tracker", "checkpoint_period_s", "2"),)
+    async with chain(directory, DURATION_S, speed="3", pace="lossless", settings=often) as mesh:
         for name, tick in KILLS_AT_TICKS:
             await until(lambda tick=tick: facts(mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
             os.kill(int(mesh.endpoints()[name]["pid"]), signal.SIGKILL)

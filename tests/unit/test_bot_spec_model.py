@@ -40,9 +40,11 @@ def test_the_example_is_valid_and_is_the_bot_of_the_mesh() -> None:
         "qiki.sim.v1.world",
         "qiki.sim.v1.sensors",
         "qiki.radar.v1.frames",
+        "qiki.radar.v1.tracks",
+        "qiki.events.v1.audit",
     ]
     assert spec.readers("world") == ("radar", "bridge")
-    assert spec.readers("tracks") == ()
+    assert spec.readers("guard") == ()
 
 
 def test_periods_are_told_in_ticks() -> None:
@@ -132,9 +134,9 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
         ),
         ("- name: sensors", "- name: world", "channels[1].name: channel 'world' is given twice"),
         (
-            "  frames: [bridge]",
             "  tracks: [bridge]",
-            "required_readers.tracks: no channel 'tracks' is declared (declared: world, sensors, frames)",
+            "  trucks: [bridge]",
+            "required_readers.trucks: no channel 'trucks' is declared (declared: world, sensors, frames, tracks, audit)",
         ),
         ("[radar, bridge]", "[radar, radar]", "required_readers.world[1]: reader 'radar' is given twice"),
         (
