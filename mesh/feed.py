@@ -23,6 +23,7 @@ from mesh.errors import (
 )
 from mesh.readers import RequiredReaders
 from mesh.ring import Entry, Retention, Ring
+from mesh.spans import WorkSpans
 from mesh.token import Token, decode, short_digest
 from qiki.common.v1.stream_pb2 import EventContext, Run
 
@@ -53,8 +54,11 @@ class Feed:
     `response_type` is the Watch response whose field `payload_field` carries the payload.
     """
 
-    def __init__(self, settings: FeedSettings, response_type: type[Message], payload_field: str) -> None:
+    def __init__(
+        self, settings: FeedSettings, response_type: type[Message], payload_field: str, spans: WorkSpans | None = None
+    ) -> None:
         self.settings = settings
+        self._spans = spans or WorkSpans(1.0)
         self.name = settings.name
         self.response_type = response_type
         field = response_type.DESCRIPTOR.fields_by_name[payload_field]
@@ -89,11 +93,24 @@ class Feed:
         self.readers.reset()
         self.change.notify()
 
-    def append(self, payload: Message, *, sequence: int, time_ns: int, tick: int, subject: str = "") -> Entry:
+    def append(
+        self,
+        payload: Message,
+        *,
+        sequence: int,
+        time_ns: int,
+        tick: int,
+        subject: str = "",
+        cause: str = "",
+        began_ns: int | None = None,
+    ) -> Entry:
         """Add the next event: name it, serialize it once, keep it, wake the readers."""
         run = self._known_run()
         body = payload.SerializeToString(deterministic=True)
         digest = short_digest(body)
+        recorded_ns = time.time_ns()
+        flags = self._spans.flags(identity.trace_id(run.run_id, tick), cause)
+        own = identity.traceparent(run.run_id, tick, self.name, sequence, flags)
         head = self.response_type(
             resume_token=self.token_at(sequence, digest).encode(),
             context=EventContext(
@@ -105,8 +122,8 @@ class Feed:
                 subject=subject,
                 run_id=run.run_id,
                 run_created=run.created,
-                recorded_time=to_timestamp(time.time_ns()),
-                traceparent=identity.traceparent(run.run_id, tick, self.name, sequence),
+                recorded_time=to_timestamp(recorded_ns),
+                traceparent=own,
             ),
         )
         # A serialized message followed by one more field of it is the message with that field: the payload is
@@ -115,6 +132,13 @@ class Feed:
         if len(response) > MAX_EVENT_BYTES:
             raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
         entry = Entry(sequence, time_ns, digest, subject, response)
+        self._spans.record(
+            f"produce {self.name}",
+            own,
+            cause,
+            began_ns or recorded_ns,
+            {"qiki.run_id": run.run_id, "qiki.tick": tick, "qiki.sequence": sequence, "qiki.subject": subject},
+        )
         self.ring.append(entry)
         self.readers.reached(sequence, digest)
         self.advance(time_ns)

@@ -16,12 +16,16 @@ def event_id(run_id: str, feed: str, sequence: int) -> str:
     return str(uuid.uuid5(uuid.UUID(run_id), f"{feed}/{sequence}"))
 
 
-def traceparent(run_id: str, tick: int, feed: str, sequence: int) -> str:
+def trace_id(run_id: str, tick: int) -> str:
+    """Return the id of the trace that everything joins which is derived from this tick, also when computed again."""
+    return hashlib.blake2b(f"{run_id}/{tick}".encode(), digest_size=16).hexdigest()
+
+
+def traceparent(run_id: str, tick: int, feed: str, sequence: int, flags: str = SAMPLED) -> str:
     """Return the W3C trace context of the event's origin.
 
     The trace is a function of (run, tick), so that what is computed again, and what is derived from the same tick,
     joins the same trace; the span is a function of the event.
     """
-    trace_id = hashlib.blake2b(f"{run_id}/{tick}".encode(), digest_size=16).hexdigest()
     span_id = hashlib.blake2b(f"{run_id}/{feed}/{sequence}".encode(), digest_size=8).hexdigest()
-    return f"00-{trace_id}-{span_id}-{SAMPLED}"
+    return f"00-{trace_id(run_id, tick)}-{span_id}-{flags}"

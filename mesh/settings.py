@@ -16,6 +16,10 @@ def Port(default: int) -> Any:
     return Field(default=default, ge=0, le=65_535)
 
 
+# OpenTelemetry's own name for where traces go; a service's own setting wins over it.
+OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
 class SettingsError(ValueError):
     """Settings that cannot be used; the text names each key and where it came from."""
 
@@ -36,7 +40,7 @@ class ServiceSettings(BaseSettings):
     registrar_target: str = "127.0.0.1:50054"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    otlp_endpoint: str = ""
+    otlp_endpoint: str = Field(default_factory=lambda: os.environ.get(OTLP_VARIABLE, ""))
     trace_sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
     heartbeat_s: float = Field(default=5.0, ge=0.05, le=5.0)
     drain_s: float = Field(default=2.0, ge=0.0, le=60.0)

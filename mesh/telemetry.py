@@ -11,6 +11,8 @@ from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import NoOpTracerProvider, Tracer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from mesh.spans import PlannedIds, WorkSpans
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -23,14 +25,18 @@ class Telemetry:
             collector(registry=self.registry)
         self._provider: TracerProvider | None = None
         self.tracer: Tracer = NoOpTracerProvider().get_tracer(service)
+        self.spans = WorkSpans(sample_ratio)
         if otlp_endpoint:
+            ids = PlannedIds()
             self._provider = TracerProvider(
+                id_generator=ids,
                 resource=Resource.create({"service.name": service, "service.namespace": "qiki"}),
                 sampler=ParentBasedTraceIdRatio(sample_ratio),
             )
             exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=True, timeout=2)
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
             self.tracer = self._provider.get_tracer(service)
+            self.spans = WorkSpans(sample_ratio, self.tracer, ids)
 
     def shutdown(self, timeout_s: float) -> None:
         """Hand over what is left; give up after `timeout_s`, so that an absent collector delays no stop."""

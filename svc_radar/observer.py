@@ -1,6 +1,7 @@
 """The radar's fold: world snapshots in, one frame a scan slot out. No state outlives a restart; it is folded anew."""
 
 import sys
+import time
 from dataclasses import dataclass
 
 from mesh import identity
@@ -58,7 +59,7 @@ class Observer:
         if snapshot.tick >= self._whole_from:
             for slot in self._schedule.due(snapshot.tick):
                 await admit(self._frames, snapshot.time.ToNanoseconds(), self._pulse)
-                self._emit(slot, snapshot)
+                self._emit(slot, snapshot, event.context.traceparent)
         self._places.add(snapshot.tick, event.resume_token)
 
     def safe_token(self) -> str:
@@ -71,7 +72,8 @@ class Observer:
         # The first snapshot that is read anew must lie a whole scan before the next frame.
         return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
 
-    def _emit(self, slot: Slot, snapshot: WorldSnapshot) -> None:
+    def _emit(self, slot: Slot, snapshot: WorldSnapshot, cause: str) -> None:
+        began_ns = time.time_ns()
         model = self._models[slot.source]
         rng = generator(self._run.seed, f"radar/{model.sensor_id}", slot.number)
         scan = observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), rng)
@@ -89,5 +91,7 @@ class Observer:
             time_ns=snapshot.time.ToNanoseconds(),
             tick=snapshot.tick,
             subject=model.sensor_id,
+            cause=cause,
+            began_ns=began_ns,
         )
         self._flow.take(slot.sequence, snapshot.time.ToNanoseconds(), detections=len(scan))

@@ -39,7 +39,7 @@ def build(settings: RadarSettings, base: Base) -> Parts:
         scan_periods_s=tuple(radar.scan_period_s for radar in spec.radars),
     )
     settings.check_retention(max(radars.scan_periods_s, default=0.0) + spec.simulation.world_period_s)
-    frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame")
+    frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame", base.telemetry.spans)
     pulse = base.health.loop("observer")
     base.health.facts_from(lambda: facts(frames))
     folder = Folder(

@@ -11,6 +11,7 @@ from mesh.runs import RunInputs, code_digest, load_or_create
 from mesh.runtime import Base, Parts, run_service
 from mesh.schedule import Schedule
 from mesh.serving import Mount
+from mesh.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
@@ -47,7 +48,7 @@ def build(settings: SimSettings, base: Base) -> Parts:
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
     state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-sim-")))
     run = load_or_create(state_dir, _run_inputs(settings, bot_spec, scenario))
-    feeds = _feeds(settings, bot_spec)
+    feeds = _feeds(settings, bot_spec, base.telemetry.spans)
     simulation = _simulation(
         settings=settings,
         bot_spec=bot_spec,
@@ -82,11 +83,11 @@ def _run_inputs(settings: SimSettings, bot_spec: LoadedBotSpec, scenario: Loaded
     )
 
 
-def _feeds(settings: SimSettings, bot_spec: LoadedBotSpec) -> Feeds:
+def _feeds(settings: SimSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Feeds:
     readers = bot_spec.spec.readers
     return Feeds(
-        world=Feed(settings.feed("world", readers("world")), WatchWorldResponse, "snapshot"),
-        sensors=Feed(settings.feed("sensors", readers("sensors")), WatchSensorsResponse, "reading"),
+        world=Feed(settings.feed("world", readers("world")), WatchWorldResponse, "snapshot", spans),
+        sensors=Feed(settings.feed("sensors", readers("sensors")), WatchSensorsResponse, "reading", spans),
     )
 
 

@@ -1,6 +1,7 @@
 """The tracker's fold: radar frames in, one set of tracks a frame out, with checkpoints to start from again."""
 
 import logging
+import time
 import uuid
 
 from mesh.feed import Feed
@@ -46,6 +47,7 @@ class Follower:
         """Emit the tracks after this frame."""
         frame, time_ns = event.payload, event.context.time.ToNanoseconds()
         await admit(self._tracks, time_ns, self._pulse)
+        began_ns = time.time_ns()
         try:
             table = self._tracker.step(wire.to_frame(frame))
         except FrameError as error:
@@ -59,6 +61,8 @@ class Follower:
                 time_ns=time_ns,
                 tick=frame.tick,
                 subject=frame.sensor_id.value,
+                cause=event.context.traceparent,
+                began_ns=began_ns,
             )
         status = table.status
         confirmed = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)

@@ -44,7 +44,9 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         raise StartError(
             f"a scan takes {longest_scan_s:g} s: tracks are given up after {TrackerModel().max_coast_s:g} s unseen"
         )
-    tracks = Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set")
+    tracks = Feed(
+        settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set", base.telemetry.spans
+    )
     pulse = base.health.loop("follower")
     base.health.facts_from(lambda: facts(tracks))
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)

@@ -1,0 +1,61 @@
+"""Spans of units of work that are named by their input: the event's trace context is the span that produced it."""
+
+from collections.abc import Mapping
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_LOW_64_BITS = (1 << 64) - 1
+
+
+class PlannedIds(IdGenerator):
+    """Gives the next span the ids that were planned for it, and any other span random ones.
+
+    Spans are planned and started without an await in between, on one event loop: no other span can come first.
+    """
+
+    def __init__(self) -> None:
+        self._random = RandomIdGenerator()
+        self.planned: tuple[int, int] | None = None
+
+    def generate_trace_id(self) -> int:
+        """Return the id of a new trace."""
+        return self.planned[0] if self.planned else self._random.generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        """Return the id of a new span."""
+        return self.planned[1] if self.planned else self._random.generate_span_id()
+
+
+class WorkSpans:
+    """Records the spans of a service's units of work; without a tracer it only decides what is sampled."""
+
+    def __init__(self, sample_ratio: float, tracer: Tracer | None = None, ids: PlannedIds | None = None) -> None:
+        self._bound = TraceIdRatioBased.get_bound_for_rate(sample_ratio)
+        self._tracer = tracer
+        self._ids = ids
+
+    def flags(self, trace_id: str, cause: str) -> str:
+        """Return the trace flags of an event: its cause's, or for an origin by the ratio; `01` is sampled."""
+        if cause:
+            return cause[-2:]
+        return "01" if int(trace_id, 16) & _LOW_64_BITS < self._bound else "00"
+
+    def record(self, name: str, own: str, cause: str, began_ns: int, attributes: Mapping[str, str | int]) -> None:
+        """Record one unit of work that is done: `own` is its event's trace context, `cause` that of its input's."""
+        if self._tracer is None or self._ids is None:
+            return
+        _version, trace_id, span_id, _flags = own.split("-")
+        parent = _PROPAGATOR.extract({"traceparent": cause}, context=Context()) if cause else Context()
+        self._ids.planned = int(trace_id, 16), int(span_id, 16)
+        try:
+            span = self._tracer.start_span(
+                name, context=parent, kind=SpanKind.INTERNAL, start_time=began_ns, attributes=dict(attributes)
+            )
+        finally:
+            self._ids.planned = None
+        span.end()
