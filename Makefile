@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SCENARIO ?=
+SAMPLE := recordings/paris.csv.gz
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 SERVICES := $(filter %_service.proto,$(PROTOS))
 CODE := mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters cli sdk tests
@@ -25,8 +26,9 @@ $(STAMP): requirements/dev.lock pyproject.toml sdk/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e .
 	@touch $@
 
-demo: setup ## Run the whole chain as fast as possible and show what came through (SCENARIO=file to choose)
-	@$(BIN)/qiki demo $(if $(SCENARIO),--scenario $(SCENARIO))
+demo: setup ## Run five minutes of recorded air traffic through the whole chain and draw it (SCENARIO=file: another world)
+	@$(if $(SCENARIO),:,$(BIN)/qiki recording sample $(SAMPLE))
+	@$(BIN)/qiki demo $(if $(SCENARIO),--scenario $(SCENARIO),--scenario $(SAMPLE) --duration 300)
 
 up: setup ## Run the mesh until Ctrl-C
 	@$(BIN)/qiki up
@@ -61,7 +63,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.lock || exit 1; done
 
-smoke: setup ## Start the mesh with docker compose, look at a frame on JetStream, stop it
+smoke: setup ## Start the mesh with docker compose, look at frames, tracks and the record on JetStream, stop it
 	@$(BIN)/python tests/e2e/smoke.py
 
 clean: ## Remove what was made here

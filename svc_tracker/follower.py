@@ -64,15 +64,8 @@ class Follower:
                 cause=event.context.traceparent,
                 began_ns=began_ns,
             )
-        status = table.status
-        confirmed = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
-        self._flow.take(
-            event.context.sequence,
-            time_ns,
-            begun=int((status == TrackStatus.NEW).sum()),
-            held=int(confirmed.sum()),
-            lost=int((status == TrackStatus.LOST).sum()),
-        )
+        begun, lost = table.birth_ns == table.time_ns, table.status == TrackStatus.LOST
+        self._flow.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
         self._checkpoint(event, time_ns)
 
     def safe_token(self) -> str:
