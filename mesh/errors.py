@@ -1,5 +1,6 @@
 """The one tree of refusals, and the one place where a refusal becomes a gRPC status."""
 
+import errno
 from collections.abc import Mapping
 
 import grpc
@@ -11,6 +12,7 @@ from qiki_sdk.errors import ERROR_DOMAIN
 
 # A message may repeat what the caller sent. Beyond the metadata limit of a client the status itself would be lost.
 MAX_MESSAGE_BYTES = 1_000
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StartError(Exception):
@@ -108,6 +110,20 @@ class NotFoundError(MeshError):
 
     code = grpc.StatusCode.NOT_FOUND
     reason = ErrorReason.ERROR_REASON_NOT_FOUND
+
+
+class StorageFailedError(MeshError):
+    """What must be durable could not be written: for want of space, or for any other reason."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = ErrorReason.ERROR_REASON_STORAGE_FAILED
+
+    def __init__(self, what: str, error: OSError) -> None:
+        """Refuse because `what`, such as "the log cannot be written", with the error that the system gave."""
+        cause = errno.errorcode.get(error.errno or 0, "UNKNOWN")
+        super().__init__(f"{what}: {error.strerror or error}", cause=cause)
+        if error.errno in _FULL:
+            self.code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def to_status(error: MeshError) -> status_pb2.Status:

@@ -141,17 +141,18 @@ class Folder:
         """
         confirmed = "", 0
         while self._source.reader:
-            await self._output.change.wait(WAIT_S)
             token = fold.safe_token()
             asked = token, self._connections
-            if token and asked != confirmed:
-                try:
-                    request = self._source.confirm_request(reader=self._source.reader, resume_token=token)
-                    await upstream.call(self._source.confirm, request)
-                    confirmed = asked
-                except QikiError as error:
-                    if error.code not in TRANSIENT:
-                        raise
+            if not token or asked == confirmed:
+                await self._output.change.wait(WAIT_S)
+                continue
+            try:
+                request = self._source.confirm_request(reader=self._source.reader, resume_token=token)
+                await upstream.call(self._source.confirm, request)
+                confirmed = asked
+            except QikiError as error:
+                if error.code not in TRANSIENT:
+                    raise
             await asyncio.sleep(CONFIRM_PERIOD_S)
 
     def _on_source(self, state: str) -> None:
@@ -162,6 +163,7 @@ class Folder:
     async def _await_next_run(self, run: Run) -> None:
         while (await self._learn_run()).run_id == run.run_id:
             self._pulse.beat("the run has ended")
+            self._connections += 1  # no stream is open now that would tell of a restarted source: confirm again
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
     async def _learn_run(self) -> Run:

@@ -18,7 +18,7 @@ from mesh.http import HttpServer
 from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.logs import setup_logs
 from mesh.metrics import watch_audit, watch_feeds
-from mesh.serving import MeshServer, Mount
+from mesh.serving import Drainable, MeshServer, Mount
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
@@ -33,10 +33,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What makes a service: what it serves, the feeds behind it, and the loops that fill them."""
+    """What makes a service: what it serves, the feeds and other streams behind it, and the loops that fill them."""
 
     mounts: Sequence[Mount] = ()
     feeds: Sequence[Feed] = ()
+    streams: Sequence[Drainable] = ()
     loops: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
 
 
@@ -94,7 +95,8 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
     watch_feeds(base.telemetry.registry, parts.feeds)
     watch_audit(base.telemetry.registry, base.audit)
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
-    server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, parts.feeds, base.health, interceptor)
+    drainable = (*parts.feeds, *parts.streams)
+    server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)
     try:
         http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
     except OSError as error:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -13,7 +13,6 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from mesh.errors import StartError
-from mesh.feed import Feed
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor
 from qiki_sdk.channel import SERVER_OPTIONS
@@ -35,11 +34,23 @@ class Mount:
     servicer: object
 
 
+class Drainable(Protocol):
+    """What has streams open, and ends them with Draining when it is told to."""
+
+    def drain(self) -> None:
+        """Tell every reader to reconnect elsewhere, and take no new ones."""
+
+
 class MeshServer:
     """Serves the mounts on one port, with health and reflection."""
 
     def __init__(
-        self, address: str, mounts: Sequence[Mount], feeds: Iterable[Feed], health: Health, interceptor: MeshInterceptor
+        self,
+        address: str,
+        mounts: Sequence[Mount],
+        feeds: Iterable[Drainable],
+        health: Health,
+        interceptor: MeshInterceptor,
     ) -> None:
         self._address = address
         self._feeds = tuple(feeds)

@@ -120,6 +120,7 @@ class Stream(Generic[P]):
         delays, failures = self._settings.backoff.delays(), 0
         while self.ended is None:
             refusal = QikiError(grpc.StatusCode.UNAVAILABLE, "the stream was closed")
+            failures += 1
             try:
                 async with aclosing(self._open_once()) as items:
                     async for item in items:
@@ -130,7 +131,6 @@ class Stream(Generic[P]):
             except TimeoutError:
                 refusal = QikiError(grpc.StatusCode.DEADLINE_EXCEEDED, f"silent for {self._settings.silence_s} s")
             if self.ended is None:
-                failures += 1
                 if refusal.code not in TRANSIENT or failures == self._settings.max_tries:
                     raise refusal
                 self._on_state(str(refusal))

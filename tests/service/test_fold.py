@@ -1,0 +1,397 @@
+"""A fold that follows another service's feed, against a real server on a real socket that does what the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+import mesh.fold
+import svc_radar.wiring
+import svc_sim.wiring
+from botspec.example import example_bot_spec
+from mesh.errors import HistoryDivergedError, InvalidFieldError, MeshError, RunChangedError, TokenExpiredError
+from mesh.feed import Feed, FeedSettings, Pace
+from mesh.fold import Folder, Input
+from mesh.health import Health
+from mesh.interceptor import MeshInterceptor, RpcMetrics
+from mesh.ring import Retention
+from mesh.runtime import Base, Parts
+from mesh.serving import MeshServer, Mount
+from mesh.telemetry import Telemetry
+from mesh.token import Token
+from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat, Run
+from qiki.sim.v1 import sim_service_pb2 as pb
+from qiki.sim.v1.sim_service_pb2_grpc import (
+    SimServiceServicer,
+    SimServiceStub,
+    add_SimServiceServicer_to_server,
+)
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk import Event, QikiError
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+from svc_radar.config import RadarSettings
+from svc_sim.config import SimSettings
+
+pytestmark = pytest.mark.asyncio
+
+WAIT_S = 30.0
+S = 1_000_000_000
+RUN_A = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", bot_id="qiki-01", tick_ns=S, bot_spec_digest="spec")
+RUN_B = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000bb", bot_id="qiki-01", tick_ns=S, bot_spec_digest="spec")
+
+
+def token(sequence: int) -> str:
+    return Token(bytes(8), bytes(8), sequence).encode()
+
+
+def event(sequence: int, run: Run = RUN_A) -> pb.WatchWorldResponse:
+    context = EventContext(sequence=sequence, run_id=run.run_id, time=Timestamp(seconds=sequence))
+    return pb.WatchWorldResponse(resume_token=token(sequence), context=context, snapshot=WorldSnapshot(tick=sequence))
+
+
+def heartbeat(place: int, last: int, *, refolding: bool = False, at_s: int = 0) -> pb.WatchWorldResponse:
+    beat = Heartbeat(simulation_time=Timestamp(seconds=at_s), last_sequence=last, refolding=refolding)
+    return pb.WatchWorldResponse(resume_token=token(place), heartbeat=beat)
+
+
+def ended(place: int) -> pb.WatchWorldResponse:
+    return pb.WatchWorldResponse(resume_token=token(place), ended=Ended(last_sequence=place))
+
+
+@dataclass
+class Source(SimServiceServicer):
+    """Serves what it is given: one script a call of WatchWorld, then silence; keeps what it was asked."""
+
+    run: Run = field(default_factory=lambda: RUN_A)
+    script: asyncio.Queue[pb.WatchWorldResponse | MeshError | None] = field(default_factory=asyncio.Queue)
+    watched_from: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
+    refuse_confirm: MeshError | None = None
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
+        return pb.GetRunResponse(run=self.run)
+
+    async def WatchWorld(self, request: pb.WatchWorldRequest, context: Any) -> AsyncIterator[pb.WatchWorldResponse]:
+        self.watched_from.append(request.resume_token)
+        while (item := await self.script.get()) is not None:
+            if isinstance(item, MeshError):
+                raise item
+            yield item
+
+    async def ConfirmWorld(self, request: pb.ConfirmWorldRequest, context: Any) -> pb.ConfirmWorldResponse:
+        self.confirmed.append(request.resume_token)
+        if self.refuse_confirm is not None:
+            error, self.refuse_confirm = self.refuse_confirm, None
+            raise error
+        return pb.ConfirmWorldResponse()
+
+    def say(self, *items: pb.WatchWorldResponse | MeshError | None) -> None:
+        """Send these on the call that is open, or the next one; an error refuses it, None closes it."""
+        for item in items:
+            self.script.put_nowait(item)
+
+
+@dataclass
+class Fold:
+    """Keeps what it takes; every place is safe at once."""
+
+    run: Run
+    anew: bool
+    output: Feed
+    start_token: str = ""
+    taken: list[int] = field(default_factory=list)
+    safe: str = ""
+
+    async def take(self, event: Event[Any]) -> None:
+        self.taken.append(event.context.sequence)
+        self.safe = event.resume_token
+        self.output.change.notify()
+
+    def safe_token(self) -> str:
+        return self.safe
+
+
+@dataclass
+class Folding:
+    source: Source
+    output: Feed
+    folds: list[Fold]
+    health: Health
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not holds():
+                await self.output.change.wait(0.01)
+
+
+@asynccontextmanager
+async def folding(start_token: str = "", digest: str = "spec", reader: str = "radar") -> AsyncIterator[Folding]:
+    source = Source()  # type: ignore[abstract]  # its other RPCs are not asked for
+    folds, health = list[Fold](), Health("svc_test", stall_s=60.0)
+    settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), Pace.LIVE)
+    output = Feed(settings, pb.WatchWorldResponse, "snapshot")
+
+    def begin(run: Run, anew: bool) -> Fold:
+        folds.append(Fold(run, anew, output, "" if anew else start_token))
+        return folds[-1]
+
+    mount = Mount("qiki.sim.v1.SimService", add_SimServiceServicer_to_server, source)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(Parts(mounts=[mount])))
+        channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
+        folder = Folder(world(SimServiceStub(channel), reader), output, digest, begin, health.loop("fold"))
+        health.up()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(folder.run())
+            try:
+                yield Folding(source, output, folds, health)
+            finally:
+                source.say(None)
+                task.cancel()
+
+
+def world(stub: Any, reader: str) -> Input:
+    return Input(
+        service="svc_sim",
+        reader=reader,
+        get_run=stub.GetRun,
+        run_request=pb.GetRunRequest,
+        watch=stub.WatchWorld,
+        watch_request=pb.WatchWorldRequest,
+        confirm=stub.ConfirmWorld,
+        confirm_request=pb.ConfirmWorldRequest,
+    )
+
+
+def base(service: str) -> Base:
+    return Base(Health(service, stall_s=60.0), Telemetry(service, "", 1.0), AuditReporter("", service))
+
+
+@asynccontextmanager
+async def serving(parts: Parts, port: int = 0) -> AsyncIterator[MeshServer]:
+    """Serve the parts, and run their loops, until the block ends."""
+    its = base("test")
+    interceptor = MeshInterceptor(RpcMetrics(its.telemetry.registry), its.telemetry.tracer)
+    server = MeshServer(f"127.0.0.1:{port}", parts.mounts, parts.feeds, its.health, interceptor)
+    await server.start()
+    async with asyncio.TaskGroup() as group:
+        loops: list[Any] = [loop() for loop in parts.loops]
+        tasks = [group.create_task(loop) for loop in loops]
+        try:
+            yield server
+        finally:
+            for task in tasks:
+                task.cancel()
+            await server.drain()
+
+
+# -- taking events -----------------------------------------------------------------------------------------------------
+
+
+async def test_events_are_taken_in_order_across_a_disconnect() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 2), event(1), event(2), None, heartbeat(2, 3), event(3))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2, 3])
+        assert it.source.watched_from == ["", token(2)]
+        assert len(it.folds) == 1
+
+
+async def test_the_output_reaches_no_time_before_all_up_to_it_is_folded() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 3, at_s=100), event(1), event(2))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2])
+        await it.until(lambda: it.output.reached_time().seconds == 2)
+        it.source.say(event(3), heartbeat(3, 3, at_s=100))
+        await it.until(lambda: it.output.reached_time().seconds == 100)
+
+
+async def test_the_output_is_refolded_when_the_source_is_and_all_that_it_had_then_is_folded() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1, refolding=True), event(1))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
+        assert it.output.refolding
+        it.source.say(event(2), heartbeat(2, 4))
+        await it.until(lambda: it.folds[0].taken == [1, 2])
+        it.source.say(event(3))
+        await it.until(lambda: it.folds[0].taken == [1, 2, 3])
+        assert it.output.refolding
+        it.source.say(event(4))
+        await it.until(lambda: not it.output.refolding)
+
+
+async def test_a_fold_that_begins_at_the_sources_end_has_nothing_to_refold() -> None:
+    async with folding(start_token=token(7)) as it:
+        it.source.say(heartbeat(7, 7))
+        await it.until(lambda: not it.output.refolding and bool(it.folds))
+        assert it.source.watched_from == [token(7)]
+
+
+async def test_the_end_of_the_input_is_the_end_of_the_output() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1), ended(1))
+        await it.until(lambda: it.output.ended)
+        await it.until(lambda: it.health.report().detail == "the run has ended")
+        assert it.health.report().serving
+
+
+# -- other runs and other histories ------------------------------------------------------------------------------------
+
+
+async def test_another_run_begins_from_nothing_and_nothing_else_stops() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
+        it.source.run = RUN_B
+        it.source.say(RunChangedError("moved on", run_id=RUN_B.run_id), heartbeat(0, 1), event(1, RUN_B))
+        await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
+        assert it.output.run == RUN_B
+        assert [fold.anew for fold in it.folds] == [False, False]
+
+
+async def test_an_event_of_another_run_than_was_asked_for_is_not_folded() -> None:
+    async with folding() as it:
+        it.source.run = RUN_A
+        it.source.say(heartbeat(0, 1), event(1, RUN_B))
+        await it.until(lambda: len(it.folds) == 2)
+        assert it.folds[0].taken == []
+
+
+@pytest.mark.parametrize("error", [HistoryDivergedError("x", sequence="2"), TokenExpiredError("x")])
+async def test_another_history_begins_the_fold_anew_without_what_was_kept(error: MeshError) -> None:
+    async with folding(start_token=token(2)) as it:
+        it.source.say(error, heartbeat(0, 1), event(1))
+        await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
+        assert [fold.anew for fold in it.folds] == [False, True]
+        assert it.source.watched_from == [token(2), ""]
+
+
+async def test_a_source_made_with_another_bot_spec_is_waited_for_and_the_reason_is_told() -> None:
+    async with folding(digest="other") as it:
+        await it.until(lambda: "another BotSpec" in it.health.report().detail)
+        assert it.health.report().serving
+        assert it.folds == []
+
+
+async def fold_what_is_refused(error: MeshError) -> None:
+    async with folding() as it, asyncio.timeout(WAIT_S):
+        it.source.say(error)
+        await asyncio.Event().wait()
+
+
+async def test_a_refusal_that_begins_nothing_anew_ends_the_fold_loudly() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await fold_what_is_refused(InvalidFieldError("reader", "must not filter"))
+    assert caught.group_contains(QikiError, match="must not filter")
+
+
+# -- confirming --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_safe_is_confirmed() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 2), event(1), event(2))
+        await it.until(lambda: token(2) in it.source.confirmed)
+
+
+async def test_a_source_that_comes_back_is_told_again_what_is_safe() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: it.source.confirmed == [token(1)])
+        it.source.say(None, heartbeat(1, 0, refolding=True))
+        await it.until(lambda: it.source.confirmed.count(token(1)) >= 2)
+
+
+async def test_a_confirmation_that_finds_another_history_begins_the_fold_anew() -> None:
+    async with folding() as it:
+        it.source.refuse_confirm = HistoryDivergedError("x", sequence="1")
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: len(it.folds) == 2)
+        assert it.folds[1].anew
+
+
+async def test_who_is_no_required_reader_confirms_nothing() -> None:
+    async with folding(reader="") as it:
+        it.source.say(heartbeat(0, 1), event(1), ended(1))
+        await it.until(lambda: it.output.ended)
+        assert it.source.confirmed == []
+
+
+# -- the real two ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bot_spec(tmp_path: Path) -> Path:
+    """Return the example bot with the radar as the only required reader."""
+    text = example_bot_spec().read_text(encoding="utf-8")
+    head, rest = text.split("required_readers:", 1)
+    lines = rest.splitlines()
+    names = [line.split(":")[0].strip() for line in lines if line.startswith("  ") and ":" in line]
+    after = [line for line in lines if line and not line.startswith(" ")]
+    readers = "\n".join(f"  {name}: [{'radar' if name == 'world' else ''}]" for name in names)
+    path = tmp_path / "BotSpec.yaml"
+    path.write_text("\n".join([f"{head}required_readers:", readers, *after, ""]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """Return 20 s of an empty sky."""
+    path = tmp_path / "empty.yaml"
+    path.write_text(
+        "schema_version: 1\nname: empty\nduration_s: 20.0\n"
+        "own_ship: {position_m: [0, 0, 0], course_deg: 20, speed_mps: 15}\ncontacts: []\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted(
+    tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refolding passes half the retention: it can go on only because the radar says again what is safe with it."""
+    monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
+    common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
+
+    def simulator(**settings: Any) -> Parts:
+        state_dir = tmp_path / "sim"
+        return svc_sim.wiring.build(
+            SimSettings(state_dir=state_dir, scenario=scenario, **settings, **common), base("sim")
+        )
+
+    async with AsyncExitStack() as stack, asyncio.timeout(WAIT_S):
+        first = simulator(paused=True)
+        async with serving(first) as server:
+            target = f"127.0.0.1:{server.port}"
+            radar = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), base("svc_radar"))
+            frames, world_feed, servicer = radar.feeds[0], first.feeds[0], cast(Any, first.mounts[0].servicer)
+            await stack.enter_async_context(serving(radar))
+            await servicer.StepSimulation(pb.StepSimulationRequest(ticks=200), None)
+            while world_feed.readers.confirmed["radar"] < 94:  # a scan before the frame at tick 210: nothing newer is
+                await world_feed.change.wait(1.0)
+        again = simulator(speed="max")
+        assert again.feeds[0].refolding
+        async with serving(again, server.port):
+            while not frames.ended:
+                await frames.change.wait(1.0)
+    assert frames.ring.last_sequence == 400 // 20 + 400 // 10
+
+
+async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(
+    tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
+    common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 2.21, "http_port": 0}
+    sim_settings = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, speed="max", **common)
+    parts = svc_sim.wiring.build(sim_settings, base("svc_sim"))
+    async with serving(parts) as server, asyncio.timeout(WAIT_S):
+        target = f"127.0.0.1:{server.port}"
+        radar = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), base("svc_radar"))
+        async with serving(radar):
+            while not radar.feeds[0].ended:
+                await radar.feeds[0].change.wait(1.0)

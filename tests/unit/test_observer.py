@@ -1,0 +1,144 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.clock import SimulationClock
+from mesh.feed import Feed, FeedSettings, Pace
+from mesh.health import Health
+from mesh.ring import Entry, Retention
+from qiki.common.v1.geometry_pb2 import Pose, Quaternion
+from qiki.common.v1.stream_pb2 import EventContext, Run
+from qiki.radar.v1.radar_service_pb2 import WatchFramesResponse
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk import Event
+from qiki_sdk.audit import AuditReporter
+from svc_radar.config import to_model
+from svc_radar.observer import Observer, Radars
+
+pytestmark = pytest.mark.asyncio
+
+TICK_NS = 50_000_000
+SNAPSHOT_TICKS = 2
+RUN = Run(
+    run_id="0b6e1c1e-0000-4000-8000-0000000000aa",
+    start_time=Timestamp(seconds=1_767_225_600),
+    bot_id="qiki-01",
+    tick_ns=TICK_NS,
+    seed=7,
+)
+MODEL = replace(to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), clutter_per_scan=0.5)
+# Scan periods in snapshots, as many as there are radars.
+PERIODS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
+
+
+def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
+    """Return the snapshots of these sequences; a resume token is the tick that it stands after."""
+    clock = SimulationClock.of(RUN)
+    found = []
+    for sequence in range(first, last + 1):
+        tick = sequence * SNAPSHOT_TICKS
+        pose = Pose(attitude=Quaternion(w=1.0))
+        payload = WorldSnapshot(tick=tick, time=clock.timestamp(tick), own_ship=pose)
+        found.append(Event(payload, EventContext(sequence=sequence), str(tick)))
+    return found
+
+
+def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[Observer, Feed]:
+    models = tuple(replace(MODEL, sensor_id=f"0b6e1c1e-0000-4000-8000-{index:012d}") for index in range(len(periods)))
+    radars = Radars(models, tuple(period * SNAPSHOT_TICKS * TICK_NS / 1e9 for period in periods))
+    feed = Feed(FeedSettings("frames", Retention(10**15, 10**9), readers, Pace.LIVE), WatchFramesResponse, "frame")
+    feed.begin(RUN)
+    pulse = Health("svc_radar", stall_s=60.0).loop("observer")
+    return Observer(RUN, radars, feed, AuditReporter("", "svc_radar"), pulse), feed
+
+
+def frames(feed: Feed) -> dict[int, bytes]:
+    """Return the digests of the frames by sequence."""
+    entries: list[Entry] = []
+    for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1):
+        entry = feed.ring.get(sequence)
+        assert entry is not None
+        entries.append(entry)
+    return {entry.sequence: entry.digest for entry in entries}
+
+
+@settings(max_examples=30, deadline=None)
+@given(periods=PERIODS, seen=st.integers(1, 30), confirmed=st.integers(0, 100))
+async def test_from_the_place_that_is_confirmed_every_frame_that_is_not_safe_is_made_again(
+    periods: list[int], seen: int, confirmed: int
+) -> None:
+    first, feed = observer(periods)
+    for event in snapshots(1, seen):
+        await first.take(event)
+    made = frames(feed)
+    safe = min(confirmed, feed.ring.last_sequence)
+    feed.confirm("bridge", feed.place(safe).encode())
+    place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
+
+    again, feed = observer(periods)  # all that the source still has is what lies after the place
+    for event in snapshots(place + 1, seen):
+        await again.take(event)
+    remade = frames(feed)
+    assert {
+        sequence: made[sequence] for sequence in range(safe + 1, max(made, default=0) + 1)
+    }.items() <= remade.items()
+    assert remade.items() <= made.items()
+
+
+@settings(max_examples=30, deadline=None)
+@given(periods=PERIODS)
+async def test_with_all_frames_safe_the_source_is_held_back_by_less_than_a_scan_and_a_snapshot(
+    periods: list[int],
+) -> None:
+    first, feed = observer(periods)
+    for event in snapshots(1, 40):
+        await first.take(event)
+        if feed.ring.last_sequence:
+            feed.confirm("bridge", feed.place(feed.ring.last_sequence).encode())
+        place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
+        next_snapshot = event.context.sequence + 1
+        assert next_snapshot - place <= max(periods) + 1, "what check_retention counts with"
+
+
+async def test_before_a_whole_scan_there_is_no_place_to_confirm() -> None:
+    first, _feed = observer([5])
+    for event in snapshots(1, 4):
+        await first.take(event)
+        assert first.safe_token() == ""
+
+
+async def test_a_radar_without_sensors_holds_nothing_back() -> None:
+    first, feed = observer([])
+    assert first.safe_token() == ""
+    for event in snapshots(1, 3):
+        await first.take(event)
+    assert (first.safe_token(), feed.ring.last_sequence) == (str(3 * SNAPSHOT_TICKS), 0)
+
+
+async def test_scans_that_the_beginning_of_what_is_retained_cuts_yield_no_frame() -> None:
+    first, feed = observer([5, 2])
+    for event in snapshots(11, 20):
+        await first.take(event)
+    assert feed.ring.oldest_sequence == 16 // 5 + 16 // 2, "the first one at snapshot 16, a whole scan after 11"
+    assert feed.ring.last_sequence == 20 // 5 + 20 // 2
+
+
+async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor() -> None:
+    first, feed = observer([4, 2])
+    for event in snapshots(1, 8):
+        await first.take(event)
+    found = [WatchFramesResponse.FromString(entry.response).frame for entry in map(feed.ring.get, range(1, 7)) if entry]
+    assert [(frame.tick, frame.sensor_id.value[-1], frame.scan_number) for frame in found] == [
+        (4, "1", 1),
+        (8, "0", 1),
+        (8, "1", 2),
+        (12, "1", 3),
+        (16, "0", 2),
+        (16, "1", 4),
+    ]

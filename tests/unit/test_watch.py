@@ -1,0 +1,115 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh.errors import RunChangedError, TokenExpiredError
+from mesh.feed import Feed, FeedSettings
+from mesh.ring import Retention
+from mesh.token import decode
+from mesh.watch import watch
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.sim_service_pb2 import WatchWorldRequest, WatchWorldResponse
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+
+pytestmark = pytest.mark.asyncio
+
+WAIT_S = 10.0
+S = 1_000_000_000
+RUN = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", start_time=Timestamp(seconds=1), bot_id="qiki-01", tick_ns=S)
+
+
+def make_feed(retention_s: int = 1_000) -> Feed:
+    feed = Feed(FeedSettings("world", Retention(retention_s * S, 10**9)), WatchWorldResponse, "snapshot")
+    feed.begin(RUN)
+    return feed
+
+
+def produce(feed: Feed, first: int, last: int) -> None:
+    for sequence in range(first, last + 1):
+        feed.append(WorldSnapshot(tick=sequence), sequence=sequence, time_ns=sequence * S, tick=sequence)
+
+
+def open_stream(feed: Feed, *, heartbeat_s: float = 5.0, **request: Any) -> AsyncGenerator[WatchWorldResponse, None]:
+    stream = watch(feed, WatchWorldRequest(**request), WatchWorldResponse, heartbeat_s)
+    return cast(AsyncGenerator[WatchWorldResponse, None], stream)
+
+
+async def following(stream: AsyncGenerator[WatchWorldResponse, None]) -> WatchWorldResponse:
+    async with asyncio.timeout(WAIT_S):
+        return await anext(stream)
+
+
+@pytest.mark.parametrize("from_oldest", [True, False])
+async def test_a_stream_opened_before_a_restarted_producers_first_event_begins_with_it(from_oldest: bool) -> None:
+    feed = make_feed()
+    stream = open_stream(feed, from_oldest=from_oldest)
+    assert (await following(stream)).heartbeat.last_sequence == 0
+    produce(feed, 101, 103)
+    assert [(await following(stream)).context.sequence for _ in range(3)] == [101, 102, 103]
+    await stream.aclose()
+
+
+async def test_what_such_a_stream_was_too_slow_for_is_told_as_any_gap() -> None:
+    feed = make_feed(retention_s=5)
+    stream = open_stream(feed, from_oldest=True)
+    await following(stream)
+    produce(feed, 101, 120)
+    with pytest.raises(TokenExpiredError) as caught:
+        await following(stream)
+    assert caught.value.metadata["oldest_sequence"] == "115"
+
+
+async def test_a_token_before_the_first_event_of_a_restarted_producer_has_expired() -> None:
+    before, feed = make_feed(), make_feed()
+    token = before.place(0).encode()
+    produce(feed, 101, 101)
+    with pytest.raises(TokenExpiredError):
+        await following(open_stream(feed, resume_token=token))
+
+
+async def test_that_nothing_remains_to_refold_is_said_at_once() -> None:
+    feed = make_feed()
+    stream = open_stream(feed, heartbeat_s=3_600.0)
+    assert (await following(stream)).heartbeat.refolding
+    async with asyncio.TaskGroup() as group:
+        said = group.create_task(following(stream))
+        await asyncio.sleep(0)
+        feed.refolded()
+    assert not said.result().heartbeat.refolding
+    await stream.aclose()
+
+
+async def test_an_idle_stream_tells_the_time_that_is_reached() -> None:
+    feed = make_feed()
+    stream = open_stream(feed, heartbeat_s=0.05)
+    await following(stream)
+    feed.advance(77 * S)
+    said = await following(stream)
+    assert said.heartbeat.simulation_time.seconds == 77
+    assert decode(said.resume_token).sequence == 0
+    await stream.aclose()
+
+
+async def test_another_run_is_told_also_to_a_reader_that_had_nothing_yet() -> None:
+    feed = make_feed()
+    stream = open_stream(feed)
+    await following(stream)
+    feed.begin(Run(run_id="0b6e1c1e-0000-4000-8000-0000000000bb", start_time=RUN.start_time))
+    with pytest.raises(RunChangedError):
+        await following(stream)
+
+
+async def test_an_open_stream_is_counted_until_it_is_closed_or_refused() -> None:
+    feed = make_feed(retention_s=5)
+    closed, refused = open_stream(feed), open_stream(feed, from_oldest=True)
+    for stream in (closed, refused):
+        await following(stream)
+    assert feed.open_readers == 2
+    await closed.aclose()
+    produce(feed, 1, 20)
+    with pytest.raises(TokenExpiredError):
+        await following(refused)
+    assert feed.open_readers == 0
