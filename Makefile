@@ -26,9 +26,9 @@ $(STAMP): requirements/dev.lock pyproject.toml sdk/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk -e .
 	@touch $@
 
-demo: setup ## Run five minutes of recorded air traffic through the whole chain and draw it (SCENARIO=file: another world)
+demo: setup ## Run five minutes of recorded traffic through the whole chain and draw it (SCENARIO=file to choose)
 	@$(if $(SCENARIO),:,$(BIN)/qiki recording sample $(SAMPLE))
-	@$(BIN)/qiki demo $(if $(SCENARIO),--scenario $(SCENARIO),--scenario $(SAMPLE) --duration 300)
+	@$(BIN)/qiki demo $(if $(SCENARIO),--scenario $(SCENARIO),--scenario $(SAMPLE) --duration 300 --speed 20)
 
 up: setup ## Run the mesh until Ctrl-C
 	@$(BIN)/qiki up

@@ -1,21 +1,41 @@
-"""`qiki demo`: a whole run as fast as possible, and the proof that every event arrived once."""
+"""`qiki demo`: a whole run as fast as possible, what happened in it, and the proof that every event arrived once."""
 
-from cli.options import MeshOptions, Pace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import MeshOptions, Pace, check_speed
 from cli.up import BotSpecFile, Scenario, StateDir
 
+DEFAULT_PICTURE = Path("demo.png")
 
-def demo(*, scenario: Scenario = None, bot_spec: BotSpecFile = None, state_dir: StateDir = None) -> None:
-    """Run a scenario to its end as fast as possible, then count: every event emitted is in JetStream, once, in order.
 
-    Listens on free ports of 127.0.0.1 only. Exit status 1 where something is missing, twice, or out of order.
+def demo(
+    *,
+    scenario: Scenario = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Play only so much of it, in simulation time.")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
+    ] = "max",
+    picture: Annotated[Path, typer.Option(metavar="FILE", help="Where the radar plot goes, a PNG.")] = DEFAULT_PICTURE,
+    bot_spec: BotSpecFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Run a scenario to its end, losing nothing; read it back from JetStream, say what happened, count it, draw it.
+
+    Listens on free ports of 127.0.0.1 only. Exit status 1 where an event is missing, twice, or out of order, a frame
+    is without its tracks, or a service was not healthy.
     """
     options = MeshOptions(
         state_dir=state_dir,
         scenario=scenario and scenario.absolute(),
         bot_spec=bot_spec and bot_spec.absolute(),
-        speed="max",
+        speed=check_speed(speed),
         pace=Pace.LOSSLESS,
     )
     from cli.run_demo import run  # noqa: PLC0415 - other commands must start without what this one needs
 
-    run(options)
+    run(options, duration, picture)

@@ -2,24 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import grpc
 from google.protobuf.message import Message
 
 from botspec.channels import Channel, find_method
-from botspec.example import example_bot_spec
-from botspec.model import load_bot_spec
 from cli.errors import StalledError
 from cli.probe import RETRY_S
 from qiki_sdk.channel import connect
 from qiki_sdk.errors import QikiError
 from qiki_sdk.stream import Idle, Stream
-
-
-def bridged_channels(bot_spec: Path | None) -> Sequence[Channel]:
-    """Return the channels that the mesh bridges to JetStream; without a file, those of the BotSpec that is built in."""
-    return load_bot_spec(bot_spec or example_bot_spec()).spec.channels
 
 
 async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], stall_limit_s: float) -> dict[str, int]:

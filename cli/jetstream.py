@@ -1,14 +1,17 @@
-"""The one way from the command to JetStream: the adapter's topology and tally on the server at an address."""
+"""The one way from the command to JetStream: the adapter's topology and messages on the server at an address."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+
+from google.protobuf.message import DecodeError
 
 from adapters.jetstream import connection, consumers, topology
 from adapters.jetstream.answers import WriteError
 from adapters.jetstream.api import TopologyError
 from adapters.jetstream.cloudevents import HeaderError
-from adapters.jetstream.tally import SubjectTally, TallyError, tally
+from adapters.jetstream.read_back import ReadBackError, StoredMessage, read_back
+from botspec.channels import Channel
 from cli.errors import CliError, UsageError
 
 CONNECT_TIMEOUT_S = 5.0
@@ -32,16 +35,19 @@ async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int 
         return [str(difference) for difference in differences]
 
 
-async def count_messages(nats_url: str, streams: Mapping[str, str], timeout_s: float) -> dict[str, SubjectTally]:
-    """Return what JetStream holds, by subject; `streams` names each subject's stream. Raises CliError."""
+async def read_messages(
+    nats_url: str, channels: Sequence[Channel], open_channel: Callable[[Channel], Callable[[StoredMessage], None]]
+) -> None:
+    """Hand what JetStream holds, channel after channel and message after message, to what `open_channel` returns.
+
+    Raises CliError where a message cannot be read, or is none of the mesh's.
+    """
     async with _connected(nats_url) as client:
-        try:
-            return {
-                subject: await tally(client, stream, subject, timeout_s=timeout_s)
-                for subject, stream in streams.items()
-            }
-        except (TallyError, HeaderError, WriteError) as error:
-            raise CliError(f"the messages in JetStream could not be counted: {error}") from None
+        for channel in channels:
+            try:
+                await read_back(client, channel.stream, channel.subject, open_channel(channel))
+            except (ReadBackError, HeaderError, DecodeError, WriteError) as error:
+                raise CliError(f"{channel.subject} could not be read back from JetStream: {error}") from None
 
 
 def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]]:

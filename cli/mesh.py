@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.child import ChildEvent, ChildState
+from cli.child import ChildEvent, ChildState, RestartPolicy
 from cli.errors import CliError
 from cli.jetstream import init_topology
 from cli.layout import endpoints, nats_spec, nats_url, service_specs
+from cli.nats_config import write_nats_config
 from cli.options import SERVICES, MeshOptions
 from cli.probe import ServiceStatus, read_status
 from cli.state_dir import remove_endpoints, state_directory, write_endpoints
@@ -43,11 +44,16 @@ class Mesh:
 
 @asynccontextmanager
 async def open_mesh(
-    options: MeshOptions, ports: Mapping[str, int], say: Callable[[str], None], end_now: asyncio.Event | None = None
+    options: MeshOptions,
+    ports: Mapping[str, int],
+    say: Callable[[str], None],
+    end_now: asyncio.Event | None = None,
+    policy: RestartPolicy | None = None,
 ) -> AsyncIterator[Mesh]:
     """Start NATS, its streams and the services; give the mesh once all are SERVING; end all of them afterwards.
 
-    `say` is given a sentence for whatever happens to a process. Setting `end_now` kills what still runs.
+    `say` is given a sentence for whatever happens to a process. Setting `end_now` kills what still runs. What dies is
+    started again as `policy` says.
     Raises UsageError where nothing could be started, ChildNotReadyError, or ChildFailedError from within the block.
     """
 
@@ -61,9 +67,10 @@ async def open_mesh(
 
     opened: list[Mesh] = []
     with state_directory(options.state_dir, say) as state_dir:
+        config = write_nats_config(state_dir, options.nats_sync_interval)
         try:
-            async with Supervisor(report, end_now) as supervisor:
-                await supervisor.start(nats_spec(ports, state_dir))
+            async with Supervisor(report, end_now, policy) as supervisor:
+                await supervisor.start(nats_spec(ports, state_dir, config))
                 await _init_topology(ports, state_dir)
                 await supervisor.start(*service_specs(options, ports, state_dir))
                 mesh = Mesh(ports, state_dir, supervisor)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.errors import StalledError
 
@@ -47,7 +47,7 @@ def open_meter(console: Console) -> Iterator[Meter]:
     if not console.is_terminal:
         yield PlainMeter(lambda text: print(text, flush=True), time.monotonic)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         yield BarMeter(progress, progress.add_task("starting", total=None))
 

@@ -1,106 +1,155 @@
-"""What `qiki demo` does: run to the end, let everything arrive, count, compare."""
+"""What `qiki demo` does: run to the end, let everything arrive, read it back, judge it."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 
+from botspec.channels import Channel
+from botspec.example import example_bot_spec
+from botspec.model import BotSpec, load_bot_spec
 from cli.board import status_line
-from cli.comparison import SubjectCount, count_of, table_lines
+from cli.comparison import count_of
+from cli.demo_outcome import Outcome, check_picture, conclude
+from cli.demo_scenario import shortened
+from cli.demo_statistics import track_set_problems
 from cli.errors import CliError
-from cli.feed_ends import bridged_channels, feed_ends
+from cli.feed_ends import feed_ends
 from cli.files import check_files
+from cli.health_log import HealthLog
 from cli.interrupts import Interrupts
-from cli.jetstream import count_messages
+from cli.jetstream import read_messages
 from cli.layout import grpc_target, nats_url
 from cli.mesh import Mesh, open_mesh
 from cli.options import MeshOptions
 from cli.ports import choose_ports
+from cli.probe import ServiceStatus
 from cli.progress import Meter, StallClock, open_meter
+from cli.run_reader import RunReader, reading_order
 from cli.run_up import stopping_text
 
 LOOK_INTERVAL_S = 0.2
 STALL_LIMIT_S = 60.0
-TALLY_TIMEOUT_S = 300.0
 EXIT_INTERRUPTED = 130
 
-NEXT = """What to try next:
-  qiki up                          the same mesh in real time, until Ctrl-C
-  qiki health 127.0.0.1:50051      then, from another terminal: is the simulator SERVING?
-  qiki nats check                  and: are the JetStream streams as declared?"""
+
+def run(options: MeshOptions, duration_s: float | None, picture: Path) -> None:
+    """Run the demonstration; `duration_s` cuts the scenario short.
+
+    Raises CliError where it stalls, or something speaks against the run; typer.Exit where a signal ended it.
+    """
+    check_files(None, options.bot_spec)
+    check_picture(picture)
+    with shortened(options.scenario, duration_s) as (scenario, name):
+        asyncio.run(_run(replace(options, scenario=scenario), name, picture))
 
 
-def run(options: MeshOptions) -> None:
-    """Run the demonstration. Raises CliError where it stalls or does not add up; typer.Exit where a signal ended it."""
-    check_files(options.scenario, options.bot_spec)
-    asyncio.run(_run(options))
-
-
-async def _run(options: MeshOptions) -> None:
+async def _run(options: MeshOptions, name: str, picture: Path) -> None:
     began_s = time.monotonic()
-    counts: Sequence[SubjectCount] = ()
+    outcome = None
     with open_meter(Console()) as meter:
         async with (
             Interrupts(lambda number: meter.say(stopping_text(number))) as interrupts,
             open_mesh(options, choose_ports({}, free=True), meter.say, interrupts.second) as mesh,
         ):
             meter.say(f"All are SERVING. State is in {mesh.state_dir}.")
-            counts = await _run_and_count(mesh, options, meter)
-    if interrupts.first is not None:
+            outcome = await _Demonstration(mesh, meter, _spec(options.bot_spec)).outcome(name)
+    if interrupts.first is not None or outcome is None:
         raise typer.Exit(EXIT_INTERRUPTED)
-    _conclude(counts, time.monotonic() - began_s)
+    conclude(outcome, picture, time.monotonic() - began_s)
 
 
-async def _run_and_count(mesh: Mesh, options: MeshOptions, meter: Meter) -> Sequence[SubjectCount]:
-    """Wait for the run's end, then for the bridge, then count.
-
-    1. The simulator's phase becomes ENDED.
-    2. Every feed's producer says Ended, and with it how many events there were.
-    3. The bridge has published up to the last of each.
-    4. JetStream is read back.
-    """
-    channels = bridged_channels(options.bot_spec)
-    await _until_ended(mesh, meter)
-    targets = {"qiki.sim.v1": grpc_target("sim", mesh.ports), "qiki.radar.v1": grpc_target("radar", mesh.ports)}
-    ends = await feed_ends(channels, targets, STALL_LIMIT_S)
-    await _until_published(mesh, ends, meter)
-    meter.show("counting messages in JetStream", sum(ends.values()), sum(ends.values()))
-    streams = {channel.subject: channel.stream for channel in channels}
-    held = await count_messages(nats_url(mesh.ports), streams, TALLY_TIMEOUT_S)
-    return [count_of(ends[channel.name], held[channel.subject]) for channel in channels]
+def _spec(bot_spec: Path | None) -> BotSpec:
+    return load_bot_spec(bot_spec or example_bot_spec()).spec
 
 
-async def _until_ended(mesh: Mesh, meter: Meter) -> None:
-    stall = StallClock(STALL_LIMIT_S)
-    while True:  # bounded by the stall clock
-        statuses = {status.name: status for status in await mesh.statuses()}
-        facts = statuses["sim"].facts
-        tick, last_tick = _whole(facts.get("tick")), _whole(facts.get("last_tick"))
-        meter.show("simulating, tick", tick, last_tick)
-        if facts.get("phase") == "ENDED":
-            return
-        if facts.get("phase") and not last_tick:
-            raise CliError(
-                "this scenario has no end, so there is nothing to count. "
-                "Give one with `duration_s`, or run it with `qiki up`."
-            )
-        stall.observe((tick, facts.get("phase")), "\n".join(["", *map(status_line, statuses.values())]))
-        await asyncio.sleep(LOOK_INTERVAL_S)
+class _Demonstration:
+    """One run of a mesh, from its start to what it has left in JetStream."""
 
+    def __init__(self, mesh: Mesh, meter: Meter, spec: BotSpec) -> None:
+        self._mesh = mesh
+        self._meter = meter
+        self._spec = spec
+        self._health = HealthLog(_pids(mesh))
 
-async def _until_published(mesh: Mesh, ends: Mapping[str, int], meter: Meter) -> None:
-    stall = StallClock(STALL_LIMIT_S)
-    while True:  # bounded by the stall clock
-        bridge = next(status for status in await mesh.statuses() if status.name == "bridge")
-        reached = published(bridge.facts)
-        meter.show("publishing, events", sum(reached.get(name, 0) for name in ends), sum(ends.values()))
-        if all(reached.get(name, 0) >= end for name, end in ends.items()):
-            return
-        stall.observe(reached, status_line(bridge))
-        await asyncio.sleep(LOOK_INTERVAL_S)
+    async def outcome(self, name: str) -> Outcome:
+        """Return what became of the run of the scenario of this name.
+
+        1. The simulator's phase becomes ENDED.
+        2. Every derived feed's producer says Ended, and with it how many events there were; the bridge has published
+           them all.
+        3. The recorded feeds, which never end, are taken as they stand then; the bridge has published that too.
+        4. JetStream is read back.
+        """
+        run_id = await self._until_ended()
+        derived = [channel for channel in self._spec.channels if channel.policy == "derived"]
+        recorded = [channel for channel in self._spec.channels if channel.policy == "recorded"]
+        ends: dict[str, int] = {}
+        for channels in (derived, recorded):
+            ends |= await feed_ends(channels, self._targets(), STALL_LIMIT_S)
+            await self._until_published(ends)
+        reader = await self._read_back(run_id, ends)
+        await self._look()
+        tallies, record = reader.tallies(), reader.record()
+        return Outcome(
+            name=name,
+            record=record,
+            counts=tuple(count_of(ends[each.name], tallies[each.subject]) for each in self._spec.channels),
+            track_problems=tuple(track_set_problems(_frames(self._spec.channels, ends), record.track_parts)),
+            health_problems=tuple(self._health.problems()),
+        )
+
+    async def _until_ended(self) -> str:
+        """Return the run's id once it has ended."""
+        stall = StallClock(STALL_LIMIT_S)
+        while True:  # bounded by the stall clock
+            statuses = await self._look()
+            facts = statuses["sim"].facts
+            tick, last_tick = _whole(facts.get("tick")), _whole(facts.get("last_tick"))
+            self._meter.show("simulating, tick", tick, last_tick)
+            if facts.get("phase") == "ENDED":
+                return str(facts.get("run_id"))
+            if facts.get("phase") and not last_tick:
+                raise CliError(
+                    "this scenario has no end, so there is nothing to count. "
+                    "Give one with --duration or `duration_s`, or run it with `qiki up`."
+                )
+            stall.observe((tick, facts.get("phase")), "\n".join(["", *map(status_line, statuses.values())]))
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def _until_published(self, ends: Mapping[str, int]) -> None:
+        stall = StallClock(STALL_LIMIT_S)
+        while True:  # bounded by the stall clock
+            bridge = (await self._look())["bridge"]
+            reached = published(bridge.facts)
+            self._meter.show("publishing, events", sum(reached.get(name, 0) for name in ends), sum(ends.values()))
+            if all(reached.get(name, 0) >= end for name, end in ends.items()):
+                return
+            stall.observe(reached, status_line(bridge))
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def _read_back(self, run_id: str, ends: Mapping[str, int]) -> RunReader:
+        radars = {str(radar.sensor_id): radar.name for radar in self._spec.radars}
+        reader = RunReader(run_id, radars, ends)
+        self._meter.show("reading back from JetStream", sum(ends.values()), sum(ends.values()))
+        await read_messages(nats_url(self._mesh.ports), reading_order(self._spec.channels), reader.open)
+        return reader
+
+    async def _look(self) -> dict[str, ServiceStatus]:
+        """Return how every process is, by name; the health log takes note of it."""
+        statuses = await self._mesh.statuses()
+        self._health.look(statuses, _pids(self._mesh))
+        return {status.name: status for status in statuses}
+
+    def _targets(self) -> dict[str, str]:
+        """Return where each API package is served."""
+        services = ("sim", "radar", "tracker", "registrar")
+        return {f"qiki.{name}.v1": grpc_target(name, self._mesh.ports) for name in services}
 
 
 def published(facts: Mapping[str, Any]) -> dict[str, int]:
@@ -111,14 +160,16 @@ def published(facts: Mapping[str, Any]) -> dict[str, int]:
     return {name: _whole(channel.get("sequence")) for name, channel in channels.items() if isinstance(channel, Mapping)}
 
 
-def _conclude(counts: Sequence[SubjectCount], elapsed_s: float) -> None:
-    """Show the table. Raises CliError where a subject does not add up."""
-    print("\n".join(["", *table_lines(counts), ""]))
-    problems = [problem for count in counts if (problem := count.problem())]
-    if problems:
-        raise CliError("\n".join(["what was emitted is not what JetStream holds:", *problems]))
-    total = sum(count.emitted for count in counts)
-    print(f"All {total} events are in JetStream, each once, in order. It took {elapsed_s:.1f} s.\n\n{NEXT}")
+def _pids(mesh: Mesh) -> dict[str, int]:
+    return {name: int(where["pid"]) for name, where in mesh.endpoints().items() if "pid" in where}
+
+
+def _frames(channels: Sequence[Channel], ends: Mapping[str, int]) -> int:
+    """Return how many frames need tracks: none where no tracks are bridged."""
+    by_type = {channel.type: channel.name for channel in channels}
+    if "qiki.radar.v1.TrackSet" not in by_type:
+        return 0
+    return ends.get(by_type.get("qiki.radar.v1.RadarFrame", ""), 0)
 
 
 def _whole(value: object) -> int:

@@ -1,8 +1,8 @@
 """How the registrar is put together."""
 
 import logging
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
@@ -34,7 +34,7 @@ def build(settings: RegistrarSettings, base: Base) -> Parts:
         StartError: the state directory cannot be used, or the log in it is damaged.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
-    state_dir = settings.state_dir or Path(tempfile.mkdtemp(prefix="qiki-registrar-"))
+    state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-registrar-")))
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
     _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})

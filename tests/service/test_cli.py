@@ -21,7 +21,7 @@ from cli.board import PlainBoard, facts_text, status_line
 from cli.comparison import SubjectCount, count_of, table_lines
 from cli.errors import StalledError, UsageError
 from cli.layout import endpoints, nats_spec, service_env
-from cli.options import MeshOptions, Pace, check_run_id, check_speed, check_start_time, parse_settings
+from cli.options import SERVICES, MeshOptions, Pace, check_run_id, check_speed, check_start_time, parse_settings
 from cli.ports import DEFAULT_PORTS, choose_ports, parse_ports
 from cli.probe import ServiceStatus, parse_status, read_status
 from cli.progress import PlainMeter, StallClock
@@ -269,6 +269,7 @@ def test_a_service_is_told_what_is_given_and_nothing_else() -> None:
         "QIKI_SIM_HTTP_PORT": "9101",
         "QIKI_SIM_LOG_FORMAT": "json",
         "QIKI_SIM_STATE_DIR": "/state/sim",
+        "QIKI_SIM_REGISTRAR_TARGET": "127.0.0.1:50054",
         "QIKI_EXIT_WITH_PARENT": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -521,7 +522,7 @@ async def running_up(state_dir: Path, *options: str) -> AsyncIterator[Up]:
 async def test_up_serves_says_where_and_ends_in_order_at_the_first_signal(tmp_path: Path) -> None:
     async with running_up(tmp_path) as up:
         where = up.endpoints()
-        for name in ("sim", "radar", "bridge"):
+        for name in SERVICES:
             assert any(line.split()[:2] == [name, where[name]["grpc"]] for line in up.lines)
             assert (await asyncio.to_thread(qiki, "health", str(where[name]["grpc"]))).returncode == 0
         streams = await asyncio.to_thread(qiki, "nats", "check", "--nats-url", str(where["nats"]["url"]))
@@ -529,9 +530,9 @@ async def test_up_serves_says_where_and_ends_in_order_at_the_first_signal(tmp_pa
         rest = await up.stop(signal.SIGINT)
     assert up.process.returncode == 0
     stops = [line for line in rest if line.endswith("exited with status 0")]
-    assert stops == [f"{name}: exited with status 0" for name in ("sim", "radar", "bridge", "nats")]
+    assert stops == [f"{name}: exited with status 0" for name in (*SERVICES, "nats")]
     assert not (tmp_path / "endpoints.json").exists()
-    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"sim.log", "radar.log", "bridge.log", "nats.log"}
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {f"{name}.log" for name in (*SERVICES, "nats")}
 
 
 @pytest.mark.asyncio
@@ -576,21 +577,6 @@ def test_a_setting_that_no_service_knows_fails_the_start_and_names_it() -> None:
     assert result.returncode == 1
     assert "radar exited with status 2" in result.stderr
     assert "QIKI_RADAR_COLOUR" in result.stderr
-
-
-def test_demo_counts_every_event_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    scenario = tmp_path / "short.yaml"
-    scenario.write_text(SHORT_SCENARIO)
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    result = qiki("demo", "--scenario", str(scenario), TMPDIR=str(temporary))
-    assert (result.returncode, result.stderr) == (0, "")
-    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.startswith("qiki.")}
-    assert rows["qiki.sim.v1.world"] == ["60", "60", "0", "equal"]
-    assert rows.keys() == {"qiki.sim.v1.world", "qiki.sim.v1.sensors", "qiki.radar.v1.frames"}
-    assert all(row[-1] == "equal" and row[0] == row[1] and int(row[0]) > 0 for row in rows.values())
-    assert "each once, in order" in result.stdout
-    assert list(temporary.iterdir()) == []
 
 
 def test_demo_refuses_a_scenario_without_an_end(tmp_path: Path) -> None:

@@ -1,0 +1,220 @@
+"""What happened in a run, in numbers: pure functions of its record."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cli.run_record import RunRecord, Scan, TrackPart
+from svc_tracker.domain.gospa import Gospa, gospa
+
+GOSPA_C_M: Final = 2_000.0
+GOSPA_P: Final = 2.0
+GOSPA_ALPHA: Final = 2.0  # what `gospa` computes
+WARM_UP_SCANS: Final = 10
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RadarStatistics:
+    """One radar: its name, its scans, and the detections in them."""
+
+    name: str
+    scans: int
+    detections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """GOSPA in the coverage of the radar that sees farthest, over its scans but for the first `WARM_UP_SCANS`.
+
+    What is in metres are root mean squares over `scans`: total^2 = localisation^2 + missed^2 + false^2. The counts are
+    means a scan: contacts that a track follows, that none does, and tracks that follow none.
+    """
+
+    radar: str
+    scans: int
+    total_m: float
+    localisation_m: float
+    missed_m: float
+    false_m: float
+    followed: float
+    missed: float
+    false: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Wall-clock seconds from the production of a frame to the storing of the last part of its tracks."""
+
+    frames: int
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DemoStatistics:
+    """What happened.
+
+    `contacts` counts those that were ever there, by kind, and `in_view` those that were in the view of any radar at the
+    end of one of its scans. `confirmed` tracks were ever confirmed, `live` are at the end. `score` and `latency` are
+    None where there is nothing to compute them from. `wall_s` is from the first production to the last storing.
+    """
+
+    simulated_s: float
+    wall_s: float
+    contacts: Mapping[str, int]
+    in_view: int
+    radars: tuple[RadarStatistics, ...]
+    confirmed: int
+    live: int
+    score: Score | None
+    latency: Latency | None
+    audit: Mapping[tuple[int, str], int]
+
+    @property
+    def speed(self) -> float:
+        """Simulation seconds a second of the wall clock, 0 where nothing ran."""
+        return self.simulated_s / self.wall_s if self.wall_s > 0.0 else 0.0
+
+
+def statistics_of(record: RunRecord) -> DemoStatistics:
+    """Return what happened in a run."""
+    return DemoStatistics(
+        simulated_s=(record.last_time_ns - record.first_time_ns) / 1e9,
+        wall_s=max(0, record.ended_ns - record.begun_ns) / 1e9,
+        contacts=dict(Counter(record.contacts.values()).most_common()),
+        in_view=len(_in_view(record)),
+        radars=radar_statistics(record),
+        confirmed=len({number for part in record.track_parts for number in confirmed_ids(part)}),
+        live=sum(len(confirmed_ids(part)) for part in last_set(record.track_parts)),
+        score=score(record),
+        latency=latency(record),
+        audit=record.audit,
+    )
+
+
+def track_set_problems(frames: int, parts: Sequence[TrackPart]) -> list[str]:
+    """Return in sentences which of the frames 1..`frames` lack a part of their set of tracks, or have one twice."""
+    seen: dict[int, Counter[int]] = defaultdict(Counter)
+    wanted: dict[int, int] = {}
+    for part in parts:
+        seen[part.frame_sequence][part.part] += 1
+        wanted[part.frame_sequence] = max(part.parts, wanted.get(part.frame_sequence, 1))
+    every = range(1, frames + 1)
+    missing = [n for n in every if n not in seen]
+    partial = [n for n in every if n in seen and not set(range(1, wanted[n] + 1)) <= seen[n].keys()]
+    double = [n for n, counts in sorted(seen.items()) if max(counts.values()) > 1]
+    unknown = [n for n in sorted(seen) if n not in every]
+    sentences = (
+        (missing, "have no set of tracks"),
+        (partial, "lack a part of their set of tracks"),
+        (double, "have a part of their set of tracks twice"),
+        (unknown, "have a set of tracks and are not there themselves"),
+    )
+    return [f"{len(which)} of {frames} frames {what}: {_named(which)}." for which, what in sentences if which]
+
+
+def radar_statistics(record: RunRecord) -> tuple[RadarStatistics, ...]:
+    """Return what each radar did, in the order of `record.radars`; one without a scan too."""
+    scans: Counter[str] = Counter()
+    detections: Counter[str] = Counter()
+    for scan in record.scans:
+        scans[scan.sensor_id] += 1
+        detections[scan.sensor_id] += len(scan.detection_m)
+    return tuple(RadarStatistics(name, scans[own], detections[own]) for own, name in record.radars.items())
+
+
+def score(record: RunRecord) -> Score | None:
+    """Return the GOSPA of the confirmed tracks against the contacts, both in the coverage, at the end of each scan."""
+    scans = farthest_scans(record)[WARM_UP_SCANS:]
+    sets = sets_by_frame(record.track_parts)
+    measured = [
+        _gospa_of(scan, record, sets[scan.sequence])
+        for scan in scans
+        if scan.tick in record.truth and scan.sequence in sets
+    ]
+    if not measured:
+        return None
+
+    def root_mean(powers: Sequence[float]) -> float:
+        return float(np.mean(powers) ** (1.0 / GOSPA_P))
+
+    return Score(
+        radar=record.radars.get(scans[0].sensor_id, scans[0].sensor_id),
+        scans=len(measured),
+        total_m=root_mean([one.total**GOSPA_P for one in measured]),
+        localisation_m=root_mean([one.localisation for one in measured]),
+        missed_m=root_mean([one.missed for one in measured]),
+        false_m=root_mean([one.false for one in measured]),
+        followed=float(np.mean([one.assigned for one in measured])),
+        missed=float(np.mean([one.missed_count for one in measured])),
+        false=float(np.mean([one.false_count for one in measured])),
+    )
+
+
+def latency(record: RunRecord) -> Latency | None:
+    """Return how long the tracks of a frame took, over the frames whose tracks are whole."""
+    stored: dict[str, dict[int, TrackPart]] = defaultdict(dict)
+    for part in record.track_parts:
+        stored[part.frame_id][part.part] = part
+    taken_s = [
+        (max(part.stored_ns for part in parts.values()) - scan.produced_ns) / 1e9
+        for scan in record.scans
+        if (parts := stored.get(scan.frame_id)) and len(parts) == next(iter(parts.values())).parts
+    ]
+    if not taken_s:
+        return None
+    p50_s, p99_s = np.quantile(taken_s, (0.5, 0.99))
+    return Latency(len(taken_s), float(p50_s), float(p99_s))
+
+
+def farthest_scans(record: RunRecord) -> list[Scan]:
+    """Return the scans of the radar that sees farthest, in order; none where there are no scans."""
+    if not record.scans:
+        return []
+    farthest = max(record.scans, key=lambda scan: scan.coverage.max_range_m).sensor_id
+    return [scan for scan in record.scans if scan.sensor_id == farthest]
+
+
+def sets_by_frame(parts: Sequence[TrackPart]) -> dict[int, list[TrackPart]]:
+    """Return the parts of each set of tracks, by the sequence of its frame; a part that is there twice, once."""
+    found: dict[int, dict[int, TrackPart]] = defaultdict(dict)
+    for part in parts:
+        found[part.frame_sequence][part.part] = part
+    return {sequence: list(parts_of.values()) for sequence, parts_of in found.items()}
+
+
+def last_set(parts: Sequence[TrackPart]) -> list[TrackPart]:
+    """Return the newest set of tracks; nothing where there is none."""
+    sets = sets_by_frame(parts)
+    return sets[max(sets)] if sets else []
+
+
+def confirmed_ids(part: TrackPart) -> set[str]:
+    """Return the ids of the part's tracks that are confirmed, and not lost."""
+    return {own for own, confirmed in zip(part.track_ids, part.confirmed.tolist(), strict=True) if confirmed}
+
+
+def _gospa_of(scan: Scan, record: RunRecord, parts: Sequence[TrackPart]) -> Gospa:
+    truth_m = record.truth[scan.tick].position_m
+    track_m = np.concatenate([part.position_m[part.confirmed] for part in parts])
+    holds = scan.coverage.holds
+    return gospa(truth_m[holds(truth_m)], track_m[holds(track_m)], GOSPA_C_M, GOSPA_P)
+
+
+def _in_view(record: RunRecord) -> set[str]:
+    seen: set[str] = set()
+    for scan in record.scans:
+        truth = record.truth.get(scan.tick)
+        if truth is not None:
+            inside = scan.coverage.holds(truth.position_m).tolist()
+            seen.update(own for own, is_inside in zip(truth.contact_ids, inside, strict=True) if is_inside)
+    return seen
+
+
+def _named(numbers: Sequence[int]) -> str:
+    more = len(numbers) - MAX_NAMED
+    return ", ".join(map(str, numbers[:MAX_NAMED])) + (f" and {more} more" if more > 0 else "")

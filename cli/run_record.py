@@ -1,0 +1,96 @@
+"""What a run left in JetStream, as arrays: the truth at the end of each scan, the scans, the sets of tracks, the audit.
+
+Positions are (n, 3) float64, metres in the local ENU frame. Times ending in `_ns` are nanoseconds since 1970.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coverage:
+    """What a radar can see from where it stands, `sensor_m` (3,)."""
+
+    sensor_m: Floats
+    min_range_m: float
+    max_range_m: float
+    min_elev_deg: float
+    max_elev_deg: float
+
+    def holds(self, position_m: Floats) -> Booleans:
+        """Return which positions (n, 3) lie in it, (n,)."""
+        east_m, north_m, up_m = (position_m - self.sensor_m).T
+        ground_m = np.hypot(east_m, north_m)
+        range_m, elev_deg = np.hypot(ground_m, up_m), np.degrees(np.arctan2(up_m, ground_m))
+        in_range = (range_m >= self.min_range_m) & (range_m <= self.max_range_m)
+        inside: Booleans = in_range & (elev_deg >= self.min_elev_deg) & (elev_deg <= self.max_elev_deg)
+        return inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """One radar frame: which, of which radar, at which tick, when it was produced, and its detections (n, 3)."""
+
+    sequence: int
+    frame_id: str
+    sensor_id: str
+    tick: int
+    produced_ns: int
+    coverage: Coverage
+    detection_m: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackPart:
+    """One part of the set of tracks after a frame, and when JetStream stored it.
+
+    Of n tracks: their ids, the identities that their transponders answered with (empty for none), which are confirmed
+    and not lost (n,), and their positions (n, 3).
+    """
+
+    frame_sequence: int
+    frame_id: str
+    part: int
+    parts: int
+    stored_ns: int
+    track_ids: tuple[str, ...]
+    identities: tuple[str, ...]
+    confirmed: Booleans
+    position_m: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The contacts that were there at a tick, and where (n, 3)."""
+
+    contact_ids: tuple[str, ...]
+    position_m: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """One run, read back.
+
+    `contacts` has the kind of each contact that was ever there, by its id. `truth` is known at the ticks of the scans,
+    by tick. `radars` has the names of the radars by their sensors' ids. `audit` counts the events by code and name.
+    `begun_ns` and `ended_ns` are the wall clock when the first derived event was produced and when the last was stored;
+    `first_time_ns` and `last_time_ns` are the simulation times of the first and the last world snapshot. All of these
+    are 0 where there is none.
+    """
+
+    radars: Mapping[str, str]
+    contacts: Mapping[str, str]
+    truth: Mapping[int, Truth]
+    scans: tuple[Scan, ...]
+    track_parts: tuple[TrackPart, ...]
+    audit: Mapping[tuple[int, str], int]
+    begun_ns: int
+    ended_ns: int
+    first_time_ns: int
+    last_time_ns: int

@@ -1,0 +1,110 @@
+"""Reading a subject back from a real nats-server: all of it, in order, as it was stored, or an error."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from adapters.jetstream.answers import StreamMissing
+from adapters.jetstream.connection import connect
+from adapters.jetstream.read_back import BATCH, StoredMessage, read_back
+from adapters.jetstream.topology import init, wanted_streams
+from nats_server import NatsServer
+
+STREAM = "QIKI_SIM_V1"
+SUBJECT = "qiki.sim.v1.sensors"
+NEIGHBOUR = "qiki.sim.v1.world"
+
+
+@pytest_asyncio.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with NatsServer(tmp_path / "nats") as server:
+        client = await connect(server.url, "test", lambda happened: None)
+        try:
+            await init(client, wanted_streams(0.1))
+            yield client
+        finally:
+            await client.close()
+
+
+async def store(client: Client, subject: str, count: int) -> None:
+    for number in range(count):
+        await client.request(subject, f"{number}".encode(), timeout=5, headers={"ce-id": f"id-{number}"})
+
+
+@pytest.mark.asyncio
+async def test_an_empty_subject_hands_over_nothing(client: Client) -> None:
+    await store(client, NEIGHBOUR, 1)
+    found: list[StoredMessage] = []
+    await read_back(client, STREAM, SUBJECT, found.append)
+    assert found == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("count", [1, BATCH, 2 * BATCH + 1])
+async def test_every_message_is_handed_over_once_in_order_with_its_headers(client: Client, count: int) -> None:
+    await store(client, NEIGHBOUR, 1)
+    await store(client, SUBJECT, count)
+    await store(client, NEIGHBOUR, 1)
+    found: list[StoredMessage] = []
+    await read_back(client, STREAM, SUBJECT, found.append)
+    assert [(message.payload, message.headers["ce-id"]) for message in found] == [
+        (f"{number}".encode(), f"id-{number}") for number in range(count)
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_message_says_when_it_was_stored_and_not_when_it_was_read(client: Client) -> None:
+    before_ns = time.time_ns()
+    await store(client, SUBJECT, 2)
+    after_ns = time.time_ns()
+    found: list[StoredMessage] = []
+    await read_back(client, STREAM, SUBJECT, found.append)
+    first, second = (message.stored_ns for message in found)
+    microsecond_ns = 1_000
+    assert before_ns - microsecond_ns <= first <= second <= after_ns
+
+
+@pytest.mark.asyncio
+async def test_what_was_deleted_is_passed_over(client: Client) -> None:
+    await store(client, SUBJECT, 5)
+    await client.jetstream().delete_msg(STREAM, 2)
+    found: list[StoredMessage] = []
+    await read_back(client, STREAM, SUBJECT, found.append)
+    assert [message.payload for message in found] == [b"0", b"2", b"3", b"4"]
+
+
+@pytest.mark.asyncio
+async def test_what_comes_while_it_is_read_is_left_for_another_time(client: Client) -> None:
+    await store(client, SUBJECT, BATCH + 1)
+    found: list[StoredMessage] = []
+    async with asyncio.TaskGroup() as tasks:
+
+        def take(message: StoredMessage) -> None:
+            if not found:
+                tasks.create_task(store(client, SUBJECT, 1))
+            found.append(message)
+
+        await read_back(client, STREAM, SUBJECT, take)
+    assert len(found) == BATCH + 1
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_the_taker_comes_through(client: Client) -> None:
+    await store(client, SUBJECT, 3)
+
+    def take(_message: StoredMessage) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await read_back(client, STREAM, SUBJECT, take)
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_is_not_there_is_an_error(client: Client) -> None:
+    with pytest.raises(StreamMissing):
+        await read_back(client, "QIKI_NOT_V1", "qiki.not.v1.there", lambda _message: None)

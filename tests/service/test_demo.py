@@ -1,0 +1,159 @@
+"""`qiki demo` as a person meets it: what it tells of a real run, the picture it leaves, and what it calls wrong."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nats
+import pytest
+
+from nats_server import NatsServer
+
+QIKI = (sys.executable, "-P", "-m", "cli")
+TIMEOUT_S = 120.0
+SUBJECTS = {
+    "qiki.sim.v1.world",
+    "qiki.sim.v1.sensors",
+    "qiki.radar.v1.frames",
+    "qiki.radar.v1.tracks",
+    "qiki.events.v1.audit",
+}
+SCENARIO = """
+schema_version: 1
+name: short
+duration_s: 60.0
+own_ship: {position_m: [0.0, 0.0, 0.0], course_deg: 0.0, speed_mps: 10.0}
+contacts:
+  - name: drone
+    object_type: drone
+    position_m: [2000.0, 3000.0, 200.0]
+    course_deg: 200.0
+    speed_mps: 60.0
+    rcs_dbsm: -5.0
+  - name: far
+    object_type: aircraft
+    position_m: [300000.0, 0.0, 9000.0]
+    rcs_dbsm: 20.0
+"""
+
+
+def demo(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the demonstration of the scenario in a directory of its own, without a terminal."""
+    directory.mkdir(exist_ok=True)
+    (directory / "short.yaml").write_text(SCENARIO)
+    (directory / "tmp").mkdir(exist_ok=True)
+    return subprocess.run(
+        [*QIKI, "demo", "--scenario", "short.yaml", *arguments],
+        cwd=directory,
+        env={**os.environ, "TMPDIR": str(directory / "tmp"), "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def facts(output: str) -> dict[str, str]:
+    """Return the lines that say what happened, by their labels."""
+    return {
+        match[1]: match[2] for line in output.splitlines() if (match := re.match(r"([a-zA-Z ]{2,13}?) {2,}(.+)", line))
+    }
+
+
+def rows(output: str) -> dict[str, list[str]]:
+    """Return the table's lines by subject."""
+    return {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.startswith("qiki.")}
+
+
+def test_the_demo_tells_what_happened_counts_every_event_once_and_leaves_a_picture(tmp_path: Path) -> None:
+    result = demo(tmp_path, "--duration", "30")
+    assert result.returncode == 0, result.stdout + result.stderr
+    told, table = facts(result.stdout), rows(result.stdout)
+    assert told["simulated"].startswith("30 s of short in ")
+    assert told["in the world"] == "1 drone, 1 aircraft; 1 of them in view of a radar"
+    assert told["scans"] == "30 of radar-long, 60 of radar-short"
+    assert told["tracks"] == "1 confirmed, 1 of them at the end"
+    assert re.match(r"\d+ m \(c = 2000 m, p = 2, alpha = 2\)", told["GOSPA"])
+    assert re.match(r"p50 \d+ ms, p99 \d+ ms over 90 frames", told["latency"])
+    assert "101 BOOT_OK x 5" in told["audit events"]
+    assert table.keys() == SUBJECTS
+    assert table["qiki.radar.v1.tracks"] == ["90", "90", "0", "equal"]
+    assert all(row[-1] == "equal" and row[0] == row[1] and int(row[0]) > 0 for row in table.values())
+    assert "\x1b" not in result.stdout
+    assert (tmp_path / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_is_no_longer_in_jetstream_is_missing_and_so_are_its_tracks(tmp_path: Path) -> None:
+    state = ("--duration", "6", "--state-dir", str(tmp_path / "state"))
+    assert (await asyncio.to_thread(demo, tmp_path, *state)).returncode == 0
+    async with NatsServer(tmp_path / "state" / "nats") as server:
+        await delete(server.url, "QIKI_RADAR_V1", "qiki.radar.v1.tracks", 5)
+    # The same run again: what is in JetStream already is not published anew.
+    result = await asyncio.to_thread(demo, tmp_path, *state)
+    assert "qiki: not all is well:" in result.stderr, result.stdout + result.stderr
+    assert result.returncode == 1
+    assert rows(result.stdout)["qiki.radar.v1.tracks"] == ["18", "17", "0", "DIFFERS"]
+    assert "qiki.radar.v1.tracks: 1 of 18 events are missing" in result.stderr
+    assert "1 of 18 frames have no set of tracks: 5." in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_dies_loses_nothing_and_is_told(tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(SCENARIO)
+    arguments = ("demo", "--scenario", "short.yaml", "--speed", "10", "--state-dir", "state")
+    process = await asyncio.create_subprocess_exec(
+        *QIKI, *arguments, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            assert process.stdout is not None
+            while not (line := await process.stdout.readline()).startswith(b"All are SERVING"):
+                assert line, "it ended before it ran"
+            endpoints = json.loads((tmp_path / "state" / "endpoints.json").read_text())
+            os.kill(endpoints["radar"]["pid"], signal.SIGKILL)
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+    assert process.returncode == 1
+    assert "radar died and was started again." in errors.decode()
+    assert all(row[-1] == "equal" for row in rows(output.decode()).values())
+    assert "no set of tracks" not in errors.decode()
+
+
+def test_a_picture_that_could_not_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    for name, reason in (("no-folder/a.png", "cannot be written"), ("a.jpg", "should end in .png")):
+        result = demo(tmp_path, "--picture", name)
+        assert result.returncode == 2
+        assert result.stderr.startswith(f"qiki: --picture {name}: ")
+        assert reason in result.stderr
+        assert result.stdout == ""
+
+
+def test_more_of_a_scenario_than_there_is_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    result = demo(tmp_path, "--duration", "61")
+    assert result.returncode == 2
+    assert "holds no more than 60 s" in result.stderr
+    assert not (tmp_path / "demo.png").exists()
+
+
+async def delete(url: str, stream: str, subject: str, number: int) -> None:
+    """Delete the subject's message of this number, counted from 1."""
+    client = await nats.connect(url)
+    try:
+        context = client.jetstream()
+        subscription = await context.pull_subscribe(subject, stream=stream)
+        messages = await subscription.fetch(number)
+        assert await context.delete_msg(stream, messages[-1].metadata.sequence.stream)
+    finally:
+        await client.close()
