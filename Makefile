@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto lock smoke chaos clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -43,6 +43,7 @@ check: setup ## Formatting, lint, types, import rules, proto lint, generated cod
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
+	$(BIN)/buf breaking --against proto/baseline.binpb
 	@$(MAKE) --no-print-directory proto OUT=build/gen
 	diff -r -x __pycache__ build/gen/qiki gen/qiki
 
@@ -57,6 +58,10 @@ proto: setup ## Generate gen/ from proto/
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(OUT) --mypy_out=quiet:$(OUT) $(PROTOS)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=$(OUT) --mypy_grpc_out=quiet:$(OUT) $(SERVICES)
 	@touch $(OUT)/qiki/py.typed
+
+baseline: setup ## Take today's API as what must not break (after additions alone)
+	$(BIN)/buf breaking --against proto/baseline.binpb
+	$(BIN)/buf build -o proto/baseline.binpb
 
 lock: ## Resolve the dependencies anew (needs uv)
 	cd requirements && for name in dev mesh; do \

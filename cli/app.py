@@ -6,6 +6,7 @@ from cli.demo import demo
 from cli.health import health
 from cli.nats_commands import nats
 from cli.recording import recording
+from cli.replay import replay
 from cli.up import up
 from cli.version import version
 
@@ -25,7 +26,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, demo, health):
+    for command in (up, demo, replay, health):
         app.command()(command)
     app.add_typer(nats, name="nats")
     app.add_typer(recording, name="recording")

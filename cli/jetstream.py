@@ -22,13 +22,13 @@ async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int =
 
     Raises CliError where the server cannot be reached, or a change would lose data and was not made.
     """
-    async with _connected(nats_url) as client:
+    async with connected(nats_url) as client:
         return await topology.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
 
 
 async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
     """Return how the server differs from what is declared, a line each. Raises CliError where it cannot be asked."""
-    async with _connected(nats_url) as client:
+    async with connected(nats_url) as client:
         differences = await topology.check(client, _wanted(size_factor, replicas))
         if not any(difference.field == "name" for difference in differences):
             differences += await consumers.check(client)
@@ -42,7 +42,7 @@ async def read_messages(
 
     Raises CliError where a message cannot be read, or is none of the mesh's.
     """
-    async with _connected(nats_url) as client:
+    async with connected(nats_url) as client:
         for channel in channels:
             try:
                 await read_back(client, channel.stream, channel.subject, open_channel(channel))
@@ -58,7 +58,7 @@ def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]
 
 
 @asynccontextmanager
-async def _connected(nats_url: str) -> AsyncIterator[Any]:
+async def connected(nats_url: str) -> AsyncIterator[Any]:
     """Give a client to hand back to the adapter; its type is the adapter's affair, and this package imports no nats."""
     try:
         client = await connection.connect(nats_url, "qiki-cli", lambda _event: None, timeout_s=CONNECT_TIMEOUT_S)

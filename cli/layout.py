@@ -19,6 +19,7 @@ MODULES: Final = {
     "radar": "svc_radar",
     "tracker": "svc_tracker",
     "bridge": "adapters.jetstream",
+    "archive": "adapters.archive",
     "registrar": "svc_registrar",
 }
 LOG_DIR: Final = "logs"
@@ -46,11 +47,15 @@ def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, di
     return table
 
 
-def nats_spec(ports: Mapping[str, int], state_dir: Path) -> ChildSpec:
-    """Return the NATS server with JetStream: on the loopback address only, its storage in the state directory."""
+def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = None) -> ChildSpec:
+    """Return the NATS server with JetStream: on the loopback address only, its storage in the state directory.
+
+    `config` is a file with what the command line cannot say.
+    """
     server = (
         *(find_nats_server(), "--addr", HOST, "--port", str(ports["nats"]), "--http_port", str(ports["nats-monitor"])),
         *("--server_name", "qiki", "--jetstream", "--store_dir", str(state_dir / "nats")),
+        *(("--config", str(config)) if config else ()),
     )
     return ChildSpec(
         name="nats",
@@ -133,11 +138,16 @@ def _bridge_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir
     }
 
 
+def _archive_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
+    return {"NATS_URL": nats_url(ports)}
+
+
 _OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path], dict[str, object | None]]]] = {
     "sim": _sim_settings,
     "radar": _radar_settings,
     "tracker": _tracker_settings,
     "bridge": _bridge_settings,
+    "archive": _archive_settings,
     "registrar": _registrar_settings,
 }
 

@@ -1,21 +1,21 @@
-"""`qiki nats`: create and check the JetStream streams that the mesh needs."""
+"""`qiki nats`: create and check the JetStream streams that the mesh needs, and see what was put aside."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-nats = typer.Typer(help="Create and check the JetStream streams.", no_args_is_help=True)
+from cli.dlq_commands import dlq
+from cli.nats_options import DEFAULT_NATS_URL, NatsUrl
 
-NatsUrl = Annotated[
-    str, typer.Option("--nats-url", metavar="URL", envvar="QIKI_NATS_URL", help="Where the NATS server listens.")
-]
+nats = typer.Typer(help="Create and check the JetStream streams, and see what was put aside.", no_args_is_help=True)
+nats.add_typer(dlq, name="dlq")
+
 SizeFactor = Annotated[
     float,
     typer.Option(metavar="FACTOR", help="Scale what the streams keep to the disk there is; 1 is 3.9 GiB at most."),
 ]
 Replicas = Annotated[int, typer.Option(help="Copies of each stream: 1, or 3 or 5 in a cluster.")]
-DEFAULT_NATS_URL = "nats://127.0.0.1:4222"
 
 
 @nats.command()

@@ -10,10 +10,11 @@ from typing import Final
 from uuid import UUID
 
 from cli.errors import UsageError
+from cli.nats_config import ALWAYS
 
 # In the order in which they are stopped: the bridge after the producers, so that what was emitted gets through, and the
 # registrar last, so that the others' last reports are put on record. NATS outlives them.
-SERVICES: Final = ("sim", "radar", "tracker", "bridge", "registrar")
+SERVICES: Final = ("sim", "radar", "tracker", "bridge", "archive", "registrar")
 MIN_SPEED, MAX_SPEED = 0.1, 1000.0
 MAX_SEED = 2**63 - 1
 
@@ -30,6 +31,7 @@ class MeshOptions:
     """What a mesh is asked to be. What is None is left to the services' own defaults.
 
     `settings` holds further settings as (service, KEY, value), which become `QIKI_<SERVICE>_<KEY>=value`.
+    `nats_sync_interval` is when nats-server syncs what it stores to the disk: `always` is before each acknowledgement.
     """
 
     state_dir: Path | None = None
@@ -42,6 +44,7 @@ class MeshOptions:
     start_time: str | None = None
     settings: tuple[tuple[str, str, str], ...] = ()
     service_ready_timeout_s: float = 60.0
+    nats_sync_interval: str = ALWAYS
 
 
 def check_speed(text: str | None) -> str | None:

@@ -32,6 +32,8 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
         "registrar-http": 9104,
         "bridge": 50055,
         "bridge-http": 9105,
+        "archive": 50056,
+        "archive-http": 9106,
         "nats": 4222,
         "nats-monitor": 8222,
     }

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.nats_config import ALWAYS, check_sync_interval
 from cli.options import MAX_SEED, MeshOptions, Pace, check_run_id, check_speed, check_start_time, parse_settings
 from cli.ports import DEFAULT_PORTS, choose_ports, parse_ports
 
@@ -45,6 +46,12 @@ def up(
         ),
     ] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports where no --port is given.")] = False,
+    nats_sync: Annotated[
+        str,
+        typer.Option(
+            metavar="always|TIME", help="When NATS syncs to the disk: before each acknowledgement, or so often."
+        ),
+    ] = ALWAYS,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SERVICE.KEY=VALUE", help="Any other setting of a service; may be repeated."),
@@ -64,6 +71,7 @@ def up(
         run_id=check_run_id(run_id),
         start_time=check_start_time(start_time),
         settings=parse_settings(setting or ()),
+        nats_sync_interval=check_sync_interval(nats_sync),
     )
     given = parse_ports(port or ())
     from cli.run_up import run  # noqa: PLC0415 - other commands must start without what this one needs

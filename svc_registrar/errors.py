@@ -1,20 +1,9 @@
 """What the registrar refuses because of its disk, as typed errors."""
 
-import errno
-
 import grpc
 
-from mesh.errors import LimitReachedError, MeshError
+from mesh.errors import MeshError, StorageFailedError
 from qiki.common.v1.error_pb2 import ErrorReason
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class StorageUnavailableError(MeshError):
-    """The log cannot be written now."""
-
-    code = grpc.StatusCode.UNAVAILABLE
-    reason = ErrorReason.ERROR_REASON_UNSPECIFIED
 
 
 class LogUnreadableError(MeshError):
@@ -24,10 +13,6 @@ class LogUnreadableError(MeshError):
     reason = ErrorReason.ERROR_REASON_INTERNAL
 
 
-def storage_error(error: OSError) -> MeshError:
+def storage_error(error: OSError) -> StorageFailedError:
     """Return the refusal that a failed write is to those who wait for it."""
-    cause = errno.errorcode.get(error.errno or 0, "UNKNOWN")
-    why = f"the log cannot be written: {error.strerror or error}"
-    if error.errno in _FULL:
-        return LimitReachedError(why, limit="disk", cause=cause)
-    return StorageUnavailableError(why, cause=cause)
+    return StorageFailedError("the log cannot be written", error)

@@ -17,7 +17,8 @@ class SimSettings(RetentionSettings):
     """What the simulator can be told; the environment's prefix is `QIKI_SIM_`.
 
     Without `state_dir` a new temporary one is made: each start is then a new run. `seed` wins over the
-    scenario's, and that over the BotSpec's; likewise `start_time` over the scenario's.
+    scenario's, and that over the BotSpec's; likewise `start_time` over the scenario's. `journal` is the file of another
+    run's commands, which this one, of the same `run_id` and `start_time`, goes through again.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_SIM_")
@@ -27,6 +28,7 @@ class SimSettings(RetentionSettings):
     http_port: int = Port(9101)
     scenario: Path | None = None
     state_dir: Path | None = None
+    journal: Path | None = None
     speed: Literal["max"] | Annotated[float, Field(ge=MIN_SPEED, le=MAX_SPEED)] = 1.0
     paused: bool = False
     run_id: UUID | None = None

@@ -11,6 +11,7 @@ from mesh.watch import watch
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer
 from svc_sim import wire
+from svc_sim.commands import Commands
 from svc_sim.pacer import SLICE_S
 from svc_sim.simulation import Feeds, Simulation
 
@@ -20,8 +21,9 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class SimServicer(SimServiceServicer):
     """Answers for one simulation."""
 
-    def __init__(self, simulation: Simulation, feeds: Feeds, heartbeat_s: float) -> None:
+    def __init__(self, simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float) -> None:
         self.simulation = simulation
+        self._commands = commands
         self._feeds = feeds
         self._heartbeat_s = heartbeat_s
 
@@ -120,8 +122,12 @@ class SimServicer(SimServiceServicer):
         while simulation.tick < target and not simulation.ended:
             if self._feeds.world.draining:
                 raise ServerDrainingError(f"the server is going away at tick {simulation.tick}, before {target}")
-            await simulation.pacer.change.wait(SLICE_S)
+            await self._feeds.world.change.wait(SLICE_S)
         return pb.StepSimulationResponse(state=simulation.state())
+
+    async def ExecuteCommand(self, request: pb.ExecuteCommandRequest, context: _Context) -> pb.ExecuteCommandResponse:
+        """Carry a command out, once."""
+        return await self._commands.execute(request.command)
 
     def _newest_of(self, sensor_id: str) -> Entry | None:
         return self._feeds.sensors.newest(lambda entry: entry.subject == sensor_id)

@@ -14,12 +14,14 @@ from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import Pace as WirePace
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
 from svc_sim import wire
 from svc_sim.domain.world import World
+from svc_sim.history import History
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import SLICE_S, Pacer
-from svc_sim.reservation import Reservation
+from svc_sim.storage import Storage
 
 _WIRE_PACE = {Pace.LIVE: WirePace.PACE_LIVE, Pace.LOSSLESS: WirePace.PACE_LOSSLESS}
 
@@ -44,7 +46,7 @@ class Simulation:
         navigation: Navigation,
         feeds: Feeds,
         pacer: Pacer,
-        reservation: Reservation,
+        history: History,
         audit: AuditReporter,
     ) -> None:
         self.run = run
@@ -54,12 +56,13 @@ class Simulation:
         self._snapshots = snapshots
         self._feeds = feeds
         self.pacer = pacer
-        self._reservation = reservation
+        self._history = history
         self.clock = SimulationClock.of(run)
-        self._refold_to = min(reservation.tick, run.last_tick or reservation.tick)
+        self._refold_to = min(history.settled_tick, run.last_tick or history.settled_tick)
         retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
         self.tick = max(0, self._refold_to - retained_ticks)
         self._contacts = 0
+        self._storage_failure = ""
         self._audit = audit
         self._readings = Flow(audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence)
 
@@ -86,6 +89,7 @@ class Simulation:
     async def advance(self, pulse: Loop) -> None:
         """Run to the end, and then keep the pulse going."""
         self._audit.report(RUN_RESUMED if self._refold_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._refold_to)
+        storage = Storage("ticks cannot be reserved", pulse, self._audit)
         while not self.ended:
             pulse.beat(self.describe())
             if not self.refolding:
@@ -94,12 +98,13 @@ class Simulation:
                     await self.pacer.change.wait(SLICE_S)
                     continue
             await self._admit(self.tick + 1, pulse)
-            await self._reserve(self.tick + 1)
+            await self._settle(self.tick + 1, storage)
             # Nothing is awaited between the permission and the tick: what a pause or a step answers is what happened.
             if not self.refolding and not await self.pacer.permit():
                 continue
             self.compute(self.tick + 1)
-            self.pacer.change.notify()
+            if self.pacer.paused:
+                self._feeds.world.change.notify()  # who waits for steps to be done waits there, and learns of a drain
             await asyncio.sleep(0)  # readers get their turn, however fast time goes
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.end()
@@ -119,9 +124,18 @@ class Simulation:
         for feed in (self._feeds.world, self._feeds.sensors):
             await admit(feed, self.clock.time_ns(tick), pulse)
 
-    async def _reserve(self, tick: int) -> None:
-        if not self._reservation.covers(tick):
-            await asyncio.to_thread(self._reservation.extend, tick)
+    async def _settle(self, tick: int, storage: Storage) -> None:
+        """Wait until the tick may be seen: until it is reserved durably, however long the disk fails."""
+        for delay in Backoff(cap_s=1.0).delays():
+            try:
+                await self._history.settle(tick)
+            except OSError as error:
+                self._storage_failure = storage.failed(error).message
+                await asyncio.sleep(delay)
+            else:
+                self._storage_failure = ""
+                storage.works()
+                return
 
     def compute(self, tick: int) -> None:
         """Make this tick the present one, and publish what is due."""
@@ -145,7 +159,9 @@ class Simulation:
 
     @property
     def held_by(self) -> str:
-        """The feed and the required reader for which a lossless run waits now; empty where none does."""
+        """What the run waits for now: a feed's required reader, or the disk; empty where it waits for nothing."""
+        if self._storage_failure:
+            return f"storage: {self._storage_failure}"
         for feed in (self._feeds.world, self._feeds.sensors):
             if holder := feed.held_by:
                 return f"{feed.name}: {holder}"
@@ -174,6 +190,7 @@ class Simulation:
             speed=self.pacer.speed,
             pace=_WIRE_PACE[self._feeds.world.settings.pace],
             held_by=self.held_by,
+            settled_tick=self._history.settled_tick,
         )
 
     def describe(self) -> str:

@@ -6,7 +6,6 @@ from tempfile import TemporaryDirectory
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.feed import Feed
-from mesh.health import Health
 from mesh.runs import RunInputs, code_digest, load_or_create
 from mesh.runtime import Base, Parts, run_service
 from mesh.schedule import Schedule
@@ -15,11 +14,13 @@ from mesh.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
-from qiki_sdk.audit import AuditReporter
+from svc_sim.commands import Commands
 from svc_sim.config import SimSettings, to_nanoseconds
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
+from svc_sim.history import History
+from svc_sim.journal import Journal, adopt
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import Pacer
 from svc_sim.reservation import Reservation
@@ -49,16 +50,18 @@ def build(settings: SimSettings, base: Base) -> Parts:
     state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-sim-")))
     run = load_or_create(state_dir, _run_inputs(settings, bot_spec, scenario))
     feeds = _feeds(settings, bot_spec, base.telemetry.spans)
+    if settings.journal:
+        adopt(settings.journal, state_dir, run)
+    reservation = Reservation(state_dir, max(1, RESERVED_BLOCK_NS // run.tick_ns))
+    journal = Journal.open(state_dir, run, reservation.journal_bytes)
+    base.resources.callback(journal.close)
+    world = World(scenario, run.run_id, run.tick_ns)
+    history = History(reservation, journal, world)
     simulation = _simulation(
-        settings=settings,
-        bot_spec=bot_spec,
-        scenario=scenario,
-        run=run,
-        feeds=feeds,
-        state_dir=state_dir,
-        audit=base.audit,
+        settings=settings, bot_spec=bot_spec, run=run, world=world, feeds=feeds, history=history, base=base
     )
-    return _parts(simulation, feeds, settings.heartbeat_s, base.health)
+    commands = Commands(run, history, journal, base.audit, base.health.loop("commands"))
+    return _parts(simulation, commands, feeds, settings.heartbeat_s, base)
 
 
 def default_scenario() -> Path:
@@ -95,36 +98,36 @@ def _simulation(
     *,
     settings: SimSettings,
     bot_spec: LoadedBotSpec,
-    scenario: LoadedScenario,
     run: Run,
+    world: World,
     feeds: Feeds,
-    state_dir: Path,
-    audit: AuditReporter,
+    history: History,
+    base: Base,
 ) -> Simulation:
     pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
     if settings.paused:
         pacer.pause()
     simulation = Simulation(
         run=run,
-        world=World(scenario, run.run_id, run.tick_ns),
+        world=world,
         snapshots=Schedule((bot_spec.spec.simulation.world_period_ticks,)),
         navigation=Navigation.of(bot_spec.spec, run.seed),
         feeds=feeds,
         pacer=pacer,
-        reservation=Reservation(state_dir, max(1, RESERVED_BLOCK_NS // run.tick_ns)),
-        audit=audit,
+        history=history,
+        audit=base.audit,
     )
     simulation.begin()  # before anything is served: no reader meets a feed without its run
     return simulation
 
 
-def _parts(simulation: Simulation, feeds: Feeds, heartbeat_s: float, health: Health) -> Parts:
-    health.facts_from(simulation.facts)
-    pulse = health.loop("simulation")
-    servicer = SimServicer(simulation, feeds, heartbeat_s)
+def _parts(simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float, base: Base) -> Parts:
+    base.health.facts_from(lambda: {**simulation.facts(), "commands": len(commands)})
+    pulse = base.health.loop("simulation")
+    servicer = SimServicer(simulation, commands, feeds, heartbeat_s)
     name = DESCRIPTOR.services_by_name["SimService"].full_name
     return Parts(
         mounts=[Mount(name, add_SimServiceServicer_to_server, servicer)],
         feeds=[feeds.world, feeds.sensors],
-        loops=[lambda: simulation.advance(pulse)],
+        loops=[lambda: simulation.advance(pulse), commands.advance],
     )

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from nats.aio.client import Client
 
 from adapters.jetstream import topology
+from adapters.jetstream.advisories import AdvisoryReader
 from adapters.jetstream.answers import ConnectionGone
 from adapters.jetstream.api import TopologyError
 from adapters.jetstream.carrier import Carrier
+from adapters.jetstream.commands import CommandCarrier
 from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happening, connect
 from adapters.jetstream.intake import Intake
 from adapters.jetstream.lag import LagWatch
@@ -27,10 +29,22 @@ _LOG = logging.getLogger(__name__)
 class Bridge:
     """Connects, waits for the topology, and carries the channels, over one connection after another."""
 
-    def __init__(self, nats_url: str, carriers: Sequence[Carrier], intake: Intake, lags: LagWatch, base: Base) -> None:
+    def __init__(
+        self,
+        *,
+        nats_url: str,
+        carriers: Sequence[Carrier],
+        intake: Intake,
+        commands: CommandCarrier,
+        advisories: AdvisoryReader,
+        lags: LagWatch,
+        base: Base,
+    ) -> None:
         self._nats_url = nats_url
         self._carriers = tuple(carriers)
         self._intake = intake
+        self._commands = commands
+        self._advisories = advisories
         self._lags = lags
         self._audit = base.audit
         self._pulse = base.health.loop("nats")
@@ -45,6 +59,8 @@ class Bridge:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._beat())
                     group.create_task(self._intake.run(client))
+                    group.create_task(self._commands.run(client))
+                    group.create_task(self._advisories.run(client))
                     group.create_task(self._lags.run(client))
                     for carrier in self._carriers:
                         group.create_task(carrier.carry(client))
@@ -56,7 +72,8 @@ class Bridge:
     def facts(self) -> Mapping[str, object]:
         """Return what a status line shows."""
         channels = {carrier.channel.name: dict(carrier.facts()) for carrier in self._carriers}
-        return {"nats": self.state, "channels": channels, "intake": dict(self._intake.facts())}
+        intake, commands = dict(self._intake.facts()), dict(self._commands.facts())
+        return {"nats": self.state, "channels": channels, "intake": intake, "commands": commands}
 
     async def _connect(self) -> Client:
         for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time

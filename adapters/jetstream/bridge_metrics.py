@@ -47,3 +47,15 @@ class IntakeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.recorded = Counter("qiki_intake_recorded", "Events put on record.", registry=registry)
         self.put_aside = Counter("qiki_intake_dead_letters", "Messages put aside.", ["reason"], registry=registry)
+
+
+class CommandMetrics:
+    """What became of commands."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.answered = Counter("qiki_commands_answered", "Commands answered.", ["outcome"], registry=registry)
+        self.given_back = Counter("qiki_commands_given_back", "Commands to be tried again.", registry=registry)
+        self.put_aside = Counter("qiki_commands_dead_letters", "Commands put aside.", ["reason"], registry=registry)
+        self.exhausted = Counter(
+            "qiki_dlq_advisories", "Messages that nobody will be given again, found by advisory.", registry=registry
+        )

@@ -8,6 +8,7 @@ written, in lower case. Besides the `ce-` headers a message carries the aliases 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -57,29 +58,47 @@ class ReadContext:
 
 def to_headers(context: stream_pb2.EventContext, resume_token: str, hop_traceparent: str | None) -> dict[str, str]:
     """Return the headers of the event's message. Raise `HeaderError` for a context no reader could take back."""
-    attributes = {
-        "specversion": _SPEC_VERSION,
-        "id": _named("ce-id", context.id),
-        "type": _named("ce-type", context.type),
-        "source": _named("ce-source", context.source),
-        "subject": context.subject,
-        "time": _rfc3339("ce-time", context, "time"),
-        "datacontenttype": CONTENT_TYPE,
-        "dataschema": f"proto:{context.type}",
-        "sequence": _padded(context.sequence),
-        "traceparent": context.traceparent,
-        "tracestate": context.tracestate,
-        "recordedtime": _rfc3339("ce-recordedtime", context, "recorded_time"),
-        "run": _named("ce-run", context.run_id),
-        "runcreated": _rfc3339("ce-runcreated", context, "run_created"),
+    if not context.HasField("run_created"):
+        raise HeaderError("ce-runcreated", "is missing")
+    created = context.run_created
+    source = _of_source(context.source, context.type, context.run_id, created.seconds, created.nanos)
+    event_id, instant = _encoded("ce-id", _named("ce-id", context.id)), _rfc3339("ce-time", context, "time")
+    headers = {
+        **source,
+        "ce-id": event_id,
+        "ce_id": event_id,
+        MESSAGE_ID: event_id,
+        "ce-time": instant,
+        "ce_time": instant,
+        "ce-recordedtime": _rfc3339("ce-recordedtime", context, "recorded_time"),
+        "ce-sequence": _padded(context.sequence),
+        RESUME_TOKEN: _visible(RESUME_TOKEN, resume_token),
     }
-    headers = {f"ce-{name}": _encoded(f"ce-{name}", value) for name, value in attributes.items() if value}
-    headers |= {f"ce_{name}": headers[f"ce-{name}"] for name in _ALIASED}
-    headers[MESSAGE_ID] = headers["ce-id"]
-    headers[RESUME_TOKEN] = _visible(RESUME_TOKEN, resume_token)
+    if context.subject:
+        headers["ce-subject"] = _encoded("ce-subject", context.subject)
+    if context.traceparent:
+        headers["ce-traceparent"] = _encoded("ce-traceparent", context.traceparent)
+    if context.tracestate:
+        headers["ce-tracestate"] = _encoded("ce-tracestate", context.tracestate)
     if hop_traceparent:
         headers[TRACEPARENT] = _visible(TRACEPARENT, hop_traceparent)
     return headers
+
+
+@lru_cache(maxsize=64)
+def _of_source(source: str, type_name: str, run_id: str, created_s: int, created_ns: int) -> Mapping[str, str]:
+    """Return the headers that all events of a source have in common: made once, not for each of them."""
+    attributes = {
+        "specversion": _SPEC_VERSION,
+        "type": _named("ce-type", type_name),
+        "source": _named("ce-source", source),
+        "datacontenttype": CONTENT_TYPE,
+        "dataschema": f"proto:{type_name}",
+        "run": _named("ce-run", run_id),
+        "runcreated": _instant_text("ce-runcreated", created_s, created_ns),
+    }
+    headers = {f"ce-{name}": _encoded(f"ce-{name}", value) for name, value in attributes.items()}
+    return headers | {f"ce_{name}": headers[f"ce-{name}"] for name in ("type", "source")}
 
 
 def from_headers(headers: Mapping[str, str]) -> ReadContext:
@@ -131,8 +150,9 @@ def read_sequence(headers: Mapping[str, str]) -> int:
 
 def header_size(headers: Mapping[str, str]) -> int:
     """Return the length in bytes of the NATS/1.0 header block of these headers."""
-    block = "".join([f"{name}: {value.strip()}\r\n" for name, value in headers.items()])
-    return len(_STATUS_LINE) + len(block.encode()) + len(b"\r\n")
+    text = "".join([*headers, *map(str.strip, headers.values())])
+    size = len(text) if text.isascii() else len(text.encode())
+    return len(_STATUS_LINE) + size + len(headers) * len(b": \r\n") + len(b"\r\n")
 
 
 def size_on_wire(headers: Mapping[str, str], payload: bytes) -> int:
@@ -170,6 +190,8 @@ def _named(header: str, value: str) -> str:
 
 
 def _encoded(header: str, value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
     if _FORBIDDEN.search(value):
         raise HeaderError(header, "has a control character")
     return encode_value(value)
@@ -191,8 +213,26 @@ def _rfc3339(header: str, context: stream_pb2.EventContext, field: str) -> str:
     if not context.HasField(field):  # type: ignore[arg-type] # the stub lists the names as literals
         raise HeaderError(header, "is missing")
     stamp: Timestamp = getattr(context, field)
+    return _instant_text(header, stamp.seconds, stamp.nanos)
+
+
+def _instant_text(header: str, seconds: int, nanos: int) -> str:
+    """Return the time as protobuf's JSON has it: a fraction of 0, 3, 6 or 9 digits, and Z."""
+    if nanos == 0:
+        return _second(header, seconds) + "Z"
+    if not 0 < nanos < 1_000_000_000:
+        raise HeaderError(header, f"{nanos} nanoseconds are not within a second")
+    digits = f"{nanos:09d}"
+    if digits.endswith("000"):
+        digits = digits[:3] if digits.endswith("000000") else digits[:6]
+    return f"{_second(header, seconds)}.{digits}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(header: str, seconds: int) -> str:
+    """Return the time without its fraction: most events share their second with the one before."""
     try:
-        return stamp.ToJsonString()
+        return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
     except ValueError as error:
         raise HeaderError(header, str(error)) from error
 

@@ -1,20 +1,21 @@
 """The dead-letter stream: what could not be processed, as it came, with the reason beside it."""
 
-import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
-from adapters.jetstream.answers import Doubt, error_of
+from adapters.jetstream.stored import store
 
 STREAM = "QIKI_DLQ_V1"
 SUBJECT_PREFIX = "qiki.dlq.v1."
-ACK_TIMEOUT_S = 5.0
+OWN_PREFIX = "qiki-dlq-"
 # Headers that steer JetStream: an original message's would act on its copy.
-_STEERING = "nats-"
+STEERING_PREFIX = "nats-"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,16 @@ class DeadLetter:
 
     def message_headers(self) -> dict[str, str]:
         """Return the original headers with the reason; the same letter has the same `Nats-Msg-Id` every time."""
-        kept = {name: value for name, value in self.headers.items() if not name.lower().startswith(_STEERING)}
+        kept = {name: value for name, value in self.headers.items() if not name.lower().startswith(STEERING_PREFIX)}
         return kept | {
             "Nats-Msg-Id": f"{self.stream}/{self.sequence}/{self.consumer}",
-            "qiki-dlq-reason": self.reason,
-            "qiki-dlq-detail": _one_line(self.detail),
-            "qiki-dlq-subject": self.subject,
-            "qiki-dlq-stream": self.stream,
-            "qiki-dlq-sequence": str(self.sequence),
-            "qiki-dlq-consumer": self.consumer,
-            "qiki-dlq-time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            f"{OWN_PREFIX}reason": self.reason,
+            f"{OWN_PREFIX}detail": _one_line(self.detail),
+            f"{OWN_PREFIX}subject": self.subject,
+            f"{OWN_PREFIX}stream": self.stream,
+            f"{OWN_PREFIX}sequence": str(self.sequence),
+            f"{OWN_PREFIX}consumer": self.consumer,
+            f"{OWN_PREFIX}time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
 
@@ -51,16 +52,31 @@ async def put(client: Client, letter: DeadLetter) -> None:
     Raises:
         WriteError: it is not known to be stored; putting it again is harmless.
     """
-    subject = f"{SUBJECT_PREFIX}{letter.consumer}"
-    try:
-        answer = await client.request(subject, letter.payload, timeout=ACK_TIMEOUT_S, headers=letter.message_headers())
-        body = json.loads(answer.data)
-    except (nats.errors.Error, ValueError) as error:
-        raise Doubt(f"no clear answer about {subject}: {str(error) or type(error).__name__}") from error
-    if "error" in body:
-        raise error_of(body["error"], STREAM)
-    if body.get("stream") != STREAM:  # `duplicate` is as good as stored: the same letter was put aside before
-        raise Doubt(f"the answer does not confirm {subject}: {body}")
+    await store(client, STREAM, f"{SUBJECT_PREFIX}{letter.consumer}", letter.payload, letter.message_headers())
+    facts = {"subject": letter.subject, "reason": letter.reason, "detail": letter.detail}
+    _LOG.warning("put aside", extra={**facts, "sequence": letter.sequence})
+
+
+async def put_aside(client: Client, consumer: str, message: Msg, reason: str, detail: str) -> DeadLetter:
+    """Put a consumer's message aside and be done with it, in this order; return the letter.
+
+    Raises:
+        WriteError: it is not known to be stored; the message comes again.
+    """
+    place = message.metadata
+    letter = DeadLetter(
+        consumer=consumer,
+        stream=place.stream,
+        sequence=place.sequence.stream,
+        subject=message.subject,
+        headers=message.headers or {},
+        payload=message.data,
+        reason=reason,
+        detail=detail,
+    )
+    await put(client, letter)
+    await message.term()
+    return letter
 
 
 def _one_line(text: str) -> str:

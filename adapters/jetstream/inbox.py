@@ -16,7 +16,8 @@ class Inbox:
     def __init__(self) -> None:
         self._items: deque[tuple[Message, str]] = deque()
         self._bytes = 0
-        self._change = Change()
+        self._filled = Change()
+        self._emptied = Change()
         self.ended = False
 
     def __len__(self) -> int:
@@ -25,20 +26,21 @@ class Inbox:
     async def put(self, message: Message, resume_token: str) -> None:
         """Add a message; waits for room."""
         while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + message.size_bytes > MAX_BYTES):
-            await self._change.wait(SLICE_S)
+            await self._emptied.wait(SLICE_S)
         self._items.append((message, resume_token))
         self._bytes += message.size_bytes
-        self._change.notify()
+        if len(self._items) == 1:
+            self._filled.notify()
 
     def end(self) -> None:
         """Say that nothing more will be put."""
         self.ended = True
-        self._change.notify()
+        self._filled.notify()
 
     async def wait(self) -> bool:
         """Wait for a message, for at most a slice; return whether there is one."""
         if not self._items and not self.ended:
-            await self._change.wait(SLICE_S)
+            await self._filled.wait(SLICE_S)
         return bool(self._items)
 
     def peek(self, limit: int) -> list[tuple[Message, str]]:
@@ -50,4 +52,4 @@ class Inbox:
         for _ in range(count):
             message, _token = self._items.popleft()
             self._bytes -= message.size_bytes
-        self._change.notify()
+        self._emptied.notify()

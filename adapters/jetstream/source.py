@@ -5,9 +5,9 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import Default
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from adapters.jetstream.opaque import opaque
 from botspec.channels import Channel, find_method
 from mesh import upstream
 from qiki.common.v1.stream_pb2 import Run
@@ -29,7 +29,7 @@ class Source:
         self._watch = connection.unary_stream(
             f"/{method.service}/{method.method}",
             request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
+            response_deserializer=opaque(method.response, method.payload_field).FromString,
         )
         self._confirm_type, self._confirm = _unary(connection, channel.confirm)
         self._run_type, self._get_run = _unary(connection, f"{method.service}/GetRun")
@@ -44,8 +44,11 @@ class Source:
         run: Run = response.run
         return run
 
-    def stream(self, resume_token: str, settings: StreamSettings, on_state: Any) -> Stream[Message]:
-        """Return the feed's stream after the token; without one, from the oldest event that is retained."""
+    def stream(self, resume_token: str, settings: StreamSettings, on_state: Any) -> Stream[Any]:
+        """Return the feed's stream after the token; without one, from the oldest event that is retained.
+
+        The events' payloads are the bytes that the producer made.
+        """
         request = self._request_type(
             resume_token=resume_token, from_oldest=not resume_token, reader=READER if self._required else ""
         )

@@ -50,7 +50,7 @@ def policies() -> dict[str, StreamPolicy]:
         "QIKI_RADAR_V1": StreamPolicy(2 * _GIB, max_msgs_per_subject=50_000, bridged=True),
         "QIKI_EVENTS_V1": StreamPolicy(512 * _MIB, max_msgs_per_subject=200_000, bridged=True),
         "QIKI_COMMANDS_V1": StreamPolicy(64 * _MIB, max_age_s=_DAY_S, duplicate_window_s=10 * _MINUTE_S),
-        "QIKI_RESPONSES_V1": StreamPolicy(64 * _MIB, max_age_s=7 * _DAY_S),
+        "QIKI_RESPONSES_V1": StreamPolicy(64 * _MIB, max_age_s=7 * _DAY_S, duplicate_window_s=10 * _MINUTE_S),
         "QIKI_DLQ_V1": StreamPolicy(256 * _MIB, max_age_s=90 * _DAY_S),
     }
 
@@ -161,14 +161,37 @@ def _refuse_loss(
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a stream is: messages and bytes held, and the bytes that it may hold (-1: no limit)."""
+
+    messages: int
+    size_bytes: int
+    limit_bytes: int
+
+
+async def fills(client: Client) -> dict[str, Fill]:
+    """Return how full each declared stream is that exists. Raises `TopologyError`."""
+    declared = {each.name for each in STREAMS}
+    return {
+        name: Fill(int(state["messages"]), int(state["bytes"]), int(str(config["max_bytes"])))
+        for name, (config, state) in (await _listed(client)).items()
+        if name in declared
+    }
+
+
 async def _actual(client: Client) -> dict[str, StreamConfig]:
-    found: dict[str, StreamConfig] = {}
+    return {name: config for name, (config, _state) in (await _listed(client)).items()}
+
+
+async def _listed(client: Client) -> dict[str, tuple[StreamConfig, dict[str, int]]]:
+    found: dict[str, tuple[StreamConfig, dict[str, int]]] = {}
     for _ in range(_MAX_PAGES):
         page = await call(client, "STREAM.LIST", {"offset": len(found)})
         streams, total = page.get("streams") or [], page.get("total")
         if not isinstance(streams, list) or not isinstance(total, int):
             raise TopologyError(f"the server's list of streams cannot be read: {page}")
-        found |= {stream["config"]["name"]: stream["config"] for stream in streams}
+        found |= {stream["config"]["name"]: (stream["config"], stream["state"]) for stream in streams}
         if not streams or len(found) >= total:
             return found
     raise TopologyError(f"the server holds too many streams to look at: more than {len(found)}")

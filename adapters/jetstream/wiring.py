@@ -1,8 +1,10 @@
 """How the bridge is put together."""
 
+from adapters.jetstream.advisories import AdvisoryReader
 from adapters.jetstream.bridge import Bridge
-from adapters.jetstream.bridge_metrics import BridgeMetrics, IntakeMetrics
+from adapters.jetstream.bridge_metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
 from adapters.jetstream.carrier import Carrier
+from adapters.jetstream.commands import CommandCarrier
 from adapters.jetstream.config import BridgeSettings
 from adapters.jetstream.intake import Intake
 from adapters.jetstream.lag import LagWatch
@@ -12,6 +14,9 @@ from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
 from mesh.runtime import Base, Parts, run_service
 from qiki_sdk.channel import connect
+
+# What a channel reads ahead while it writes what it has read: some hundred events of the usual size.
+LOOKAHEAD_BYTES = 1024 * 1024
 
 
 def main() -> None:
@@ -30,12 +35,25 @@ def build(settings: BridgeSettings, base: Base) -> Parts:
     carriers = [_carrier(channel, spec, settings, metrics, base) for channel in spec.channels]
     registry = base.telemetry.registry
     intake = Intake(settings.registrar_target, IntakeMetrics(registry), base.audit, base.health.loop("intake"))
-    bridge = Bridge(settings.nats_url, carriers, intake, LagWatch(registry), base)
+    command_metrics = CommandMetrics(registry)
+    bridge = Bridge(
+        nats_url=settings.nats_url,
+        carriers=carriers,
+        intake=intake,
+        commands=CommandCarrier(spec.bot.bot_id, settings.sim_target, command_metrics, base),
+        advisories=AdvisoryReader(command_metrics, base),
+        lags=LagWatch(registry),
+        base=base,
+    )
     base.health.facts_from(bridge.facts)
     return Parts(loops=[bridge.run])
 
 
 def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, base: Base) -> Carrier:
     service = channel.rpc.partition("/")[0]
-    source = Source(channel, connect(settings.target_of(service)), required=READER in spec.readers(channel.name))
+    source = Source(
+        channel,
+        connect(settings.target_of(service), lookahead_bytes=LOOKAHEAD_BYTES),
+        required=READER in spec.readers(channel.name),
+    )
     return Carrier(channel, source, metrics, base)

@@ -31,6 +31,7 @@ from adapters.jetstream.answers import (
     read_answer,
 )
 from adapters.jetstream.cloudevents import header_size
+from adapters.jetstream.stored import parse_headers
 
 __all__ = [
     "ConnectionGone",
@@ -190,16 +191,7 @@ def _read_tail(answer: bytes, stream: str, subject: str) -> Tail | None:
         message = body["message"]
         if message["subject"] != subject:
             raise Doubt(f"asked for {subject}, got {message['subject']}")
-        headers = _parse_headers(base64.b64decode(message.get("hdrs", "")))
+        headers = parse_headers(base64.b64decode(message.get("hdrs", "")))
         return Tail(int(message["seq"]), headers, base64.b64decode(message.get("data", "")))
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise Doubt(f"the answer about the tail of {subject} cannot be read: {answer[:80]!r}") from error
-
-
-def _parse_headers(block: bytes) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in block.decode("utf-8", "replace").split("\r\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers[name] = value.strip()
-    return headers

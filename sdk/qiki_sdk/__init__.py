@@ -2,6 +2,7 @@
 
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.channel import connect
+from qiki_sdk.crossing import ArchiveSource
 from qiki_sdk.errors import (
     HistoryDivergedError,
     InvalidFieldError,
@@ -12,6 +13,7 @@ from qiki_sdk.errors import (
 from qiki_sdk.stream import Event, Idle, Stream, StreamSettings
 
 __all__ = [
+    "ArchiveSource",
     "Backoff",
     "Event",
     "HistoryDivergedError",

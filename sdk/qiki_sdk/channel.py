@@ -3,6 +3,7 @@
 import grpc
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+LOOKAHEAD_BYTES = 64 * 1024
 KEEPALIVE_TIME_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
 
@@ -37,6 +38,10 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def connect(target: str) -> grpc.aio.Channel:
-    """Return a channel to a server of the mesh at `host:port`. Close it, or use it as an async context manager."""
-    return grpc.aio.insecure_channel(target, options=CLIENT_OPTIONS)
+def connect(target: str, *, lookahead_bytes: int = LOOKAHEAD_BYTES) -> grpc.aio.Channel:
+    """Return a channel to a server of the mesh at `host:port`. Close it, or use it as an async context manager.
+
+    `lookahead_bytes` is how far a server may send ahead of the reader of a stream: more for one that reads in bulk, and
+    would otherwise wait for the server after each burst.
+    """
+    return grpc.aio.insecure_channel(target, options=(*CLIENT_OPTIONS, ("grpc.http2.lookahead_bytes", lookahead_bytes)))

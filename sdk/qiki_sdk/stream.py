@@ -5,16 +5,17 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.errors import QikiError, from_rpc_error
+from qiki_sdk.errors import QikiError, ResumeTokenExpiredError, from_rpc_error
 
 P = TypeVar("P", bound=Message)
+OnState = Callable[[str], None]
 _LOG = logging.getLogger(__name__)
 
 # Refusals that the next try may not meet. All others are told to the caller at once.
@@ -62,6 +63,15 @@ class StreamSettings:
     max_tries: int | None = None
 
 
+class Archive(Protocol):
+    """Where a stream reads what its server no longer has: see `crossing.ArchiveSource`."""
+
+    def detour(
+        self, refused: ResumeTokenExpiredError, resume_token: str, settings: StreamSettings, on_state: OnState
+    ) -> AsyncGenerator[Event[Any] | Idle, None]:
+        """Yield what comes after the token, until it is time to try the server again."""
+
+
 class Stream(Generic[P]):
     """The events of a Watch RPC, each once and in order, across disconnects.
 
@@ -74,7 +84,7 @@ class Stream(Generic[P]):
 
     The iteration ends when the run is over; `ended` then tells the last sequence. What cannot be retried is raised as
     a `QikiError`. `resume_token` is the place reached; hand it to a new Stream's request to go on after a restart of
-    your own.
+    your own. With an archive, a reader that has fallen behind what the server retains reads on there and comes back.
     """
 
     def __init__(
@@ -82,7 +92,8 @@ class Stream(Generic[P]):
         method: Callable[..., Any],
         request: Message,
         settings: StreamSettings | None = None,
-        on_state: Callable[[str], None] | None = None,
+        on_state: OnState | None = None,
+        archive: Archive | None = None,
     ) -> None:
         """Make a stream; nothing is opened before it is iterated over.
 
@@ -91,12 +102,19 @@ class Stream(Generic[P]):
             request: its request; its token, if any, is where the stream starts.
             settings: how the stream is kept alive.
             on_state: is told in a few words what the stream does: "connected", or why it is not.
+            archive: the same feed's archive. It does not filter, so the request must not either.
+
+        Raises:
+            ValueError: an archive, and a request with a filter.
         """
+        if archive is not None and cast(Any, request).HasField("filter"):
+            raise ValueError("filter: an archive does not filter; leave out what is not wanted as it comes")
         self._method = method
         self._request = type(request)()
         self._request.CopyFrom(request)
         self._settings = settings or StreamSettings()
         self._on_state = on_state or (lambda _state: None)
+        self._archive = archive
         self.ended: Ended | None = None
 
     @property
@@ -115,7 +133,8 @@ class Stream(Generic[P]):
 
         1. Open the stream after the token.
         2. Hand on what comes; every response moves the token. A response is a success: the waits start anew.
-        3. Whatever ends the stream but the run's end: wait a little longer each time, and open it again.
+        3. Where the token has expired and there is an archive: read on there, and then open the stream again.
+        4. Whatever else ends the stream but the run's end: wait a little longer each time, and open it again.
         """
         delays, failures = self._settings.backoff.delays(), 0
         while self.ended is None:
@@ -130,7 +149,13 @@ class Stream(Generic[P]):
                 refusal = from_rpc_error(error)
             except TimeoutError:
                 refusal = QikiError(grpc.StatusCode.DEADLINE_EXCEEDED, f"silent for {self._settings.silence_s} s")
-            if self.ended is None:
+            if self._archive is not None and isinstance(refusal, ResumeTokenExpiredError):
+                detour = self._archive.detour(refusal, self.resume_token, self._settings, self._on_state)
+                async with aclosing(detour) as items:
+                    async for item in items:
+                        cast(Any, self._request).resume_token = item.resume_token
+                        yield item
+            elif self.ended is None:
                 if refusal.code not in TRANSIENT or failures == self._settings.max_tries:
                     raise refusal
                 self._on_state(str(refusal))

@@ -1,11 +1,14 @@
-"""The world at any tick: a pure function of scenario, run and tick."""
+"""The world at any tick: a pure function of scenario, run, the helms that were set, and tick."""
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
 
 from botspec.base import nanoseconds
+from svc_sim.domain.helm import Helm, steer
 from svc_sim.domain.kinematics import Kinematics, Motion, Vector
 from svc_sim.domain.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
 from svc_sim.domain.trajectory import Aircraft
@@ -48,6 +51,7 @@ class World:
         self.tick_ns = tick_ns
         self.last_tick = last_tick_of(scenario, tick_ns)
         self._own_ship = scenario.scenario.own_ship.motion()
+        self._helms: list[tuple[int, Helm]] = []  # by tick, and within a tick in the order in which they were set
         run = UUID(run_id)
         if scenario.trajectory is None:
             self._actors = tuple(_scripted(run, contact) for contact in scenario.scenario.contacts)
@@ -77,9 +81,29 @@ class World:
                 )
         return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts))
 
+    def set_helms(self, helms: Iterable[tuple[int, Helm]]) -> None:
+        """Steer the own ship from ticks on; helms that are set later come after those before within a tick.
+
+        To set all at once or one by one is the same. Raises ValueError for tick 0, and one that is not in this run.
+        """
+        added = list(helms)
+        for tick, _helm in added:
+            if tick < 1 or (self.last_tick and tick > self.last_tick):
+                raise ValueError(f"tick {tick} is none that can be steered in this run")
+        if not added:
+            return
+        first = min(tick for tick, _helm in added)
+        unchanged = bisect_right(self._helms, first, key=_tick_of)
+        self._helms = sorted([*self._helms, *added], key=_tick_of)
+        self._own_ship = steer(self._own_ship, [(self.time_s(tick), helm) for tick, helm in self._helms[unchanged:]])
+
     def time_s(self, tick: int) -> float:
         """Return the seconds from tick 0 to a tick: the float nearest to the exact value."""
         return tick * self.tick_ns / NS_PER_S
+
+
+def _tick_of(order: tuple[int, Helm]) -> int:
+    return order[0]
 
 
 class _Path(Protocol):

@@ -52,6 +52,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such thing yet or any more. Status NOT_FOUND."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
     """A fault of the server itself; its log tells more under the metadata's `error_id`. Status INTERNAL."""
+    ERROR_REASON_STORAGE_FAILED: _ErrorReason.ValueType  # 13
+    """What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
+    else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable reason of a refusal. It travels in the status details as
@@ -89,4 +93,8 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 11
 """There is no such thing yet or any more. Status NOT_FOUND."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
 """A fault of the server itself; its log tells more under the metadata's `error_id`. Status INTERNAL."""
+ERROR_REASON_STORAGE_FAILED: ErrorReason.ValueType  # 13
+"""What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
+else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -86,9 +86,9 @@ class RegistrarServiceServicer:
         one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
         call fails, some of its events may be on record: send all of them again.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED, metadata
-        `limit`: `pending` where too much waits to be written, `disk` where the disk is full; try again), UNAVAILABLE
-        (metadata `cause`: the log cannot be written now; try again).
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
+        much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
+        be written now; try again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,9 +46,9 @@ class RegistrarServiceStub:
     one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
     call fails, some of its events may be on record: send all of them again.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED, metadata
-    `limit`: `pending` where too much waits to be written, `disk` where the disk is full; try again), UNAVAILABLE
-    (metadata `cause`: the log cannot be written now; try again).
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
+    much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
+    be written now; try again).
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]
     """ListEvents answers events on record, page by page, oldest first or newest first.
@@ -104,9 +104,9 @@ class RegistrarServiceAsyncStub(RegistrarServiceStub):
     one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
     call fails, some of its events may be on record: send all of them again.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED, metadata
-    `limit`: `pending` where too much waits to be written, `disk` where the disk is full; try again), UNAVAILABLE
-    (metadata `cause`: the log cannot be written now; try again).
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
+    much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
+    be written now; try again).
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """ListEvents answers events on record, page by page, oldest first or newest first.
@@ -165,9 +165,9 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
         call fails, some of its events may be on record: send all of them again.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED, metadata
-        `limit`: `pending` where too much waits to be written, `disk` where the disk is full; try again), UNAVAILABLE
-        (metadata `cause`: the log cannot be written now; try again).
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
+        much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
+        be written now; try again).
         """
 
     @_abc_1.abstractmethod

@@ -24,75 +24,80 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qiki.common.v1 import stream_pb2 as qiki_dot_common_dot_v1_dot_stream__pb2
+from qiki.sim.v1 import commands_pb2 as qiki_dot_sim_dot_v1_dot_commands__pb2
 from qiki.sim.v1 import sensors_pb2 as qiki_dot_sim_dot_v1_dot_sensors__pb2
 from qiki.sim.v1 import world_pb2 as qiki_dot_sim_dot_v1_dot_world__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dqiki/sim/v1/sim_service.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/sim/v1/sensors.proto\x1a\x17qiki/sim/v1/world.proto\"x\n\x11WatchWorldRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12(\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x18.qiki.sim.v1.WorldFilter\"\x98\x02\n\x12WatchWorldResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12.\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshotH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\";\n\x13\x43onfirmWorldRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"2\n\x14\x43onfirmWorldResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\" \n\x0bWorldFilter\x12\x11\n\tevery_nth\x18\x01 \x01(\r\"\x11\n\x0fGetWorldRequest\"\x85\x01\n\x10GetWorldResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12,\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshot\"|\n\x13WatchSensorsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12*\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1a.qiki.sim.v1.SensorsFilter\"\x99\x02\n\x14WatchSensorsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12-\n\x07reading\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.SensorReadingH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"=\n\x15\x43onfirmSensorsRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"4\n\x16\x43onfirmSensorsResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"#\n\rSensorsFilter\x12\x12\n\nsensor_ids\x18\x01 \x03(\t\"\x14\n\x12ListSensorsRequest\"Y\n\x13ListSensorsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12,\n\x08readings\x18\x02 \x03(\x0b\x32\x1a.qiki.sim.v1.SensorReading\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"\xb7\x01\n\x0fSimulationState\x12\x0c\n\x04tick\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05phase\x18\x03 \x01(\x0e\x32\x1c.qiki.sim.v1.SimulationPhase\x12\r\n\x05speed\x18\x04 \x01(\x01\x12\x1f\n\x04pace\x18\x05 \x01(\x0e\x32\x11.qiki.sim.v1.Pace\x12\x0f\n\x07held_by\x18\x06 \x01(\t\"\x16\n\x14GetSimulationRequest\"D\n\x15GetSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"\x18\n\x16PauseSimulationRequest\"F\n\x17PauseSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"\x19\n\x17ResumeSimulationRequest\"G\n\x18ResumeSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"U\n\x19SetSimulationSpeedRequest\x12\x10\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01H\x00\x12\x1d\n\x13\x61s_fast_as_possible\x18\x02 \x01(\x08H\x00\x42\x07\n\x05speed\"I\n\x1aSetSimulationSpeedResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"&\n\x15StepSimulationRequest\x12\r\n\x05ticks\x18\x01 \x01(\x04\"E\n\x16StepSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState*\xc5\x01\n\x0fSimulationPhase\x12 \n\x1cSIMULATION_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SIMULATION_PHASE_RUNNING\x10\x01\x12\x1b\n\x17SIMULATION_PHASE_PAUSED\x10\x02\x12\x19\n\x15SIMULATION_PHASE_HELD\x10\x03\x12\x1a\n\x16SIMULATION_PHASE_ENDED\x10\x04\x12\x1e\n\x1aSIMULATION_PHASE_REFOLDING\x10\x05*>\n\x04Pace\x12\x14\n\x10PACE_UNSPECIFIED\x10\x00\x12\r\n\tPACE_LIVE\x10\x01\x12\x11\n\rPACE_LOSSLESS\x10\x02\x32\x9b\x08\n\nSimService\x12O\n\nWatchWorld\x12\x1e.qiki.sim.v1.WatchWorldRequest\x1a\x1f.qiki.sim.v1.WatchWorldResponse0\x01\x12S\n\x0c\x43onfirmWorld\x12 .qiki.sim.v1.ConfirmWorldRequest\x1a!.qiki.sim.v1.ConfirmWorldResponse\x12G\n\x08GetWorld\x12\x1c.qiki.sim.v1.GetWorldRequest\x1a\x1d.qiki.sim.v1.GetWorldResponse\x12U\n\x0cWatchSensors\x12 .qiki.sim.v1.WatchSensorsRequest\x1a!.qiki.sim.v1.WatchSensorsResponse0\x01\x12Y\n\x0e\x43onfirmSensors\x12\".qiki.sim.v1.ConfirmSensorsRequest\x1a#.qiki.sim.v1.ConfirmSensorsResponse\x12P\n\x0bListSensors\x12\x1f.qiki.sim.v1.ListSensorsRequest\x1a .qiki.sim.v1.ListSensorsResponse\x12\x41\n\x06GetRun\x12\x1a.qiki.sim.v1.GetRunRequest\x1a\x1b.qiki.sim.v1.GetRunResponse\x12V\n\rGetSimulation\x12!.qiki.sim.v1.GetSimulationRequest\x1a\".qiki.sim.v1.GetSimulationResponse\x12\\\n\x0fPauseSimulation\x12#.qiki.sim.v1.PauseSimulationRequest\x1a$.qiki.sim.v1.PauseSimulationResponse\x12_\n\x10ResumeSimulation\x12$.qiki.sim.v1.ResumeSimulationRequest\x1a%.qiki.sim.v1.ResumeSimulationResponse\x12\x65\n\x12SetSimulationSpeed\x12&.qiki.sim.v1.SetSimulationSpeedRequest\x1a\'.qiki.sim.v1.SetSimulationSpeedResponse\x12Y\n\x0eStepSimulation\x12\".qiki.sim.v1.StepSimulationRequest\x1a#.qiki.sim.v1.StepSimulationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dqiki/sim/v1/sim_service.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x1aqiki/sim/v1/commands.proto\x1a\x19qiki/sim/v1/sensors.proto\x1a\x17qiki/sim/v1/world.proto\"x\n\x11WatchWorldRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12(\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x18.qiki.sim.v1.WorldFilter\"\x98\x02\n\x12WatchWorldResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12.\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshotH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\";\n\x13\x43onfirmWorldRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"2\n\x14\x43onfirmWorldResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\" \n\x0bWorldFilter\x12\x11\n\tevery_nth\x18\x01 \x01(\r\"\x11\n\x0fGetWorldRequest\"\x85\x01\n\x10GetWorldResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12,\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshot\"|\n\x13WatchSensorsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12*\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1a.qiki.sim.v1.SensorsFilter\"\x99\x02\n\x14WatchSensorsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12-\n\x07reading\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.SensorReadingH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"=\n\x15\x43onfirmSensorsRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"4\n\x16\x43onfirmSensorsResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"#\n\rSensorsFilter\x12\x12\n\nsensor_ids\x18\x01 \x03(\t\"\x14\n\x12ListSensorsRequest\"Y\n\x13ListSensorsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12,\n\x08readings\x18\x02 \x03(\x0b\x32\x1a.qiki.sim.v1.SensorReading\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"\xcd\x01\n\x0fSimulationState\x12\x0c\n\x04tick\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05phase\x18\x03 \x01(\x0e\x32\x1c.qiki.sim.v1.SimulationPhase\x12\r\n\x05speed\x18\x04 \x01(\x01\x12\x1f\n\x04pace\x18\x05 \x01(\x0e\x32\x11.qiki.sim.v1.Pace\x12\x0f\n\x07held_by\x18\x06 \x01(\t\x12\x14\n\x0csettled_tick\x18\x07 \x01(\x04\"\x16\n\x14GetSimulationRequest\"D\n\x15GetSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"\x18\n\x16PauseSimulationRequest\"F\n\x17PauseSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"\x19\n\x17ResumeSimulationRequest\"G\n\x18ResumeSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"U\n\x19SetSimulationSpeedRequest\x12\x10\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01H\x00\x12\x1d\n\x13\x61s_fast_as_possible\x18\x02 \x01(\x08H\x00\x42\x07\n\x05speed\"I\n\x1aSetSimulationSpeedResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\"&\n\x15StepSimulationRequest\x12\r\n\x05ticks\x18\x01 \x01(\x04\"E\n\x16StepSimulationResponse\x12+\n\x05state\x18\x01 \x01(\x0b\x32\x1c.qiki.sim.v1.SimulationState\">\n\x15\x45xecuteCommandRequest\x12%\n\x07\x63ommand\x18\x01 \x01(\x0b\x32\x14.qiki.sim.v1.Command\"V\n\x16\x45xecuteCommandResponse\x12*\n\x06result\x18\x01 \x01(\x0b\x32\x1a.qiki.sim.v1.CommandResult\x12\x10\n\x08repeated\x18\x02 \x01(\x08*\xc5\x01\n\x0fSimulationPhase\x12 \n\x1cSIMULATION_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n\x18SIMULATION_PHASE_RUNNING\x10\x01\x12\x1b\n\x17SIMULATION_PHASE_PAUSED\x10\x02\x12\x19\n\x15SIMULATION_PHASE_HELD\x10\x03\x12\x1a\n\x16SIMULATION_PHASE_ENDED\x10\x04\x12\x1e\n\x1aSIMULATION_PHASE_REFOLDING\x10\x05*>\n\x04Pace\x12\x14\n\x10PACE_UNSPECIFIED\x10\x00\x12\r\n\tPACE_LIVE\x10\x01\x12\x11\n\rPACE_LOSSLESS\x10\x02\x32\xf6\x08\n\nSimService\x12O\n\nWatchWorld\x12\x1e.qiki.sim.v1.WatchWorldRequest\x1a\x1f.qiki.sim.v1.WatchWorldResponse0\x01\x12S\n\x0c\x43onfirmWorld\x12 .qiki.sim.v1.ConfirmWorldRequest\x1a!.qiki.sim.v1.ConfirmWorldResponse\x12G\n\x08GetWorld\x12\x1c.qiki.sim.v1.GetWorldRequest\x1a\x1d.qiki.sim.v1.GetWorldResponse\x12U\n\x0cWatchSensors\x12 .qiki.sim.v1.WatchSensorsRequest\x1a!.qiki.sim.v1.WatchSensorsResponse0\x01\x12Y\n\x0e\x43onfirmSensors\x12\".qiki.sim.v1.ConfirmSensorsRequest\x1a#.qiki.sim.v1.ConfirmSensorsResponse\x12P\n\x0bListSensors\x12\x1f.qiki.sim.v1.ListSensorsRequest\x1a .qiki.sim.v1.ListSensorsResponse\x12\x41\n\x06GetRun\x12\x1a.qiki.sim.v1.GetRunRequest\x1a\x1b.qiki.sim.v1.GetRunResponse\x12V\n\rGetSimulation\x12!.qiki.sim.v1.GetSimulationRequest\x1a\".qiki.sim.v1.GetSimulationResponse\x12\\\n\x0fPauseSimulation\x12#.qiki.sim.v1.PauseSimulationRequest\x1a$.qiki.sim.v1.PauseSimulationResponse\x12_\n\x10ResumeSimulation\x12$.qiki.sim.v1.ResumeSimulationRequest\x1a%.qiki.sim.v1.ResumeSimulationResponse\x12\x65\n\x12SetSimulationSpeed\x12&.qiki.sim.v1.SetSimulationSpeedRequest\x1a\'.qiki.sim.v1.SetSimulationSpeedResponse\x12Y\n\x0eStepSimulation\x12\".qiki.sim.v1.StepSimulationRequest\x1a#.qiki.sim.v1.StepSimulationResponse\x12Y\n\x0e\x45xecuteCommand\x12\".qiki.sim.v1.ExecuteCommandRequest\x1a#.qiki.sim.v1.ExecuteCommandResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.sim.v1.sim_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIMULATIONPHASE']._serialized_start=2365
-  _globals['_SIMULATIONPHASE']._serialized_end=2562
-  _globals['_PACE']._serialized_start=2564
-  _globals['_PACE']._serialized_end=2626
-  _globals['_WATCHWORLDREQUEST']._serialized_start=160
-  _globals['_WATCHWORLDREQUEST']._serialized_end=280
-  _globals['_WATCHWORLDRESPONSE']._serialized_start=283
-  _globals['_WATCHWORLDRESPONSE']._serialized_end=563
-  _globals['_CONFIRMWORLDREQUEST']._serialized_start=565
-  _globals['_CONFIRMWORLDREQUEST']._serialized_end=624
-  _globals['_CONFIRMWORLDRESPONSE']._serialized_start=626
-  _globals['_CONFIRMWORLDRESPONSE']._serialized_end=676
-  _globals['_WORLDFILTER']._serialized_start=678
-  _globals['_WORLDFILTER']._serialized_end=710
-  _globals['_GETWORLDREQUEST']._serialized_start=712
-  _globals['_GETWORLDREQUEST']._serialized_end=729
-  _globals['_GETWORLDRESPONSE']._serialized_start=732
-  _globals['_GETWORLDRESPONSE']._serialized_end=865
-  _globals['_WATCHSENSORSREQUEST']._serialized_start=867
-  _globals['_WATCHSENSORSREQUEST']._serialized_end=991
-  _globals['_WATCHSENSORSRESPONSE']._serialized_start=994
-  _globals['_WATCHSENSORSRESPONSE']._serialized_end=1275
-  _globals['_CONFIRMSENSORSREQUEST']._serialized_start=1277
-  _globals['_CONFIRMSENSORSREQUEST']._serialized_end=1338
-  _globals['_CONFIRMSENSORSRESPONSE']._serialized_start=1340
-  _globals['_CONFIRMSENSORSRESPONSE']._serialized_end=1392
-  _globals['_SENSORSFILTER']._serialized_start=1394
-  _globals['_SENSORSFILTER']._serialized_end=1429
-  _globals['_LISTSENSORSREQUEST']._serialized_start=1431
-  _globals['_LISTSENSORSREQUEST']._serialized_end=1451
-  _globals['_LISTSENSORSRESPONSE']._serialized_start=1453
-  _globals['_LISTSENSORSRESPONSE']._serialized_end=1542
-  _globals['_GETRUNREQUEST']._serialized_start=1544
-  _globals['_GETRUNREQUEST']._serialized_end=1559
-  _globals['_GETRUNRESPONSE']._serialized_start=1561
-  _globals['_GETRUNRESPONSE']._serialized_end=1611
-  _globals['_SIMULATIONSTATE']._serialized_start=1614
-  _globals['_SIMULATIONSTATE']._serialized_end=1797
-  _globals['_GETSIMULATIONREQUEST']._serialized_start=1799
-  _globals['_GETSIMULATIONREQUEST']._serialized_end=1821
-  _globals['_GETSIMULATIONRESPONSE']._serialized_start=1823
-  _globals['_GETSIMULATIONRESPONSE']._serialized_end=1891
-  _globals['_PAUSESIMULATIONREQUEST']._serialized_start=1893
-  _globals['_PAUSESIMULATIONREQUEST']._serialized_end=1917
-  _globals['_PAUSESIMULATIONRESPONSE']._serialized_start=1919
-  _globals['_PAUSESIMULATIONRESPONSE']._serialized_end=1989
-  _globals['_RESUMESIMULATIONREQUEST']._serialized_start=1991
-  _globals['_RESUMESIMULATIONREQUEST']._serialized_end=2016
-  _globals['_RESUMESIMULATIONRESPONSE']._serialized_start=2018
-  _globals['_RESUMESIMULATIONRESPONSE']._serialized_end=2089
-  _globals['_SETSIMULATIONSPEEDREQUEST']._serialized_start=2091
-  _globals['_SETSIMULATIONSPEEDREQUEST']._serialized_end=2176
-  _globals['_SETSIMULATIONSPEEDRESPONSE']._serialized_start=2178
-  _globals['_SETSIMULATIONSPEEDRESPONSE']._serialized_end=2251
-  _globals['_STEPSIMULATIONREQUEST']._serialized_start=2253
-  _globals['_STEPSIMULATIONREQUEST']._serialized_end=2291
-  _globals['_STEPSIMULATIONRESPONSE']._serialized_start=2293
-  _globals['_STEPSIMULATIONRESPONSE']._serialized_end=2362
-  _globals['_SIMSERVICE']._serialized_start=2629
-  _globals['_SIMSERVICE']._serialized_end=3680
+  _globals['_SIMULATIONPHASE']._serialized_start=2567
+  _globals['_SIMULATIONPHASE']._serialized_end=2764
+  _globals['_PACE']._serialized_start=2766
+  _globals['_PACE']._serialized_end=2828
+  _globals['_WATCHWORLDREQUEST']._serialized_start=188
+  _globals['_WATCHWORLDREQUEST']._serialized_end=308
+  _globals['_WATCHWORLDRESPONSE']._serialized_start=311
+  _globals['_WATCHWORLDRESPONSE']._serialized_end=591
+  _globals['_CONFIRMWORLDREQUEST']._serialized_start=593
+  _globals['_CONFIRMWORLDREQUEST']._serialized_end=652
+  _globals['_CONFIRMWORLDRESPONSE']._serialized_start=654
+  _globals['_CONFIRMWORLDRESPONSE']._serialized_end=704
+  _globals['_WORLDFILTER']._serialized_start=706
+  _globals['_WORLDFILTER']._serialized_end=738
+  _globals['_GETWORLDREQUEST']._serialized_start=740
+  _globals['_GETWORLDREQUEST']._serialized_end=757
+  _globals['_GETWORLDRESPONSE']._serialized_start=760
+  _globals['_GETWORLDRESPONSE']._serialized_end=893
+  _globals['_WATCHSENSORSREQUEST']._serialized_start=895
+  _globals['_WATCHSENSORSREQUEST']._serialized_end=1019
+  _globals['_WATCHSENSORSRESPONSE']._serialized_start=1022
+  _globals['_WATCHSENSORSRESPONSE']._serialized_end=1303
+  _globals['_CONFIRMSENSORSREQUEST']._serialized_start=1305
+  _globals['_CONFIRMSENSORSREQUEST']._serialized_end=1366
+  _globals['_CONFIRMSENSORSRESPONSE']._serialized_start=1368
+  _globals['_CONFIRMSENSORSRESPONSE']._serialized_end=1420
+  _globals['_SENSORSFILTER']._serialized_start=1422
+  _globals['_SENSORSFILTER']._serialized_end=1457
+  _globals['_LISTSENSORSREQUEST']._serialized_start=1459
+  _globals['_LISTSENSORSREQUEST']._serialized_end=1479
+  _globals['_LISTSENSORSRESPONSE']._serialized_start=1481
+  _globals['_LISTSENSORSRESPONSE']._serialized_end=1570
+  _globals['_GETRUNREQUEST']._serialized_start=1572
+  _globals['_GETRUNREQUEST']._serialized_end=1587
+  _globals['_GETRUNRESPONSE']._serialized_start=1589
+  _globals['_GETRUNRESPONSE']._serialized_end=1639
+  _globals['_SIMULATIONSTATE']._serialized_start=1642
+  _globals['_SIMULATIONSTATE']._serialized_end=1847
+  _globals['_GETSIMULATIONREQUEST']._serialized_start=1849
+  _globals['_GETSIMULATIONREQUEST']._serialized_end=1871
+  _globals['_GETSIMULATIONRESPONSE']._serialized_start=1873
+  _globals['_GETSIMULATIONRESPONSE']._serialized_end=1941
+  _globals['_PAUSESIMULATIONREQUEST']._serialized_start=1943
+  _globals['_PAUSESIMULATIONREQUEST']._serialized_end=1967
+  _globals['_PAUSESIMULATIONRESPONSE']._serialized_start=1969
+  _globals['_PAUSESIMULATIONRESPONSE']._serialized_end=2039
+  _globals['_RESUMESIMULATIONREQUEST']._serialized_start=2041
+  _globals['_RESUMESIMULATIONREQUEST']._serialized_end=2066
+  _globals['_RESUMESIMULATIONRESPONSE']._serialized_start=2068
+  _globals['_RESUMESIMULATIONRESPONSE']._serialized_end=2139
+  _globals['_SETSIMULATIONSPEEDREQUEST']._serialized_start=2141
+  _globals['_SETSIMULATIONSPEEDREQUEST']._serialized_end=2226
+  _globals['_SETSIMULATIONSPEEDRESPONSE']._serialized_start=2228
+  _globals['_SETSIMULATIONSPEEDRESPONSE']._serialized_end=2301
+  _globals['_STEPSIMULATIONREQUEST']._serialized_start=2303
+  _globals['_STEPSIMULATIONREQUEST']._serialized_end=2341
+  _globals['_STEPSIMULATIONRESPONSE']._serialized_start=2343
+  _globals['_STEPSIMULATIONRESPONSE']._serialized_end=2412
+  _globals['_EXECUTECOMMANDREQUEST']._serialized_start=2414
+  _globals['_EXECUTECOMMANDREQUEST']._serialized_end=2476
+  _globals['_EXECUTECOMMANDRESPONSE']._serialized_start=2478
+  _globals['_EXECUTECOMMANDRESPONSE']._serialized_end=2564
+  _globals['_SIMSERVICE']._serialized_start=2831
+  _globals['_SIMSERVICE']._serialized_end=3973
 # @@protoc_insertion_point(module_scope)

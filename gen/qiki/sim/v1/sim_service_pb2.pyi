@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from qiki.common.v1 import stream_pb2 as _stream_pb2
+from qiki.sim.v1 import commands_pb2 as _commands_pb2
 from qiki.sim.v1 import sensors_pb2 as _sensors_pb2
 from qiki.sim.v1 import world_pb2 as _world_pb2
 import builtins as _builtins
@@ -36,7 +37,7 @@ class _SimulationPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Simul
     SIMULATION_PHASE_PAUSED: _SimulationPhase.ValueType  # 2
     """Time stands still, until resumed or stepped."""
     SIMULATION_PHASE_HELD: _SimulationPhase.ValueType  # 3
-    """Time waits for a required reader."""
+    """Time waits for a required reader, or for a disk that can be written."""
     SIMULATION_PHASE_ENDED: _SimulationPhase.ValueType  # 4
     """The run is over."""
     SIMULATION_PHASE_REFOLDING: _SimulationPhase.ValueType  # 5
@@ -52,7 +53,7 @@ SIMULATION_PHASE_RUNNING: SimulationPhase.ValueType  # 1
 SIMULATION_PHASE_PAUSED: SimulationPhase.ValueType  # 2
 """Time stands still, until resumed or stepped."""
 SIMULATION_PHASE_HELD: SimulationPhase.ValueType  # 3
-"""Time waits for a required reader."""
+"""Time waits for a required reader, or for a disk that can be written."""
 SIMULATION_PHASE_ENDED: SimulationPhase.ValueType  # 4
 """The run is over."""
 SIMULATION_PHASE_REFOLDING: SimulationPhase.ValueType  # 5
@@ -554,6 +555,7 @@ class SimulationState(_message.Message):
     SPEED_FIELD_NUMBER: _builtins.int
     PACE_FIELD_NUMBER: _builtins.int
     HELD_BY_FIELD_NUMBER: _builtins.int
+    SETTLED_TICK_FIELD_NUMBER: _builtins.int
     tick: _builtins.int
     """The tick reached."""
     phase: Global___SimulationPhase.ValueType
@@ -563,7 +565,11 @@ class SimulationState(_message.Message):
     pace: Global___Pace.ValueType
     """Whether the simulation waits for its required readers."""
     held_by: _builtins.str
-    """The required reader that holds the simulation, as `<feed>: <reader>`; empty where none does."""
+    """What holds the simulation: a required reader, as `<feed>: <reader>`, or a disk on which no tick can be reserved, as
+    `storage: <why>`; empty where nothing does.
+    """
+    settled_tick: _builtins.int
+    """The last tick whose history is settled: no command can act in it or before any more."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Simulation time of that tick."""
@@ -577,10 +583,11 @@ class SimulationState(_message.Message):
         speed: _builtins.float = ...,
         pace: Global___Pace.ValueType = ...,
         held_by: _builtins.str = ...,
+        settled_tick: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_by", b"held_by", "pace", b"pace", "phase", b"phase", "speed", b"speed", "tick", b"tick", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_by", b"held_by", "pace", b"pace", "phase", b"phase", "settled_tick", b"settled_tick", "speed", b"speed", "tick", b"tick", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -806,3 +813,55 @@ class StepSimulationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StepSimulationResponse: _TypeAlias = StepSimulationResponse  # noqa: Y015
+
+@_typing.final
+class ExecuteCommandRequest(_message.Message):
+    """ExecuteCommandRequest holds a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def command(self) -> _commands_pb2.Command:
+        """What is to happen."""
+
+    def __init__(
+        self,
+        *,
+        command: _commands_pb2.Command | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecuteCommandRequest: _TypeAlias = ExecuteCommandRequest  # noqa: Y015
+
+@_typing.final
+class ExecuteCommandResponse(_message.Message):
+    """ExecuteCommandResponse says what happened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    REPEATED_FIELD_NUMBER: _builtins.int
+    repeated: _builtins.bool
+    """Whether the id was known: the result is that of the first time."""
+    @_builtins.property
+    def result(self) -> _commands_pb2.CommandResult:
+        """What became of the command."""
+
+    def __init__(
+        self,
+        *,
+        result: _commands_pb2.CommandResult | None = ...,
+        repeated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repeated", b"repeated", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecuteCommandResponse: _TypeAlias = ExecuteCommandResponse  # noqa: Y015

@@ -95,6 +95,11 @@ class SimServiceStub:
                 request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationRequest.SerializeToString,
                 response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationResponse.FromString,
                 _registered_method=True)
+        self.ExecuteCommand = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ExecuteCommand',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.FromString,
+                _registered_method=True)
 
 
 class SimServiceServicer:
@@ -231,6 +236,25 @@ class SimServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExecuteCommand(self, request, context):
+        """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
+        on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
+        later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
+        the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+
+        Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
+        byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
+        stepping and speed are no commands: they do not change what happens at a tick.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
+        answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
+        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
+        happened, and the same command may come again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -293,6 +317,11 @@ def add_SimServiceServicer_to_server(servicer, server):
                     servicer.StepSimulation,
                     request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationRequest.FromString,
                     response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationResponse.SerializeToString,
+            ),
+            'ExecuteCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExecuteCommand,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -620,6 +649,33 @@ class SimService:
             '/qiki.sim.v1.SimService/StepSimulation',
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationRequest.SerializeToString,
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.StepSimulationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ExecuteCommand',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -115,6 +115,21 @@ class SimServiceStub:
     Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING).
     """
+    ExecuteCommand: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ExecuteCommandRequest, _sim_service_pb2.ExecuteCommandResponse]
+    """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
+    on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
+    later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
+    the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+
+    Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
+    byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
+    stepping and speed are no commands: they do not change what happens at a tick.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
+    answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
+    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
+    happened, and the same command may come again.
+    """
 
 @_typing.type_check_only
 class SimServiceAsyncStub(SimServiceStub):
@@ -202,6 +217,21 @@ class SimServiceAsyncStub(SimServiceStub):
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING).
+    """
+    ExecuteCommand: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ExecuteCommandRequest, _sim_service_pb2.ExecuteCommandResponse]  # type: ignore[assignment]
+    """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
+    on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
+    later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
+    the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+
+    Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
+    byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
+    stepping and speed are no commands: they do not change what happens at a tick.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
+    answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
+    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
+    happened, and the same command may come again.
     """
 
 class SimServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -359,6 +389,27 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING).
+        """
+
+    @_abc_1.abstractmethod
+    def ExecuteCommand(
+        self,
+        request: _sim_service_pb2.ExecuteCommandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ExecuteCommandResponse, _abc.Awaitable[_sim_service_pb2.ExecuteCommandResponse]]:
+        """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
+        on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
+        later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
+        the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+
+        Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
+        byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
+        stepping and speed are no commands: they do not change what happens at a tick.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
+        answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
+        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
+        happened, and the same command may come again.
         """
 
 def add_SimServiceServicer_to_server(servicer: SimServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

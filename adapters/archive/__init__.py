@@ -1,0 +1,1 @@
+"""The archive: replays what stands in JetStream as the streams that it came from."""

@@ -1,0 +1,6 @@
+"""Wires the archive and runs it."""
+
+from adapters.archive.wiring import main
+
+if __name__ == "__main__":
+    main()

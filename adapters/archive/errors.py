@@ -1,0 +1,32 @@
+"""What the archive refuses because of JetStream, as typed errors, and the one place where they become refusals."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from adapters.archive.index import TooManyRunsError
+from adapters.jetstream.history import HistoryUnavailableError
+from adapters.jetstream.stored_event import NotABridgesError
+from mesh.errors import LimitReachedError, MeshError, RunUnknownError
+from qiki.common.v1.error_pb2 import ErrorReason
+
+
+class ArchiveUnreadableError(MeshError):
+    """What stands on a channel's subject is not what a bridge has written there."""
+
+    code = grpc.StatusCode.DATA_LOSS
+    reason = ErrorReason.ERROR_REASON_INTERNAL
+
+
+@contextmanager
+def refusals(channel: str) -> Iterator[None]:
+    """Turn what JetStream refuses into what a caller can act on."""
+    try:
+        yield
+    except HistoryUnavailableError as error:
+        raise RunUnknownError(f"{channel}: {error}") from error
+    except NotABridgesError as error:
+        raise ArchiveUnreadableError(f"{channel}: {error}") from error
+    except TooManyRunsError as error:
+        raise LimitReachedError(f"{channel}: {error}", limit="runs") from error

@@ -1,0 +1,140 @@
+"""Where a stream of the archive begins: which run, after which event, and from which message on."""
+
+from dataclasses import dataclass, replace
+
+from adapters.archive.cursor import Bounds, Cursor
+from adapters.archive.index import RunSpan, cut_at_sequence, cut_at_time, newest_span, spans
+from adapters.jetstream.history import Split, SubjectHistory
+from adapters.jetstream.stored_event import StoredEvent
+from botspec.channels import Channel
+from mesh.errors import (
+    HistoryDivergedError,
+    NotFoundError,
+    RunChangedError,
+    RunUnknownError,
+    TokenMalformedError,
+)
+from mesh.token import NO_EVENT, Token, decode, short_digest
+
+MAX_SEQUENCE = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader asks for: a place, or where it is None a beginning within the bounds, of a run or the newest."""
+
+    place: Token | None
+    run_id: str
+    from_oldest: bool
+    bounds: Bounds
+    until_newest: bool
+
+    @property
+    def from_now(self) -> bool:
+        """Whether nothing says where to begin."""
+        bounds = self.bounds
+        return not (self.place or self.from_oldest or bounds.from_sequence or bounds.from_time_ns is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A cursor to go on from, the message of the stream to read first, and the run's newest event at this moment."""
+
+    cursor: Cursor
+    first_message: int
+    newest: StoredEvent
+    is_last_run: bool
+
+
+def read_place(text: str, channel: str) -> Token | None:
+    """Return the place of a token's text, None for an empty one.
+
+    Raises:
+        TokenMalformedError: it cannot be read, or is of another channel.
+    """
+    if not text:
+        return None
+    token = decode(text)
+    if token.feed != short_digest(channel.encode()):
+        raise TokenMalformedError("resume_token", f"is of another channel than {channel}")
+    return token
+
+
+async def open_at(history: SubjectHistory, channel: Channel, wanted: Wanted) -> Opening:
+    """Return where to begin.
+
+    Raises:
+        MeshError: as the contract of WatchArchive says; and what the history raises.
+    """
+    span = await _span_of(history, channel.name, wanted)
+    bounds = wanted.bounds
+    if wanted.until_newest:
+        bounds = replace(bounds, until_sequence=min(bounds.until_sequence or MAX_SEQUENCE, span.newest.sequence))
+    cut = await _cut(history, channel, span, wanted)
+    cursor = _cursor(channel.name, span, bounds, wanted, cut)
+    first = cut.before.stream_sequence + 1 if cut.before else span.oldest.stream_sequence
+    return Opening(cursor, first, span.newest, span.is_last)
+
+
+async def _span_of(history: SubjectHistory, channel: str, wanted: Wanted) -> RunSpan:
+    newest = await newest_span(history)
+    if newest is None:
+        raise RunUnknownError(f"{channel}: nothing is archived yet; try again")
+    epoch = wanted.place.epoch if wanted.place else None
+    if epoch is not None and wanted.run_id and epoch != _epoch(wanted.run_id):
+        raise RunChangedError(f"{channel}: the token is not of run {wanted.run_id}", run_id=wanted.run_id)
+    if epoch is None and wanted.run_id:
+        epoch = _epoch(wanted.run_id)
+    if epoch is None or epoch == _epoch(newest.run_id):
+        return newest
+    async for span in spans(history):
+        if _epoch(span.run_id) == epoch:
+            return span
+    if wanted.place is None:
+        raise NotFoundError(f"{channel}: run {wanted.run_id} is not archived")
+    raise RunChangedError(
+        f"{channel}: the token's run is not archived; the newest is run {newest.run_id}", run_id=newest.run_id
+    )
+
+
+async def _cut(history: SubjectHistory, channel: Channel, span: RunSpan, wanted: Wanted) -> Split:
+    """Cut the subject where the stream begins."""
+    if wanted.place is not None:
+        return await cut_at_sequence(history, span, wanted.place.sequence + 1)
+    if wanted.from_now:
+        return await cut_at_sequence(history, span, span.newest.sequence + 1)
+    if wanted.bounds.from_sequence:
+        return await cut_at_sequence(history, span, wanted.bounds.from_sequence)
+    # What is on record stands in the order of its recording, not of its times: all of it is looked through.
+    if wanted.bounds.from_time_ns is not None and channel.policy == "derived":
+        return await cut_at_time(history, span, wanted.bounds.from_time_ns)
+    return await cut_at_sequence(history, span, span.oldest.sequence)
+
+
+def _cursor(channel: str, span: RunSpan, bounds: Bounds, wanted: Wanted, cut: Split) -> Cursor:
+    """Return the cursor at the cut; refuse a place beside which the history is another one, or has a gap."""
+    before = cut.before if cut.before and cut.before.context.run_id == span.run_id else None
+    after = cut.after if cut.after and cut.after.context.run_id == span.run_id else None
+    place = wanted.place or _place(span, before, wanted)
+    cursor = Cursor(channel, span.run_id, bounds, place)
+    if place.sequence == 0 and place.digest != NO_EVENT:
+        raise HistoryDivergedError(f"{channel}: the token's event 0 is none", sequence="0")
+    if before is not None and before.sequence == place.sequence:
+        cursor.check_same(before)
+        cursor = Cursor(channel, span.run_id, bounds, place, before.time_ns)
+    if after is not None and after.sequence != place.sequence + 1:
+        raise cursor.missing(after)
+    return cursor
+
+
+def _place(span: RunSpan, before: StoredEvent | None, wanted: Wanted) -> Token:
+    """Return the place of a stream that begins without a token: before the run's beginning, where that is asked for."""
+    if before is not None:
+        return before.token
+    oldest = span.oldest
+    first = oldest.sequence if wanted.from_oldest else wanted.bounds.from_sequence or 1
+    return Token(oldest.token.epoch, oldest.token.feed, first - 1)
+
+
+def _epoch(run_id: str) -> bytes:
+    return short_digest(run_id.encode())

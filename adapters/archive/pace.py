@@ -1,0 +1,31 @@
+"""When an event is due: as its time in the run goes by at a chosen speed."""
+
+import time
+from collections.abc import Callable
+
+from mesh.clock import NS_PER_S
+
+# Later than this, the wall clock is taken anew: lost time is not caught up.
+MAX_LATE_S = 0.1
+
+
+class Pace:
+    """Simulation seconds a second; 0 is as fast as possible. `now` is a clock of the wall in seconds."""
+
+    def __init__(self, speed: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._speed = speed
+        self._now = now
+        self._begin: tuple[float, int] | None = None
+
+    def wait_s(self, time_ns: int) -> float:
+        """Return in how many seconds the next event, of this time, is due; 0 where it is."""
+        if self._speed == 0:
+            return 0.0
+        now_s = self._now()
+        if self._begin is None:
+            self._begin = now_s, time_ns
+        begin_s, begin_ns = self._begin
+        early_s = begin_s + (time_ns - begin_ns) / NS_PER_S / self._speed - now_s
+        if early_s < -MAX_LATE_S:
+            self._begin = now_s, time_ns
+        return max(0.0, early_s)

@@ -1,0 +1,110 @@
+"""One reader's stream of the archive: from a place in a run to the run's end, or for as long as it is read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from adapters.archive.cursor import Step
+from adapters.archive.opening import Opening
+from adapters.archive.pace import Pace
+from adapters.archive.wire import to_response
+from adapters.jetstream.history import HistoryUnavailableError, SubjectHistory
+from adapters.jetstream.stored_event import StoredEvent
+from adapters.jetstream.subject_reader import SubjectReader
+from mesh.clock import to_timestamp
+from qiki.archive.v1.archive_service_pb2 import WatchArchiveResponse
+from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
+
+# Short, so that a heartbeat is not kept back by a server that does not answer.
+LOOK_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How events are handed out: in which field, at which pace, with which longest silence, and until when."""
+
+    payload_field: str
+    pace: Pace
+    heartbeat_s: float
+    is_draining: Callable[[], bool]
+
+
+class Playback:
+    """Plays what a reader finds, beginning at an opening."""
+
+    def __init__(self, opening: Opening, history: SubjectHistory, reader: SubjectReader, manner: Manner) -> None:
+        self._opening = opening
+        self._cursor = opening.cursor
+        self._newest = opening.newest
+        self._history = history
+        self._reader = reader
+        self._manner = manner
+
+    async def responses(self) -> AsyncIterator[WatchArchiveResponse]:
+        """Yield the stream's responses.
+
+        1. Say the place in a first heartbeat.
+        2. Take the next event: the cursor tells whether to send it, to leave it out, or that this is the end.
+        3. Send it once it is due. In every silence of `heartbeat_s` say how far the place has moved.
+
+        Raises:
+            MeshError: something is missing, or another history stands there; and what the reader raises.
+        """
+        loop, manner = asyncio.get_running_loop(), self._manner
+        yield self._heartbeat()
+        said_at, event, moved = loop.time(), None, self._cursor
+        while True:
+            if manner.is_draining():
+                yield self._response(draining=Draining())
+                return
+            if self._cursor.complete:
+                yield self._ended()
+                return
+            left_s = max(0.0, said_at + manner.heartbeat_s - loop.time())
+            if event is None and (event := await self._reader.next(left_s)) is not None:
+                step, moved = self._cursor.step(event)
+                if step is Step.OVER:
+                    yield self._ended()
+                    return
+                if step is Step.LEAVE_OUT:
+                    self._cursor, event = moved, None
+                    await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting
+            if event is not None:
+                early_s = manner.pace.wait_s(event.time_ns)
+                if early_s == 0:
+                    self._cursor = moved
+                    yield to_response(event, manner.payload_field)
+                    said_at, event = loop.time(), None
+                    continue
+                await self._reader.change.wait(min(early_s, left_s))
+            if loop.time() - said_at >= manner.heartbeat_s:
+                await self._look_for_newest()
+                yield self._heartbeat()
+                said_at = loop.time()
+
+    async def _look_for_newest(self) -> None:
+        if not self._opening.is_last_run:
+            return
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                newest: StoredEvent | None = await self._history.newest()
+        except (HistoryUnavailableError, TimeoutError):
+            return  # what was known stays true
+        if newest is not None and newest.context.run_id == self._cursor.run_id:
+            self._newest = newest
+
+    def _heartbeat(self) -> WatchArchiveResponse:
+        newest = self._newest
+        beat = Heartbeat(simulation_time=newest.context.time, last_sequence=newest.sequence)
+        return self._response(heartbeat=beat)
+
+    def _ended(self) -> WatchArchiveResponse:
+        time_ns = self._cursor.time_ns
+        ended = Ended(
+            last_sequence=self._cursor.place.sequence,
+            simulation_time=None if time_ns is None else to_timestamp(time_ns),
+        )
+        return self._response(ended=ended)
+
+    def _response(self, **event: Heartbeat | Draining | Ended) -> WatchArchiveResponse:
+        return WatchArchiveResponse(resume_token=self._cursor.place.encode(), **event)  # type: ignore[arg-type]

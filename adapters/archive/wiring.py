@@ -1,0 +1,38 @@
+"""How the archive is put together."""
+
+from prometheus_client import Gauge
+
+from adapters.archive.config import ArchiveSettings
+from adapters.archive.service import ArchiveServicer
+from adapters.jetstream.link import Link
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.runtime import Base, Parts, run_service
+from mesh.serving import Mount
+from qiki.archive.v1.archive_service_pb2 import DESCRIPTOR
+from qiki.archive.v1.archive_service_pb2_grpc import add_ArchiveServiceServicer_to_server
+
+
+def main() -> None:
+    """Run the archive."""
+    run_service(ArchiveSettings, build)
+
+
+def build(settings: ArchiveSettings, base: Base) -> Parts:
+    """Make the archive's parts.
+
+    Raises:
+        SpecError: the BotSpec cannot be used.
+        ValueError: a channel's type is one that the archive's API cannot carry.
+    """
+    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    link = Link(settings.nats_url, "qiki-archive", base.health.loop("nats"))
+    servicer = ArchiveServicer(link, spec.channels, settings.heartbeat_s)
+    base.health.facts_from(servicer.facts)
+    waiting = Gauge(
+        "qiki_archive_waiting_messages", "Messages read ahead of the readers.", registry=base.telemetry.registry
+    )
+    waiting.set_function(servicer.waiting)
+    name = DESCRIPTOR.services_by_name["ArchiveService"].full_name
+    mount = Mount(name, add_ArchiveServiceServicer_to_server, servicer)
+    return Parts(mounts=[mount], streams=[servicer], loops=[link.run])

@@ -1,0 +1,34 @@
+"""A Watch response whose payload is left as the bytes that came: what is only carried is neither read nor written."""
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+_PACKAGE = "qiki.opaque"
+
+
+def opaque(response: type[Message], payload_field: str) -> type[Message]:
+    """Return a message class that reads `response` on the wire, the field of the payload as bytes.
+
+    An embedded message and bytes are the same on the wire: a length, and that many bytes.
+    """
+    full_name = response.DESCRIPTOR.full_name
+    message = DescriptorProto()
+    response.DESCRIPTOR.CopyToProto(message)
+    message.name = full_name.replace(".", "_")
+    for field in message.field:
+        if field.name == payload_field:
+            field.type = FieldDescriptorProto.TYPE_BYTES
+            field.ClearField("type_name")
+    pool = descriptor_pool.Default()
+    source = response.DESCRIPTOR.file
+    file = FileDescriptorProto(
+        name=f"qiki/opaque/{message.name}.proto",
+        package=_PACKAGE,
+        syntax="proto3",
+        dependency=[each.name for each in source.dependencies],
+        message_type=[message],
+    )
+    pool.AddSerializedFile(file.SerializeToString(deterministic=True))  # the same file a second time is no change
+    return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{message.name}"))

@@ -1,0 +1,147 @@
+"""Commands: carried out once, one after the other, and answered when what happened is on the disk."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+from mesh.change import Change
+from mesh.errors import LimitReachedError, MeshError
+from mesh.health import Loop
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult
+from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
+from svc_sim import command_wire
+from svc_sim.history import History
+from svc_sim.journal import MAX_COMMANDS, Journal
+from svc_sim.storage import Storage
+
+MAX_WAITING = 1_000
+# How often the loop shows that it is alive, and tries the disk again where it has failed.
+IDLE_S = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+def _new_future() -> asyncio.Future[ExecuteCommandResponse | MeshError]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A command whose turn has not come."""
+
+    command: Command
+    done: asyncio.Future[ExecuteCommandResponse | MeshError] = field(default_factory=_new_future)
+
+
+class Commands:
+    """Takes commands from any caller; its loop carries them out."""
+
+    def __init__(self, run: Run, history: History, journal: Journal, audit: AuditReporter, pulse: Loop) -> None:
+        self._run = run
+        self._history = history
+        self._audit = audit
+        self._pulse = pulse
+        self._storage = Storage("commands cannot be written down", pulse, audit)
+        self._records = {record.command.command_id: _bytes_of(record) for record in journal.records}
+        self._cut_bytes = journal.cut_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._wanted = Change()
+
+    def __len__(self) -> int:
+        """Return how many commands the run has had."""
+        return len(self._records)
+
+    async def execute(self, command: Command) -> ExecuteCommandResponse:
+        """Carry a command out once, and return what happened then.
+
+        Raises:
+            InvalidFieldError: its id is no UUID.
+            LimitReachedError: too many wait, or the run has had too many.
+            StorageFailedError: it cannot be made durable; nothing has happened.
+        """
+        if command_wire.check_id(command) not in self._records:
+            if len(self._waiting) >= MAX_WAITING:
+                raise LimitReachedError(f"{MAX_WAITING} commands wait already", limit=str(MAX_WAITING))
+            if len(self._records) >= MAX_COMMANDS:
+                raise LimitReachedError(f"the run has had {MAX_COMMANDS} commands", limit=str(MAX_COMMANDS))
+        waiting = _Waiting(command)
+        self._waiting.append(waiting)
+        self._wanted.notify()
+        answer = await waiting.done
+        if isinstance(answer, MeshError):
+            raise answer
+        return answer
+
+    async def advance(self) -> None:
+        """Carry out what waits, for ever; try a failed disk again until it works."""
+        self._report_cut()
+        while True:
+            if self._waiting:
+                await self._answer(self._waiting.popleft())
+            elif not await self._wanted.wait(IDLE_S) and self._storage.failure:
+                await self._probe()
+            if not self._storage.failure:
+                self._pulse.beat("taking commands")
+
+    async def _answer(self, waiting: _Waiting) -> None:
+        if waiting.done.done():
+            return  # the caller has gone away before anything has happened
+        answer: ExecuteCommandResponse | MeshError
+        try:
+            answer = self._repeat(waiting.command) or await self._carry_out(waiting.command)
+        except OSError as error:
+            answer = self._storage.failed(error)
+        if not waiting.done.done():
+            waiting.done.set_result(answer)
+
+    async def _carry_out(self, command: Command) -> ExecuteCommandResponse:
+        record = await self._history.enter(lambda settled: command_wire.decide(command, settled, self._run))
+        self._storage.works()
+        self._records[command.command_id] = _bytes_of(record)
+        self._report(record.result)
+        return ExecuteCommandResponse(result=record.result)
+
+    def _repeat(self, command: Command) -> ExecuteCommandResponse | None:
+        """Return what happened the first time, if there was one: the id counts, whatever else the command holds."""
+        body = self._records.get(command.command_id)
+        if body is None:
+            return None
+        first = CommandRecord.FromString(body)
+        same = _bytes_of(command_wire.known_part(command)) == _bytes_of(first.command)
+        content = "same" if same else "other"
+        run_id, command_id = self._run.run_id, command.command_id
+        self._audit.report(COMMAND_REPEATED, run_id=run_id, command_id=command_id, content=content)
+        return ExecuteCommandResponse(result=first.result, repeated=True)
+
+    async def _probe(self) -> None:
+        try:
+            await self._history.probe()
+        except OSError as error:
+            self._storage.failed(error)
+        else:
+            self._storage.works()
+
+    def _report(self, result: CommandResult) -> None:
+        """Put on record what became of a command; its key makes that the same event whenever it is told."""
+        applied = result.outcome == CommandOutcome.COMMAND_OUTCOME_APPLIED
+        self._audit.report(
+            COMMAND_DONE if applied else COMMAND_REFUSED,
+            result.message,
+            simulation_time=result.time if applied else None,
+            run_id=self._run.run_id,
+            key=f"command/{result.command_id}",
+            command_id=result.command_id,
+            **({"tick": result.tick} if applied else {"field": result.field}),
+        )
+
+    def _report_cut(self) -> None:
+        if self._cut_bytes:
+            _LOG.warning("the journal's tail is cut off", extra={"cut_bytes": self._cut_bytes})
+            self._audit.report(LOG_TAIL_CUT, cut_bytes=self._cut_bytes, log="commands.journal")
+
+
+def _bytes_of(message: CommandRecord | Command) -> bytes:
+    return message.SerializeToString(deterministic=True)
