@@ -81,7 +81,7 @@ def test_every_event_on_record_is_on_the_bus_once_and_in_order(left: Left) -> No
 def test_the_record_tells_what_happened(left: Left) -> None:
     names = [event.name for event in left.log]
     booted = {event.reporter for event in left.log if event.name == "BOOT_OK"}
-    assert booted == {"svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge"}
+    assert booted == {"svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge", "archive"}
     assert names.count("RUN_BEGUN") == 1
     assert names.count("RUN_RESUMED") == 2
     assert names.count("SENSOR_IO_OK") == names.count("FRAMES_FLOWING") == names.count("TRACKS_FLOWING") == 1

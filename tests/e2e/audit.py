@@ -7,7 +7,7 @@ from contract import decode, header_problems, instant, order_problems, same
 
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 
-REPORTERS = ("svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge")
+REPORTERS = ("svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge", "archive")
 
 
 class AuditTrail:

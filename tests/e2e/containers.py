@@ -11,7 +11,7 @@ from pathlib import Path
 from outcome import SmokeError, say
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("sim", "radar", "tracker", "registrar", "bridge")
+SERVICES = ("sim", "radar", "tracker", "registrar", "bridge", "archive")
 LOGGED = ("nats", "nats-init", *SERVICES)
 RUN_LIMIT_S = 300.0
 CALL_LIMIT_S = 15.0

@@ -26,7 +26,7 @@ LIMIT_S = 300.0
 HEALTHY_LIMIT_S = 120.0
 SEARCH_LIMIT_S = 60.0
 
-GRPC_PORTS = {"sim": 50051, "radar": 50052, "tracker": 50053, "registrar": 50054, "bridge": 50055}
+GRPC_PORTS = {"sim": 50051, "radar": 50052, "tracker": 50053, "registrar": 50054, "bridge": 50055, "archive": 50056}
 NATS_PORT = 4222
 
 

@@ -441,8 +441,8 @@ async def test_a_full_disk_is_a_typed_refusal_and_not_serving_until_there_is_roo
 
         with pytest.raises(QikiError) as caught:
             await fill()
-        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED")
-        assert (caught.value.metadata["limit"], len(receipts) > 1) == ("disk", True)
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FAILED")
+        assert (caught.value.metadata["cause"], len(receipts) > 1) == ("EFBIG", True)
         await client.until_health(NOT_SERVING)
         health = child.healthz()
         assert (health["status"], "cannot be written" in health["detail"]) == ("NOT_SERVING", True)

@@ -21,7 +21,7 @@ VALUES = {
     "turn_rate_dps": st.floats(-20, 20),
     "climb_mps": st.floats(-50, 50),
 }
-HELMS = st.builds(Helm, **{name: st.none() | values for name, values in VALUES.items()})  # type: ignore[arg-type]
+HELMS = st.builds(Helm, **{name: st.none() | values for name, values in VALUES.items()})
 TICKED = st.lists(st.tuples(st.integers(1, 400), HELMS), max_size=8)
 
 

@@ -1,0 +1,30 @@
+"""The chain under fire for a short while: what is left is what an undisturbed run leaves."""
+
+import asyncio
+from pathlib import Path
+
+from chaos.runner import Plan, report, run
+from chaos.schedule import PROCESSES, Kind, draw
+
+SEED, FAULTS = 4, 15
+DURATION_S, SPEED = 150.0, 4.0
+
+
+def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(tmp_path: Path) -> None:
+    outcome = asyncio.run(run(tmp_path, Plan(draw(SEED, FAULTS), DURATION_S, SPEED), print))
+    print(report(outcome))
+    assert outcome.failure == ""
+    assert outcome.suffered.total() == FAULTS
+
+
+def test_the_same_seed_draws_the_same_schedule() -> None:
+    assert draw(3, 200) == draw(3, 200)
+    assert draw(3, 200) != draw(4, 200)
+
+
+def test_a_long_schedule_hits_every_process_at_least_twenty_times() -> None:
+    for seed in range(20):
+        faults = [fault for strike in draw(seed, 200) for fault in strike.faults]
+        assert len(faults) == 200
+        for process in PROCESSES:
+            assert sum(fault.target == process and fault.kind is Kind.KILL for fault in faults) >= 20

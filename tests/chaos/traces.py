@@ -1,0 +1,55 @@
+"""What a run leaves on the derived subjects, in a form to be compared: read by nats-py alone."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from chain import read_all
+from chaos.arena import arena
+from chaos.watcher import Watcher
+from cli.mesh import Mesh
+
+
+class Trace(NamedTuple):
+    """One message: `ce-id`, `ce-sequence`, SHA-256 of the payload."""
+
+    event_id: str
+    sequence: int
+    digest: str
+
+
+async def read_traces(mesh: Mesh) -> dict[str, list[Trace]]:
+    """Return the traces of every derived subject, in the order in which they stand there."""
+    return {
+        subject: [
+            Trace(
+                message.headers["ce-id"],
+                int(message.headers["ce-sequence"]),
+                hashlib.sha256(message.data).hexdigest(),
+            )
+            for message in messages
+        ]
+        for subject, messages in (await read_all(mesh)).items()
+    }
+
+
+async def clean_run(directory: Path, scenario: Path) -> dict[str, list[Trace]]:
+    """Run the same run undisturbed, as fast as possible, and return what it leaves."""
+    async with arena(directory, scenario, "max", links=()) as calm:
+        await Watcher(calm).carried()
+        return await read_traces(calm.mesh)
+
+
+def difference(found: dict[str, list[Trace]], clean: dict[str, list[Trace]]) -> str:
+    """Return the first difference from a clean run, or the first gap; empty where there is none."""
+    for subject, expected in clean.items():
+        actual = found.get(subject, [])
+        for place, trace in enumerate(expected, start=1):
+            if trace.sequence != place:
+                return f"{subject}: message {place} of the clean run has the sequence {trace.sequence}"
+        for place, (one, other) in enumerate(zip(actual, expected, strict=False), start=1):
+            if one != other:
+                return f"{subject}: message {place} is {one}, in the clean run {other}"
+        if len(actual) != len(expected):
+            return f"{subject}: {len(actual)} messages, in the clean run {len(expected)}"
+    return ""

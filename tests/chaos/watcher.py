@@ -1,0 +1,97 @@
+"""How the chain is while it suffers: how far every subject is, whether all serve, how much memory each process took."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chain import facts
+from chaos.arena import Arena
+from chaos.schedule import PROCESSES
+
+RECOVERY_TIMEOUT_S = 120.0
+POLL_S = 0.1
+
+
+class NotRecovered(AssertionError):  # noqa: N818 - named for what happened
+    """The chain did not come back in time; the text says how each part was."""
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks at one arena."""
+
+    arena: Arena
+    reached: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    peaks_kib: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    async def look(self) -> bool:
+        """Take in how far the derived channels are; return whether the bridge has carried all of them to the end."""
+        channels = (await self._facts("bridge")).get("channels", {})
+        derived = {name: channel for name, channel in channels.items() if name != "audit"}
+        for name, channel in derived.items():
+            self.reached[name] = max(self.reached[name], channel["sequence"])
+        return bool(derived) and all(channel["ended"] for channel in derived.values())
+
+    async def tick(self) -> int:
+        """Return the simulation's tick, 0 where it does not say."""
+        tick: int = (await self._facts("sim")).get("tick", 0)
+        return tick
+
+    async def recovered(self) -> None:
+        """Return once every process serves and every derived subject is further than it was before.
+
+        Raises NotRecovered.
+        """
+        await self.look()
+        before = dict(self.reached)
+        try:
+            async with asyncio.timeout(RECOVERY_TIMEOUT_S):
+                while True:
+                    ended = await self.look()
+                    further = self.reached and all(self.reached[name] > sequence for name, sequence in before.items())
+                    if further or ended:
+                        statuses = await self.arena.mesh.statuses()
+                        if all(status.status == "SERVING" for status in statuses):
+                            return
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise NotRecovered(
+                f"not within {RECOVERY_TIMEOUT_S} s: before {before}, {await self._describe()}"
+            ) from None
+
+    async def carried(self) -> None:
+        """Return once the bridge has carried every derived channel to the run's end. Raises NotRecovered."""
+        moved_at = asyncio.get_running_loop().time()
+        before: dict[str, int] = {}
+        while not await self.look():
+            if self.reached != before:
+                before, moved_at = dict(self.reached), asyncio.get_running_loop().time()
+            elif asyncio.get_running_loop().time() - moved_at > RECOVERY_TIMEOUT_S:
+                raise NotRecovered(f"nothing moved for {RECOVERY_TIMEOUT_S} s: {await self._describe()}")
+            await asyncio.sleep(POLL_S)
+
+    def weigh(self) -> None:
+        """Take in the high-water mark of every process that is alive."""
+        for process in PROCESSES:
+            pid = self.arena.pid(process)
+            if pid is not None:
+                self.peaks_kib[process] = max(self.peaks_kib[process], high_water_kib(pid))
+
+    async def _describe(self) -> str:
+        said = "; ".join(f"{each.name} {each.status} {each.detail}" for each in await self.arena.mesh.statuses())
+        channels = (await self._facts("bridge")).get("channels", {})
+        return f"now {dict(self.reached)}; {said}; {channels}"
+
+    async def _facts(self, service: str) -> dict[str, Any]:
+        return await asyncio.to_thread(facts, self.arena.mesh, service)
+
+
+def high_water_kib(pid: int) -> int:
+    """Return the most memory that the process has held (VmHWM), 0 where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)

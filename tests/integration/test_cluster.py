@@ -1,0 +1,60 @@
+"""Three NATS servers with three copies of each stream: whichever leader dies under load, the history stays whole."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bridge_process import BRIDGE, bridge_environment, process
+from chain import read_subject
+from chaos.cluster import Cluster
+from frame_source import STREAM, SUBJECT, FrameSource, served
+from mesh.feed import Pace
+from mesh.ring import Retention
+from qiki.radar.v1 import radar_service_pb2 as pb
+
+RETENTION = Retention(10**18, 256 * 1024**2)
+PERIOD_S = 0.005
+BETWEEN_KILLS = 500
+KILLS = 3
+TIMEOUT_S = 60.0
+POLL_S = 0.05
+
+
+@pytest.mark.asyncio
+async def test_leaders_killed_under_load_lose_double_and_reorder_nothing(tmp_path: Path) -> None:
+    source = FrameSource(RETENTION, Pace.LOSSLESS)
+    source.feed.refolded()
+    source.gate.set()
+    async with Cluster(tmp_path) as cluster, served(source) as port:
+        environment = bridge_environment(tmp_path, f"127.0.0.1:{port}", cluster.url)
+        async with process(*BRIDGE, log=tmp_path / "bridge.log", env=environment):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(produce(source, (KILLS + 1) * BETWEEN_KILLS))
+                for kill in range(1, KILLS + 1):
+                    await confirmed(source, kill * BETWEEN_KILLS)
+                    leader = await cluster.leader(STREAM)
+                    await leader.kill()
+                    await cluster.leader(STREAM)
+                    await leader.start()
+            await confirmed(source, source.feed.ring.last_sequence)
+        found = await read_subject((await cluster.leader(STREAM)).port, SUBJECT, STREAM)
+    wanted = [entry for at in range(1, len(found) + 1) if (entry := source.feed.ring.get(at)) is not None]
+    assert len(found) == source.feed.ring.last_sequence
+    for message, entry in zip(found, wanted, strict=True):
+        event = pb.WatchFramesResponse.FromString(entry.response)
+        assert message.headers["ce-id"] == event.context.id
+        assert int(message.headers["ce-sequence"]) == event.context.sequence
+        assert message.data == event.frame.SerializeToString(deterministic=True)
+
+
+async def produce(source: FrameSource, count: int) -> None:
+    for _ in range(count):
+        source.append(300)
+        await asyncio.sleep(PERIOD_S)
+
+
+async def confirmed(source: FrameSource, sequence: int) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while source.feed.readers.confirmed["bridge"] < sequence:
+            await source.feed.change.wait(1.0)

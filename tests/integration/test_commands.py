@@ -1,0 +1,317 @@
+"""Commands by nats-py alone on the running mesh: carried out once, answered once, put aside with the reason."""
+
+import asyncio
+import math
+import os
+import signal
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+from google.protobuf import json_format
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
+
+from adapters.jetstream import consumers
+from adapters.jetstream.bridge_metrics import CommandMetrics
+from adapters.jetstream.commands import CommandCarrier
+from adapters.jetstream.connection import connect as connect_nats
+from adapters.jetstream.consumers import SIM_COMMANDS, Durable
+from adapters.jetstream.topology import init, wanted_streams
+from chain import Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
+from cli.mesh import Mesh
+from mesh.health import Health
+from mesh.runtime import Base
+from mesh.telemetry import Telemetry
+from nats_server import NatsServer, free_port
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
+from qiki.sim.v1.sim_service_pb2 import ResumeSimulationRequest
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+
+pytestmark = pytest.mark.asyncio
+
+COMMANDS, RESPONSES, LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
+APPLIED, REFUSED = CommandOutcome.COMMAND_OUTCOME_APPLIED, CommandOutcome.COMMAND_OUTCOME_REFUSED
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+DURATION_S = 30.0
+LAST_TICK = 600
+
+
+@dataclass(frozen=True)
+class Bus:
+    """A running mesh, and a client of the bus that knows nothing of it."""
+
+    mesh: Mesh
+    jetstream: JetStreamContext
+
+    async def send(self, command: Command, subject: str = COMMANDS, **changes: str) -> str:
+        await self.jetstream.publish(subject, command.SerializeToString(), headers=headers(command, **changes))
+        return command.command_id
+
+    async def answers(self, count: int) -> list[Stored]:
+        """Every answer that is stored, once there are so many."""
+        await until(lambda: self.bridge("answered") >= count, f"{count} answered")
+        return await read_subject(self.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
+
+    async def letters(self, count: int) -> list[Stored]:
+        await until(lambda: self.bridge("put_aside") >= count, f"{count} put aside")
+        return await read_subject(self.mesh.ports["nats"], LETTERS, "QIKI_DLQ_V1")
+
+    def bridge(self, name: str) -> int:
+        return int(facts(self.mesh, "bridge").get("commands", {}).get(name, 0))
+
+    async def audit(self, name: str) -> list[AuditEvent]:
+        events = [AuditEvent.FromString(message.data) for message in await read_audit(self.mesh)]
+        return [event for event in events if event.name == name]
+
+
+@asynccontextmanager
+async def on_the_bus(directory: Path, duration_s: float = DURATION_S, **options: Any) -> AsyncIterator[Bus]:
+    async with chain(directory, duration_s, **options) as mesh:
+        client = await nats.connect(f"nats://127.0.0.1:{mesh.ports['nats']}")
+        try:
+            yield Bus(mesh, client.jetstream())
+        finally:
+            await client.close()
+
+
+def headers(command: Command, **changes: str) -> dict[str, str]:
+    found = {
+        "ce-specversion": "1.0",
+        "ce-id": command.command_id or str(uuid.uuid4()),
+        "ce-source": "/agents/pilot",
+        "ce-type": "qiki.sim.v1.Command",
+        "ce-datacontenttype": "application/protobuf",
+        "traceparent": TRACE,
+    }
+    return found | {name.replace("_", "-"): value for name, value in changes.items()}
+
+
+def helm(tick: int = 0, **values: float) -> Command:
+    return Command(command_id=str(uuid.uuid4()), tick=tick, set_helm=SetHelm(**values))
+
+
+def speeds(world: list[Stored]) -> dict[int, float]:
+    snapshots = [WorldSnapshot.FromString(message.data) for message in world]
+    return {shot.tick: math.hypot(shot.own_ship.velocity.x, shot.own_ship.velocity.y) for shot in snapshots}
+
+
+async def test_a_command_moves_the_ship_and_its_answer_carries_its_id(tmp_path: Path) -> None:
+    async with on_the_bus(tmp_path, speed="max", settings=(("sim", "paused", "true"),)) as bus:
+        now, later, as_json = helm(speed_mps=40.0), helm(400, speed_mps=90.0), helm(500, speed_mps=7.0)
+        wrong = helm(speed_mps=math.nan)
+        await bus.send(now)
+        await bus.send(later)
+        await bus.jetstream.publish(
+            COMMANDS,
+            json_format.MessageToJson(as_json).encode(),
+            headers=headers(as_json, ce_datacontenttype="application/json"),
+        )
+        await bus.send(wrong)
+        answers = await bus.answers(4)
+        results = [CommandResult.FromString(answer.data) for answer in answers]
+        commands = [now, later, as_json, wrong]
+        assert [result.command_id for result in results] == [command.command_id for command in commands]
+        assert [result.outcome for result in results] == [APPLIED, APPLIED, APPLIED, REFUSED]
+        assert [result.tick for result in results] == [1, 400, 500, 0]
+        assert results[3].field == "set_helm.speed_mps"
+        for answer, result in zip(answers, results, strict=True):
+            assert answer.headers["ce-subject"] == result.command_id
+            assert answer.headers["ce-type"] == answer.headers["ce_type"] == "qiki.sim.v1.CommandResult"
+            assert answer.headers["ce-id"] == answer.headers["Nats-Msg-Id"]
+            assert answer.headers["ce-traceparent"].split("-")[1] == TRACE.split("-")[1]
+        assert len({answer.headers["ce-id"] for answer in answers}) == 4
+        await resume(bus.mesh)
+        await until(lambda: published_all(bus.mesh), "everything published")
+        shown = speeds((await read_all(bus.mesh))["qiki.sim.v1.world"])
+        for tick, speed_mps in ((2, 40.0), (398, 40.0), (400, 90.0), (498, 90.0), (500, 7.0), (LAST_TICK, 7.0)):
+            assert shown[tick] == pytest.approx(speed_mps)
+        done = await bus.audit("COMMAND_DONE")
+        assert [attribute_of(event, "command_id") for event in done] == [item.command_id for item in commands[:3]]
+        assert len(await bus.audit("COMMAND_REFUSED")) == 1
+
+
+async def test_a_command_that_comes_again_is_answered_with_what_happened_the_first_time_and_once(
+    tmp_path: Path,
+) -> None:
+    async with on_the_bus(tmp_path, speed="1") as bus:
+        first, second = helm(speed_mps=40.0), helm(speed_mps=50.0)
+        for command in (first, first, second, first):
+            await bus.send(command)
+        answers = await bus.answers(4)
+        assert [CommandResult.FromString(answer.data).command_id for answer in answers] == [
+            first.command_id,
+            second.command_id,
+        ]
+        assert len(await bus.audit("COMMAND_REPEATED")) == 2
+
+
+async def test_what_cannot_be_processed_is_put_aside_as_it_came_with_the_reason_and_the_next_goes_on(
+    tmp_path: Path,
+) -> None:
+    good = helm(speed_mps=1.0)
+    nameless = Command(command_id="no uuid", set_helm=SetHelm(speed_mps=1.0))
+    cases = [
+        (COMMANDS, b"plain", {"X-Kept": "yes"}, "NOT_A_CLOUDEVENT"),
+        (COMMANDS, b"\xff\xff\xff", headers(good), "MALFORMED_PAYLOAD"),
+        (COMMANDS, b"[", headers(good, ce_datacontenttype="application/json"), "MALFORMED_PAYLOAD"),
+        (COMMANDS, b"", headers(good, ce_type="com.example.Other"), "UNKNOWN_TYPE"),
+        (COMMANDS, b"x", headers(good, ce_datacontenttype="text/plain"), "UNKNOWN_CONTENT_TYPE"),
+        (COMMANDS, nameless.SerializeToString(), headers(good), "REJECTED"),
+        ("qiki.commands.v1.qiki-02", good.SerializeToString(), headers(good), "UNROUTABLE"),
+        (f"{COMMANDS}.more", good.SerializeToString(), headers(good), "UNROUTABLE"),
+    ]
+    async with on_the_bus(tmp_path, speed="1") as bus:
+        for subject, payload, sent, _reason in cases:
+            await bus.jetstream.publish(subject, payload, headers=sent)
+        await bus.send(good)
+        (answer,) = await bus.answers(1)
+        assert CommandResult.FromString(answer.data).command_id == good.command_id
+        letters = await bus.letters(len(cases))
+        for letter, (subject, payload, sent, reason) in zip(letters, cases, strict=True):
+            assert (letter.data, letter.headers["qiki-dlq-reason"]) == (payload, reason)
+            assert (letter.headers["qiki-dlq-subject"], letter.headers["qiki-dlq-consumer"]) == (
+                subject,
+                "sim_commands",
+            )
+            assert sent.items() <= letter.headers.items()
+        assert len(await bus.audit("DEAD_LETTERED")) == len(cases)
+        info = await bus.jetstream.consumer_info("QIKI_COMMANDS_V1", "sim_commands")
+        assert (info.num_pending, info.num_ack_pending) == (0, 0)
+
+
+async def test_commands_that_arrive_while_the_simulator_and_the_bridge_are_killed_act_exactly_once(
+    tmp_path: Path,
+) -> None:
+    kills = (("sim", 150), ("bridge", 250), ("sim", 350), ("sim", 450), ("nats", 550), ("bridge", 650))
+    sent: list[Command] = []
+    async with on_the_bus(tmp_path / "disturbed", 2 * DURATION_S, speed="3") as bus:
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send_now_and_then(bus, sent, ended))
+            for name, tick in kills:
+                await until(lambda tick=tick: facts(bus.mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
+                os.kill(int(bus.mesh.endpoints()[name]["pid"]), signal.SIGKILL)
+            await until(lambda: published_all(bus.mesh), "everything published")
+            ended.set()
+        await until(lambda: lag_of_commands(bus.mesh) == 0, "every command is done with")
+        answers = await read_subject(bus.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
+        disturbed = await read_all(bus.mesh)
+        assert await read_subject(bus.mesh.ports["nats"], LETTERS, "QIKI_DLQ_V1") == []
+    results = [CommandResult.FromString(answer.data) for answer in answers]
+    assert [result.command_id for result in results] == [command.command_id for command in sent], "each once, in order"
+    applied = [(result.tick, command) for result, command in zip(results, sent, strict=True) if result.tick]
+    assert len(applied) > 10, [(result.tick, result.message) for result in results]
+    shown = speeds(disturbed["qiki.sim.v1.world"])
+    for at in range(2, 2 * LAST_TICK + 1, 2):
+        wanted = [command.set_helm.speed_mps for tick, command in applied if tick <= at]
+        assert shown[at] == pytest.approx(wanted[-1] if wanted else 10.0)
+    journal = tmp_path / "disturbed" / "state" / "sim" / "commands.journal"
+    async with on_the_bus(tmp_path / "clean", 2 * DURATION_S, settings=(("sim", "journal", str(journal)),)) as bus:
+        await until(lambda: published_all(bus.mesh), "everything published")
+        clean = await read_all(bus.mesh)
+    for subject, messages in clean.items():
+        assert [identity(message) for message in disturbed[subject]] == [identity(message) for message in messages]
+
+
+async def send_now_and_then(bus: Bus, sent: list[Command], ended: asyncio.Event) -> None:
+    """Send a command about three times a second, over a broker that may be away."""
+    while not ended.is_set():
+        command = helm(speed_mps=float(len(sent) + 20), course_deg=float(len(sent) % 360))
+        message_id = {"Nats-Msg-Id": command.command_id}
+        while True:  # bounded by the test's own waits
+            try:
+                await bus.jetstream.publish(
+                    COMMANDS, command.SerializeToString(), headers=headers(command) | message_id, timeout=2
+                )
+                break
+            except (nats.errors.Error, nats.js.errors.Error):
+                await asyncio.sleep(0.1)  # the broker comes back
+        sent.append(command)
+        await asyncio.sleep(0.3)  # the pace of one who steers
+
+
+def lag_of_commands(mesh: Mesh) -> float:
+    """Commands that are not done with, as the bridge tells; infinite where it does not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{mesh.ports['bridge-http']}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return math.inf
+    labels = 'consumer="sim_commands",stream="QIKI_COMMANDS_V1"'
+    wanted = [f"qiki_jetstream_consumer_{name}{{{labels}}} " for name in ("lag", "ack_pending")]
+    found = [float(line.removeprefix(start)) for start in wanted for line in lines if line.startswith(start)]
+    return sum(found) if len(found) == len(wanted) else math.inf
+
+
+def identity(message: Stored) -> tuple[str, str, bytes]:
+    return message.headers["ce-id"], message.headers["ce-sequence"], message.data
+
+
+def attribute_of(event: AuditEvent, name: str) -> str:
+    return next(attribute.value for attribute in event.attributes if attribute.name == name)
+
+
+async def resume(mesh: Mesh) -> None:
+    async with connect(f"127.0.0.1:{mesh.ports['sim']}") as channel:
+        await SimServiceStub(channel).ResumeSimulation(ResumeSimulationRequest(), timeout=10)
+
+
+# -- without a simulator -----------------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_nobody_can_carry_out_is_put_aside_after_its_tries_and_then_the_next_one(
+    tmp_path: Path,
+) -> None:
+    durable = Durable("QIKI_COMMANDS_V1", "sim_commands", "qiki.commands.v1.>", 20, 3, 1, (0.05, 0.1))
+    async with NatsServer(tmp_path / "nats") as server:
+        client = await connect_nats(server.url, "test", lambda _event: None)
+        await init(client, wanted_streams(0.01))
+        jetstream = client.jetstream()
+        config = ConsumerConfig(
+            durable_name=durable.name,
+            filter_subject=durable.filter_subject,
+            ack_wait=durable.ack_wait_s,
+            max_deliver=durable.max_deliver,
+            max_ack_pending=durable.max_ack_pending,
+        )
+        await jetstream.add_consumer(durable.stream, config)
+        sent = [helm(speed_mps=1.0), helm(speed_mps=2.0)]
+        for command in sent:
+            await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
+        base = Base(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+        metrics = CommandMetrics(base.telemetry.registry)
+        carrier = CommandCarrier("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(carrier.run(client))
+            subscription = await jetstream.subscribe(LETTERS, ordered_consumer=True)
+            letters = [await subscription.next_msg(timeout=30) for _ in sent]
+            task.cancel()
+        await client.close()
+    assert [letter.data for letter in letters] == [command.SerializeToString() for command in sent]
+    for letter in letters:
+        told = letter.headers or {}
+        assert told["qiki-dlq-reason"] == "EXHAUSTED"
+        assert told["qiki-dlq-detail"].startswith("delivered 3 times; the last time: UNAVAILABLE")
+    assert base.audit.counts().reported == 2
+
+
+async def test_the_declared_durables_are_made_and_checked(tmp_path: Path) -> None:
+    async with NatsServer(tmp_path / "nats") as server:
+        client = await connect_nats(server.url, "test", lambda _event: None)
+        await init(client, wanted_streams(0.01))
+        assert len(await consumers.init(client)) == 3
+        assert (await consumers.init(client), await consumers.check(client)) == ([], [])
+        info = await client.jetstream().consumer_info("QIKI_COMMANDS_V1", "sim_commands")
+        assert (info.config.max_ack_pending, info.config.max_deliver) == (1, SIM_COMMANDS.max_deliver)
+        await client.close()

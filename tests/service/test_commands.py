@@ -1,0 +1,515 @@
+"""ExecuteCommand on the real simulator: once, durably, at a tick that nobody has seen, whatever dies."""
+
+import asyncio
+import json
+import math
+import os
+import resource
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import svc_sim.commands
+import svc_sim.wiring
+from mesh.errors import StartError
+from mesh.health import Health
+from mesh.interceptor import MeshInterceptor, RpcMetrics
+from mesh.runtime import Base
+from mesh.serving import MeshServer
+from mesh.telemetry import Telemetry
+from qiki.sim.v1 import sim_service_pb2 as pb
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+from qiki_sdk.errors import InvalidFieldError, QikiError, from_rpc_error
+from svc_sim.config import SimSettings
+
+pytestmark = pytest.mark.asyncio
+
+WAIT_S = 20.0
+BLOCK = 20  # ticks of 50 ms that are reserved at a time
+APPLIED, REFUSED = CommandOutcome.COMMAND_OUTCOME_APPLIED, CommandOutcome.COMMAND_OUTCOME_REFUSED
+SCENARIO = """\
+schema_version: 1
+name: steered
+duration_s: 20.0
+own_ship: {position_m: [0, 0, 0], course_deg: 0, speed_mps: 10}
+"""
+LAST_TICK = 400
+GIVEN = {"run_id": "0b6e1c1e-0000-4000-8000-0000000000aa", "start_time": "2026-01-01T00:00:00Z"}
+
+
+class Client:
+    """The RPCs of a simulator, with refusals typed."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.stub = SimServiceStub(channel)
+        self.health: Any = health_pb2_grpc.HealthStub(channel)
+
+    async def call(self, method: str, request: Any) -> Any:
+        try:
+            return await getattr(self.stub, method)(request, timeout=WAIT_S)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def execute(self, command: Command) -> pb.ExecuteCommandResponse:
+        response: pb.ExecuteCommandResponse = await self.call(
+            "ExecuteCommand", pb.ExecuteCommandRequest(command=command)
+        )
+        return response
+
+    async def result(self, command: Command) -> CommandResult:
+        return (await self.execute(command)).result
+
+    async def step(self, ticks: int) -> pb.SimulationState:
+        response: pb.StepSimulationResponse = await self.call("StepSimulation", pb.StepSimulationRequest(ticks=ticks))
+        return response.state
+
+    async def state(self) -> pb.SimulationState:
+        response: pb.GetSimulationResponse = await self.call("GetSimulation", pb.GetSimulationRequest())
+        return response.state
+
+    async def speed_mps(self) -> float:
+        velocity = (await self.call("GetWorld", pb.GetWorldRequest())).snapshot.own_ship.velocity
+        return math.hypot(velocity.x, velocity.y)
+
+    async def history(self, count: int) -> dict[int, bytes]:
+        """The first snapshots that are retained, as bytes by tick."""
+        call = self.stub.WatchWorld(pb.WatchWorldRequest(from_oldest=True))
+        found: dict[int, bytes] = {}
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while len(found) < count:
+                    response: Any = await call.read()
+                    if response.HasField("snapshot"):
+                        found[response.snapshot.tick] = response.snapshot.SerializeToString(deterministic=True)
+        finally:
+            call.cancel()
+        return found
+
+    async def until_health(self, wanted: int) -> None:
+        async with asyncio.timeout(WAIT_S):
+            call = self.health.Watch(health_pb2.HealthCheckRequest())
+            try:
+                while (await call.read()).status != wanted:
+                    pass
+            finally:
+                call.cancel()
+
+
+def helm(tick: int = 0, command_id: str = "", **values: float) -> Command:
+    return Command(command_id=command_id or str(uuid.uuid4()), tick=tick, set_helm=SetHelm(**values))
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "steered.yaml"
+    path.write_text(SCENARIO, encoding="utf-8")
+    return path
+
+
+@asynccontextmanager
+async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
+    """Serve a simulator within this process, paused unless told otherwise."""
+    name = "svc_sim"
+    base = Base(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
+    with base.resources:
+        wanted: Any = {"paused": True, "heartbeat_s": 0.1, **GIVEN, **settings}
+        parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **wanted), base)
+        interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+        server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
+        await server.start()
+        base.health.up()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_run(loop)) for loop in (*parts.loops, server.watch_health)]
+            try:
+                async with connect(f"127.0.0.1:{server.port}") as channel:
+                    yield Client(channel)
+            finally:
+                await server.drain()
+                for task in tasks:
+                    task.cancel()
+
+
+async def _run(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()
+
+
+class Child:
+    """A simulator in a process of its own."""
+
+    def __init__(self, state_dir: Path, scenario: Path, **settings: object) -> None:
+        self.port, self.http_port = _free_port(), _free_port()
+        wanted = {
+            "STATE_DIR": state_dir,
+            "SCENARIO": scenario,
+            "GRPC_PORT": self.port,
+            "HTTP_PORT": self.http_port,
+            "REGISTRAR_TARGET": "",
+            **{key.upper(): value for key, value in {**GIVEN, **settings}.items()},
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "svc_sim"],
+            env={**os.environ, **{f"QIKI_SIM_{key}": str(value) for key, value in wanted.items()}},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def healthz(self) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/healthz", timeout=WAIT_S) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            return dict(json.load(error))
+
+    def let_files_grow_to(self, size_bytes: int) -> None:
+        hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    def end(self) -> str:
+        """Kill the process if it still runs, and return what it wrote."""
+        self.process.kill()
+        return self.process.communicate(timeout=WAIT_S)[1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def spawned(state_dir: Path, scenario: Path, **settings: object) -> AsyncIterator[tuple[Child, Client]]:
+    child = Child(state_dir, scenario, **settings)
+    try:
+        async with connect(f"127.0.0.1:{child.port}") as channel:
+            client = Client(channel)
+            await client.stub.GetRun(pb.GetRunRequest(), wait_for_ready=True, timeout=WAIT_S)
+            yield child, client
+    finally:
+        child.end()
+
+
+# -- what happens ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_command_acts_from_the_first_tick_that_is_not_settled_and_the_answer_names_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        state = await client.step(7)
+        command = helm(speed_mps=33.0)
+        result = await client.result(command)
+        assert state.settled_tick == BLOCK
+        assert (result.command_id, result.outcome, result.tick) == (command.command_id, APPLIED, BLOCK + 1)
+        assert result.time.ToJsonString() == "2026-01-01T00:00:01.050Z"
+        assert (result.run_id, result.field, result.message) == (GIVEN["run_id"], "", "")
+        await client.step(BLOCK - 7)
+        assert await client.speed_mps() != 33.0
+        assert (await client.step(2)).tick == BLOCK + 2
+        assert await client.speed_mps() == pytest.approx(33.0)
+
+
+async def test_before_the_first_tick_a_command_acts_at_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        assert (await client.result(helm(speed_mps=5.0))).tick == 1
+        await client.step(2)
+        assert await client.speed_mps() == pytest.approx(5.0)
+
+
+async def test_a_command_for_a_named_tick_acts_there_and_not_before(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        later = await client.result(helm(60, speed_mps=60.0))
+        sooner = await client.result(helm(30, speed_mps=30.0))
+        assert [later.tick, sooner.tick] == [60, 30]
+        for tick, speed_mps in ((28, 0.0), (30, 30.0), (58, 30.0), (60, 60.0)):
+            await client.step(tick - (await client.state()).tick)
+            assert (await client.speed_mps() == pytest.approx(speed_mps)) == (speed_mps > 0.0)
+
+
+async def test_a_command_that_comes_again_is_answered_with_what_happened_byte_for_byte(tmp_path: Path) -> None:
+    command, refused = helm(speed_mps=5.0), helm(speed_mps=-1.0)
+    async with served(tmp_path) as client:
+        first, wrong = await client.execute(command), await client.execute(refused)
+        assert not first.repeated
+        await client.step(50)
+        again = [await client.execute(command) for _ in range(3)]
+        other = await client.execute(helm(command_id=command.command_id, climb_mps=9.0))
+        assert [item.result.SerializeToString() for item in [*again, other]] == [first.result.SerializeToString()] * 4
+        assert all(item.repeated for item in [*again, other])
+    async with served(tmp_path) as client:
+        for item, result in ((command, first.result), (refused, wrong.result)):
+            response = await client.execute(item)
+            assert (response.result.SerializeToString(), response.repeated) == (result.SerializeToString(), True)
+
+
+async def test_one_that_is_sent_many_times_at_once_is_carried_out_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        command = helm(speed_mps=5.0)
+        responses = await asyncio.gather(*(client.execute(command) for _ in range(20)))
+        assert len({response.result.SerializeToString() for response in responses}) == 1
+        assert sorted(response.repeated for response in responses) == [False] + [True] * 19
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "field", "message"),
+    [
+        (helm(course_deg=math.nan), "set_helm.course_deg", "finite and in [0, 360), got nan"),
+        (helm(course_deg=360.0), "set_helm.course_deg", "got 360.0"),
+        (helm(course_deg=-1e-9), "set_helm.course_deg", "got -1e-09"),
+        (helm(speed_mps=math.inf), "set_helm.speed_mps", "got inf"),
+        (helm(speed_mps=-1.0), "set_helm.speed_mps", "got -1.0"),
+        (helm(speed_mps=1e300), "set_helm.speed_mps", "got 1e+300"),
+        (helm(turn_rate_dps=-math.inf), "set_helm.turn_rate_dps", "got -inf"),
+        (helm(turn_rate_dps=360.1), "set_helm.turn_rate_dps", "[-360, 360], got 360.1"),
+        (helm(climb_mps=math.nan), "set_helm.climb_mps", "got nan"),
+        (helm(), "set_helm", "give at least one of course_deg"),
+        (Command(command_id=str(uuid.uuid4())), "action", "known: set_helm"),
+        (Command.FromString(b"\x0a\x24" + b"a" * 8 + b"-0000-4000-8000-" + b"b" * 12 + b"\xfa\x01\x01x"), "action", ""),
+        (helm(LAST_TICK + 1, speed_mps=1.0), "tick", f"401 is not in this run, whose last tick is {LAST_TICK}"),
+        (helm(2**64 - 1, speed_mps=1.0), "tick", "is not in this run"),
+        (helm(BLOCK, speed_mps=1.0), "tick", f"20 is settled; reached are ticks through {BLOCK}"),
+        (helm(1, speed_mps=1.0), "tick", f"1 is settled; reached are ticks through {BLOCK}"),
+    ],
+)
+async def test_what_cannot_be_carried_out_is_refused_with_its_field_and_changes_nothing(
+    tmp_path: Path, scenario: Path, command: Command, field: str, message: str
+) -> None:
+    async with served(tmp_path / "state", scenario=scenario) as client:
+        await client.step(2)
+        result = await client.result(command)
+        assert (result.command_id, result.outcome, result.tick) == (command.command_id, REFUSED, 0)
+        assert (result.field, result.HasField("time")) == (field, False)
+        assert message in result.message
+        await client.step(100)
+        assert await client.speed_mps() == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    "command_id",
+    [
+        "",
+        "x",
+        "1" * 36,
+        "7B6F0A3E-2F5C-4F0E-9C41-3A8D2F1E5B00",
+        "{7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00}",
+        "a" * 100_000,
+    ],
+)
+async def test_an_id_that_is_no_uuid_is_refused_by_its_field(tmp_path: Path, command_id: str) -> None:
+    async with served(tmp_path) as client:
+        for request in (
+            pb.ExecuteCommandRequest(command=Command(command_id=command_id, set_helm=SetHelm(speed_mps=1.0))),
+            pb.ExecuteCommandRequest(),
+        ):
+            with pytest.raises(InvalidFieldError, match="should be a UUID") as caught:
+                await client.call("ExecuteCommand", request)
+            assert caught.value.metadata["field"] == "command.command_id"
+    assert not (tmp_path / "commands.journal").exists()
+
+
+async def test_after_the_end_of_the_run_nothing_acts_any_more(tmp_path: Path, scenario: Path) -> None:
+    async with served(tmp_path / "state", scenario=scenario) as client:
+        assert (await client.step(1_000)).tick == LAST_TICK
+        result = await client.result(helm(speed_mps=1.0))
+        assert (result.outcome, result.field) == (REFUSED, "tick")
+        assert "nothing can act any more" in result.message
+
+
+async def test_a_run_that_has_had_its_number_of_commands_takes_no_more_and_still_answers_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(svc_sim.commands, "MAX_COMMANDS", 2)
+    async with served(tmp_path) as client:
+        first = helm(speed_mps=1.0)
+        answered = await client.result(first)
+        await client.result(helm(speed_mps=2.0))
+        with pytest.raises(QikiError, match="has had 2 commands") as caught:
+            await client.result(helm(speed_mps=3.0))
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED")
+        assert await client.result(first) == answered
+
+
+# -- restarts and replays ----------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_computes_the_same_history_with_its_commands_again(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await client.step(5)
+        for command in (helm(course_deg=45.0, turn_rate_dps=3.0), helm(speed_mps=77.0), helm(climb_mps=2.5)):
+            await client.result(command)
+            await client.step(25)
+        await client.result(helm(200, speed_mps=1.0))
+        before = await client.history(40)
+    async with served(tmp_path) as client:
+        after = await client.history(40)
+        assert after == before
+        result = await client.result(helm(speed_mps=3.0))
+        assert result.tick == 81, "ticks through 80 had been reserved"
+        await client.step(118)
+        assert await client.speed_mps() == pytest.approx(3.0)
+        await client.step(2)
+        assert await client.speed_mps() == pytest.approx(1.0), "the one for tick 200 was not forgotten"
+
+
+async def test_a_fresh_run_with_another_runs_journal_has_its_history(tmp_path: Path, scenario: Path) -> None:
+    async with served(tmp_path / "disturbed", scenario=scenario) as client:
+        for number in range(5):
+            await client.result(helm(course_deg=70.0 * number, speed_mps=10.0 * number, climb_mps=1.0))
+            await client.result(helm(speed_mps=-1.0))
+            await client.step(31)
+        await client.step(1_000)
+        disturbed = await client.history(LAST_TICK // 2)
+    journal = tmp_path / "disturbed" / "commands.journal"
+    async with served(tmp_path / "clean", scenario=scenario, journal=journal, paused=False, speed="max") as client:
+        clean = await client.history(LAST_TICK // 2)
+    async with served(tmp_path / "other", scenario=scenario, paused=False, speed="max") as client:
+        other = await client.history(LAST_TICK // 2)
+    assert clean == disturbed
+    assert clean != other
+
+
+async def test_what_was_answered_before_a_kill_is_in_effect_once_after_it(tmp_path: Path, scenario: Path) -> None:
+    state_dir = tmp_path / "state"
+    answered: dict[str, tuple[Command, CommandResult]] = {}
+    seen: dict[int, bytes] = {}
+    for _kill in range(3):
+        async with spawned(state_dir, scenario, speed=4.0) as (child, client):
+            watching = asyncio.create_task(_watch(client, seen))
+            try:
+                for number in range(15):
+                    command = helm(speed_mps=float(len(answered) + 1), course_deg=float(number))
+                    answered[command.command_id] = command, await client.result(command)
+                child.kill()
+            finally:
+                await watching
+    async with spawned(state_dir, scenario, speed="max") as (_child, client):
+        for command, result in answered.values():
+            assert await client.execute(command) == pb.ExecuteCommandResponse(result=result, repeated=True)
+        final = await client.history(LAST_TICK // 2)
+    assert seen.items() <= final.items(), "what was seen before a kill is there after it"
+    journal = state_dir / "commands.journal"
+    async with served(tmp_path / "clean", scenario=scenario, journal=journal, paused=False, speed="max") as client:
+        assert await client.history(LAST_TICK // 2) == final
+    applied = [(result.tick, command) for command, result in answered.values() if result.outcome == APPLIED]
+    assert len(applied) >= 15
+    for tick in {tick for tick, _command in applied if tick < LAST_TICK}:
+        last = [command for at, command in applied if at <= tick + 1][-1]
+        shown = WorldSnapshot.FromString(final[tick + tick % 2]).own_ship.velocity
+        assert math.hypot(shown.x, shown.y) == pytest.approx(last.set_helm.speed_mps)
+
+
+async def _watch(client: Client, seen: dict[int, bytes]) -> None:
+    """Keep every snapshot until the server is gone."""
+    call = client.stub.WatchWorld(pb.WatchWorldRequest(from_oldest=True))
+    try:
+        while True:
+            response: Any = await call.read()
+            if response is grpc.aio.EOF:
+                return
+            if response.HasField("snapshot"):
+                body = response.snapshot.SerializeToString(deterministic=True)
+                assert seen.setdefault(response.snapshot.tick, body) == body
+    except grpc.aio.AioRpcError:
+        return
+    finally:
+        call.cancel()
+
+
+async def test_a_torn_tail_is_cut_off_and_a_damaged_middle_ends_the_start_with_the_place_named(
+    tmp_path: Path, scenario: Path
+) -> None:
+    state_dir = tmp_path / "state"
+    commands = [helm(speed_mps=float(number)) for number in range(4)]
+    async with served(state_dir, scenario=scenario) as client:
+        results = [await client.result(command) for command in commands]
+    path = state_dir / "commands.journal"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"\xf5\xffQJ torn")
+    async with served(state_dir, scenario=scenario) as client:
+        assert [await client.result(command) for command in commands] == results
+        await client.step(1)
+    assert path.read_bytes() == whole, "cut off before the next tick is reserved"
+    at = whole.index(commands[1].command_id.encode())
+    path.write_bytes(whole[:at] + b"X" + whole[at + 1 :])
+    with pytest.raises(StartError, match=r"commands\.journal is damaged at byte"):
+        async with served(state_dir, scenario=scenario):
+            pass
+
+
+# -- disks -------------------------------------------------------------------------------------------------------------
+
+
+async def test_on_a_full_disk_commands_are_refused_and_the_run_waits_until_space_returns(
+    tmp_path: Path, scenario: Path
+) -> None:
+    async with spawned(tmp_path / "state", scenario, paused="true") as (child, client):
+        first, second = helm(speed_mps=1.0), helm(speed_mps=2.0)
+        answered = await client.result(first)
+        await client.step(2)
+        child.let_files_grow_to(1)
+        with pytest.raises(QikiError, match="cannot be written down: File too large") as caught:
+            await client.result(second)
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FAILED")
+        assert caught.value.metadata["cause"] == "EFBIG"
+        assert await client.result(first) == answered
+        await client.until_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        stepping = asyncio.create_task(client.step(BLOCK))
+        async with asyncio.timeout(WAIT_S):
+            while not (state := await client.state()).held_by:  # noqa: ASYNC110 (another process sets no event of ours)
+                await asyncio.sleep(0.05)
+        assert (state.tick, state.phase) == (BLOCK, pb.SimulationPhase.SIMULATION_PHASE_HELD)
+        assert state.held_by == "storage: ticks cannot be reserved: File too large"
+        assert child.healthz()["status"] == "NOT_SERVING"
+        child.let_files_grow_to(resource.RLIM_INFINITY)
+        assert (await stepping).tick == BLOCK + 2
+        await client.until_health(health_pb2.HealthCheckResponse.SERVING)
+        result = await client.result(second)
+        assert (result.outcome, result.tick) == (APPLIED, 2 * BLOCK + 1)
+    async with spawned(tmp_path / "state", scenario, paused="true") as (_child, client):
+        assert await client.result(first) == answered
+        assert await client.result(second) == result
+
+
+async def test_a_write_that_failed_in_doubt_has_no_effect_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has reached the file and not, as far as is known, the disk: the tick goes by without it."""
+    command, fsync = helm(speed_mps=99.0), os.fsync
+    async with served(tmp_path) as client:
+        await client.result(helm(speed_mps=1.0))
+        await client.step(2)
+
+        def broken(fd: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", broken)
+        with pytest.raises(QikiError, match="Input/output error") as caught:
+            await client.result(command)
+        assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_FAILED")
+        monkeypatch.setattr(os, "fsync", fsync)
+        await client.step(40)
+        before = await client.history(21)
+    async with served(tmp_path) as client:
+        after = await client.history(21)
+        assert after == before
+        assert await client.speed_mps() == pytest.approx(1.0)
+        assert not (await client.execute(command)).repeated
