@@ -75,7 +75,11 @@ class Follower:
         return place.frame_token if place else ""
 
     def _resume(self, anew: bool) -> tuple[Tracker, int, str]:
-        checkpoint = self._store.load()
+        try:
+            checkpoint = self._store.load()
+        except OSError as error:
+            self._tell_storage(error)
+            checkpoint = None
         if anew:
             self._store.forget()
         elif checkpoint is not None:
@@ -101,8 +105,11 @@ class Follower:
         try:
             self._store.keep(checkpoint)
         except OSError as error:
-            _LOG.warning("a checkpoint could not be kept", extra={"why": str(error)})
-            self._audit.report(STORAGE_FAILED, f"a checkpoint could not be kept: {error.strerror}")
+            self._tell_storage(error)
+
+    def _tell_storage(self, error: OSError) -> None:
+        _LOG.warning("checkpoints cannot be kept", extra={"why": str(error)})
+        self._audit.report(STORAGE_FAILED, f"checkpoints cannot be kept: {error.strerror}")
 
     def _refuse(self, event: Event[RadarFrame], error: FrameError) -> None:
         self._audit.report(

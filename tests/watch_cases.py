@@ -167,7 +167,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(case: WatchCase, state_dir: Path, **settings: Any) -> AsyncIterator[Served]:
+async def serve(
+    case: WatchCase, state_dir: Path, tracker_state_dir: Path | None = None, **settings: Any
+) -> AsyncIterator[Served]:
     """Serve the case, and the services beneath it where it folds what they stream."""
     common = {"grpc_port": 0, "http_port": 0, "heartbeat_s": HEARTBEAT_S, "registrar_target": "", **settings}
     async with AsyncExitStack() as stack:
@@ -187,7 +189,7 @@ async def serve(case: WatchCase, state_dir: Path, **settings: Any) -> AsyncItera
             server = await stack.enter_async_context(_running(parts, with_loops=True))
         if case.service == "tracker":
             target = f"127.0.0.1:{server.port}"
-            fine = {"checkpoint_period_s": 0.1}
+            fine = {"checkpoint_period_s": 0.1, "state_dir": tracker_state_dir}
             parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), _base())
             server = await stack.enter_async_context(_running(parts, with_loops=True))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)

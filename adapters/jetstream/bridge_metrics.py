@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class ChannelMetrics:
     gaps: Counter
     batch_size: Histogram
     write_seconds: Histogram
+    waiting: Gauge
 
 
 class BridgeMetrics:
@@ -30,6 +31,8 @@ class BridgeMetrics:
         )
         self._seconds = Histogram("qiki_bridge_write_seconds", "Time of a write.", labels, registry=registry)
 
+        self._waiting = Gauge("qiki_bridge_waiting", "Messages read and not yet written.", labels, registry=registry)
+
     def channel(self, name: str) -> ChannelMetrics:
         """Return the metrics of a channel."""
         return ChannelMetrics(
@@ -38,6 +41,7 @@ class BridgeMetrics:
             self._gaps.labels(name),
             self._batches.labels(name),
             self._seconds.labels(name),
+            self._waiting.labels(name),
         )
 
 

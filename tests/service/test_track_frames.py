@@ -191,3 +191,10 @@ async def test_sessions_are_bounded_and_freed(served: Served) -> None:
         async with asyncio.timeout(WAIT_S):
             assert await call.read() is grpc.aio.EOF
     assert len(await converse(served, [opening(), *frames(2)])) == 2
+
+
+async def test_a_tracker_that_cannot_keep_checkpoints_goes_on_without(tmp_path: Path) -> None:
+    (tmp_path / "not a directory").write_text("")
+    async with serve(TRACKER, tmp_path / "sim", tracker_state_dir=tmp_path / "not a directory" / "x") as served:
+        await served.produce(8)
+        assert served.feed.ring.last_sequence >= 8
