@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos bench-bridge soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -11,14 +11,15 @@ SCENARIO ?=
 SAMPLE := recordings/paris.csv.gz
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 SERVICES := $(filter %_service.proto,$(PROTOS))
-CODE := mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters cli sdk tests
+CODE := mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters cli sdk tests bench
 
 help: ## List what one can do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
 $(STAMP): requirements/dev.lock pyproject.toml sdk/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). QIKI needs Python 3.11, 3.12 or 3.13: say which to use: make PYTHON=python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "QIKI needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Say which to use: make PYTHON=python3.11 ..." % v)'
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
@@ -67,6 +68,17 @@ lock: ## Resolve the dependencies anew (needs uv)
 	cd requirements && for name in dev mesh; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.lock || exit 1; done
+
+SEED ?= 1
+FAULTS ?= 200
+chaos: setup ## Kill, stop and cut everything again and again, and compare with an undisturbed run (SEED=, FAULTS=)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --faults $(FAULTS)
+
+bench-bridge: setup ## Measure the bridge against a bare loop
+	@PYTHONPATH=tests $(BIN)/python -m bench.bridge
+
+soak: setup ## Run a million events as fast as possible and watch the memory of every process (EVENTS=)
+	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(if $(EVENTS),--events $(EVENTS))
 
 smoke: setup ## Start the mesh with docker compose, look at frames, tracks and the record on JetStream, stop it
 	@$(BIN)/python tests/e2e/smoke.py

@@ -8,7 +8,9 @@ from typing import Any
 import grpc
 
 from mesh.feed import Feed, FeedSettings, Pace
+from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.ring import Retention
+from mesh.telemetry import Telemetry
 from mesh.watch import watch
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1 import radar_service_pb2 as pb
@@ -65,7 +67,9 @@ class FrameSource(RadarServiceServicer):
 @asynccontextmanager
 async def served(source: FrameSource, port: int = 0) -> AsyncIterator[int]:
     """Serve it for as long as the block lasts; give the port."""
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    telemetry = Telemetry("source", "", 0.0)
+    interceptor = MeshInterceptor(RpcMetrics(telemetry.registry), telemetry.tracer)
+    server = grpc.aio.server(interceptors=[interceptor], options=SERVER_OPTIONS)
     add_RadarServiceServicer_to_server(source, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

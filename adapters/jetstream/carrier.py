@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nats.aio.client import Client
@@ -11,7 +12,7 @@ from opentelemetry.trace import NoOpTracer, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.jetstream.bridge_metrics import BridgeMetrics
-from adapters.jetstream.cloudevents import to_headers
+from adapters.jetstream.cloudevents import HeaderError, to_headers
 from adapters.jetstream.inbox import Inbox
 from adapters.jetstream.resumption import ChannelStopped, Start, check_first, decide
 from adapters.jetstream.source import Source
@@ -22,7 +23,6 @@ from adapters.jetstream.writer import (
     MessageTooLarge,
     SubjectWriter,
     WriteError,
-    leading_batch,
 )
 from botspec.channels import Channel
 from mesh.runtime import Base
@@ -55,7 +55,9 @@ class Carrier:
         self._audit = base.audit
         self._pulse = base.health.loop(channel.name)
         self._inbox = Inbox()
+        self._metrics.waiting.set_function(lambda: len(self._inbox))
         self._stored_token = ""
+        self._oldest_token = ""  # where the source can go on, once it no longer has what follows the tail
         self._connections = 0
         self.state = "starting"
         self.sequence = 0
@@ -82,11 +84,11 @@ class Carrier:
                 raise
             except ChannelStopped as error:
                 await self._stop(STOP_CODES.get(error.reason, CHANNEL_STOPPED), str(error))
-            except (MessageTooLarge, HistoryDivergedError) as error:
+            except (MessageTooLarge, HeaderError, HistoryDivergedError) as error:
                 await self._stop(CHANNEL_STOPPED, str(error))
             except RunChangedError:
                 continue
-            except (WriteError, QikiError, ResumeTokenExpiredError) as error:
+            except (WriteError, QikiError) as error:
                 self._metrics.resumes.inc()
                 self._say(str(error))
             if self.sequence != before:
@@ -104,6 +106,9 @@ class Carrier:
         tail = await writer.tail(ACK_TIMEOUT_S)
         used = tail is not None or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
         start = decide(tail.headers if tail else None, tail.sequence if tail else 0, used, run)
+        if start.resume_token and self._oldest_token:
+            start = replace(start, resume_token=self._oldest_token, fresh=True)
+        self._oldest_token = ""
         self._inbox, self._stored_token = Inbox(), start.resume_token
         self.sequence, self.ended = start.next_sequence - 1, False
         try:
@@ -113,8 +118,10 @@ class Carrier:
                 await self._write(writer, start.expected_last)
                 confirming.cancel()
                 reading.cancel()
-        except* (WriteError, QikiError, ChannelStopped) as failures:
+        except* (WriteError, HeaderError, QikiError, ChannelStopped) as failures:
             raise failures.exceptions[0] from failures
+        if self._oldest_token:
+            return
         await self._confirm_once(("", 0))
         self.ended = True
         await self._await_next_run(run)
@@ -122,6 +129,16 @@ class Carrier:
     # -- the three that work side by side -----------------------------------------------------------------------------
 
     async def _read(self, start: Start, run: Run) -> None:
+        """Fill the inbox until the run's end, or until the source has dropped what would come next."""
+        try:
+            await self._read_events(start, run)
+        except ResumeTokenExpiredError as error:
+            self._metrics.resumes.inc()
+            self._say(str(error))
+            self._oldest_token = error.metadata["oldest_resume_token"]
+        self._inbox.end()
+
+    async def _read_events(self, start: Start, run: Run) -> None:
         stream = self._source.stream(start.resume_token, StreamSettings(), self._on_source)
         first = True
         async for item in stream.items():
@@ -131,10 +148,9 @@ class Carrier:
             if item.context.run_id != run.run_id:
                 break  # the run changed between the question and the stream: ask again
             if first:
-                self._tell_gap(check_first(start, item.context.sequence), start)
+                self._tell_gap(check_first(start, item.context.sequence), start, run.run_id)
                 first = False
             await self._inbox.put(self._to_message(item), item.resume_token)
-        self._inbox.end()
 
     async def _write(self, writer: SubjectWriter, expected_last: int) -> None:
         while not (self._inbox.ended and len(self._inbox) == 0):
@@ -144,7 +160,7 @@ class Carrier:
             waiting = len(self._inbox)
             taken = self._inbox.peek(waiting if waiting >= BATCH_FROM else 1)
             messages = [message for message, _token in taken]
-            count = leading_batch(messages)
+            count = writer.leading(messages)
             with self._metrics.write_seconds.time():
                 expected_last = await writer.append(messages[:count], expected_last, ACK_TIMEOUT_S)
             self._inbox.drop(count)
@@ -205,7 +221,7 @@ class Carrier:
         span.end()
         return carrier.get("traceparent", context.traceparent)
 
-    def _tell_gap(self, missing: int, start: Start) -> None:
+    def _tell_gap(self, missing: int, start: Start, run_id: str) -> None:
         if missing:
             self._metrics.gaps.inc(missing)
             self.sequence += missing
@@ -215,7 +231,7 @@ class Carrier:
                 "last": start.next_sequence + missing - 1,
             }
             _LOG.error("events are missing: the source no longer had them", extra=place)
-            self._audit.report(GAP, **place)
+            self._audit.report(GAP, run_id=run_id, key="{channel}/{first}-{last}".format(**place), **place)
 
     def _on_source(self, state: str) -> None:
         """Take what the stream says of itself: every change of state is one of the connection."""

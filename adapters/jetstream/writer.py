@@ -117,6 +117,12 @@ class SubjectWriter:
             raise Doubt("JetStream does not answer: it is starting, or not enabled in the server") from error
         return _read_tail(answer.data, self._stream, self._subject)
 
+    def leading(self, messages: Sequence[Message]) -> int:
+        """Return how many of the first messages to hand to one `append`: none beyond the first that passes a limit."""
+        count = leading_batch(messages)
+        fitting = next((place for place in range(count) if self._too_large(messages[place])), count)
+        return max(1, fitting)
+
     async def append(self, messages: Sequence[Message], expected_last: int, timeout_s: float) -> int:
         """Store all the messages, in order, or none; return the stream sequence of the last.
 
@@ -127,7 +133,8 @@ class SubjectWriter:
         if not messages or leading_batch(messages) < len(messages):
             raise ValueError(f"{len(messages)} messages do not make one batch: see leading_batch")
         for message in messages:
-            self._check_size(message)
+            if problem := self._too_large(message):
+                raise MessageTooLarge(f"{self._subject}: {problem}")
         batch_id = uuid.uuid4().hex if len(messages) > 1 else None
         try:
             answer = await self._send(messages, expected_last, batch_id, timeout_s)
@@ -171,14 +178,13 @@ class SubjectWriter:
             return ConnectionGone("the NATS connection is closed")
         return Doubt(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
 
-    def _check_size(self, message: Message) -> None:
+    def _too_large(self, message: Message) -> str:
         # Beyond max_payload the server closes the connection for good, and the client would check the payload alone.
         if message.header_bytes > MAX_HEADER_BYTES:
-            raise MessageTooLarge(f"{self._subject}: {message.header_bytes} header bytes, at most {MAX_HEADER_BYTES}")
+            return f"{message.header_bytes} header bytes, at most {MAX_HEADER_BYTES}"
         if message.size_bytes > self._client.max_payload:
-            raise MessageTooLarge(
-                f"{self._subject}: {message.size_bytes} bytes with headers, at most {self._client.max_payload}"
-            )
+            return f"{message.size_bytes} bytes with headers, at most {self._client.max_payload}"
+        return ""
 
 
 def _read_tail(answer: bytes, stream: str, subject: str) -> Tail | None:
