@@ -112,6 +112,7 @@ class Stream(Generic[P]):
         self._method = method
         self._request = type(request)()
         self._request.CopyFrom(request)
+        self._resume_token = cast(str, cast(Any, request).resume_token)
         self._settings = settings or StreamSettings()
         self._on_state = on_state or (lambda _state: None)
         self._archive = archive
@@ -120,7 +121,7 @@ class Stream(Generic[P]):
     @property
     def resume_token(self) -> str:
         """The place reached; empty before the first response."""
-        return cast(str, cast(Any, self._request).resume_token)
+        return self._resume_token
 
     async def __aiter__(self) -> AsyncIterator[Event[P]]:
         async with aclosing(self.items()) as items:
@@ -143,7 +144,8 @@ class Stream(Generic[P]):
             try:
                 async with aclosing(self._open_once()) as items:
                     async for item in items:
-                        delays, failures = self._settings.backoff.delays(), 0
+                        if failures:
+                            delays, failures = self._settings.backoff.delays(), 0
                         yield item
             except grpc.aio.AioRpcError as error:
                 refusal = from_rpc_error(error)
@@ -153,7 +155,7 @@ class Stream(Generic[P]):
                 detour = self._archive.detour(refusal, self.resume_token, self._settings, self._on_state)
                 async with aclosing(detour) as items:
                     async for item in items:
-                        cast(Any, self._request).resume_token = item.resume_token
+                        self._resume_token = item.resume_token
                         yield item
             elif self.ended is None:
                 if refusal.code not in TRANSIENT or failures == self._settings.max_tries:
@@ -162,7 +164,11 @@ class Stream(Generic[P]):
                 await asyncio.sleep(next(delays))
 
     async def _open_once(self) -> AsyncGenerator[Event[P] | Idle, None]:
-        call = self._method(self._request)
+        # A message keeps the memory of every string it ever held: each opening has a request of its own.
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        cast(Any, request).resume_token = self._resume_token
+        call = self._method(request)
         try:
             first = True
             while (response := await self._read(call)) is not grpc.aio.EOF:
@@ -182,7 +188,7 @@ class Stream(Generic[P]):
             return await call.read()
 
     def _take(self, response: Any) -> Event[P] | Idle | None:
-        cast(Any, self._request).resume_token = response.resume_token
+        self._resume_token = response.resume_token
         kind = response.WhichOneof("event")
         if kind == "heartbeat":
             return Idle(response.heartbeat, response.resume_token)

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep state and logs in this directory")
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.faults} faults, simulation at {SPEED:g} times real time", flush=True)
-    plan = Plan(draw(options.seed, options.faults), options.faults * SIMULATED_S_A_FAULT, SPEED)
+    plan = Plan(options.seed, draw(options.seed, options.faults), options.faults * SIMULATED_S_A_FAULT, SPEED)
     with tempfile.TemporaryDirectory(prefix="qiki-chaos-") as temporary:
         outcome = asyncio.run(run(options.keep or Path(temporary), plan, lambda line: print(line, flush=True)))
     print(report(outcome))

@@ -45,6 +45,11 @@ class Arena:
     mesh: Mesh
     links: dict[str, Link]
 
+    @property
+    def journal(self) -> Path:
+        """The simulator's command journal."""
+        return self.mesh.state_dir / "sim" / "commands.journal"
+
     def pid(self, process: str) -> int | None:
         """Return the process id; None while it is not alive."""
         pid = self.mesh.endpoints()[process].get("pid")
@@ -71,7 +76,13 @@ def write_scenario(path: Path, duration_s: float) -> Path:
 
 
 @asynccontextmanager
-async def arena(directory: Path, scenario: Path, speed: str, links: Sequence[str] = LINKS) -> AsyncIterator[Arena]:
+async def arena(
+    directory: Path,
+    scenario: Path,
+    speed: str,
+    links: Sequence[str] = LINKS,
+    settings: Sequence[tuple[str, str, str]] = (),
+) -> AsyncIterator[Arena]:
     """Run the chain on the scenario, lossless, with these links in between; the connections of others are direct."""
     ports = choose_ports({}, free=True)
     async with AsyncExitStack() as stack:
@@ -84,7 +95,7 @@ async def arena(directory: Path, scenario: Path, speed: str, links: Sequence[str
             run_id=RUN_ID,
             start_time=START_TIME,
             seed=SEED,
-            settings=(("tracker", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S), *_rewired(made)),
+            settings=(("tracker", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S), *_rewired(made), *settings),
         )
         mesh = await stack.enter_async_context(open_mesh(options, ports, lambda _line: None, policy=AT_ONCE))
         yield Arena(mesh, made)

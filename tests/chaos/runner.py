@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import grpc
 
 from chaos.arena import Arena, arena, write_scenario
+from chaos.pilot import Pilot
 from chaos.receipts import Witness, audit_difference
 from chaos.schedule import PROCESSES, Fault, Kind, Strike
 from chaos.traces import Trace, clean_run, difference, read_traces
@@ -30,6 +32,7 @@ SPEED_TRIES = 20
 class Plan:
     """What is to be done: the strikes, how long the run is in simulation time, and how fast it goes meanwhile."""
 
+    seed: int
     strikes: Sequence[Strike]
     duration_s: float
     speed: float
@@ -43,6 +46,7 @@ class Outcome:
     recoveries_s: list[tuple[float, str]] = field(default_factory=list)
     peaks_kib: dict[str, int] = field(default_factory=dict)
     receipts: int = 0
+    commands: int = 0
     events: int = 0
     under_fire_events: int = 0
     under_fire_s: float = 0.0
@@ -57,8 +61,9 @@ async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcom
     try:
         async with arena(directory / "chaos", scenario, f"{plan.speed:g}") as running:
             traces = await _under_fire(running, plan, outcome, say)
+            journal = running.journal
         say("the same run undisturbed ...")
-        outcome.failure = outcome.failure or difference(traces, await clean_run(directory / "clean", scenario))
+        outcome.failure = outcome.failure or difference(traces, await clean_run(directory / "clean", scenario, journal))
         outcome.events = sum(map(len, traces.values()))
     except* NotRecovered as errors:
         outcome.failure = "; ".join(map(str, errors.exceptions))
@@ -68,24 +73,31 @@ async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcom
 async def _under_fire(
     running: Arena, plan: Plan, outcome: Outcome, say: Callable[[str], None]
 ) -> dict[str, list[Trace]]:
-    watcher, witness = Watcher(running), Witness(running)
+    watcher, witness, pilot = Watcher(running), Witness(running), Pilot(running, Random(plan.seed))
     async with asyncio.TaskGroup() as group:
-        reporting = group.create_task(witness.run())
+        reporting, steering = group.create_task(witness.run()), group.create_task(pilot.run())
         try:
             await watcher.recovered()
             began, before = time.monotonic(), sum(watcher.reached.values())
             await _strike_all(running, plan, watcher, outcome, say)
             outcome.under_fire_s = time.monotonic() - began
             outcome.under_fire_events = sum(watcher.reached.values()) - before
+            steering.cancel()
+            await pilot.answered()
             say("no more faults; the rest of the run as fast as possible ...")
             await _hurry(running)
             await watcher.carried()
+            say("everything carried; now all die at once, and must come to the same end ...")
+            for process in PROCESSES:
+                _signal(await _alive(running, process), signal.SIGKILL)
+            await watcher.carried()
         finally:
             reporting.cancel()
+            steering.cancel()
             watcher.weigh()
             outcome.peaks_kib = dict(watcher.peaks_kib)
-            outcome.receipts = len(witness.receipts)
-    outcome.failure = await audit_difference(running, witness.receipts)
+            outcome.receipts, outcome.commands = len(witness.receipts), len(pilot.sent)
+    outcome.failure = await pilot.difference() or await audit_difference(running, witness.receipts)
     return await read_traces(running.mesh)
 
 
@@ -177,7 +189,7 @@ def report(outcome: Outcome) -> str:
     lines += [
         f"faults {outcome.suffered.total()}, of which in {outcome.early} strikes while events flowed",
         f"under fire for {outcome.under_fire_s:.0f} s at {rate:.0f} events/s, {outcome.events} events in the run",
-        f"receipts held against the record: {outcome.receipts}",
+        f"receipts held against the record: {outcome.receipts}; commands applied and answered: {outcome.commands}",
         f"longest recovery {longest_s:.1f} s after: {cause}",
         f"FAIL: {outcome.failure}" if outcome.failure else "PASS: the same events, each once, in order, as undisturbed",
     ]

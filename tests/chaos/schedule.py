@@ -24,6 +24,7 @@ LINKS = (
 KILLS, STOPS = 0.62, 0.18  # the shares of all faults; the rest are troubles of links
 LONGER_THAN_ANY_TIMEOUT_S = 16.0  # gRPC's keepalive gives up after 15 s, an acknowledgement after 5 s
 MAX_AT_ONCE = 3
+LONG_FROM_FAULTS = 100
 
 
 class Kind(StrEnum):
@@ -60,7 +61,7 @@ class Strike:
 def draw(seed: int, count: int) -> list[Strike]:
     """Return the strikes of a run: `count` faults in all."""
     random = Random(seed)
-    faults = list(_faults(random, count))
+    faults = list(_faults(random, count, with_long=count >= LONG_FROM_FAULTS))
     random.shuffle(faults)
     strikes: list[Strike] = []
     while faults:
@@ -72,21 +73,21 @@ def draw(seed: int, count: int) -> list[Strike]:
     return strikes
 
 
-def _faults(random: Random, count: int) -> Iterator[Fault]:
+def _faults(random: Random, count: int, with_long: bool) -> Iterator[Fault]:
     kills = round(count * KILLS)
     stops = round(count * STOPS)
     for process in islice(cycle(PROCESSES), kills):
         yield Fault(Kind.KILL, process)
     for process in islice(cycle(reversed(PROCESSES)), stops):
-        yield Fault(Kind.STOP, process, _duration_s(random))
+        yield Fault(Kind.STOP, process, _duration_s(random, with_long))
     troubles = list(Trouble)
     for link in islice(cycle(random.sample(LINKS, len(LINKS))), count - kills - stops):
-        yield Fault(Kind.CUT, link, _duration_s(random), random.choice(troubles))
+        yield Fault(Kind.CUT, link, _duration_s(random, with_long), random.choice(troubles))
 
 
-def _duration_s(random: Random) -> float:
-    """Mostly short; one in ten longer than whatever waits for an answer."""
-    long = random.random() < 0.1
+def _duration_s(random: Random, with_long: bool) -> float:
+    """Mostly short; where there is time for it, one in ten longer than whatever waits for an answer."""
+    long = with_long and random.random() < 0.1
     return round(random.uniform(LONGER_THAN_ANY_TIMEOUT_S, 18.0) if long else random.uniform(0.3, 3.0), 1)
 
 

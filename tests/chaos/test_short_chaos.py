@@ -7,11 +7,11 @@ from chaos.runner import Plan, report, run
 from chaos.schedule import PROCESSES, Kind, draw
 
 SEED, FAULTS = 4, 15
-DURATION_S, SPEED = 150.0, 4.0
+DURATION_S, SPEED = 300.0, 4.0
 
 
 def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(tmp_path: Path) -> None:
-    outcome = asyncio.run(run(tmp_path, Plan(draw(SEED, FAULTS), DURATION_S, SPEED), print))
+    outcome = asyncio.run(run(tmp_path, Plan(SEED, draw(SEED, FAULTS), DURATION_S, SPEED), print))
     print(report(outcome))
     assert outcome.failure == ""
     assert outcome.suffered.total() == FAULTS

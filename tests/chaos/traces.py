@@ -33,9 +33,10 @@ async def read_traces(mesh: Mesh) -> dict[str, list[Trace]]:
     }
 
 
-async def clean_run(directory: Path, scenario: Path) -> dict[str, list[Trace]]:
-    """Run the same run undisturbed, as fast as possible, and return what it leaves."""
-    async with arena(directory, scenario, "max", links=()) as calm:
+async def clean_run(directory: Path, scenario: Path, journal: Path) -> dict[str, list[Trace]]:
+    """Run the same run undisturbed, as fast as possible, with the commands of a journal; return what it leaves."""
+    settings = (("sim", "JOURNAL", str(journal)),)
+    async with arena(directory, scenario, "max", links=(), settings=settings) as calm:
         await Watcher(calm).carried()
         return await read_traces(calm.mesh)
 

@@ -51,10 +51,8 @@ class Watcher:
                 while True:
                     ended = await self.look()
                     further = self.reached and all(self.reached[name] > sequence for name, sequence in before.items())
-                    if further or ended:
-                        statuses = await self.arena.mesh.statuses()
-                        if all(status.status == "SERVING" for status in statuses):
-                            return
+                    if (further or ended) and await self._all_serve():
+                        return
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise NotRecovered(
@@ -63,12 +61,13 @@ class Watcher:
 
     async def carried(self) -> None:
         """Return once the bridge has carried every derived channel to the run's end. Raises NotRecovered."""
-        moved_at = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
         before: dict[str, int] = {}
-        while not await self.look():
+        moved_at = clock()
+        while not (await self.look() and await self._all_serve()):
             if self.reached != before:
-                before, moved_at = dict(self.reached), asyncio.get_running_loop().time()
-            elif asyncio.get_running_loop().time() - moved_at > RECOVERY_TIMEOUT_S:
+                before, moved_at = dict(self.reached), clock()
+            elif clock() - moved_at > RECOVERY_TIMEOUT_S:
                 raise NotRecovered(f"nothing moved for {RECOVERY_TIMEOUT_S} s: {await self._describe()}")
             await asyncio.sleep(POLL_S)
 
@@ -78,6 +77,9 @@ class Watcher:
             pid = self.arena.pid(process)
             if pid is not None:
                 self.peaks_kib[process] = max(self.peaks_kib[process], high_water_kib(pid))
+
+    async def _all_serve(self) -> bool:
+        return all(status.status == "SERVING" for status in await self.arena.mesh.statuses())
 
     async def _describe(self) -> str:
         said = "; ".join(f"{each.name} {each.status} {each.detail}" for each in await self.arena.mesh.statuses())
@@ -89,9 +91,18 @@ class Watcher:
 
 
 def high_water_kib(pid: int) -> int:
-    """Return the most memory that the process has held (VmHWM), 0 where it is gone."""
+    """Return the most memory that the process has held, 0 where it is gone."""
+    return _status_kib(pid, "VmHWM:")
+
+
+def resident_kib(pid: int) -> int:
+    """Return the memory that the process holds now, 0 where it is gone."""
+    return _status_kib(pid, "VmRSS:")
+
+
+def _status_kib(pid: int, name: str) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith(name)), 0)

@@ -15,8 +15,8 @@ from qiki.radar.v1 import radar_service_pb2 as pb
 
 RETENTION = Retention(10**18, 256 * 1024**2)
 PERIOD_S = 0.005
-BETWEEN_KILLS = 500
-KILLS = 3
+BETWEEN_KILLS = 400
+KILLS = 2
 TIMEOUT_S = 60.0
 POLL_S = 0.05
 

@@ -1,0 +1,108 @@
+"""Somebody who steers the ship over the bus through everything, by nats-py alone; and what became of the commands."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from random import Random
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from chain import read_subject
+from chaos.arena import Arena
+from chaos.watcher import NotRecovered
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
+
+COMMANDS, RESPONSES, LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
+PERIOD_S = 0.5
+ACK_TIMEOUT_S = 2.0
+ANSWERED_TIMEOUT_S = 120.0
+REPEATED = 0.2  # the share of commands that are sent once more on purpose
+MAX_SPEED_MPS = 5.0  # the ship stays where its radars see something
+
+
+@dataclass(slots=True)
+class Pilot:
+    """Sends one command after another; sends the same again until the broker has acknowledged it."""
+
+    arena: Arena
+    random: Random
+    sent: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        client = await nats.connect(
+            f"nats://127.0.0.1:{self.arena.mesh.ports['nats']}",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            error_cb=_ignore,
+        )
+        try:
+            while True:
+                command = self._draw()
+                for _ in range(1 + (self.random.random() < REPEATED)):
+                    await self._send(client, command)
+                self.sent.append(command.command_id)
+                await asyncio.sleep(PERIOD_S)
+        finally:
+            await client.close()
+
+    async def difference(self) -> str:
+        """Return the first way in which commands and answers do not agree, once all are answered; empty where none."""
+        port = self.arena.mesh.ports["nats"]
+        found: dict[str, set[bytes]] = {}
+        for answer in await read_subject(port, RESPONSES, "QIKI_RESPONSES_V1"):
+            found.setdefault(CommandResult.FromString(answer.data).command_id, set()).add(answer.data)
+        for command_id in self.sent:
+            answers = found.get(command_id, set())
+            if len(answers) != 1:
+                return f"command {command_id} has {len(answers)} different answers"
+            if CommandResult.FromString(next(iter(answers))).outcome != CommandOutcome.COMMAND_OUTCOME_APPLIED:
+                return f"command {command_id} was not applied"
+        letters = await read_subject(port, LETTERS, "QIKI_DLQ_V1")
+        return f"{len(letters)} commands were put aside" if letters else ""
+
+    async def answered(self) -> None:
+        """Return once every command that was sent has been answered. Raises NotRecovered."""
+        port = self.arena.mesh.ports["nats"]
+        wanted = set(self.sent)
+        try:
+            async with asyncio.timeout(ANSWERED_TIMEOUT_S):
+                while wanted:
+                    answers = await read_subject(port, RESPONSES, "QIKI_RESPONSES_V1")
+                    wanted -= {CommandResult.FromString(answer.data).command_id for answer in answers}
+                    await asyncio.sleep(PERIOD_S)
+        except TimeoutError:
+            raise NotRecovered(f"{len(wanted)} commands are not answered within {ANSWERED_TIMEOUT_S} s") from None
+
+    def _draw(self) -> Command:
+        helm = SetHelm(
+            course_deg=round(self.random.uniform(0.0, 359.0), 1),
+            speed_mps=round(self.random.uniform(0.0, MAX_SPEED_MPS), 1),
+        )
+        return Command(command_id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)), set_helm=helm)
+
+    async def _send(self, client: Client, command: Command) -> None:
+        """Publish until it is acknowledged: without a message id, so that what was stored unheard is stored twice."""
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": command.command_id,
+            "ce-source": "/chaos/pilot",
+            "ce-type": "qiki.sim.v1.Command",
+            "ce-datacontenttype": "application/protobuf",
+        }
+        while True:  # until it is cancelled: the broker is away for any time
+            try:
+                await client.jetstream().publish(
+                    COMMANDS, command.SerializeToString(), timeout=ACK_TIMEOUT_S, headers=headers
+                )
+            except (nats.errors.Error, nats.js.errors.Error):
+                await asyncio.sleep(PERIOD_S)
+            else:
+                return
+
+
+async def _ignore(_error: Exception) -> None:
+    """Every error of the connection is one of those that are tried here."""
