@@ -56,8 +56,9 @@ install() ( # a subshell, so that its scratch directory goes however it ends
   trap 'rm -rf "$scratch"' EXIT
   mkdir -p "$scratch/lists/partial" "$scratch/debs"
   mirror=$(awk '$1 == "URIs:" { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+  [ -n "$mirror" ] || die "this machine's Debian mirror is not in /etc/apt/sources.list.d/debian.sources: install Docker yourself"
   printf 'deb [signed-by=%s] %s %s main\n' /usr/share/keyrings/debian-archive-keyring.gpg \
-    "${mirror:-http://deb.debian.org/debian}" "$SUITE" >"$scratch/sources.list"
+    "$mirror" "$SUITE" >"$scratch/sources.list"
 
   say "reading the package lists of $SUITE"
   apt_of "$scratch" update
