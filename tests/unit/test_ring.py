@@ -12,7 +12,7 @@ MANY = Retention(10**18, 10**9)
 
 
 def entry(sequence: int, time_ns: int, size_bytes: int = 10) -> Entry:
-    return Entry(sequence, time_ns, sequence.to_bytes(8, "big"), "", bytes(size_bytes))
+    return Entry(sequence, time_ns, (sequence % 2**64).to_bytes(8, "big"), "", bytes(size_bytes))
 
 
 def ring_of(*entries: Entry, retention: Retention = MANY) -> Ring:
