@@ -23,6 +23,9 @@ MODULES: Final = {
     "registrar": "svc_registrar",
 }
 LOG_DIR: Final = "logs"
+# Of Go's runtime, a soft limit. Without it nats-server's memory swings with what waits for the garbage collector:
+# between 300 and 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
+NATS_MEMORY: Final = ("GOMEMLIMIT", "128MiB")
 
 
 def nats_url(ports: Mapping[str, int]) -> str:
@@ -50,8 +53,9 @@ def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, di
 def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = None) -> ChildSpec:
     """Return the NATS server with JetStream: on the loopback address only, its storage in the state directory.
 
-    `config` is a file with what the command line cannot say.
+    `config` is a file with what the command line cannot say. A `GOMEMLIMIT` of the environment stands as it is.
     """
+    variable, limit = NATS_MEMORY
     server = (
         *(find_nats_server(), "--addr", HOST, "--port", str(ports["nats"]), "--http_port", str(ports["nats-monitor"])),
         *("--server_name", "qiki", "--jetstream", "--store_dir", str(state_dir / "nats")),
@@ -61,7 +65,7 @@ def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = N
         name="nats",
         # -P: a directory named like one of our packages in the working directory must not be imported instead.
         argv=(sys.executable, "-P", "-m", "cli.tether", str(os.getpid()), *server),
-        env={},
+        env={variable: os.environ.get(variable, limit)},
         log_path=state_dir / LOG_DIR / "nats.log",
         ready=partial(until_http_ok, ports["nats-monitor"], "/healthz?js-enabled-only=true"),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chain import RUN_ID, START_TIME
 from chaos.proxy import HOST, Link
-from chaos.schedule import LINKS
+from chaos.schedule import LINKS, PROCESSES
 from cli.child import RestartPolicy
 from cli.mesh import Mesh, open_mesh
 from cli.options import MeshOptions
@@ -108,11 +108,13 @@ def _server_of(link: str) -> str:
 
 
 def _rewired(links: dict[str, Link]) -> list[tuple[str, str, str]]:
-    """Return the settings that lead every client through its link."""
+    """Return the settings that lead every client among the processes through its link; others find theirs."""
     settings = []
     for name, link in links.items():
         server = _server_of(name)
         client = next(end for end in name.split("-") if end != server)
+        if client not in PROCESSES:
+            continue
         address = f"{HOST}:{link.port}"
         if server == "nats":
             settings.append((client, "NATS_URL", f"nats://{address}"))

@@ -14,6 +14,7 @@ from random import Random
 import grpc
 
 from chaos.arena import Arena, arena, write_scenario
+from chaos.historian import Historian
 from chaos.pilot import Pilot
 from chaos.receipts import Witness, audit_difference
 from chaos.schedule import PROCESSES, Fault, Kind, Strike
@@ -47,6 +48,8 @@ class Outcome:
     peaks_kib: dict[str, int] = field(default_factory=dict)
     receipts: int = 0
     commands: int = 0
+    refused: int = 0
+    archived: int = 0
     events: int = 0
     under_fire_events: int = 0
     under_fire_s: float = 0.0
@@ -73,9 +76,11 @@ async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcom
 async def _under_fire(
     running: Arena, plan: Plan, outcome: Outcome, say: Callable[[str], None]
 ) -> dict[str, list[Trace]]:
-    watcher, witness, pilot = Watcher(running), Witness(running), Pilot(running, Random(plan.seed))
+    witness, pilot, historian = Witness(running), Pilot(running, Random(plan.seed)), Historian(running)
+    watcher = Watcher(running, historian.places)
     async with asyncio.TaskGroup() as group:
         reporting, steering = group.create_task(witness.run()), group.create_task(pilot.run())
+        reading = group.create_task(historian.run())
         try:
             await watcher.recovered()
             began, before = time.monotonic(), sum(watcher.reached.values())
@@ -91,14 +96,20 @@ async def _under_fire(
             for process in PROCESSES:
                 _signal(await _alive(running, process), signal.SIGKILL)
             await watcher.carried()
+            traces = await read_traces(running.mesh)
+            await historian.finished(traces)
         finally:
-            reporting.cancel()
-            steering.cancel()
+            for task in (reporting, steering, reading):
+                task.cancel()
             watcher.weigh()
             outcome.peaks_kib = dict(watcher.peaks_kib)
             outcome.receipts, outcome.commands = len(witness.receipts), len(pilot.sent)
-    outcome.failure = await pilot.difference() or await audit_difference(running, witness.receipts)
-    return await read_traces(running.mesh)
+            outcome.archived = sum(historian.places().values())
+    outcome.failure = (
+        historian.difference(traces) or await pilot.difference() or await audit_difference(running, witness.receipts)
+    )
+    outcome.refused = pilot.refused
+    return traces
 
 
 async def _strike_all(
@@ -189,7 +200,9 @@ def report(outcome: Outcome) -> str:
     lines += [
         f"faults {outcome.suffered.total()}, of which in {outcome.early} strikes while events flowed",
         f"under fire for {outcome.under_fire_s:.0f} s at {rate:.0f} events/s, {outcome.events} events in the run",
-        f"receipts held against the record: {outcome.receipts}; commands applied and answered: {outcome.commands}",
+        f"receipts held against the record: {outcome.receipts}",
+        f"commands answered: {outcome.commands}, {outcome.refused} of them refused as the run was over",
+        f"read from the archive meanwhile, by one who was never started again: {outcome.archived} events",
         f"longest recovery {longest_s:.1f} s after: {cause}",
         f"FAIL: {outcome.failure}" if outcome.failure else "PASS: the same events, each once, in order, as undisturbed",
     ]

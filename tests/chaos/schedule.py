@@ -8,7 +8,7 @@ from random import Random
 
 from chaos.proxy import Trouble
 
-PROCESSES = ("sim", "radar", "tracker", "registrar", "bridge", "nats")
+PROCESSES = ("sim", "radar", "tracker", "registrar", "bridge", "archive", "nats")
 LINKS = (
     "sim-radar",
     "radar-tracker",
@@ -17,11 +17,14 @@ LINKS = (
     "tracker-bridge",
     "registrar-bridge",
     "bridge-nats",
+    "archive-nats",
+    "archive-historian",
     "sim-registrar",
     "radar-registrar",
     "tracker-registrar",
+    "archive-registrar",
 )
-KILLS, STOPS = 0.62, 0.18  # the shares of all faults; the rest are troubles of links
+KILLS, STOPS = 0.72, 0.14  # the shares of all faults; the rest are troubles of links
 LONGER_THAN_ANY_TIMEOUT_S = 16.0  # gRPC's keepalive gives up after 15 s, an acknowledgement after 5 s
 MAX_AT_ONCE = 3
 LONG_FROM_FAULTS = 100

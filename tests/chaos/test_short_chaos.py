@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chaos.runner import Plan, report, run
 from chaos.schedule import PROCESSES, Kind, draw
+from chaos.traces import Trace, difference
 
 SEED, FAULTS = 4, 15
 DURATION_S, SPEED = 300.0, 4.0
@@ -15,6 +16,17 @@ def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(
     print(report(outcome))
     assert outcome.failure == ""
     assert outcome.suffered.total() == FAULTS
+    assert outcome.archived == outcome.events
+
+
+def test_an_event_that_is_there_twice_never_elsewhere_or_with_other_bytes_is_a_difference() -> None:
+    one, two, three = (Trace(f"event-{number}", number, "bytes") for number in (1, 2, 3))
+    whole = {"subject": [one, two, three]}
+    assert difference(whole, whole) == ""
+    assert difference({}, {"subject": []}) == ""
+    for found in ([one, one, two, three], [one, three], [one, two], [one, three, two], [one, two, three, three], []):
+        assert difference({"subject": found}, whole)
+    assert difference({"subject": [one, two, three._replace(digest="other bytes")]}, whole)
 
 
 def test_the_same_seed_draws_the_same_schedule() -> None:

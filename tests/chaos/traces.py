@@ -41,16 +41,16 @@ async def clean_run(directory: Path, scenario: Path, journal: Path) -> dict[str,
         return await read_traces(calm.mesh)
 
 
-def difference(found: dict[str, list[Trace]], clean: dict[str, list[Trace]]) -> str:
-    """Return the first difference from a clean run, or the first gap; empty where there is none."""
-    for subject, expected in clean.items():
+def difference(found: dict[str, list[Trace]], wanted: dict[str, list[Trace]], of: str = "the clean run") -> str:
+    """Return the first difference from what is wanted, or the first gap in it; empty where there is none."""
+    for subject, expected in wanted.items():
         actual = found.get(subject, [])
         for place, trace in enumerate(expected, start=1):
             if trace.sequence != place:
-                return f"{subject}: message {place} of the clean run has the sequence {trace.sequence}"
+                return f"{subject}: message {place} of {of} has the sequence {trace.sequence}"
         for place, (one, other) in enumerate(zip(actual, expected, strict=False), start=1):
             if one != other:
-                return f"{subject}: message {place} is {one}, in the clean run {other}"
+                return f"{subject}: message {place} is {one}, in {of} {other}"
         if len(actual) != len(expected):
-            return f"{subject}: {len(actual)} messages, in the clean run {len(expected)}"
+            return f"{subject}: {len(actual)} messages, in {of} {len(expected)}"
     return ""
