@@ -3,20 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from cli.demo_statistics import (
-    GOSPA_ALPHA,
-    GOSPA_C_M,
-    GOSPA_P,
-    WARM_UP_SCANS,
-    DemoStatistics,
-    Latency,
-    RadarStatistics,
-    Score,
-)
+from cli.demo_score import GOSPA_ALPHA, GOSPA_C_M, GOSPA_P, Score
+from cli.demo_statistics import WARM_UP_SCANS, DemoStatistics, Latency, RadarStatistics
 
 LABEL_WIDTH = 14
 LINE_WIDTH = 100
 SAME_IN_PLURAL = ("aircraft", "debris", "unknown")
+NO_SCORE = f"not known: it takes more than {WARM_UP_SCANS} scans"
 
 
 def report_lines(name: str, found: DemoStatistics) -> list[str]:
@@ -28,6 +21,8 @@ def report_lines(name: str, found: DemoStatistics) -> list[str]:
         ("detections", [_detections_text(found.radars)]),
         ("tracks", [f"{found.confirmed} confirmed, {found.live} of them at the end"]),
         ("GOSPA", _score_lines(found.score)),
+        ("SIAP", _siap_lines(found.score)),
+        ("track ids", _identity_lines(found.score)),
         ("latency", _latency_lines(found.latency)),
         ("audit events", _wrapped([f"{code} {name} x {count}" for (code, name), count in found.audit.items()])),
     )
@@ -55,8 +50,8 @@ def score_text(score: Score) -> str:
     return f"{score.total_m:.0f} m (c = {GOSPA_C_M:g} m, p = {GOSPA_P:g}, alpha = {GOSPA_ALPHA:g})"
 
 
-def _counted(count: int, kind: str) -> str:
-    return f"{count} {kind}" if count == 1 or kind in SAME_IN_PLURAL else f"{count} {kind}s"
+def _counted(count: int, kind: str, plural: str | None = None) -> str:
+    return f"{count} {kind}" if count == 1 or kind in SAME_IN_PLURAL else f"{count} {plural or f'{kind}s'}"
 
 
 def _detections_text(radars: Sequence[RadarStatistics]) -> str:
@@ -70,7 +65,7 @@ def _detections_text(radars: Sequence[RadarStatistics]) -> str:
 
 def _score_lines(score: Score | None) -> Iterator[str]:
     if score is None:
-        yield f"not known: it takes more than {WARM_UP_SCANS} scans"
+        yield NO_SCORE
         return
     yield score_text(score)
     yield (
@@ -83,6 +78,32 @@ def _score_lines(score: Score | None) -> Iterator[str]:
         "confirmed tracks"
     )
     yield "against the world's contacts at the end of the scan, both where that radar sees"
+
+
+def _siap_lines(score: Score | None) -> Iterator[str]:
+    if score is None:
+        yield NO_SCORE
+        return
+    yield (
+        f"completeness {_share(score.completeness)}, ambiguity {_share(score.ambiguity)}, "
+        f"spuriousness {_share(score.spuriousness)} (best: 1, 1, 0)"
+    )
+    yield "the share of contacts with a track, tracks for each of these, the share of tracks without a contact;"
+    yield f"over the same scans, each track being that of the nearest contact within {GOSPA_C_M:g} m"
+
+
+def _identity_lines(score: Score | None) -> Iterator[str]:
+    if score is None:
+        yield NO_SCORE
+        return
+    yield (
+        f"{_counted(score.switches, 'switch', 'switches')} of a contact's track, "
+        f"{_counted(score.breaks, 'break')} after which one was followed again; over the same scans"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3f}"
 
 
 def _latency_lines(latency: Latency | None) -> Iterator[str]:

@@ -3,16 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
 
-from cli.run_record import RunRecord, Scan, TrackPart
-from svc_tracker.domain.gospa import Gospa, gospa
+from cli.demo_score import Score, score_of
+from cli.run_record import RunRecord, Scan, TrackPart, Truth
+from svc_tracker.metrics.picture import Objects, Picture
 
-GOSPA_C_M: Final = 2_000.0
-GOSPA_P: Final = 2.0
-GOSPA_ALPHA: Final = 2.0  # what `gospa` computes
 WARM_UP_SCANS: Final = 10
 MAX_NAMED = 5
 
@@ -24,25 +23,6 @@ class RadarStatistics:
     name: str
     scans: int
     detections: int
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """GOSPA in the coverage of the radar that sees farthest, over its scans but for the first `WARM_UP_SCANS`.
-
-    What is in metres are root mean squares over `scans`: total^2 = localisation^2 + missed^2 + false^2. The counts are
-    means a scan: contacts that a track follows, that none does, and tracks that follow none.
-    """
-
-    radar: str
-    scans: int
-    total_m: float
-    localisation_m: float
-    missed_m: float
-    false_m: float
-    followed: float
-    missed: float
-    false: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,31 +108,18 @@ def radar_statistics(record: RunRecord) -> tuple[RadarStatistics, ...]:
 
 
 def score(record: RunRecord) -> Score | None:
-    """Return the GOSPA of the confirmed tracks against the contacts, both in the coverage, at the end of each scan."""
+    """Return how well the confirmed tracks followed the contacts in the coverage of the radar that sees farthest.
+
+    They are compared at the end of each of its scans but for the first `WARM_UP_SCANS`.
+    """
     scans = farthest_scans(record)[WARM_UP_SCANS:]
     sets = sets_by_frame(record.track_parts)
-    measured = [
-        _gospa_of(scan, record, sets[scan.sequence])
+    pictures = [
+        _picture(scan, record.truth[scan.tick], sets[scan.sequence])
         for scan in scans
         if scan.tick in record.truth and scan.sequence in sets
     ]
-    if not measured:
-        return None
-
-    def root_mean(powers: Sequence[float]) -> float:
-        return float(np.mean(powers) ** (1.0 / GOSPA_P))
-
-    return Score(
-        radar=record.radars.get(scans[0].sensor_id, scans[0].sensor_id),
-        scans=len(measured),
-        total_m=root_mean([one.total**GOSPA_P for one in measured]),
-        localisation_m=root_mean([one.localisation for one in measured]),
-        missed_m=root_mean([one.missed for one in measured]),
-        false_m=root_mean([one.false for one in measured]),
-        followed=float(np.mean([one.assigned for one in measured])),
-        missed=float(np.mean([one.missed_count for one in measured])),
-        false=float(np.mean([one.false_count for one in measured])),
-    )
+    return score_of(record.radars.get(scans[0].sensor_id, scans[0].sensor_id), pictures) if scans else None
 
 
 def latency(record: RunRecord) -> Latency | None:
@@ -198,11 +165,16 @@ def confirmed_ids(part: TrackPart) -> set[str]:
     return {own for own, confirmed in zip(part.track_ids, part.confirmed.tolist(), strict=True) if confirmed}
 
 
-def _gospa_of(scan: Scan, record: RunRecord, parts: Sequence[TrackPart]) -> Gospa:
-    truth_m = record.truth[scan.tick].position_m
-    track_m = np.concatenate([part.position_m[part.confirmed] for part in parts])
-    holds = scan.coverage.holds
-    return gospa(truth_m[holds(truth_m)], track_m[holds(track_m)], GOSPA_C_M, GOSPA_P)
+def _picture(scan: Scan, truth: Truth, parts: Sequence[TrackPart]) -> Picture:
+    """Return the contacts and the confirmed tracks that lie in the scan's coverage."""
+    track_ids = [own for part in parts for own in part.track_ids]
+    confirmed = np.concatenate([part.confirmed for part in parts])
+    track_m = np.concatenate([part.position_m for part in parts])
+    seen_truth, seen_track = scan.coverage.holds(truth.position_m), scan.coverage.holds(track_m) & confirmed
+    return Picture(
+        truth=Objects(list(compress(truth.contact_ids, seen_truth)), truth.position_m[seen_truth]),
+        tracks=Objects(list(compress(track_ids, seen_track)), track_m[seen_track]),
+    )
 
 
 def _in_view(record: RunRecord) -> set[str]:

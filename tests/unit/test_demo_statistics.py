@@ -8,8 +8,8 @@ import pytest
 from cli.comparison import SubjectCount
 from cli.demo_outcome import Outcome
 from cli.demo_report import contacts_text, report_lines, title_text
+from cli.demo_score import GOSPA_C_M
 from cli.demo_statistics import (
-    GOSPA_C_M,
     WARM_UP_SCANS,
     latency,
     score,
@@ -170,6 +170,55 @@ def test_coverage_is_bounded_by_range_and_elevation() -> None:
     points = rows((2e3, 0, 50), (0, 500, 50), (0, 11e3, 50), (2e3, 0, 2.1e3), (2e3, 0, 1.9e3), (0, -2e3, -400))
     assert coverage.holds(points).tolist() == [True, False, False, False, True, False]
     assert coverage.holds(np.empty((0, 3))).tolist() == []
+
+
+# --- SIAP and identity ------------------------------------------------------------------------------------------------
+
+
+def test_the_attributes_are_shares_over_all_scored_scans() -> None:
+    beside = (FOLLOWED[0] + 900.0, FOLLOWED[1], FOLLOWED[2])
+    found = score(scored(WARM_UP_SCANS + 2, track=FOLLOWED, second=beside, clutter=FALSE, new=MISSED))
+    assert found is not None
+    assert (found.completeness, found.ambiguity, found.spuriousness) == pytest.approx((1 / 2, 2.0, 1 / 3))
+    assert (found.switches, found.breaks) == (0, 0)
+
+
+def test_what_there_is_none_of_has_no_share_and_can_be_told() -> None:
+    record = scored(WARM_UP_SCANS + 1)
+    found = score(record)
+    assert found is not None
+    assert (found.completeness, found.ambiguity, found.spuriousness) == (0.0, None, None)
+    assert "completeness 0.000, ambiguity not known, spuriousness not known" in "\n".join(
+        report_lines("x", statistics_of(record))
+    )
+
+
+def test_a_contact_with_another_track_is_a_switch_and_one_with_a_track_again_a_break() -> None:
+    found = score(followed_by("a", "a", "b", None, None, "b", None, "a"))
+    assert found is not None
+    assert (found.switches, found.breaks) == (2, 2)
+
+
+def test_changes_while_tracks_begin_and_out_of_the_radars_view_are_not_counted() -> None:
+    record = followed_by("a", None, "a")
+    found = score(replace(record, truth={**record.truth, WARM_UP_SCANS + 2: Truth(("followed",), rows(BEYOND))}))
+    assert found is not None
+    assert (found.switches, found.breaks) == (0, 0)
+
+
+def followed_by(*tracks: str | None) -> RunRecord:
+    """A run in which, after tracks have begun under other names, a contact is followed by these, scan by scan."""
+    names = [*(f"early-{number}" for number in range(WARM_UP_SCANS)), *tracks]
+    truth = Truth(("followed",), rows(FOLLOWED))
+    parts = (part(n, tracks={name: FOLLOWED} if name else {}) for n, name in enumerate(names, start=1))
+    numbers = range(1, len(names) + 1)
+    return replace(
+        EMPTY,
+        contacts={"followed": "aircraft"},
+        truth=dict.fromkeys(numbers, truth),
+        scans=tuple(map(scan, numbers)),
+        track_parts=tuple(parts),
+    )
 
 
 # --- latency ----------------------------------------------------------------------------------------------------------

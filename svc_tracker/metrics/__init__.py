@@ -1,0 +1,1 @@
+"""How good tracks are: tracks against the truth, and errors against their covariance; all of it computed, none kept."""
