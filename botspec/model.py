@@ -1,4 +1,4 @@
-"""The bot's specification as a whole: identity, time, sensors, channels, required readers."""
+"""The bot's specification as a whole: identity, time, sensors, tracker, policy, guard, channels, required readers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 from botspec import yaml_source
 from botspec.base import Duration, Label, Seed, Spec, nanoseconds, refuse
 from botspec.channels import Channel, duplicates
+from botspec.policy import MAX_GUARD_RULES, GuardRule, IdentityPolicy, repeated_rules
 from botspec.sensors import NavigationSensor, Radar
+from botspec.tracker import Tracker
 from botspec.yaml_source import Loc
 
 MAX_SENSORS = 32
@@ -28,6 +30,9 @@ class BotSpec(Spec):
     simulation: "Simulation"
     navigation: Annotated[tuple[NavigationSensor, ...], Field(max_length=MAX_SENSORS)] = ()
     radars: Annotated[tuple[Radar, ...], Field(max_length=MAX_SENSORS)] = ()
+    tracker: Tracker = Tracker()
+    identity_policy: IdentityPolicy = IdentityPolicy()
+    guard_rules: Annotated[tuple[GuardRule, ...], Field(max_length=MAX_GUARD_RULES)] = ()
     channels: Annotated[tuple[Channel, ...], Field(max_length=MAX_CHANNELS)]
     required_readers: dict[str, Annotated[tuple[ReaderName, ...], Field(max_length=MAX_READERS)]] = Field(default={})
 
@@ -49,6 +54,7 @@ class BotSpec(Spec):
     def _check_together(self) -> Self:
         problems = [*self._period_problems(), *self._sensor_id_problems(), *self._reader_problems()]
         problems += [(("channels", *loc), message) for loc, message in duplicates(self.channels)]
+        problems += [(("guard_rules", *loc), message) for loc, message in repeated_rules(self.guard_rules)]
         refuse("BotSpec", problems)
         return self
 

@@ -112,6 +112,13 @@ class NotFoundError(MeshError):
     reason = ErrorReason.ERROR_REASON_NOT_FOUND
 
 
+class TruthNotServedError(MeshError):
+    """The truth behind the frames is not served here."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    reason = ErrorReason.ERROR_REASON_TRUTH_NOT_SERVED
+
+
 class StorageFailedError(MeshError):
     """What must be durable could not be written: for want of space, or for any other reason."""
 

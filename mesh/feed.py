@@ -93,6 +93,15 @@ class Feed:
         self.readers.reset()
         self.change.notify()
 
+    def resume(self, sequence: int, digest: bytes, time_ns: int) -> None:
+        """Say, after `begin`, that the run's events up to this one are told: a feed may stand there for long.
+
+        Without it a feed that nothing is appended to would seem to stand at its beginning, and tokens of its end to be
+        of another history.
+        """
+        self.ring.resume(sequence, digest, time_ns)
+        self.advance(time_ns)
+
     def append(
         self,
         payload: Message,
@@ -103,8 +112,13 @@ class Feed:
         subject: str = "",
         cause: str = "",
         began_ns: int | None = None,
+        columns: Message | None = None,
     ) -> Entry:
-        """Add the next event: name it, serialize it once, keep it, wake the readers."""
+        """Add the next event: name it, serialize it once, keep it, wake the readers.
+
+        `columns` is the same event in the layout of those who ask for columns. It is kept beside the payload, whose
+        alone the digest is: ids, tokens and order are the same whichever a reader asked for.
+        """
         run = self._known_run()
         body = payload.SerializeToString(deterministic=True)
         digest = short_digest(body)
@@ -126,12 +140,10 @@ class Feed:
                 traceparent=own,
             ),
         )
-        # A serialized message followed by one more field of it is the message with that field: the payload is
-        # serialized once, for its digest and for every reader.
-        response = b"".join((head.SerializeToString(), self._payload_tag, _varint(len(body)), body))
-        if len(response) > MAX_EVENT_BYTES:
-            raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
-        entry = Entry(sequence, time_ns, digest, subject, response)
+        start = head.SerializeToString()
+        response = self._response(sequence, start, body)
+        other = b"" if columns is None else self._response(sequence, start, columns.SerializeToString())
+        entry = Entry(sequence, time_ns, digest, subject, response, other)
         self._spans.record(
             f"produce {self.name}",
             own,
@@ -144,6 +156,17 @@ class Feed:
         self.advance(time_ns)
         self.change.notify()
         return entry
+
+    def _response(self, sequence: int, head: bytes, body: bytes) -> bytes:
+        """Return a response in full, from its head and its payload.
+
+        A serialized message followed by one more field of it is the message with that field: the payload is serialized
+        once, for its digest and for every reader.
+        """
+        response = b"".join((head, self._payload_tag, _varint(len(body)), body))
+        if len(response) > MAX_EVENT_BYTES:
+            raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
+        return response
 
     def advance(self, time_ns: int) -> None:
         """Say how far simulation time has come, also where it yielded no event."""
@@ -182,9 +205,14 @@ class Feed:
             return None
         retention, mark = self.settings.retention, self.ring.mark(sequence)
         pending_bytes = self.ring.mark(self.ring.last_sequence).end_bytes - mark.end_bytes
-        room = min(retention.size_bytes // 2, retention.size_bytes - MAX_EVENT_BYTES)
+        room = min(retention.size_bytes // 2, retention.size_bytes - self._largest_bytes())
         too_far = next_time_ns - mark.time_ns > retention.time_ns // 2 or pending_bytes > room
         return name if too_far else None
+
+    def _largest_bytes(self) -> int:
+        """Return how much of the ring one event may take: twice the limit where events are kept in both layouts."""
+        newest = self.ring.get(self.ring.last_sequence)
+        return MAX_EVENT_BYTES * (2 if newest is not None and newest.columns else 1)
 
     # -- the readers' side --------------------------------------------------------------------------------------------
 

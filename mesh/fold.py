@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -54,14 +54,25 @@ class RunFold(Protocol):
 
 
 class Folder:
-    """Folds the runs that the source serves into one feed, for ever."""
+    """Folds the runs that the source serves into one feed, or several, for ever."""
 
     def __init__(
-        self, source: Input, output: Feed, bot_spec_digest: str, begin: Callable[[Run, bool], RunFold], pulse: Loop
+        self,
+        source: Input,
+        output: Feed,
+        bot_spec_digest: str,
+        begin: Callable[[Run, bool], RunFold],
+        pulse: Loop,
+        *,
+        beside: Sequence[Feed] = (),
     ) -> None:
-        """Fold with what `begin(run, anew)` returns; `anew` says to leave aside what was kept of the run."""
+        """Fold with what `begin(run, anew)` returns; `anew` says to leave aside what was kept of the run.
+
+        The feeds `beside` the output are made of the same input, and begin and end with it.
+        """
         self._source = source
         self._output = output
+        self._outputs = (output, *beside)
         self._bot_spec_digest = bot_spec_digest
         self._begin = begin
         self._pulse = pulse
@@ -93,7 +104,8 @@ class Folder:
 
     async def _fold_run(self, run: Run, anew: bool) -> None:
         """Fold one run to its end and wait for the next; side by side, confirm what is safe."""
-        self._output.begin(run)
+        for output in self._outputs:
+            output.begin(run)
         fold = self._begin(run, anew)
         try:
             async with asyncio.TaskGroup() as group:
@@ -120,7 +132,7 @@ class Folder:
                 if not isinstance(item, Event):
                     place = decode(item.resume_token).sequence
                     if place >= item.heartbeat.last_sequence:  # else there is more to fold before that time
-                        self._output.advance(item.heartbeat.simulation_time.ToNanoseconds())
+                        self._advance(item.heartbeat.simulation_time.ToNanoseconds())
                     if refold_to is None and not item.heartbeat.refolding:
                         refold_to = item.heartbeat.last_sequence
                 elif item.context.run_id != run.run_id:
@@ -128,11 +140,17 @@ class Folder:
                 else:
                     await fold.take(item)
                     place = item.context.sequence
-                    self._output.advance(item.context.time.ToNanoseconds())
+                    self._advance(item.context.time.ToNanoseconds())
                 if refold_to is not None and place >= refold_to:
-                    self._output.refolded()
-        self._output.end()
+                    for output in self._outputs:
+                        output.refolded()
+        for output in self._outputs:
+            output.end()
         await self._await_next_run(run)
+
+    def _advance(self, time_ns: int) -> None:
+        for output in self._outputs:
+            output.advance(time_ns)
 
     async def _confirm(self, fold: RunFold) -> None:
         """Tell the source, now and then, from where this fold would begin again.

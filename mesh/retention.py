@@ -14,7 +14,7 @@ class RetentionSettings(ServiceSettings):
 
     pace: Pace = Pace.LIVE
     retention_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
-    retention_bytes: int = Field(default=256 * 1024 * 1024, ge=1_000_000)
+    retention_bytes: int = Field(default=256 * 1024 * 1024, ge=2_000_000)
 
     def feed(self, name: str, required_readers: tuple[str, ...]) -> FeedSettings:
         """Return the settings of one feed."""

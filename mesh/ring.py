@@ -16,13 +16,22 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as it is kept: `response` is the serialized Watch response that every reader gets."""
+    """One event as it is kept: `response` is the serialized Watch response that every reader gets.
+
+    `columns` is what a reader gets who asks for columns, where the event is kept in both layouts; else it is empty.
+    """
 
     sequence: int
     time_ns: int
     digest: bytes
     subject: str
     response: bytes
+    columns: bytes = b""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that are kept."""
+        return len(self.response) + len(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,12 @@ class Ring:
         """Say when the feed begins, before the first event."""
         self._before = Mark(time_ns, 0)
 
+    def resume(self, sequence: int, digest: bytes, time_ns: int) -> None:
+        """Say that the feed stands at a place already, before the first event is appended: what follows is the next."""
+        if sequence > 0:
+            self.first_sequence, self.last_sequence = sequence + 1, sequence
+            self._before, self._before_digest = Mark(time_ns, 0), digest
+
     def append(self, entry: Entry) -> None:
         """Add the next event. The first one may have any sequence: a producer may refold from later than the begin."""
         if not self._entries and self.last_sequence == 0:
@@ -68,7 +83,7 @@ class Ring:
             self._before_digest = NO_EVENT if entry.sequence == 1 else None
         if entry.sequence != self.last_sequence + 1:
             raise ValueError(f"sequence {entry.sequence} does not follow {self.last_sequence}")
-        end = (self._ends[-1] if self._ends else self._before.end_bytes) + len(entry.response)
+        end = (self._ends[-1] if self._ends else self._before.end_bytes) + entry.size_bytes
         self._entries.append(entry)
         self._ends.append(end)
         self.last_sequence = entry.sequence

@@ -24,9 +24,17 @@ class WatchRequest(Protocol):
 
 
 async def watch(
-    feed: Feed, request: WatchRequest, response_type: type[R], heartbeat_s: float, accept: Accept | None = None
+    feed: Feed,
+    request: WatchRequest,
+    response_type: type[R],
+    heartbeat_s: float,
+    accept: Accept | None = None,
+    *,
+    columns: bool = False,
 ) -> AsyncIterator[R]:
     """Yield the responses of one reader's stream until the run is over or the server drains.
+
+    With `columns`, events come in columns where the feed keeps them so: the same ones, with the same tokens.
 
     1. Find the place to start after; say it in a first heartbeat.
     2. Send what is retained beyond it, leaving out what the filter does not accept.
@@ -60,7 +68,7 @@ async def watch(
             if entry is not None:
                 place = feed.token_at(entry.sequence, entry.digest)
                 if accept is None or accept(entry):
-                    yield response_type.FromString(entry.response)
+                    yield response_type.FromString((columns and entry.columns) or entry.response)
                     said_at = loop.time()
                 else:
                     await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting

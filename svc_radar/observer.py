@@ -19,15 +19,16 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar import wire
+from svc_radar.columns import in_columns
 from svc_radar.domain import RadarModel, observe
 
 
 @dataclass(frozen=True, slots=True)
-class Radars:
-    """The radars of a BotSpec, in its order: their models, and how long a scan of each takes."""
+class Feeds:
+    """What the radar makes: frames, and where it is told to, what their detections are really of."""
 
-    models: tuple[RadarModel, ...]
-    scan_periods_s: tuple[float, ...]
+    frames: Feed
+    truth: Feed | None = None
 
 
 class Observer:
@@ -35,14 +36,18 @@ class Observer:
 
     start_token = ""
 
-    def __init__(self, run: Run, radars: Radars, frames: Feed, audit: AuditReporter, pulse: Loop) -> None:
+    def __init__(
+        self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, audit: AuditReporter, pulse: Loop
+    ) -> None:
+        """Observe with the radars of a BotSpec, in its order."""
         self._run = run
-        self._models = radars.models
-        self._frames = frames
+        self._models = models
+        self._frames = feeds.frames
+        self._truth = feeds.truth
         self._pulse = pulse
         self._flow = Flow(audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
         self._clock = SimulationClock.of(run)
-        self._periods = tuple(round(period_s * 1e9) // run.tick_ns for period_s in radars.scan_periods_s)
+        self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
         self._longest_period = max(self._periods, default=0)
         self._schedule = Schedule(self._periods)
         self._places = Places()
@@ -76,12 +81,14 @@ class Observer:
         began_ns = time.time_ns()
         model = self._models[slot.source]
         rng = generator(self._run.seed, f"radar/{model.sensor_id}", slot.number)
-        scan = observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), rng)
+        faults = wire.to_faults(snapshot, model.sensor_id)
+        scan = observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), rng, faults)
+        frame_id = identity.event_id(self._run.run_id, self._frames.name, slot.sequence)
         frame = wire.to_frame(
             scan,
             model,
             snapshot,
-            frame_id=identity.event_id(self._run.run_id, self._frames.name, slot.sequence),
+            frame_id=frame_id,
             scan_number=slot.number,
             scan_start=self._clock.timestamp(snapshot.tick - self._periods[slot.source]),
         )
@@ -93,5 +100,15 @@ class Observer:
             subject=model.sensor_id,
             cause=cause,
             began_ns=began_ns,
+            columns=in_columns(frame, scan, model),
         )
+        if self._truth is not None:
+            self._truth.append(
+                wire.to_truth(scan, snapshot, frame_id),
+                sequence=slot.sequence,
+                time_ns=snapshot.time.ToNanoseconds(),
+                tick=snapshot.tick,
+                subject=model.sensor_id,
+                cause=cause,
+            )
         self._flow.take(slot.sequence, snapshot.time.ToNanoseconds(), detections=len(scan))

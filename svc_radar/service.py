@@ -5,20 +5,21 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.errors import InvalidFieldError, NotFoundError, RunUnknownError
-from mesh.feed import Feed
+from mesh.errors import InvalidFieldError, NotFoundError, RunUnknownError, TruthNotServedError
 from mesh.watch import watch
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer
+from svc_radar.observer import Feeds
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class RadarServicer(RadarServiceServicer):
-    """Answers for one feed of frames."""
+    """Answers for one feed of frames, and for the truth behind them where there is one."""
 
-    def __init__(self, frames: Feed, sensor_ids: Sequence[str], heartbeat_s: float) -> None:
-        self._frames = frames
+    def __init__(self, feeds: Feeds, sensor_ids: Sequence[str], heartbeat_s: float) -> None:
+        self._frames = feeds.frames
+        self._truth = feeds.truth
         self._sensor_ids = tuple(sensor_ids)
         self._heartbeat_s = heartbeat_s
 
@@ -30,13 +31,25 @@ class RadarServicer(RadarServiceServicer):
             self._check_sensor(f"filter.sensor_ids[{index}]", sensor_id)
         wanted = frozenset(request.filter.sensor_ids)
         accept = (lambda entry: entry.subject in wanted) if wanted else None
-        async for response in watch(self._frames, request, pb.WatchFramesResponse, self._heartbeat_s, accept):
+        responses = watch(
+            self._frames, request, pb.WatchFramesResponse, self._heartbeat_s, accept, columns=request.columns
+        )
+        async for response in responses:
             yield response
 
     async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: _Context) -> pb.ConfirmFramesResponse:
         """Take a required reader's confirmation."""
         sequence = self._frames.confirm(request.reader, request.resume_token)
         return pb.ConfirmFramesResponse(confirmed_sequence=sequence)
+
+    async def WatchTruth(
+        self, request: pb.WatchTruthRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchTruthResponse]:
+        """Stream what the frames' detections are really of."""
+        if self._truth is None:
+            raise TruthNotServedError("truth: not served here; for tests, start the radar with serve_truth")
+        async for response in watch(self._truth, request, pb.WatchTruthResponse, self._heartbeat_s):
+            yield response
 
     async def GetFrame(self, request: pb.GetFrameRequest, context: _Context) -> pb.GetFrameResponse:
         """Answer the newest frame."""

@@ -8,13 +8,13 @@ from mesh.feed import Feed
 from mesh.fold import Folder, Input
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
-from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse
+from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse, WatchTruthResponse
 from qiki.radar.v1.radar_service_pb2_grpc import add_RadarServiceServicer_to_server
 from qiki.sim.v1 import sim_service_pb2 as sim
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
 from svc_radar.config import RadarSettings, to_model
-from svc_radar.observer import Observer, Radars
+from svc_radar.observer import Feeds, Observer
 from svc_radar.service import RadarServicer
 
 READER = "radar"
@@ -34,24 +34,28 @@ def build(settings: RadarSettings, base: Base) -> Parts:
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     spec = bot_spec.spec
-    radars = Radars(
-        models=tuple(to_model(radar) for radar in spec.radars),
-        scan_periods_s=tuple(radar.scan_period_s for radar in spec.radars),
-    )
-    settings.check_retention(max(radars.scan_periods_s, default=0.0) + spec.simulation.world_period_s)
+    models = tuple(to_model(radar) for radar in spec.radars)
+    longest_scan_s = max((model.scan_period_s for model in models), default=0.0)
+    settings.check_retention(longest_scan_s + spec.simulation.world_period_s)
     frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame", base.telemetry.spans)
+    truth = None
+    if settings.serve_truth:
+        truth = Feed(settings.feed("truth", ()), WatchTruthResponse, "truth", base.telemetry.spans)
+    feeds = Feeds(frames, truth)
+    beside = [truth] if truth else []
     pulse = base.health.loop("observer")
     base.health.facts_from(lambda: facts(frames))
     folder = Folder(
         _world(settings, bot_spec),
         frames,
         bot_spec.digest,
-        begin=lambda run, _anew: Observer(run, radars, frames, base.audit, pulse),
+        begin=lambda run, _anew: Observer(run, models, feeds, base.audit, pulse),
         pulse=pulse,
+        beside=beside,
     )
-    servicer = RadarServicer(frames, [model.sensor_id for model in radars.models], settings.heartbeat_s)
+    servicer = RadarServicer(feeds, [model.sensor_id for model in models], settings.heartbeat_s)
     mount = Mount(DESCRIPTOR.services_by_name["RadarService"].full_name, add_RadarServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], feeds=[frames], loops=[folder.run])
+    return Parts(mounts=[mount], feeds=[frames, *beside], loops=[folder.run])
 
 
 def facts(frames: Feed) -> Mapping[str, object]:

@@ -5,10 +5,11 @@ from qiki.common.v1.contact_pb2 import ObjectType as WireObjectType
 from qiki.common.v1.contact_pb2 import TransponderMode as WireTransponderMode
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Quaternion, Vector3d
 from qiki.sim.v1.sensors_pb2 import GnssFix, ImuSample, SensorReading
-from qiki.sim.v1.world_pb2 import Contact, WorldSnapshot
+from qiki.sim.v1.world_pb2 import Contact, SensorFault, SensorFaultKind, WorldSnapshot
 from svc_sim.domain.kinematics import Kinematics, Vector
 from svc_sim.domain.readings import GnssReading, ImuReading
 from svc_sim.domain.scenario import ObjectType, TransponderMode
+from svc_sim.domain.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.world import ContactState, WorldState
 
 SCHEMA_VERSION = 1
@@ -20,6 +21,7 @@ _TRANSPONDER_MODES = {
     TransponderMode.SILENT: WireTransponderMode.TRANSPONDER_MODE_SILENT,
     TransponderMode.SPOOF: WireTransponderMode.TRANSPONDER_MODE_SPOOF,
 }
+_FAULT_KINDS = {kind: SensorFaultKind.Value(f"SENSOR_FAULT_KIND_{kind.name}") for kind in FaultKind}
 
 
 def to_snapshot(state: WorldState, clock: SimulationClock) -> WorldSnapshot:
@@ -30,6 +32,7 @@ def to_snapshot(state: WorldState, clock: SimulationClock) -> WorldSnapshot:
         time=clock.timestamp(state.tick),
         own_ship=_to_pose(state.own_ship),
         contacts=[_to_contact(contact) for contact in state.contacts],
+        sensor_faults=[_to_fault(fault) for fault in state.sensor_faults],
     )
 
 
@@ -71,6 +74,19 @@ def _to_contact(contact: ContactState) -> Contact:
         rcs_dbsm=contact.rcs_dbsm,
         transponder_mode=_TRANSPONDER_MODES[contact.transponder_mode],
         transponder_id=contact.transponder_id,
+    )
+
+
+def _to_fault(fault: FaultState) -> SensorFault:
+    return SensorFault(
+        sensor_id=UUID(value=fault.sensor_id),
+        kind=_FAULT_KINDS[fault.kind],
+        sector_start_deg=fault.sector_start_deg,
+        sector_width_deg=fault.sector_width_deg,
+        jamming_db=fault.jamming_db,
+        range_bias_m=fault.range_bias_m,
+        bearing_bias_deg=fault.bearing_bias_deg,
+        dropout_probability=fault.dropout_probability,
     )
 
 

@@ -44,7 +44,7 @@ def build(settings: SimSettings, base: Base) -> Parts:
         StartError: the state directory cannot be used, or half the retention does not hold a scan.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
-    scenario = load_scenario(settings.scenario or default_scenario())
+    scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
     longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
     state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-sim-")))

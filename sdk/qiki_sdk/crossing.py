@@ -22,6 +22,9 @@ class ArchiveSource:
     archive = ArchiveSource(connect("127.0.0.1:50056"), "frames")
     frames = Stream[RadarFrame](stub.WatchFrames, request, archive=archive)
     ```
+
+    An archive has frames with their detections as messages, also for a reader that asks the live stream for columns:
+    `columns.detection_columns` reads both alike.
     """
 
     def __init__(self, channel: grpc.aio.Channel, name: str) -> None:

@@ -1,7 +1,27 @@
-"""The radar's domain: one scan interval's truth becomes one frame's detections, as a pure function."""
+"""The radar's domain: one scan's truth becomes one frame's detections, as a pure function."""
 
-from svc_radar.domain.model import RadarModel, RangeBand
-from svc_radar.domain.scan import Scan, observe
+from svc_radar.domain.faults import NO_FAULTS, Blind, BlindReason, Faults, Jamming
+from svc_radar.domain.model import Bias, Pattern, RadarModel, RangeBand, ScanKind, Sector, SwerlingCase
+from svc_radar.domain.report import Scan
+from svc_radar.domain.scan import observe
 from svc_radar.domain.scene import Platform, Targets, TransponderMode
 
-__all__ = ["Platform", "RadarModel", "RangeBand", "Scan", "Targets", "TransponderMode", "observe"]
+__all__ = [
+    "NO_FAULTS",
+    "Bias",
+    "Blind",
+    "BlindReason",
+    "Faults",
+    "Jamming",
+    "Pattern",
+    "Platform",
+    "RadarModel",
+    "RangeBand",
+    "Scan",
+    "ScanKind",
+    "Sector",
+    "SwerlingCase",
+    "Targets",
+    "TransponderMode",
+    "observe",
+]

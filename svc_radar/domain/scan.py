@@ -1,196 +1,153 @@
 """One scan: truth in, detections out, with every draw taken from the generator that is given."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from svc_radar.domain import beam, clutter, errors, faults, resolution, signal, transponder
+from svc_radar.domain.errors import Sigmas
+from svc_radar.domain.faults import NO_FAULTS, Faults
 from svc_radar.domain.model import RadarModel
-from svc_radar.domain.scene import Floats, Integers, Platform, Polar, Targets, TransponderMode, polar
-
-Booleans = npt.NDArray[np.bool_]
-
-# A noisy range can reach zero, and nothing is ever seen there.
-MIN_REPORTED_RANGE_M: Final = 1e-3
-
-# About the speed of sound: false detections spread over the radial velocities that aircraft and drones show.
-CLUTTER_MAX_VR_MPS: Final = 300.0
-
-# Mean excess of a false detection over the threshold; its tail is a Pareto distribution of shape 1.45.
-CLUTTER_MEAN_EXCESS_DB: Final = 3.0
+from svc_radar.domain.report import Detections, Scan, reported
+from svc_radar.domain.scene import Booleans, Floats, Indices, Platform, Polar, Targets
+from svc_radar.domain.signal import EchoDraws
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """What a radar reports of one scan: arrays (m,) in the order (bearing, range), so that order tells nothing.
+class _Draws:
+    """What a scan of n targets draws of chance, whatever becomes of them."""
 
-    Bearing is in [0, 360), elevation in [-90, 90], range positive, radial velocity negative when closing; all finite.
-    `truncated` says that the weakest detections were left out.
-    """
-
-    range_m: Floats
-    bearing_deg: Floats
-    elev_deg: Floats
-    vr_mps: Floats
-    snr_db: Floats
-    rcs_dbsm: Floats
-    transponder_on: Booleans
-    transponder_mode: Integers
-    transponder_id: tuple[str, ...]
-    id_present: Booleans
-    truncated: bool
-
-    def __len__(self) -> int:
-        return len(self.transponder_id)
+    dropout: float
+    position: Floats
+    north: float
+    echo: EchoDraws
+    detection: Floats
+    reply: Floats
+    error: Floats
+    clutter: tuple[Polar, Floats]
 
 
-def observe(model: RadarModel, platform: Platform, targets: Targets, rng: np.random.Generator) -> Scan:
-    """Return what the radar reports of the targets: equal arguments, with `rng` in equal states, give equal bits.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Echoes:
+    """What comes back from n targets: the indices of the detected ones, each one's power, place and reply."""
+
+    detected: Indices
+    power: Floats
+    looked: beam.Look
+    replies: transponder.Replies
+
+
+def observe(
+    model: RadarModel, platform: Platform, targets: Targets, rng: np.random.Generator, wrong: Faults = NO_FAULTS
+) -> Scan:
+    """Return what the radar reports of a scan that ends now; equal arguments, `rng` in equal states, give equal bits.
 
     Every target takes its draws in order, seen or not, so that no target's detection depends on another's visibility.
     """
-    detection_draw = rng.random(len(targets))
-    reply_draw = rng.random(len(targets))
-    noise = rng.standard_normal((len(targets), 4))
+    draws = _draw(model, len(targets), rng)
+    position_m = errors.reported_position_m(model, platform.position_m, draws.position)
+    blind = faults.blind_sectors(model, wrong)
+    if draws.dropout < wrong.dropout_probability:
+        return reported(model, _nothing(), position_m, blind, failed=True)
+    echoes = _echoes(model, platform, targets, draws, wrong)
+    made = _joined(_measured(model, targets, echoes, draws, wrong), _false(model, draws.clutter, wrong))
+    return reported(model, made, position_m, blind, failed=False)
 
-    truth = polar(platform, targets)
-    detected = np.flatnonzero(_in_view(model, truth) & (detection_draw < model.detection_probability))
-    answers = _in_answer(model, truth, targets) & (reply_draw < model.transponder_reply_probability)
-    answered = answers[detected]
 
-    true_measured = _measured(model, truth, detected, noise[detected])
-    true_snr_db = received_snr_db(model, targets.rcs_dbsm[detected], truth.range_m[detected])
-    false_measured, false_snr_db = _clutter(model, rng)
-
-    measured = _joined(true_measured, false_measured)
-    false_count = len(false_snr_db)
-    heard = [
-        targets.transponder_id[index] if answer else ""
-        for index, answer in zip(detected.tolist(), answered.tolist(), strict=True)
-    ]
-    return _reported(
-        model,
-        measured,
-        np.concatenate([true_snr_db, false_snr_db]),
-        np.concatenate([answered, np.zeros(false_count, dtype=np.bool_)]),
-        heard + [""] * false_count,
+def _draw(model: RadarModel, count: int, rng: np.random.Generator) -> _Draws:
+    return _Draws(
+        dropout=float(rng.random()),
+        position=rng.standard_normal(3),
+        north=float(rng.standard_normal()),
+        echo=signal.draw_echoes(rng, count),
+        detection=rng.random(count),
+        reply=rng.random(count),
+        error=rng.standard_normal((count, 4)),
+        clutter=clutter.draw_clutter(model, rng),
     )
 
 
-def received_snr_db(model: RadarModel, rcs_dbsm: Floats, range_m: Floats) -> Floats:
-    """Return the signal to noise ratio of things (n,) of this cross section at this range, which is positive.
-
-    The radar equation against a reference: SNR = SNR_ref + (RCS - RCS_ref) - 40 log10(R / R_ref); Skolnik,
-    "Introduction to Radar Systems", ch. 1.
-    """
-    relative_rcs_db = rcs_dbsm - model.rcs_ref_dbsm
-    return model.snr_ref_db + relative_rcs_db - _path_loss_db(model, range_m)
-
-
-def _path_loss_db(model: RadarModel, range_m: Floats) -> Floats:
-    # A difference of logarithms, not the logarithm of a ratio, which can underflow to zero.
-    loss_db: Floats = 40.0 * (np.log10(range_m) - np.log10(model.range_ref_m))
-    return loss_db
-
-
-def _in_view(model: RadarModel, truth: Polar) -> Booleans:
-    # At range 0 there is no direction to see a thing in.
-    in_range = (truth.range_m > 0.0) & (truth.range_m >= model.min_range_m) & (truth.range_m <= model.max_range_m)
-    return in_range & (truth.elev_deg >= model.min_elev_deg) & (truth.elev_deg <= model.max_elev_deg)
-
-
-def _in_answer(model: RadarModel, truth: Polar, targets: Targets) -> Booleans:
-    mode = targets.transponder_mode
-    answers: Booleans = (mode == TransponderMode.ON) | (mode == TransponderMode.SPOOF)
-    return answers & (truth.range_m <= model.transponder_range_m)
-
-
-def _measured(model: RadarModel, truth: Polar, detected: npt.NDArray[np.intp], noise: Floats) -> Polar:
-    """Return the truth (n,) at `detected` (m,) with the radar's errors, `noise` (m, 4) being standard normal draws."""
-    range_m = truth.range_m[detected] + model.range_sigma_m * noise[:, 0]
-    bearing_deg = truth.bearing_deg[detected] + model.bearing_sigma_deg * noise[:, 1]
-    elev_deg = truth.elev_deg[detected] + model.elev_sigma_deg * noise[:, 2]
-    bearing_deg, elev_deg = _over_the_pole(bearing_deg, elev_deg)
-    return Polar(
-        range_m=np.maximum(np.abs(range_m), MIN_REPORTED_RANGE_M),
-        bearing_deg=bearing_deg,
-        elev_deg=elev_deg,
-        vr_mps=truth.vr_mps[detected] + model.vr_sigma_mps * noise[:, 3],
+def _echoes(model: RadarModel, platform: Platform, targets: Targets, draws: _Draws, wrong: Faults) -> _Echoes:
+    looked = beam.look(model, platform, targets)
+    truth = looked.truth
+    snr_db = signal.mean_snr_db(model, targets.rcs_dbsm, truth) - faults.noise_db(wrong, truth.bearing_deg)
+    power = signal.received_power(model.swerling, signal.ratios(snr_db), draws.echo)
+    in_coverage = beam.in_coverage(model, truth) & beam.above_horizon(model, platform, targets)
+    visible = in_coverage & beam.passes_notch(model, platform, truth) & faults.can_see(model, wrong, truth.bearing_deg)
+    return _Echoes(
+        detected=np.flatnonzero(visible & _passes(model, power, draws.detection)),
+        power=power,
+        looked=looked,
+        replies=transponder.replies(model, truth, targets, in_coverage, draws.reply),
     )
 
 
-def _over_the_pole(bearing_deg: Floats, elev_deg: Floats) -> tuple[Floats, Floats]:
-    """Return the same directions with bearing in [0, 360) and elevation in [-90, 90].
+def _passes(model: RadarModel, power: Floats, draws: Floats) -> Booleans:
+    if model.physical:
+        return power > signal.threshold(model)
+    passes: Booleans = draws < model.detection_probability
+    return passes
 
-    An elevation beyond the zenith (or nadir) comes down on the other side, at the opposite bearing.
-    """
-    from_nadir_deg = np.mod(elev_deg + 90.0, 360.0)
-    other_side = from_nadir_deg > 180.0
-    beyond = (elev_deg < -90.0) | (elev_deg > 90.0)
-    # Only what is beyond is folded: the detour over the nadir would cost the others their last bits.
-    folded_deg = np.where(other_side, 270.0 - from_nadir_deg, from_nadir_deg - 90.0)
-    return (
-        _wrapped(np.where(beyond & other_side, bearing_deg + 180.0, bearing_deg)),
-        np.where(beyond, folded_deg, elev_deg),
+
+def _measured(model: RadarModel, targets: Targets, echoes: _Echoes, draws: _Draws, wrong: Faults) -> Detections:
+    """Return the true detections: of the echoes that are detected, merged where they are not resolved."""
+    detected = echoes.detected
+    single, strength = echoes.looked.truth[detected], signal.measured_snr(echoes.power[detected])
+    groups = resolution.groups_of(single, strength, resolution.cell_of(model))
+    truth, snr, leaders = resolution.merged(single, strength, groups)
+    sigma = errors.sigmas(model, snr)
+    north_deg = model.north_sigma_deg * draws.north
+    bias = (model.bias.range_m + wrong.range_bias_m, model.bias.bearing_deg + wrong.bearing_bias_deg + north_deg)
+    index_of = detected.tolist()
+    of = [(index_of[leader], *(index_of[member] for member in groups.get(leader, ()))) for leader in leaders.tolist()]
+    heard, identities = transponder.heard_from(echoes.replies, targets, of)
+    own = detected[leaders]
+    return Detections(
+        measured=errors.measured(model, truth, sigma, draws.error[own], bias),
+        snr=snr,
+        time_offset_s=echoes.looked.time_offset_s[own],
+        sigma=sigma,
+        heard=heard,
+        identities=identities,
+        of=of,
     )
 
 
-def _wrapped(bearing_deg: Floats) -> Floats:
-    turned = np.mod(bearing_deg, 360.0)
-    # The remainder of a tiny negative angle rounds up to 360 itself.
-    return np.where(turned < 360.0, turned, 0.0)
-
-
-def _clutter(model: RadarModel, rng: np.random.Generator) -> tuple[Polar, Floats]:
-    """Return the false detections (m,), m being Poisson, and their signal to noise ratios (m,).
-
-    They are uniform in the measurement space (range, bearing, elevation, radial velocity), which is the clutter that
-    trackers assume: Bar-Shalom, Willett and Tian, "Tracking and Data Fusion" (2011). Their power over the threshold is
-    Pareto distributed, as sea clutter's is (Farshchian and Posner, IEEE Radar Conference 2010): in decibels the excess
-    is exponential. The threshold is the SNR of the reference thing at the farthest range: what is just seen.
-    """
-    count = int(rng.poisson(model.clutter_per_scan))
-    measured = Polar(
-        range_m=np.maximum(rng.uniform(model.min_range_m, model.max_range_m, count), MIN_REPORTED_RANGE_M),
-        bearing_deg=_wrapped(rng.uniform(0.0, 360.0, count)),
-        elev_deg=rng.uniform(model.min_elev_deg, model.max_elev_deg, count),
-        vr_mps=rng.uniform(-CLUTTER_MAX_VR_MPS, CLUTTER_MAX_VR_MPS, count),
-    )
-    threshold_db = model.snr_ref_db - _path_loss_db(model, np.asarray(model.max_range_m))
-    return measured, threshold_db + rng.exponential(CLUTTER_MEAN_EXCESS_DB, count)
-
-
-def _joined(first: Polar, second: Polar) -> Polar:
-    return Polar(
-        range_m=np.concatenate([first.range_m, second.range_m]),
-        bearing_deg=np.concatenate([first.bearing_deg, second.bearing_deg]),
-        elev_deg=np.concatenate([first.elev_deg, second.elev_deg]),
-        vr_mps=np.concatenate([first.vr_mps, second.vr_mps]),
+def _false(model: RadarModel, drawn: tuple[Polar, Floats], wrong: Faults) -> Detections:
+    """Return the false detections of where the antenna receives at all."""
+    kept = faults.can_see(model, wrong, drawn[0].bearing_deg)
+    measured, snr = drawn[0][kept], drawn[1][kept]
+    count = len(snr)
+    return Detections(
+        measured=measured,
+        snr=snr,
+        time_offset_s=beam.passage_s(model, measured.bearing_deg),
+        sigma=errors.sigmas(model, snr),
+        heard=np.zeros(count, dtype=np.bool_),
+        identities=[""] * count,
+        of=[()] * count,
     )
 
 
-def _reported(model: RadarModel, measured: Polar, snr_db: Floats, answered: Booleans, heard: list[str]) -> Scan:
-    """Return the detections (m,) in their order, at most `max_detections` of them: the strongest."""
-    order = np.lexsort((measured.range_m, measured.bearing_deg))
-    truncated = len(order) > model.max_detections
-    if truncated:
-        strongest = np.argsort(-snr_db[order], kind="stable")[: model.max_detections]
-        order = order[np.sort(strongest)]
-    range_m, snr_db, answered = measured.range_m[order], snr_db[order], answered[order]
-    transponder_id = tuple([heard[index] for index in order.tolist()])
-    return Scan(
-        range_m=range_m,
-        bearing_deg=measured.bearing_deg[order],
-        elev_deg=measured.elev_deg[order],
-        vr_mps=measured.vr_mps[order],
-        snr_db=snr_db,
-        # What the radar can know of the cross section: from the range it measured, not from the true one.
-        rcs_dbsm=snr_db - model.snr_ref_db + model.rcs_ref_dbsm + _path_loss_db(model, range_m),
-        transponder_on=answered,
-        # A receiver hears an answer and cannot know a false one: spoofing is reported as plainly on.
-        transponder_mode=np.where(answered, int(TransponderMode.ON), int(TransponderMode.OFF)),
-        transponder_id=transponder_id,
-        id_present=np.array([identity != "" for identity in transponder_id], dtype=np.bool_),
-        truncated=truncated,
+def _nothing() -> Detections:
+    none = np.empty(0)
+    empty = Polar(none, none, none, none)
+    sigma = Sigmas(none, none, none, none)
+    return Detections(empty, none, none, sigma, np.empty(0, dtype=np.bool_), [], [])
+
+
+def _joined(first: Detections, second: Detections) -> Detections:
+    return Detections(
+        measured=Polar(*_columns(first.measured, second.measured)),
+        snr=np.concatenate([first.snr, second.snr]),
+        time_offset_s=np.concatenate([first.time_offset_s, second.time_offset_s]),
+        sigma=Sigmas(*_columns(first.sigma, second.sigma)),
+        heard=np.concatenate([first.heard, second.heard]),
+        identities=first.identities + second.identities,
+        of=first.of + second.of,
     )
+
+
+def _columns(first: Polar | Sigmas, second: Polar | Sigmas) -> list[Floats]:
+    names = ("range_m", "bearing_deg", "elev_deg", "vr_mps")
+    return [np.concatenate([getattr(first, name), getattr(second, name)]) for name in names]

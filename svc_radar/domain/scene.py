@@ -7,10 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from svc_radar.domain.model import MAX_MAGNITUDE
+from svc_radar.domain.limits import MAX_MAGNITUDE
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 # What is left of a unit norm after rounding and integration; anything farther off is a mistake.
 _UNIT_NORM_TOLERANCE: Final = 1e-6
@@ -84,15 +86,20 @@ class Polar:
     elev_deg: Floats
     vr_mps: Floats
 
+    def __getitem__(self, chosen: Indices | Booleans) -> "Polar":
+        """Return those of them."""
+        return Polar(self.range_m[chosen], self.bearing_deg[chosen], self.elev_deg[chosen], self.vr_mps[chosen])
 
-def polar(platform: Platform, targets: Targets) -> Polar:
-    """Return where the targets are as seen from the platform.
+
+def polar(platform: Platform, targets: Targets, after_s: Floats | float = 0.0) -> Polar:
+    """Return where the targets are as seen from the platform, `after_s` (n,) or () later, if all go straight on.
 
     With r the target's position and v its velocity, both less the platform's: range R = |r|, bearing = atan2(east,
     north), elevation = atan2(up, |(east, north)|), radial velocity dR/dt = v . r / R. Bearing is in [-180, 180].
     """
-    east, north, up = (targets.position_m - platform.position_m).T
     velocity_mps = targets.velocity_mps - platform.velocity_mps
+    now_m = targets.position_m - platform.position_m
+    east, north, up = (now_m + velocity_mps * np.reshape(after_s, (-1, 1))).T
     # hypot, not a root of squares: the squares of a tiny offset would underflow.
     ground_m = np.hypot(east, north)
     range_m = np.hypot(ground_m, up)

@@ -3,21 +3,25 @@
 import gzip
 import hashlib
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from botspec import yaml_source
-from botspec.yaml_source import Problem, SpecError
+from botspec.sensors import Radar
+from botspec.yaml_source import Document, Problem, SpecError
 from svc_sim.domain.scenario import Body, LoadedScenario, Scenario
+from svc_sim.domain.sensor_faults import FaultPlan, UnknownSensorsError, plan_faults
 from svc_sim.domain.trajectory import Trajectory, parse_trajectory
 
 MAX_TRAJECTORY_BYTES = 512 * 1024 * 1024
 """Of the text, unpacked: `MAX_ROWS` rows of some hundred bytes."""
 
 
-def load_scenario(path: Path) -> LoadedScenario:
+def load_scenario(path: Path, radars: Sequence[Radar] | None = None) -> LoadedScenario:
     """Read a scenario (.yaml, .yml) or a recording (.csv, .csv.gz), which gives a bot at rest at the origin.
 
+    With the bot's radars, what goes wrong with sensors is looked up among them; without, it is left aside.
     Raises `SpecError` with one line a problem.
     """
     if path.name.endswith((".csv", ".csv.gz")):
@@ -28,15 +32,26 @@ def load_scenario(path: Path) -> LoadedScenario:
         raise SpecError([Problem(path, 0, "", "should end in .yaml, .yml, .csv or .csv.gz")])
     document = yaml_source.load(path)
     scenario = yaml_source.validate(Scenario, document)
+    faults = () if radars is None else _planned(scenario, document, radars)
     if scenario.trajectory is None:
-        return LoadedScenario(scenario, None, document.digest, path)
+        return LoadedScenario(scenario, None, document.digest, path, faults)
     recording = path.parent / scenario.trajectory
     if not recording.is_file():
         line = document.line(("trajectory",))
         raise SpecError([Problem(path, line, "trajectory", f"there is no file {recording}")])
     trajectory, digest = _load_trajectory(recording)
     both = hashlib.sha256(f"{document.digest}\n{digest}\n".encode()).hexdigest()
-    return LoadedScenario(scenario, trajectory, both, path)
+    return LoadedScenario(scenario, trajectory, both, path, faults)
+
+
+def _planned(scenario: Scenario, document: Document, radars: Sequence[Radar]) -> tuple[FaultPlan, ...]:
+    try:
+        return plan_faults(scenario.sensor_faults, radars)
+    except UnknownSensorsError as error:
+        places = [(("sensor_faults", number, "sensor"), message) for number, message in error.problems]
+        raise SpecError(
+            Problem(document.path, document.line(loc), document.where(loc), message) for loc, message in places
+        ) from None
 
 
 def _load_trajectory(path: Path) -> tuple[Trajectory, str]:

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from botspec.base import MAX_DURATION_S, Duration, Label, Seed, Spec, refuse
+from botspec.base import Duration, Label, Seed, Spec, refuse
 from botspec.yaml_source import Loc
 from svc_sim.domain.kinematics import Maneuver, Motion, plan_motion
+from svc_sim.domain.sensor_faults import MAX_SENSOR_FAULTS, FaultPlan, Instant, SensorFault
 from svc_sim.domain.trajectory import MAX_AIRCRAFT, MAX_DISTANCE_M, MAX_SPEED_MPS, Trajectory
 
 MAX_CONTACTS = MAX_AIRCRAFT
@@ -25,7 +26,6 @@ Course = Annotated[float, Field(ge=-360, le=360)]
 Speed = Annotated[float, Field(ge=0, le=MAX_SPEED_MPS)]
 Climb = Annotated[float, Field(ge=-MAX_SPEED_MPS, le=MAX_SPEED_MPS)]
 TurnRate = Annotated[float, Field(ge=-MAX_TURN_RATE_DPS, le=MAX_TURN_RATE_DPS)]
-Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
 
 
 class ObjectType(StrEnum):
@@ -64,6 +64,7 @@ class Scenario(Spec):
     own_ship: "Body"
     contacts: Annotated[tuple["Contact", ...], Field(max_length=MAX_CONTACTS)] = ()
     trajectory: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    sensor_faults: Annotated[tuple[SensorFault, ...], Field(max_length=MAX_SENSOR_FAULTS)] = ()
 
     @field_validator("start_time")
     @classmethod
@@ -151,9 +152,13 @@ class Contact(Body):
 
 @dataclass(frozen=True, slots=True)
 class LoadedScenario:
-    """A scenario with its recording, if it has one, and the SHA-256 of all its files in hexadecimal."""
+    """A scenario with its recording, if it has one, and the SHA-256 of all its files in hexadecimal.
+
+    `faults` are those of its sensors, where it was loaded for a bot whose sensors are known.
+    """
 
     scenario: Scenario
     trajectory: Trajectory | None
     digest: str
     path: Path
+    faults: tuple[FaultPlan, ...] = ()

@@ -11,6 +11,7 @@ from botspec.base import nanoseconds
 from svc_sim.domain.helm import Helm, steer
 from svc_sim.domain.kinematics import Kinematics, Motion, Vector
 from svc_sim.domain.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
+from svc_sim.domain.sensor_faults import FaultState
 from svc_sim.domain.trajectory import Aircraft
 
 NS_PER_S = 1_000_000_000
@@ -34,11 +35,12 @@ class ContactState:
 
 @dataclass(frozen=True, slots=True)
 class WorldState:
-    """Everything at one tick: the bot, and the contacts that are there, in the scenario's order."""
+    """Everything at one tick: the bot, the contacts that are there, and what is wrong, in the scenario's order."""
 
     tick: int
     own_ship: Kinematics
     contacts: tuple[ContactState, ...]
+    sensor_faults: tuple[FaultState, ...] = ()
 
 
 class World:
@@ -51,6 +53,7 @@ class World:
         self.tick_ns = tick_ns
         self.last_tick = last_tick_of(scenario, tick_ns)
         self._own_ship = scenario.scenario.own_ship.motion()
+        self._faults = scenario.faults
         self._helms: list[tuple[int, Helm]] = []  # by tick, and within a tick in the order in which they were set
         run = UUID(run_id)
         if scenario.trajectory is None:
@@ -79,7 +82,8 @@ class World:
                         actor.transponder_id,
                     )
                 )
-        return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts))
+        faults = tuple([fault.state for fault in self._faults if fault.holds_at(t_s)])
+        return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts), faults)
 
     def set_helms(self, helms: Iterable[tuple[int, Helm]]) -> None:
         """Steer the own ship from ticks on; helms that are set later come after those before within a tick.

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from mesh.rng import generator
 from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, TransponderMode, observe
+from svc_radar.domain.scene import polar
+from svc_radar.domain.signal import mean_snr_db
 
 SQRT_HALF = math.sqrt(0.5)
 
@@ -150,8 +152,9 @@ def test_radial_velocity_agrees_with_the_range_a_moment_later() -> None:
 
 
 def test_only_the_place_relative_to_the_platform_counts() -> None:
-    there, here = scan(PERFECT, targets((4_000, 2_000, 500)), platform((3_000, 1_000, 500))), targets((1_000, 1_000, 0))
-    assert bits(there) == bits(scan(PERFECT, here))
+    there = scan(PERFECT, targets((4_000, 2_000, 500)), platform((3_000, 1_000, 500)))
+    here = scan(PERFECT, targets((1_000, 1_000, 0)))
+    assert bits(dataclasses.replace(there, sensor_position_m=np.zeros(3))) == bits(here)
 
 
 def test_angles_do_not_turn_with_the_platform() -> None:
@@ -160,13 +163,20 @@ def test_angles_do_not_turn_with_the_platform() -> None:
 
 
 def test_signal_falls_by_twelve_decibels_a_doubling_of_the_range_and_rises_with_the_cross_section() -> None:
-    at_reference = scan(PERFECT, targets((0, 10_000, 0)))
-    twice_as_far = scan(PERFECT, targets((0, 20_000, 0)))
-    larger = scan(PERFECT, targets((0, 10_000, 0), rcs_dbsm=13.0))
-    assert at_reference.snr_db == pytest.approx([20.0])
-    assert twice_as_far.snr_db == pytest.approx([20.0 - 40.0 * math.log10(2.0)])
-    assert larger.snr_db == pytest.approx([23.0])
-    assert larger.rcs_dbsm == pytest.approx([13.0])
+    def mean_db(north_m: float, rcs_dbsm: float) -> float:
+        things = targets((0, north_m, 0), rcs_dbsm=rcs_dbsm)
+        return float(mean_snr_db(PERFECT, things.rcs_dbsm, polar(platform(), things))[0])
+
+    assert mean_db(10_000, 10.0) == pytest.approx(20.0)
+    assert mean_db(20_000, 10.0) == pytest.approx(20.0 - 40.0 * math.log10(2.0))
+    assert mean_db(10_000, 13.0) == pytest.approx(23.0)
+
+
+def test_the_noise_of_the_receiver_hides_from_scan_to_scan_how_the_range_has_changed() -> None:
+    seen = [scan(PERFECT, targets((0, 10_000, 0)), step=step).snr_db[0] for step in range(200)]
+    assert np.mean(seen) == pytest.approx(20.0, abs=0.3)
+    # Of a ratio of 100 the noise moves the power by a seventh.
+    assert np.std(seen) == pytest.approx(10.0 * math.log10(1.0 + math.sqrt(2.0 / 100.0)), rel=0.2)
 
 
 def test_the_cross_section_reported_follows_from_what_was_measured_so_that_it_tells_no_true_range() -> None:
@@ -208,7 +218,8 @@ def test_without_targets_and_without_clutter_a_scan_is_empty() -> None:
     seen = scan(dataclasses.replace(NOISY, clutter_per_scan=0.0), targets())
     assert len(seen) == 0
     assert not seen.truncated
-    assert {len(getattr(seen, field.name)) for field in dataclasses.fields(seen) if field.name != "truncated"} == {0}
+    others = {"truncated", "failed", "sensor_position_m"}
+    assert {len(getattr(seen, field.name)) for field in dataclasses.fields(seen) if field.name not in others} == {0}
 
 
 def test_without_targets_there_is_still_clutter() -> None:
@@ -298,7 +309,7 @@ def test_of_equal_bearings_the_nearer_comes_first() -> None:
     assert seen.range_m.tolist() == [1_000.0, 2_000.0, 3_000.0]
 
 
-def test_the_order_of_the_targets_leaves_no_mark() -> None:
+def test_the_order_of_the_targets_leaves_no_mark_on_the_order_of_the_detections() -> None:
     many = crowd(60)
     turned = Targets(
         many.position_m[::-1],
@@ -307,7 +318,10 @@ def test_the_order_of_the_targets_leaves_no_mark() -> None:
         many.transponder_mode[::-1],
         many.transponder_id[::-1],
     )
-    assert bits(scan(PERFECT, turned)) == bits(scan(PERFECT, many))
+    first, second = scan(PERFECT, turned), scan(PERFECT, many)
+    assert first.bearing_deg.tobytes() == second.bearing_deg.tobytes()
+    assert first.transponder_id == second.transponder_id
+    assert [(59 - index,) for (index,) in first.of] == list(second.of)
 
 
 def test_of_too_many_detections_the_strongest_stay_in_their_order_and_the_scan_says_so() -> None:

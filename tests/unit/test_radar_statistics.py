@@ -164,12 +164,12 @@ def test_false_detections_are_uniform_in_the_measurement_space() -> None:
     assert np.max(np.abs(correlation - np.eye(4))) < SIGMAS / math.sqrt(len(seen))
 
 
-def test_false_detections_are_weak_and_their_excess_over_the_threshold_is_exponential() -> None:
+def test_the_power_of_false_detections_over_the_threshold_is_exponential() -> None:
     seen = scan(dataclasses.replace(MODEL, clutter_per_scan=float(DRAWS)), copies(0, 1.0, 0.0, 0.0))
-    threshold_db = 20.0 - 40.0 * math.log10(50_000.0 / 10_000.0)
-    excess_db = seen.snr_db - threshold_db
-    assert np.min(excess_db) >= 0.0
-    assert abs(np.mean(excess_db) - 3.0) < SIGMAS * 3.0 / math.sqrt(len(seen))
+    # The threshold of a false alarm probability of one in a million, in units of the mean noise.
+    excess = 10.0 ** (seen.snr_db / 10.0) + 1.0 - 6.0 * math.log(10.0)
+    assert np.min(excess) > -1e-9
+    assert_uniform(np.exp(-np.maximum(excess, 0.0)), 0.0, 1.0)
     # The same equation that reads a thing's cross section reads clutter's, so the field does not give it away.
     assert seen.rcs_dbsm == pytest.approx(seen.snr_db - 20.0 + 10.0 + 40.0 * np.log10(seen.range_m / 10_000.0))
 

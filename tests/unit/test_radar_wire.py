@@ -231,3 +231,30 @@ def test_a_detection_written_by_hand_from_the_contract_is_read_with_its_values()
     assert read.HasField("id_present")
     assert not read.id_present
     assert read.SerializeToString() == detection
+
+
+def test_a_frame_in_columns_is_to_an_older_client_the_frame_without_its_detections(legacy: LegacyRadar) -> None:
+    frame = radar_pb2.RadarFrame(schema_version=1, detection_columns=radar_pb2.DetectionColumns(range_m=[1.0, 2.0]))
+    frame.sensor_id.value = "sensor"
+    read: Any = legacy.frame.FromString(frame.SerializeToString())
+    assert (read.schema_version, read.sensor_id.value, len(read.detections)) == (1, "sensor", 0)
+
+
+def test_columns_mean_what_the_fields_of_the_same_names_mean() -> None:
+    for columns, single, names in (
+        (radar_pb2.DetectionColumns, radar_pb2.RadarDetection, {}),
+        (track_pb2.TrackColumns, track_pb2.RadarTrack, TRACK_COLUMNS),
+    ):
+        fields = single.DESCRIPTOR.fields_by_name
+        for column in columns.DESCRIPTOR.fields:
+            if names.get(column.name, column.name) in fields:
+                field = fields[names.get(column.name, column.name)]
+                if field.type != MESSAGE:
+                    assert (column.type, column.enum_type) == (field.type, field.enum_type), column.name
+                assert column.is_repeated or column.name == "range_band"
+                assert column.is_packed == (column.is_repeated and column.type != STRING)
+            else:
+                assert column.name in ("mode", "mode_probability", "detection"), column.name
+
+
+TRACK_COLUMNS = {"position_m": "position", "velocity_mps": "velocity"}

@@ -14,6 +14,7 @@ from qiki.radar.v1 import track_pb2 as _track_pb2
 from qiki.registrar.v1 import registrar_service_pb2 as _registrar_service_pb2
 from qiki.sim.v1 import sensors_pb2 as _sensors_pb2
 from qiki.sim.v1 import world_pb2 as _world_pb2
+from qiki.tracker.v1 import guard_pb2 as _guard_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -113,6 +114,7 @@ class WatchArchiveResponse(_message.Message):
     FRAME_FIELD_NUMBER: _builtins.int
     TRACK_SET_FIELD_NUMBER: _builtins.int
     AUDIT_EVENT_FIELD_NUMBER: _builtins.int
+    GUARD_EVENT_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Opaque. Keep the newest one; hand it back, here or to the live stream, to resume exactly after this response."""
     @_builtins.property
@@ -151,6 +153,10 @@ class WatchArchiveResponse(_message.Message):
     def audit_event(self) -> _registrar_service_pb2.AuditEvent:
         """A fact on record."""
 
+    @_builtins.property
+    def guard_event(self) -> _guard_pb2.GuardEvent:
+        """An alarm raised or cleared."""
+
     def __init__(
         self,
         *,
@@ -164,12 +170,13 @@ class WatchArchiveResponse(_message.Message):
         frame: _radar_pb2.RadarFrame | None = ...,
         track_set: _track_pb2.TrackSet | None = ...,
         audit_event: _registrar_service_pb2.AuditEvent | None = ...,
+        guard_event: _guard_pb2.GuardEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "heartbeat", b"heartbeat", "reading", b"reading", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "reading", b"reading", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "heartbeat", b"heartbeat", "reading", b"reading", "resume_token", b"resume_token", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "reading", b"reading", "resume_token", b"resume_token", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["heartbeat", "draining", "ended", "snapshot", "reading", "frame", "track_set", "audit_event"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["heartbeat", "draining", "ended", "snapshot", "reading", "frame", "track_set", "audit_event", "guard_event"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -56,6 +56,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
     else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
     """
+    ERROR_REASON_TRUTH_NOT_SERVED: _ErrorReason.ValueType  # 14
+    """The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable reason of a refusal. It travels in the status details as
@@ -97,4 +99,6 @@ ERROR_REASON_STORAGE_FAILED: ErrorReason.ValueType  # 13
 """What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
 else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
 """
+ERROR_REASON_TRUTH_NOT_SERVED: ErrorReason.ValueType  # 14
+"""The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -46,6 +46,30 @@ RADAR_RANGE_BAND_SR: RadarRangeBand.ValueType  # 2
 """Short range."""
 Global___RadarRangeBand: _TypeAlias = RadarRangeBand  # noqa: Y015
 
+class _BlindReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BlindReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BlindReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BLIND_REASON_UNSPECIFIED: _BlindReason.ValueType  # 0
+    """Not known."""
+    BLIND_REASON_DEAD: _BlindReason.ValueType  # 1
+    """That part of the antenna is dead."""
+    BLIND_REASON_JAMMED: _BlindReason.ValueType  # 2
+    """Noise from a jammer hides what is there."""
+
+class BlindReason(_BlindReason, metaclass=_BlindReasonEnumTypeWrapper):
+    """BlindReason is why a sector was blind."""
+
+BLIND_REASON_UNSPECIFIED: BlindReason.ValueType  # 0
+"""Not known."""
+BLIND_REASON_DEAD: BlindReason.ValueType  # 1
+"""That part of the antenna is dead."""
+BLIND_REASON_JAMMED: BlindReason.ValueType  # 2
+"""Noise from a jammer hides what is there."""
+Global___BlindReason: _TypeAlias = BlindReason  # noqa: Y015
+
 class _SensorStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -74,6 +98,64 @@ SENSOR_STATUS_FAILED: SensorStatus.ValueType  # 3
 """It failed: the frame is empty and its emptiness means nothing."""
 Global___SensorStatus: _TypeAlias = SensorStatus  # noqa: Y015
 
+class _SwerlingCase:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SwerlingCaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SwerlingCase.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SWERLING_CASE_UNSPECIFIED: _SwerlingCase.ValueType  # 0
+    """Not known."""
+    SWERLING_CASE_0: _SwerlingCase.ValueType  # 1
+    """It does not: case 0, also known as 5."""
+    SWERLING_CASE_1: _SwerlingCase.ValueType  # 2
+    """Exponentially distributed, from many scatterers alike: case 1."""
+    SWERLING_CASE_3: _SwerlingCase.ValueType  # 3
+    """Chi-squared of 4 degrees of freedom, from one scatterer larger than the others: case 3."""
+
+class SwerlingCase(_SwerlingCase, metaclass=_SwerlingCaseEnumTypeWrapper):
+    """SwerlingCase is how the power of an echo fluctuates from scan to scan (Swerling, "Probability of detection for
+    fluctuating targets", IRE Trans. IT 6(2), 1960).
+    """
+
+SWERLING_CASE_UNSPECIFIED: SwerlingCase.ValueType  # 0
+"""Not known."""
+SWERLING_CASE_0: SwerlingCase.ValueType  # 1
+"""It does not: case 0, also known as 5."""
+SWERLING_CASE_1: SwerlingCase.ValueType  # 2
+"""Exponentially distributed, from many scatterers alike: case 1."""
+SWERLING_CASE_3: SwerlingCase.ValueType  # 3
+"""Chi-squared of 4 degrees of freedom, from one scatterer larger than the others: case 3."""
+Global___SwerlingCase: _TypeAlias = SwerlingCase  # noqa: Y015
+
+class _ScanKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScanKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCAN_KIND_UNSPECIFIED: _ScanKind.ValueType  # 0
+    """Not known."""
+    SCAN_KIND_ROTATING: _ScanKind.ValueType  # 1
+    """Its beam turns clockwise, once a scan, beginning in the north."""
+    SCAN_KIND_STARING: _ScanKind.ValueType  # 2
+    """It looks everywhere at once, at the end of the scan."""
+    SCAN_KIND_SECTOR: _ScanKind.ValueType  # 3
+    """Its beam sweeps the coverage clockwise, once a scan."""
+
+class ScanKind(_ScanKind, metaclass=_ScanKindEnumTypeWrapper):
+    """ScanKind is how a sensor looks around."""
+
+SCAN_KIND_UNSPECIFIED: ScanKind.ValueType  # 0
+"""Not known."""
+SCAN_KIND_ROTATING: ScanKind.ValueType  # 1
+"""Its beam turns clockwise, once a scan, beginning in the north."""
+SCAN_KIND_STARING: ScanKind.ValueType  # 2
+"""It looks everywhere at once, at the end of the scan."""
+SCAN_KIND_SECTOR: ScanKind.ValueType  # 3
+"""Its beam sweeps the coverage clockwise, once a scan."""
+Global___ScanKind: _TypeAlias = ScanKind  # noqa: Y015
+
 @_typing.final
 class RadarDetection(_message.Message):
     """RadarDetection is one detection in one scan: a thing, or noise taken for one.
@@ -93,6 +175,11 @@ class RadarDetection(_message.Message):
     TRANSPONDER_ID_FIELD_NUMBER: _builtins.int
     RANGE_BAND_FIELD_NUMBER: _builtins.int
     ID_PRESENT_FIELD_NUMBER: _builtins.int
+    TIME_OFFSET_S_FIELD_NUMBER: _builtins.int
+    RANGE_SIGMA_M_FIELD_NUMBER: _builtins.int
+    BEARING_SIGMA_DEG_FIELD_NUMBER: _builtins.int
+    ELEV_SIGMA_DEG_FIELD_NUMBER: _builtins.int
+    VR_SIGMA_MPS_FIELD_NUMBER: _builtins.int
     range_m: _builtins.float
     """Slant range in metres."""
     bearing_deg: _builtins.float
@@ -115,6 +202,16 @@ class RadarDetection(_message.Message):
     """Which radar."""
     id_present: _builtins.bool
     """Whether `transponder_id` holds an identity."""
+    time_offset_s: _builtins.float
+    """When it was seen: seconds from the frame's `timestamp`, never after it; 0 where the sensor sees everything at once."""
+    range_sigma_m: _builtins.float
+    """Standard deviation of this range, in metres; 0: the sensor model's."""
+    bearing_sigma_deg: _builtins.float
+    """Standard deviation of this bearing, in degrees; 0: the sensor model's."""
+    elev_sigma_deg: _builtins.float
+    """Standard deviation of this elevation, in degrees; 0: the sensor model's."""
+    vr_sigma_mps: _builtins.float
+    """Standard deviation of this radial velocity, in metres per second; 0: the sensor model's."""
     def __init__(
         self,
         *,
@@ -129,16 +226,135 @@ class RadarDetection(_message.Message):
         transponder_id: _builtins.str = ...,
         range_band: Global___RadarRangeBand.ValueType = ...,
         id_present: _builtins.bool | None = ...,
+        time_offset_s: _builtins.float = ...,
+        range_sigma_m: _builtins.float = ...,
+        bearing_sigma_deg: _builtins.float = ...,
+        elev_sigma_deg: _builtins.float = ...,
+        vr_sigma_mps: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "id_present", b"id_present"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "bearing_deg", b"bearing_deg", "elev_deg", b"elev_deg", "id_present", b"id_present", "range_band", b"range_band", "range_m", b"range_m", "rcs_dbsm", b"rcs_dbsm", "snr_db", b"snr_db", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode", "transponder_on", b"transponder_on", "vr_mps", b"vr_mps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "bearing_deg", b"bearing_deg", "bearing_sigma_deg", b"bearing_sigma_deg", "elev_deg", b"elev_deg", "elev_sigma_deg", b"elev_sigma_deg", "id_present", b"id_present", "range_band", b"range_band", "range_m", b"range_m", "range_sigma_m", b"range_sigma_m", "rcs_dbsm", b"rcs_dbsm", "snr_db", b"snr_db", "time_offset_s", b"time_offset_s", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode", "transponder_on", b"transponder_on", "vr_mps", b"vr_mps", "vr_sigma_mps", b"vr_sigma_mps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__id_present: _TypeAlias = _typing.Literal["id_present"]  # noqa: Y015
     _WhichOneofArgType__id_present: _TypeAlias = _typing.Literal["_id_present", b"_id_present"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id_present) -> _WhichOneofReturnType__id_present | None: ...
 
 Global___RadarDetection: _TypeAlias = RadarDetection  # noqa: Y015
+
+@_typing.final
+class DetectionColumns(_message.Message):
+    """DetectionColumns are the detections of one frame as columns: value i of each belongs to detection i. They mean what
+    the fields of RadarDetection of the same names mean. A column is as long as `range_m`, or empty: then every value is 0.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANGE_M_FIELD_NUMBER: _builtins.int
+    BEARING_DEG_FIELD_NUMBER: _builtins.int
+    ELEV_DEG_FIELD_NUMBER: _builtins.int
+    VR_MPS_FIELD_NUMBER: _builtins.int
+    SNR_DB_FIELD_NUMBER: _builtins.int
+    RCS_DBSM_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_ON_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_MODE_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_ID_FIELD_NUMBER: _builtins.int
+    ID_PRESENT_FIELD_NUMBER: _builtins.int
+    RANGE_BAND_FIELD_NUMBER: _builtins.int
+    TIME_OFFSET_S_FIELD_NUMBER: _builtins.int
+    RANGE_SIGMA_M_FIELD_NUMBER: _builtins.int
+    BEARING_SIGMA_DEG_FIELD_NUMBER: _builtins.int
+    ELEV_SIGMA_DEG_FIELD_NUMBER: _builtins.int
+    VR_SIGMA_MPS_FIELD_NUMBER: _builtins.int
+    range_band: Global___RadarRangeBand.ValueType
+    """Which radar saw them all."""
+    @_builtins.property
+    def range_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Slant ranges in metres."""
+
+    @_builtins.property
+    def bearing_deg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Bearings in degrees clockwise from north, in [0, 360)."""
+
+    @_builtins.property
+    def elev_deg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Elevations in degrees, in [-90, 90]."""
+
+    @_builtins.property
+    def vr_mps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Radial velocities in metres per second, negative when closing."""
+
+    @_builtins.property
+    def snr_db(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Signal to noise ratios in decibels."""
+
+    @_builtins.property
+    def rcs_dbsm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Radar cross sections in decibels over one square metre."""
+
+    @_builtins.property
+    def transponder_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Whether a transponder answered."""
+
+    @_builtins.property
+    def transponder_mode(self) -> _containers.RepeatedScalarFieldContainer[_contact_pb2.TransponderMode.ValueType]:
+        """How it answered."""
+
+    @_builtins.property
+    def transponder_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The identities it answered with; empty texts for none. The column is empty where none answered."""
+
+    @_builtins.property
+    def id_present(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Whether `transponder_id` holds an identity."""
+
+    @_builtins.property
+    def time_offset_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """When they were seen: seconds from the frame's `timestamp`, never after it."""
+
+    @_builtins.property
+    def range_sigma_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Standard deviations of the ranges, in metres; 0: the sensor model's."""
+
+    @_builtins.property
+    def bearing_sigma_deg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Standard deviations of the bearings, in degrees; 0: the sensor model's."""
+
+    @_builtins.property
+    def elev_sigma_deg(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Standard deviations of the elevations, in degrees; 0: the sensor model's."""
+
+    @_builtins.property
+    def vr_sigma_mps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Standard deviations of the radial velocities, in metres per second; 0: the sensor model's."""
+
+    def __init__(
+        self,
+        *,
+        range_m: _abc.Iterable[_builtins.float] | None = ...,
+        bearing_deg: _abc.Iterable[_builtins.float] | None = ...,
+        elev_deg: _abc.Iterable[_builtins.float] | None = ...,
+        vr_mps: _abc.Iterable[_builtins.float] | None = ...,
+        snr_db: _abc.Iterable[_builtins.float] | None = ...,
+        rcs_dbsm: _abc.Iterable[_builtins.float] | None = ...,
+        transponder_on: _abc.Iterable[_builtins.bool] | None = ...,
+        transponder_mode: _abc.Iterable[_contact_pb2.TransponderMode.ValueType] | None = ...,
+        transponder_id: _abc.Iterable[_builtins.str] | None = ...,
+        id_present: _abc.Iterable[_builtins.bool] | None = ...,
+        range_band: Global___RadarRangeBand.ValueType = ...,
+        time_offset_s: _abc.Iterable[_builtins.float] | None = ...,
+        range_sigma_m: _abc.Iterable[_builtins.float] | None = ...,
+        bearing_sigma_deg: _abc.Iterable[_builtins.float] | None = ...,
+        elev_sigma_deg: _abc.Iterable[_builtins.float] | None = ...,
+        vr_sigma_mps: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_deg", b"bearing_deg", "bearing_sigma_deg", b"bearing_sigma_deg", "elev_deg", b"elev_deg", "elev_sigma_deg", b"elev_sigma_deg", "id_present", b"id_present", "range_band", b"range_band", "range_m", b"range_m", "range_sigma_m", b"range_sigma_m", "rcs_dbsm", b"rcs_dbsm", "snr_db", b"snr_db", "time_offset_s", b"time_offset_s", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode", "transponder_on", b"transponder_on", "vr_mps", b"vr_mps", "vr_sigma_mps", b"vr_sigma_mps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectionColumns: _TypeAlias = DetectionColumns  # noqa: Y015
 
 @_typing.final
 class RadarFrame(_message.Message):
@@ -158,6 +374,10 @@ class RadarFrame(_message.Message):
     SENSOR_MODEL_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    SENSOR_POSITION_COVARIANCE_FIELD_NUMBER: _builtins.int
+    SENSOR_NORTH_SIGMA_DEG_FIELD_NUMBER: _builtins.int
+    DETECTION_COLUMNS_FIELD_NUMBER: _builtins.int
+    BLIND_SECTORS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     scan_number: _builtins.int
@@ -168,6 +388,8 @@ class RadarFrame(_message.Message):
     """Whether the sensor worked in this scan."""
     truncated: _builtins.bool
     """Whether detections were left out because there were more than the sensor's `max_detections`."""
+    sensor_north_sigma_deg: _builtins.float
+    """Standard deviation of the direction that the sensor takes for north, in degrees; an error common to all bearings."""
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
         """The frame's id: the id of the event that carries it."""
@@ -196,6 +418,18 @@ class RadarFrame(_message.Message):
     def sensor_model(self) -> Global___SensorModel:
         """What the sensor can see and how well: what a tracker needs to judge the detections and their absence."""
 
+    @_builtins.property
+    def sensor_position_covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Covariance of the sensor's position in square metres: xx, xy, xz, yy, yz, zz; empty: it is known exactly."""
+
+    @_builtins.property
+    def detection_columns(self) -> Global___DetectionColumns:
+        """The detections as columns, for a reader that asked for them; then `detections` is empty."""
+
+    @_builtins.property
+    def blind_sectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlindSector]:
+        """Sectors in which this scan could see nothing: their emptiness means nothing."""
+
     def __init__(
         self,
         *,
@@ -211,14 +445,72 @@ class RadarFrame(_message.Message):
         sensor_model: Global___SensorModel | None = ...,
         status: Global___SensorStatus.ValueType = ...,
         truncated: _builtins.bool = ...,
+        sensor_position_covariance: _abc.Iterable[_builtins.float] | None = ...,
+        sensor_north_sigma_deg: _builtins.float = ...,
+        detection_columns: Global___DetectionColumns | None = ...,
+        blind_sectors: _abc.Iterable[Global___BlindSector] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id", "scan_start", b"scan_start", "sensor_id", b"sensor_id", "sensor_model", b"sensor_model", "sensor_pose", b"sensor_pose", "timestamp", b"timestamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detection_columns", b"detection_columns", "frame_id", b"frame_id", "scan_start", b"scan_start", "sensor_id", b"sensor_id", "sensor_model", b"sensor_model", "sensor_pose", b"sensor_pose", "timestamp", b"timestamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "frame_id", b"frame_id", "scan_number", b"scan_number", "scan_start", b"scan_start", "schema_version", b"schema_version", "sensor_id", b"sensor_id", "sensor_model", b"sensor_model", "sensor_pose", b"sensor_pose", "status", b"status", "tick", b"tick", "timestamp", b"timestamp", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blind_sectors", b"blind_sectors", "detection_columns", b"detection_columns", "detections", b"detections", "frame_id", b"frame_id", "scan_number", b"scan_number", "scan_start", b"scan_start", "schema_version", b"schema_version", "sensor_id", b"sensor_id", "sensor_model", b"sensor_model", "sensor_north_sigma_deg", b"sensor_north_sigma_deg", "sensor_pose", b"sensor_pose", "sensor_position_covariance", b"sensor_position_covariance", "status", b"status", "tick", b"tick", "timestamp", b"timestamp", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RadarFrame: _TypeAlias = RadarFrame  # noqa: Y015
+
+@_typing.final
+class Sector(_message.Message):
+    """Sector is a range of bearings, clockwise from its start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_DEG_FIELD_NUMBER: _builtins.int
+    WIDTH_DEG_FIELD_NUMBER: _builtins.int
+    start_deg: _builtins.float
+    """Where it begins, in degrees clockwise from north, in [0, 360)."""
+    width_deg: _builtins.float
+    """How far it reaches clockwise, in degrees, in (0, 360]."""
+    def __init__(
+        self,
+        *,
+        start_deg: _builtins.float = ...,
+        width_deg: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_deg", b"start_deg", "width_deg", b"width_deg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sector: _TypeAlias = Sector  # noqa: Y015
+
+@_typing.final
+class BlindSector(_message.Message):
+    """BlindSector is where a sensor could see nothing during a scan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: Global___BlindReason.ValueType
+    """Why."""
+    @_builtins.property
+    def sector(self) -> Global___Sector:
+        """Where."""
+
+    def __init__(
+        self,
+        *,
+        sector: Global___Sector | None = ...,
+        reason: Global___BlindReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sector", b"sector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sector", b"sector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlindSector: _TypeAlias = BlindSector  # noqa: Y015
 
 @_typing.final
 class SensorModel(_message.Message):
@@ -236,6 +528,21 @@ class SensorModel(_message.Message):
     VR_SIGMA_MPS_FIELD_NUMBER: _builtins.int
     DETECTION_PROBABILITY_FIELD_NUMBER: _builtins.int
     CLUTTER_PER_SCAN_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    NO_ELEVATION_FIELD_NUMBER: _builtins.int
+    NO_RADIAL_VELOCITY_FIELD_NUMBER: _builtins.int
+    RANGE_RESOLUTION_M_FIELD_NUMBER: _builtins.int
+    BEARING_RESOLUTION_DEG_FIELD_NUMBER: _builtins.int
+    ELEV_RESOLUTION_DEG_FIELD_NUMBER: _builtins.int
+    VR_RESOLUTION_MPS_FIELD_NUMBER: _builtins.int
+    CLUTTER_MAX_VR_MPS_FIELD_NUMBER: _builtins.int
+    MIN_RADIAL_SPEED_MPS_FIELD_NUMBER: _builtins.int
+    FALSE_ALARM_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SWERLING_FIELD_NUMBER: _builtins.int
+    SNR_REF_DB_FIELD_NUMBER: _builtins.int
+    RCS_REF_DBSM_FIELD_NUMBER: _builtins.int
+    RANGE_REF_M_FIELD_NUMBER: _builtins.int
+    SCAN_KIND_FIELD_NUMBER: _builtins.int
     min_range_m: _builtins.float
     """Nearest range seen, in metres."""
     max_range_m: _builtins.float
@@ -256,6 +563,41 @@ class SensorModel(_message.Message):
     """Probability that a thing in view is detected in a scan, in [0, 1]."""
     clutter_per_scan: _builtins.float
     """Expected number of false detections a scan."""
+    no_elevation: _builtins.bool
+    """Whether it measures no elevation: then `elev_deg` is 0 and says nothing."""
+    no_radial_velocity: _builtins.bool
+    """Whether it measures no radial velocity: then `vr_mps` is 0 and says nothing."""
+    range_resolution_m: _builtins.float
+    """Two things nearer to each other than all four resolutions are seen as one. In metres; 0: not known."""
+    bearing_resolution_deg: _builtins.float
+    """The beam's width in bearing, in degrees; 0: not known."""
+    elev_resolution_deg: _builtins.float
+    """The beam's width in elevation, in degrees; 0: not known."""
+    vr_resolution_mps: _builtins.float
+    """The width of a Doppler cell, in metres per second; 0: not known."""
+    clutter_max_vr_mps: _builtins.float
+    """False detections are uniform in radial velocity from minus to plus this, in metres per second; 0: 300."""
+    min_radial_speed_mps: _builtins.float
+    """What moves slower than that radially over the ground is filtered out with the ground, in metres per second."""
+    false_alarm_probability: _builtins.float
+    """Probability of a false detection in one resolution cell; 0: not known."""
+    swerling: Global___SwerlingCase.ValueType
+    """How the echo fluctuates from scan to scan."""
+    snr_ref_db: _builtins.float
+    """Signal to noise ratio in decibels of a thing of `rcs_ref_dbsm` at `range_ref_m`. With `range_ref_m` above 0 the
+    probability of detection follows from the radar equation, the Swerling case and `false_alarm_probability`, and
+    `detection_probability` is that of the reference thing at the reference range.
+    """
+    rcs_ref_dbsm: _builtins.float
+    """Cross section of the reference thing, in decibels over one square metre."""
+    range_ref_m: _builtins.float
+    """The reference range in metres; 0: every thing in view is detected with `detection_probability`."""
+    scan_kind: Global___ScanKind.ValueType
+    """How it looks around."""
+    @_builtins.property
+    def coverage(self) -> Global___Sector:
+        """The bearings it looks at; absent: all around."""
+
     def __init__(
         self,
         *,
@@ -269,10 +611,25 @@ class SensorModel(_message.Message):
         vr_sigma_mps: _builtins.float = ...,
         detection_probability: _builtins.float = ...,
         clutter_per_scan: _builtins.float = ...,
+        coverage: Global___Sector | None = ...,
+        no_elevation: _builtins.bool = ...,
+        no_radial_velocity: _builtins.bool = ...,
+        range_resolution_m: _builtins.float = ...,
+        bearing_resolution_deg: _builtins.float = ...,
+        elev_resolution_deg: _builtins.float = ...,
+        vr_resolution_mps: _builtins.float = ...,
+        clutter_max_vr_mps: _builtins.float = ...,
+        min_radial_speed_mps: _builtins.float = ...,
+        false_alarm_probability: _builtins.float = ...,
+        swerling: Global___SwerlingCase.ValueType = ...,
+        snr_ref_db: _builtins.float = ...,
+        rcs_ref_dbsm: _builtins.float = ...,
+        range_ref_m: _builtins.float = ...,
+        scan_kind: Global___ScanKind.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_sigma_deg", b"bearing_sigma_deg", "clutter_per_scan", b"clutter_per_scan", "detection_probability", b"detection_probability", "elev_sigma_deg", b"elev_sigma_deg", "max_elev_deg", b"max_elev_deg", "max_range_m", b"max_range_m", "min_elev_deg", b"min_elev_deg", "min_range_m", b"min_range_m", "range_sigma_m", b"range_sigma_m", "vr_sigma_mps", b"vr_sigma_mps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_resolution_deg", b"bearing_resolution_deg", "bearing_sigma_deg", b"bearing_sigma_deg", "clutter_max_vr_mps", b"clutter_max_vr_mps", "clutter_per_scan", b"clutter_per_scan", "coverage", b"coverage", "detection_probability", b"detection_probability", "elev_resolution_deg", b"elev_resolution_deg", "elev_sigma_deg", b"elev_sigma_deg", "false_alarm_probability", b"false_alarm_probability", "max_elev_deg", b"max_elev_deg", "max_range_m", b"max_range_m", "min_elev_deg", b"min_elev_deg", "min_radial_speed_mps", b"min_radial_speed_mps", "min_range_m", b"min_range_m", "no_elevation", b"no_elevation", "no_radial_velocity", b"no_radial_velocity", "range_ref_m", b"range_ref_m", "range_resolution_m", b"range_resolution_m", "range_sigma_m", b"range_sigma_m", "rcs_ref_dbsm", b"rcs_ref_dbsm", "scan_kind", b"scan_kind", "snr_ref_db", b"snr_ref_db", "swerling", b"swerling", "vr_resolution_mps", b"vr_resolution_mps", "vr_sigma_mps", b"vr_sigma_mps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 from qiki.common.v1 import stream_pb2 as _stream_pb2
 from qiki.radar.v1 import radar_pb2 as _radar_pb2
 import builtins as _builtins
@@ -30,12 +31,15 @@ class WatchFramesRequest(_message.Message):
     FROM_OLDEST_FIELD_NUMBER: _builtins.int
     READER_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
     """With an empty token: from the oldest event retained instead of from now on."""
     reader: _builtins.str
     """The name of a required reader, else empty. A required reader must not filter."""
+    columns: _builtins.bool
+    """Send the detections as columns: `detection_columns` instead of `detections`. Ids, tokens and order are the same."""
     @_builtins.property
     def filter(self) -> Global___FramesFilter:
         """Which events to send; absent: all. The token moves past those left out."""
@@ -47,10 +51,11 @@ class WatchFramesRequest(_message.Message):
         from_oldest: _builtins.bool = ...,
         reader: _builtins.str = ...,
         filter: Global___FramesFilter | None = ...,
+        columns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,3 +283,141 @@ class GetRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
+
+@_typing.final
+class WatchTruthRequest(_message.Message):
+    """WatchTruthRequest opens a stream of the truth behind the frames."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: from the oldest event retained instead of from now on."""
+    reader: _builtins.str
+    """Must be empty: the truth has no required readers."""
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchTruthRequest: _TypeAlias = WatchTruthRequest  # noqa: Y015
+
+@_typing.final
+class WatchTruthResponse(_message.Message):
+    """WatchTruthResponse is one step of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    TRUTH_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """What the event is. Present with a payload only."""
+
+    @_builtins.property
+    def truth(self) -> Global___FrameTruth:
+        """What the detections of one frame are of."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """Nothing to send; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is going away."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        truth: Global___FrameTruth | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "truth", b"truth"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "resume_token", b"resume_token", "truth", b"truth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["truth", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchTruthResponse: _TypeAlias = WatchTruthResponse  # noqa: Y015
+
+@_typing.final
+class FrameTruth(_message.Message):
+    """FrameTruth is what the detections of one frame are really of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_ID_FIELD_NUMBER: _builtins.int
+    DETECTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def frame_id(self) -> _geometry_pb2.UUID:
+        """The frame."""
+
+    @_builtins.property
+    def detections(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetectionTruth]:
+        """One for each of the frame's detections, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        frame_id: _geometry_pb2.UUID | None = ...,
+        detections: _abc.Iterable[Global___DetectionTruth] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "frame_id", b"frame_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrameTruth: _TypeAlias = FrameTruth  # noqa: Y015
+
+@_typing.final
+class DetectionTruth(_message.Message):
+    """DetectionTruth is what one detection is really of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contact_ids(self) -> _containers.RepeatedCompositeFieldContainer[_geometry_pb2.UUID]:
+        """The contacts whose echoes it is made of: none for a false one, several where they were not resolved."""
+
+    def __init__(
+        self,
+        *,
+        contact_ids: _abc.Iterable[_geometry_pb2.UUID] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_ids", b"contact_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectionTruth: _TypeAlias = DetectionTruth  # noqa: Y015

@@ -45,6 +45,11 @@ class RadarServiceStub:
                 request_serializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesRequest.SerializeToString,
                 response_deserializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesResponse.FromString,
                 _registered_method=True)
+        self.WatchTruth = channel.unary_stream(
+                '/qiki.radar.v1.RadarService/WatchTruth',
+                request_serializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthRequest.SerializeToString,
+                response_deserializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthResponse.FromString,
+                _registered_method=True)
         self.GetFrame = channel.unary_unary(
                 '/qiki.radar.v1.RadarService/GetFrame',
                 request_serializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.GetFrameRequest.SerializeToString,
@@ -88,6 +93,21 @@ class RadarServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchTruth(self, request, context):
+        """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
+        tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+
+        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+        ring is ended with OUT_OF_RANGE. It has no required readers.
+
+        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
+        READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetFrame(self, request, context):
         """GetFrame answers the newest frame of a sensor, or of all of them.
 
@@ -118,6 +138,11 @@ def add_RadarServiceServicer_to_server(servicer, server):
                     servicer.ConfirmFrames,
                     request_deserializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesRequest.FromString,
                     response_serializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesResponse.SerializeToString,
+            ),
+            'WatchTruth': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTruth,
+                    request_deserializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthRequest.FromString,
+                    response_serializer=qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthResponse.SerializeToString,
             ),
             'GetFrame': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFrame,
@@ -185,6 +210,33 @@ class RadarService:
             '/qiki.radar.v1.RadarService/ConfirmFrames',
             qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesRequest.SerializeToString,
             qiki_dot_radar_dot_v1_dot_radar__service__pb2.ConfirmFramesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchTruth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.radar.v1.RadarService/WatchTruth',
+            qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthRequest.SerializeToString,
+            qiki_dot_radar_dot_v1_dot_radar__service__pb2.WatchTruthResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,17 @@ class RadarServiceStub:
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
+    WatchTruth: _grpc.UnaryStreamMultiCallable[_radar_service_pb2.WatchTruthRequest, _radar_service_pb2.WatchTruthResponse]
+    """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
+    tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+
+    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+    ring is ended with OUT_OF_RANGE. It has no required readers.
+
+    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
+    READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
     GetFrame: _grpc.UnaryUnaryMultiCallable[_radar_service_pb2.GetFrameRequest, _radar_service_pb2.GetFrameResponse]
     """GetFrame answers the newest frame of a sensor, or of all of them.
 
@@ -86,6 +97,17 @@ class RadarServiceAsyncStub(RadarServiceStub):
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    WatchTruth: _aio.UnaryStreamMultiCallable[_radar_service_pb2.WatchTruthRequest, _radar_service_pb2.WatchTruthResponse]  # type: ignore[assignment]
+    """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
+    tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+
+    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+    ring is ended with OUT_OF_RANGE. It has no required readers.
+
+    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
+    READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     GetFrame: _aio.UnaryUnaryMultiCallable[_radar_service_pb2.GetFrameRequest, _radar_service_pb2.GetFrameResponse]  # type: ignore[assignment]
     """GetFrame answers the newest frame of a sensor, or of all of them.
@@ -130,6 +152,23 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchTruth(
+        self,
+        request: _radar_service_pb2.WatchTruthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_radar_service_pb2.WatchTruthResponse], _abc.AsyncIterator[_radar_service_pb2.WatchTruthResponse]]:
+        """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
+        tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+
+        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+        ring is ended with OUT_OF_RANGE. It has no required readers.
+
+        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
+        READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """
 
     @_abc_1.abstractmethod

@@ -83,6 +83,114 @@ RADAR_TRACK_STATUS_COASTING: RadarTrackStatus.ValueType  # 4
 """Confirmed, and not seen in this scan."""
 Global___RadarTrackStatus: _TypeAlias = RadarTrackStatus  # noqa: Y015
 
+class _CoordinateFrame:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CoordinateFrameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoordinateFrame.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COORDINATE_FRAME_UNSPECIFIED: _CoordinateFrame.ValueType  # 0
+    """Not known."""
+    COORDINATE_FRAME_ENU: _CoordinateFrame.ValueType  # 1
+    """The local frame: x east, y north, z up, in metres."""
+
+class CoordinateFrame(_CoordinateFrame, metaclass=_CoordinateFrameEnumTypeWrapper):
+    """CoordinateFrame is what a state is told in."""
+
+COORDINATE_FRAME_UNSPECIFIED: CoordinateFrame.ValueType  # 0
+"""Not known."""
+COORDINATE_FRAME_ENU: CoordinateFrame.ValueType  # 1
+"""The local frame: x east, y north, z up, in metres."""
+Global___CoordinateFrame: _TypeAlias = CoordinateFrame  # noqa: Y015
+
+class _IdentitySource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdentitySourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdentitySource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IDENTITY_SOURCE_UNSPECIFIED: _IdentitySource.ValueType  # 0
+    """On nothing."""
+    IDENTITY_SOURCE_TRANSPONDER: _IdentitySource.ValueType  # 1
+    """On answers of its transponder that the policy knows."""
+    IDENTITY_SOURCE_BEHAVIOUR: _IdentitySource.ValueType  # 2
+    """On what it does."""
+    IDENTITY_SOURCE_SPOOF_EVIDENCE: _IdentitySource.ValueType  # 3
+    """On evidence that its identity is false."""
+
+class IdentitySource(_IdentitySource, metaclass=_IdentitySourceEnumTypeWrapper):
+    """IdentitySource is what a track's `iff` rests on."""
+
+IDENTITY_SOURCE_UNSPECIFIED: IdentitySource.ValueType  # 0
+"""On nothing."""
+IDENTITY_SOURCE_TRANSPONDER: IdentitySource.ValueType  # 1
+"""On answers of its transponder that the policy knows."""
+IDENTITY_SOURCE_BEHAVIOUR: IdentitySource.ValueType  # 2
+"""On what it does."""
+IDENTITY_SOURCE_SPOOF_EVIDENCE: IdentitySource.ValueType  # 3
+"""On evidence that its identity is false."""
+Global___IdentitySource: _TypeAlias = IdentitySource  # noqa: Y015
+
+class _SpoofEvidence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpoofEvidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpoofEvidence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPOOF_EVIDENCE_UNSPECIFIED: _SpoofEvidence.ValueType  # 0
+    """Not known."""
+    SPOOF_EVIDENCE_IDENTITY_JUMP: _SpoofEvidence.ValueType  # 1
+    """The identity has changed."""
+    SPOOF_EVIDENCE_TWO_PLACES: _SpoofEvidence.ValueType  # 2
+    """Another track answers with the same identity."""
+    SPOOF_EVIDENCE_KINEMATICS: _SpoofEvidence.ValueType  # 3
+    """What is known of the identity's bearer cannot move like that."""
+
+class SpoofEvidence(_SpoofEvidence, metaclass=_SpoofEvidenceEnumTypeWrapper):
+    """SpoofEvidence is a reason to hold an identity for false."""
+
+SPOOF_EVIDENCE_UNSPECIFIED: SpoofEvidence.ValueType  # 0
+"""Not known."""
+SPOOF_EVIDENCE_IDENTITY_JUMP: SpoofEvidence.ValueType  # 1
+"""The identity has changed."""
+SPOOF_EVIDENCE_TWO_PLACES: SpoofEvidence.ValueType  # 2
+"""Another track answers with the same identity."""
+SPOOF_EVIDENCE_KINEMATICS: SpoofEvidence.ValueType  # 3
+"""What is known of the identity's bearer cannot move like that."""
+Global___SpoofEvidence: _TypeAlias = SpoofEvidence  # noqa: Y015
+
+class _LostReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LostReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LostReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOST_REASON_UNSPECIFIED: _LostReason.ValueType  # 0
+    """It was not."""
+    LOST_REASON_NOT_CONFIRMED: _LostReason.ValueType  # 1
+    """A new track that turned out to be false."""
+    LOST_REASON_MISSED: _LostReason.ValueType  # 2
+    """Too many scans that should have seen it did not."""
+    LOST_REASON_TOO_OLD: _LostReason.ValueType  # 3
+    """It was not seen for too long, in view or not."""
+    LOST_REASON_MERGED: _LostReason.ValueType  # 4
+    """It was of the same thing as another, older track."""
+
+class LostReason(_LostReason, metaclass=_LostReasonEnumTypeWrapper):
+    """LostReason is why a track was given up."""
+
+LOST_REASON_UNSPECIFIED: LostReason.ValueType  # 0
+"""It was not."""
+LOST_REASON_NOT_CONFIRMED: LostReason.ValueType  # 1
+"""A new track that turned out to be false."""
+LOST_REASON_MISSED: LostReason.ValueType  # 2
+"""Too many scans that should have seen it did not."""
+LOST_REASON_TOO_OLD: LostReason.ValueType  # 3
+"""It was not seen for too long, in view or not."""
+LOST_REASON_MERGED: LostReason.ValueType  # 4
+"""It was of the same thing as another, older track."""
+Global___LostReason: _TypeAlias = LostReason  # noqa: Y015
+
 @_typing.final
 class RadarTrack(_message.Message):
     """RadarTrack is what is believed of one thing after one scan."""
@@ -111,6 +219,22 @@ class RadarTrack(_message.Message):
     VELOCITY_COVARIANCE_FIELD_NUMBER: _builtins.int
     AGE_S_FIELD_NUMBER: _builtins.int
     MISS_COUNT_FIELD_NUMBER: _builtins.int
+    COVARIANCE_FIELD_NUMBER: _builtins.int
+    MODE_PROBABILITIES_FIELD_NUMBER: _builtins.int
+    EXISTENCE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    NIS_FIELD_NUMBER: _builtins.int
+    NIS_DOF_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    CONTRIBUTING_DETECTIONS_FIELD_NUMBER: _builtins.int
+    OBJECT_TYPE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    IDENTITY_SOURCE_FIELD_NUMBER: _builtins.int
+    IDENTITY_AGE_S_FIELD_NUMBER: _builtins.int
+    IDENTITY_CONFLICT_FIELD_NUMBER: _builtins.int
+    SPOOF_EVIDENCE_FIELD_NUMBER: _builtins.int
+    CLOSEST_APPROACH_FIELD_NUMBER: _builtins.int
+    LOST_REASON_FIELD_NUMBER: _builtins.int
     RANGE_BAND_FIELD_NUMBER: _builtins.int
     ID_PRESENT_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
@@ -145,6 +269,28 @@ class RadarTrack(_message.Message):
     """Time since the track began, in seconds of simulation time."""
     miss_count: _builtins.int
     """Scans in a row without a detection."""
+    existence_probability: _builtins.float
+    """Probability that the track is of a thing that exists, in [0, 1]."""
+    score: _builtins.float
+    """Logarithm of the odds that it exists."""
+    nis: _builtins.float
+    """Normalized innovation squared of the last detection: how far it was from where it was expected."""
+    nis_dof: _builtins.int
+    """How many components that innovation has: what `nis` is on average for a consistent filter."""
+    hits: _builtins.int
+    """Detections in all."""
+    misses: _builtins.int
+    """Scans in all that should have seen it and did not."""
+    object_type_probability: _builtins.float
+    """Probability of `object_type`, in [0, 1]; 0 where none is held."""
+    identity_source: Global___IdentitySource.ValueType
+    """Where `iff` comes from."""
+    identity_age_s: _builtins.float
+    """Time since the identity was last heard, in seconds of simulation time; 0 where none was."""
+    identity_conflict: _builtins.bool
+    """Whether what was heard contradicts itself or the track."""
+    lost_reason: Global___LostReason.ValueType
+    """Why the track was given up; with status LOST."""
     range_band: _radar_pb2.RadarRangeBand.ValueType
     """Which radar saw it last."""
     id_present: _builtins.bool
@@ -173,6 +319,28 @@ class RadarTrack(_message.Message):
     def velocity_covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Covariance of the velocity in square metres per square second: xx, xy, xz, yy, yz, zz."""
 
+    @_builtins.property
+    def covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Covariance of position and velocity together (x, y, z, vx, vy, vz), in SI units: the upper triangle of the 6x6 matrix
+        by rows, 21 values.
+        """
+
+    @_builtins.property
+    def mode_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModeProbability]:
+        """How probable each mode of motion is; they sum to 1."""
+
+    @_builtins.property
+    def contributing_detections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContributingDetection]:
+        """The detections of the set's frame that the state was corrected with: one, or none."""
+
+    @_builtins.property
+    def spoof_evidence(self) -> _containers.RepeatedScalarFieldContainer[Global___SpoofEvidence.ValueType]:
+        """Why the identity is held to be false; empty: it is not."""
+
+    @_builtins.property
+    def closest_approach(self) -> Global___ClosestApproach:
+        """Where and when it comes nearest to the own ship, if both go straight on."""
+
     def __init__(
         self,
         *,
@@ -198,12 +366,28 @@ class RadarTrack(_message.Message):
         velocity_covariance: _abc.Iterable[_builtins.float] | None = ...,
         age_s: _builtins.float = ...,
         miss_count: _builtins.int = ...,
+        covariance: _abc.Iterable[_builtins.float] | None = ...,
+        mode_probabilities: _abc.Iterable[Global___ModeProbability] | None = ...,
+        existence_probability: _builtins.float = ...,
+        score: _builtins.float = ...,
+        nis: _builtins.float = ...,
+        nis_dof: _builtins.int = ...,
+        hits: _builtins.int = ...,
+        misses: _builtins.int = ...,
+        contributing_detections: _abc.Iterable[Global___ContributingDetection] | None = ...,
+        object_type_probability: _builtins.float = ...,
+        identity_source: Global___IdentitySource.ValueType = ...,
+        identity_age_s: _builtins.float = ...,
+        identity_conflict: _builtins.bool = ...,
+        spoof_evidence: _abc.Iterable[Global___SpoofEvidence.ValueType] | None = ...,
+        closest_approach: Global___ClosestApproach | None = ...,
+        lost_reason: Global___LostReason.ValueType = ...,
         range_band: _radar_pb2.RadarRangeBand.ValueType = ...,
         id_present: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "id_present", b"id_present", "position", b"position", "timestamp", b"timestamp", "track_id", b"track_id", "velocity", b"velocity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "closest_approach", b"closest_approach", "id_present", b"id_present", "position", b"position", "timestamp", b"timestamp", "track_id", b"track_id", "velocity", b"velocity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "age_s", b"age_s", "bearing_deg", b"bearing_deg", "elev_deg", b"elev_deg", "id_present", b"id_present", "iff", b"iff", "miss_count", b"miss_count", "object_type", b"object_type", "position", b"position", "position_covariance", b"position_covariance", "quality", b"quality", "range_band", b"range_band", "range_m", b"range_m", "rcs_dbsm", b"rcs_dbsm", "schema_version", b"schema_version", "snr_db", b"snr_db", "status", b"status", "timestamp", b"timestamp", "track_id", b"track_id", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode", "transponder_on", b"transponder_on", "velocity", b"velocity", "velocity_covariance", b"velocity_covariance", "vr_mps", b"vr_mps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_present", b"_id_present", "age_s", b"age_s", "bearing_deg", b"bearing_deg", "closest_approach", b"closest_approach", "contributing_detections", b"contributing_detections", "covariance", b"covariance", "elev_deg", b"elev_deg", "existence_probability", b"existence_probability", "hits", b"hits", "id_present", b"id_present", "identity_age_s", b"identity_age_s", "identity_conflict", b"identity_conflict", "identity_source", b"identity_source", "iff", b"iff", "lost_reason", b"lost_reason", "miss_count", b"miss_count", "misses", b"misses", "mode_probabilities", b"mode_probabilities", "nis", b"nis", "nis_dof", b"nis_dof", "object_type", b"object_type", "object_type_probability", b"object_type_probability", "position", b"position", "position_covariance", b"position_covariance", "quality", b"quality", "range_band", b"range_band", "range_m", b"range_m", "rcs_dbsm", b"rcs_dbsm", "schema_version", b"schema_version", "score", b"score", "snr_db", b"snr_db", "spoof_evidence", b"spoof_evidence", "status", b"status", "timestamp", b"timestamp", "track_id", b"track_id", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode", "transponder_on", b"transponder_on", "velocity", b"velocity", "velocity_covariance", b"velocity_covariance", "vr_mps", b"vr_mps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__id_present: _TypeAlias = _typing.Literal["id_present"]  # noqa: Y015
     _WhichOneofArgType__id_present: _TypeAlias = _typing.Literal["_id_present", b"_id_present"]  # noqa: Y015
@@ -225,6 +409,8 @@ class TrackSet(_message.Message):
     PART_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     TRACKS_FIELD_NUMBER: _builtins.int
+    TRACK_COLUMNS_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     frame_sequence: _builtins.int
@@ -233,6 +419,8 @@ class TrackSet(_message.Message):
     """Which part this is, counted from 1."""
     parts: _builtins.int
     """How many parts the set has."""
+    frame: Global___CoordinateFrame.ValueType
+    """What positions, velocities and covariances are told in."""
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
         """The frame that the set stands after."""
@@ -249,6 +437,10 @@ class TrackSet(_message.Message):
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RadarTrack]:
         """The tracks."""
 
+    @_builtins.property
+    def track_columns(self) -> Global___TrackColumns:
+        """The tracks as columns, for a reader that asked for them; then `tracks` is empty."""
+
     def __init__(
         self,
         *,
@@ -260,11 +452,257 @@ class TrackSet(_message.Message):
         part: _builtins.int = ...,
         parts: _builtins.int = ...,
         tracks: _abc.Iterable[Global___RadarTrack] | None = ...,
+        track_columns: Global___TrackColumns | None = ...,
+        frame: Global___CoordinateFrame.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id", "own_ship", b"own_ship", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id", "own_ship", b"own_ship", "time", b"time", "track_columns", b"track_columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame_id", b"frame_id", "frame_sequence", b"frame_sequence", "own_ship", b"own_ship", "part", b"part", "parts", b"parts", "schema_version", b"schema_version", "time", b"time", "tracks", b"tracks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "frame_id", b"frame_id", "frame_sequence", b"frame_sequence", "own_ship", b"own_ship", "part", b"part", "parts", b"parts", "schema_version", b"schema_version", "time", b"time", "track_columns", b"track_columns", "tracks", b"tracks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrackSet: _TypeAlias = TrackSet  # noqa: Y015
+
+@_typing.final
+class ModeProbability(_message.Message):
+    """ModeProbability is how probable one mode of motion is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    mode: _builtins.str
+    """The mode's name, as the tracker's model has it."""
+    probability: _builtins.float
+    """In [0, 1]."""
+    def __init__(
+        self,
+        *,
+        mode: _builtins.str = ...,
+        probability: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "probability", b"probability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModeProbability: _TypeAlias = ModeProbability  # noqa: Y015
+
+@_typing.final
+class ContributingDetection(_message.Message):
+    """ContributingDetection names a detection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENSOR_ID_FIELD_NUMBER: _builtins.int
+    SCAN_NUMBER_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    scan_number: _builtins.int
+    """The scan."""
+    index: _builtins.int
+    """The detection's place in the frame, counted from 0."""
+    @_builtins.property
+    def sensor_id(self) -> _geometry_pb2.UUID:
+        """The sensor."""
+
+    def __init__(
+        self,
+        *,
+        sensor_id: _geometry_pb2.UUID | None = ...,
+        scan_number: _builtins.int = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sensor_id", b"sensor_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "scan_number", b"scan_number", "sensor_id", b"sensor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContributingDetection: _TypeAlias = ContributingDetection  # noqa: Y015
+
+@_typing.final
+class ClosestApproach(_message.Message):
+    """ClosestApproach is where and when two things are nearest to each other, if both go straight on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTANCE_M_FIELD_NUMBER: _builtins.int
+    DISTANCE_SIGMA_M_FIELD_NUMBER: _builtins.int
+    TIME_S_FIELD_NUMBER: _builtins.int
+    TIME_SIGMA_S_FIELD_NUMBER: _builtins.int
+    distance_m: _builtins.float
+    """Their distance then, in metres."""
+    distance_sigma_m: _builtins.float
+    """Its standard deviation, in metres."""
+    time_s: _builtins.float
+    """Seconds from the set's time until then; 0 where they are moving apart."""
+    time_sigma_s: _builtins.float
+    """Its standard deviation, in seconds."""
+    def __init__(
+        self,
+        *,
+        distance_m: _builtins.float = ...,
+        distance_sigma_m: _builtins.float = ...,
+        time_s: _builtins.float = ...,
+        time_sigma_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance_m", b"distance_m", "distance_sigma_m", b"distance_sigma_m", "time_s", b"time_s", "time_sigma_s", b"time_sigma_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosestApproach: _TypeAlias = ClosestApproach  # noqa: Y015
+
+@_typing.final
+class TrackColumns(_message.Message):
+    """TrackColumns are tracks as columns: value i of each belongs to track i; where a track has k values, values k i to
+    k i + k - 1 do. They mean what the fields of RadarTrack of the same names mean.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACK_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    POSITION_M_FIELD_NUMBER: _builtins.int
+    VELOCITY_MPS_FIELD_NUMBER: _builtins.int
+    COVARIANCE_FIELD_NUMBER: _builtins.int
+    EXISTENCE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    NIS_FIELD_NUMBER: _builtins.int
+    NIS_DOF_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    MISS_COUNT_FIELD_NUMBER: _builtins.int
+    AGE_S_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    MODE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    DETECTION_FIELD_NUMBER: _builtins.int
+    SNR_DB_FIELD_NUMBER: _builtins.int
+    RCS_DBSM_FIELD_NUMBER: _builtins.int
+    OBJECT_TYPE_FIELD_NUMBER: _builtins.int
+    IFF_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_ID_FIELD_NUMBER: _builtins.int
+    LOST_REASON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def track_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids."""
+
+    @_builtins.property
+    def status(self) -> _containers.RepeatedScalarFieldContainer[Global___RadarTrackStatus.ValueType]:
+        """Statuses."""
+
+    @_builtins.property
+    def position_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Positions in metres, three values a track: x, y, z."""
+
+    @_builtins.property
+    def velocity_mps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Velocities in metres per second, three values a track: x, y, z."""
+
+    @_builtins.property
+    def covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Covariances of position and velocity, 21 values a track."""
+
+    @_builtins.property
+    def existence_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Probabilities of existence."""
+
+    @_builtins.property
+    def score(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Logarithms of the odds of existence."""
+
+    @_builtins.property
+    def nis(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Normalized innovations squared of the last detections."""
+
+    @_builtins.property
+    def nis_dof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many components those innovations have."""
+
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Detections in all."""
+
+    @_builtins.property
+    def misses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Scans in all that should have seen it and did not."""
+
+    @_builtins.property
+    def miss_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Scans in a row without a detection."""
+
+    @_builtins.property
+    def age_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Times since the tracks began, in seconds."""
+
+    @_builtins.property
+    def mode(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the modes of motion."""
+
+    @_builtins.property
+    def mode_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Their probabilities, as many values a track as there are modes."""
+
+    @_builtins.property
+    def detection(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The detection of the set's frame that the state was corrected with, counted from 1; 0: none."""
+
+    @_builtins.property
+    def snr_db(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Signal to noise ratios of the last detections, in decibels."""
+
+    @_builtins.property
+    def rcs_dbsm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Radar cross sections, in decibels over one square metre."""
+
+    @_builtins.property
+    def object_type(self) -> _containers.RepeatedScalarFieldContainer[_contact_pb2.ObjectType.ValueType]:
+        """What they are held to be."""
+
+    @_builtins.property
+    def iff(self) -> _containers.RepeatedScalarFieldContainer[Global___FriendFoe.ValueType]:
+        """Whose they are held to be."""
+
+    @_builtins.property
+    def transponder_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The identities heard; empty texts for none. The column is empty where none was heard."""
+
+    @_builtins.property
+    def lost_reason(self) -> _containers.RepeatedScalarFieldContainer[Global___LostReason.ValueType]:
+        """Why they were given up."""
+
+    def __init__(
+        self,
+        *,
+        track_id: _abc.Iterable[_builtins.str] | None = ...,
+        status: _abc.Iterable[Global___RadarTrackStatus.ValueType] | None = ...,
+        position_m: _abc.Iterable[_builtins.float] | None = ...,
+        velocity_mps: _abc.Iterable[_builtins.float] | None = ...,
+        covariance: _abc.Iterable[_builtins.float] | None = ...,
+        existence_probability: _abc.Iterable[_builtins.float] | None = ...,
+        score: _abc.Iterable[_builtins.float] | None = ...,
+        nis: _abc.Iterable[_builtins.float] | None = ...,
+        nis_dof: _abc.Iterable[_builtins.int] | None = ...,
+        hits: _abc.Iterable[_builtins.int] | None = ...,
+        misses: _abc.Iterable[_builtins.int] | None = ...,
+        miss_count: _abc.Iterable[_builtins.int] | None = ...,
+        age_s: _abc.Iterable[_builtins.float] | None = ...,
+        mode: _abc.Iterable[_builtins.str] | None = ...,
+        mode_probability: _abc.Iterable[_builtins.float] | None = ...,
+        detection: _abc.Iterable[_builtins.int] | None = ...,
+        snr_db: _abc.Iterable[_builtins.float] | None = ...,
+        rcs_dbsm: _abc.Iterable[_builtins.float] | None = ...,
+        object_type: _abc.Iterable[_contact_pb2.ObjectType.ValueType] | None = ...,
+        iff: _abc.Iterable[Global___FriendFoe.ValueType] | None = ...,
+        transponder_id: _abc.Iterable[_builtins.str] | None = ...,
+        lost_reason: _abc.Iterable[Global___LostReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "covariance", b"covariance", "detection", b"detection", "existence_probability", b"existence_probability", "hits", b"hits", "iff", b"iff", "lost_reason", b"lost_reason", "miss_count", b"miss_count", "misses", b"misses", "mode", b"mode", "mode_probability", b"mode_probability", "nis", b"nis", "nis_dof", b"nis_dof", "object_type", b"object_type", "position_m", b"position_m", "rcs_dbsm", b"rcs_dbsm", "score", b"score", "snr_db", b"snr_db", "status", b"status", "track_id", b"track_id", "transponder_id", b"transponder_id", "velocity_mps", b"velocity_mps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackColumns: _TypeAlias = TrackColumns  # noqa: Y015

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from qiki.common.v1 import contact_pb2 as _contact_pb2
 from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 import builtins as _builtins
@@ -21,6 +22,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SensorFaultKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensorFaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorFaultKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSOR_FAULT_KIND_UNSPECIFIED: _SensorFaultKind.ValueType  # 0
+    """Not known."""
+    SENSOR_FAULT_KIND_JAMMING: _SensorFaultKind.ValueType  # 1
+    """Noise from a jammer in a sector."""
+    SENSOR_FAULT_KIND_DEAD_SECTOR: _SensorFaultKind.ValueType  # 2
+    """A sector in which nothing is seen."""
+    SENSOR_FAULT_KIND_BIAS_STEP: _SensorFaultKind.ValueType  # 3
+    """Ranges or bearings are off by a constant."""
+    SENSOR_FAULT_KIND_DROPOUT: _SensorFaultKind.ValueType  # 4
+    """Whole scans are lost: their frames are empty and say FAILED."""
+
+class SensorFaultKind(_SensorFaultKind, metaclass=_SensorFaultKindEnumTypeWrapper):
+    """SensorFaultKind is what can be wrong with a sensor."""
+
+SENSOR_FAULT_KIND_UNSPECIFIED: SensorFaultKind.ValueType  # 0
+"""Not known."""
+SENSOR_FAULT_KIND_JAMMING: SensorFaultKind.ValueType  # 1
+"""Noise from a jammer in a sector."""
+SENSOR_FAULT_KIND_DEAD_SECTOR: SensorFaultKind.ValueType  # 2
+"""A sector in which nothing is seen."""
+SENSOR_FAULT_KIND_BIAS_STEP: SensorFaultKind.ValueType  # 3
+"""Ranges or bearings are off by a constant."""
+SENSOR_FAULT_KIND_DROPOUT: SensorFaultKind.ValueType  # 4
+"""Whole scans are lost: their frames are empty and say FAILED."""
+Global___SensorFaultKind: _TypeAlias = SensorFaultKind  # noqa: Y015
+
 @_typing.final
 class WorldSnapshot(_message.Message):
     """WorldSnapshot is the truth at one tick."""
@@ -32,6 +65,7 @@ class WorldSnapshot(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     OWN_SHIP_FIELD_NUMBER: _builtins.int
     CONTACTS_FIELD_NUMBER: _builtins.int
+    SENSOR_FAULTS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     tick: _builtins.int
@@ -48,6 +82,10 @@ class WorldSnapshot(_message.Message):
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]:
         """Everything else that is there at this tick, in the scenario's order."""
 
+    @_builtins.property
+    def sensor_faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensorFault]:
+        """What is wrong with the bot's sensors at this tick, in the scenario's order."""
+
     def __init__(
         self,
         *,
@@ -56,14 +94,67 @@ class WorldSnapshot(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         own_ship: _geometry_pb2.Pose | None = ...,
         contacts: _abc.Iterable[Global___Contact] | None = ...,
+        sensor_faults: _abc.Iterable[Global___SensorFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["own_ship", b"own_ship", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "own_ship", b"own_ship", "schema_version", b"schema_version", "tick", b"tick", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "own_ship", b"own_ship", "schema_version", b"schema_version", "sensor_faults", b"sensor_faults", "tick", b"tick", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorldSnapshot: _TypeAlias = WorldSnapshot  # noqa: Y015
+
+@_typing.final
+class SensorFault(_message.Message):
+    """SensorFault is something that is wrong with a sensor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENSOR_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SECTOR_START_DEG_FIELD_NUMBER: _builtins.int
+    SECTOR_WIDTH_DEG_FIELD_NUMBER: _builtins.int
+    JAMMING_DB_FIELD_NUMBER: _builtins.int
+    RANGE_BIAS_M_FIELD_NUMBER: _builtins.int
+    BEARING_BIAS_DEG_FIELD_NUMBER: _builtins.int
+    DROPOUT_PROBABILITY_FIELD_NUMBER: _builtins.int
+    kind: Global___SensorFaultKind.ValueType
+    """What is wrong."""
+    sector_start_deg: _builtins.float
+    """Of a jammed or dead sector: where it begins, in degrees clockwise from north, in [0, 360)."""
+    sector_width_deg: _builtins.float
+    """Of a jammed or dead sector: how far it reaches clockwise, in degrees, in (0, 360]."""
+    jamming_db: _builtins.float
+    """Of a jammed sector: how much the jammer raises the noise, in decibels."""
+    range_bias_m: _builtins.float
+    """Of a bias step: what is added to every range, in metres."""
+    bearing_bias_deg: _builtins.float
+    """Of a bias step: what is added to every bearing, in degrees."""
+    dropout_probability: _builtins.float
+    """Of a dropout: how probable it is that a scan is lost whole, in [0, 1]."""
+    @_builtins.property
+    def sensor_id(self) -> _geometry_pb2.UUID:
+        """The sensor."""
+
+    def __init__(
+        self,
+        *,
+        sensor_id: _geometry_pb2.UUID | None = ...,
+        kind: Global___SensorFaultKind.ValueType = ...,
+        sector_start_deg: _builtins.float = ...,
+        sector_width_deg: _builtins.float = ...,
+        jamming_db: _builtins.float = ...,
+        range_bias_m: _builtins.float = ...,
+        bearing_bias_deg: _builtins.float = ...,
+        dropout_probability: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sensor_id", b"sensor_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_bias_deg", b"bearing_bias_deg", "dropout_probability", b"dropout_probability", "jamming_db", b"jamming_db", "kind", b"kind", "range_bias_m", b"range_bias_m", "sector_start_deg", b"sector_start_deg", "sector_width_deg", b"sector_width_deg", "sensor_id", b"sensor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SensorFault: _TypeAlias = SensorFault  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):

@@ -11,6 +11,7 @@ from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 from qiki.common.v1 import stream_pb2 as _stream_pb2
 from qiki.radar.v1 import radar_pb2 as _radar_pb2
 from qiki.radar.v1 import track_pb2 as _track_pb2
+from qiki.tracker.v1 import guard_pb2 as _guard_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -269,14 +270,23 @@ Global___TrackFramesRequest: _TypeAlias = TrackFramesRequest  # noqa: Y015
 
 @_typing.final
 class Session(_message.Message):
-    """Session says what the frames to come are of."""
+    """Session says what the frames to come are of.
+
+    Where none of its sensors measures elevation (`no_elevation` in the model of each), things are followed in the plane:
+    height and vertical velocity of the tracks are 0, with variance 0, and say nothing; ranges count as ground ranges, and a
+    frame whose own sensor model has elevation is refused. Otherwise things are followed in space, where a sensor without
+    elevation leaves their height as uncertain as its limits of elevation are wide.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     SENSORS_FIELD_NUMBER: _builtins.int
+    TRACK_COLUMNS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Track ids are a function of it and of the order of their births: the same session gives the same ids. Empty: new."""
+    track_columns: _builtins.bool
+    """Answer with tracks as columns: `track_columns` instead of `tracks`. Frames may come with detections either way."""
     @_builtins.property
     def sensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sensor]:
         """The sensors whose frames will come, 1 to 32."""
@@ -286,10 +296,11 @@ class Session(_message.Message):
         *,
         session_id: _builtins.str = ...,
         sensors: _abc.Iterable[Global___Sensor] | None = ...,
+        track_columns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sensors", b"sensors", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sensors", b"sensors", "session_id", b"session_id", "track_columns", b"track_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,3 +450,165 @@ class GetRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
+
+@_typing.final
+class WatchGuardRequest(_message.Message):
+    """WatchGuardRequest opens a stream of guard events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: from the oldest event retained instead of from now on."""
+    reader: _builtins.str
+    """The name of a required reader, else empty. A required reader must not filter."""
+    @_builtins.property
+    def filter(self) -> Global___GuardFilter:
+        """Which events to send; absent: all. The token moves past those left out."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+        filter: Global___GuardFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchGuardRequest: _TypeAlias = WatchGuardRequest  # noqa: Y015
+
+@_typing.final
+class WatchGuardResponse(_message.Message):
+    """WatchGuardResponse is one step of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    GUARD_EVENT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """What the event is. Present with a payload only."""
+
+    @_builtins.property
+    def guard_event(self) -> _guard_pb2.GuardEvent:
+        """An alarm was raised or cleared."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """Nothing to send; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is going away."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        guard_event: _guard_pb2.GuardEvent | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "guard_event", b"guard_event", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["guard_event", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchGuardResponse: _TypeAlias = WatchGuardResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmGuardRequest(_message.Message):
+    """ConfirmGuardRequest says how far a required reader has got."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    reader: _builtins.str
+    """The required reader's name."""
+    resume_token: _builtins.str
+    """The token of the last response that is safe with the reader."""
+    def __init__(
+        self,
+        *,
+        reader: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmGuardRequest: _TypeAlias = ConfirmGuardRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmGuardResponse(_message.Message):
+    """ConfirmGuardResponse is the answer to ConfirmGuard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    confirmed_sequence: _builtins.int
+    """Sequence up to which the reader's events are confirmed now."""
+    def __init__(
+        self,
+        *,
+        confirmed_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_sequence", b"confirmed_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmGuardResponse: _TypeAlias = ConfirmGuardResponse  # noqa: Y015
+
+@_typing.final
+class GuardFilter(_message.Message):
+    """GuardFilter chooses guard events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the rules whose events to send; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardFilter: _TypeAlias = GuardFilter  # noqa: Y015

@@ -50,6 +50,16 @@ class TrackerServiceStub:
                 request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.SerializeToString,
                 response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.FromString,
                 _registered_method=True)
+        self.WatchGuard = channel.unary_stream(
+                '/qiki.tracker.v1.TrackerService/WatchGuard',
+                request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardRequest.SerializeToString,
+                response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardResponse.FromString,
+                _registered_method=True)
+        self.ConfirmGuard = channel.unary_unary(
+                '/qiki.tracker.v1.TrackerService/ConfirmGuard',
+                request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardRequest.SerializeToString,
+                response_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardResponse.FromString,
+                _registered_method=True)
         self.TrackFrames = channel.stream_stream(
                 '/qiki.tracker.v1.TrackerService/TrackFrames',
                 request_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.TrackFramesRequest.SerializeToString,
@@ -102,6 +112,34 @@ class TrackerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchGuard(self, request, context):
+        """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
+        (by frame, then by rule as in the BotSpec, then by track), without a gap.
+
+        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
+        Reading confirms nothing: see ConfirmGuard.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmGuard(self, request, context):
+        """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
+        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
+        recomputing it is kept, and checked when that place is reached.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TrackFrames(self, request_iterator, context):
         """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
         the run's or with other sessions, and is gone when the call ends.
@@ -143,6 +181,16 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     servicer.GetTracks,
                     request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.FromString,
                     response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.SerializeToString,
+            ),
+            'WatchGuard': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchGuard,
+                    request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardRequest.FromString,
+                    response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardResponse.SerializeToString,
+            ),
+            'ConfirmGuard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmGuard,
+                    request_deserializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardRequest.FromString,
+                    response_serializer=qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardResponse.SerializeToString,
             ),
             'TrackFrames': grpc.stream_stream_rpc_method_handler(
                     servicer.TrackFrames,
@@ -237,6 +285,60 @@ class TrackerService:
             '/qiki.tracker.v1.TrackerService/GetTracks',
             qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksRequest.SerializeToString,
             qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.GetTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchGuard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.tracker.v1.TrackerService/WatchGuard',
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardRequest.SerializeToString,
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchGuardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmGuard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.tracker.v1.TrackerService/ConfirmGuard',
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardRequest.SerializeToString,
+            qiki_dot_tracker_dot_v1_dot_tracker__service__pb2.ConfirmGuardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,26 @@ class TrackerServiceStub:
 
     Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
     """
+    WatchGuard: _grpc.UnaryStreamMultiCallable[_tracker_service_pb2.WatchGuardRequest, _tracker_service_pb2.WatchGuardResponse]
+    """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
+    (by frame, then by rule as in the BotSpec, then by track), without a gap.
+
+    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
+    Reading confirms nothing: see ConfirmGuard.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmGuard: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmGuardRequest, _tracker_service_pb2.ConfirmGuardResponse]
+    """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
+    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
+    recomputing it is kept, and checked when that place is reached.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
     TrackFrames: _grpc.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]
     """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
     the run's or with other sessions, and is gone when the call ends.
@@ -102,6 +122,26 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     """GetTracks answers the tracks after the newest frame: every part of its set.
 
     Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchGuard: _aio.UnaryStreamMultiCallable[_tracker_service_pb2.WatchGuardRequest, _tracker_service_pb2.WatchGuardResponse]  # type: ignore[assignment]
+    """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
+    (by frame, then by rule as in the BotSpec, then by track), without a gap.
+
+    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
+    Reading confirms nothing: see ConfirmGuard.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmGuard: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmGuardRequest, _tracker_service_pb2.ConfirmGuardResponse]  # type: ignore[assignment]
+    """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
+    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
+    recomputing it is kept, and checked when that place is reached.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     TrackFrames: _aio.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]  # type: ignore[assignment]
     """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
@@ -163,6 +203,38 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetTracks answers the tracks after the newest frame: every part of its set.
 
         Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchGuard(
+        self,
+        request: _tracker_service_pb2.WatchGuardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tracker_service_pb2.WatchGuardResponse], _abc.AsyncIterator[_tracker_service_pb2.WatchGuardResponse]]:
+        """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
+        (by frame, then by rule as in the BotSpec, then by track), without a gap.
+
+        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
+        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
+        Reading confirms nothing: see ConfirmGuard.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmGuard(
+        self,
+        request: _tracker_service_pb2.ConfirmGuardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.ConfirmGuardResponse, _abc.Awaitable[_tracker_service_pb2.ConfirmGuardResponse]]:
+        """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
+        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
+        recomputing it is kept, and checked when that place is reached.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
         """
 
     @_abc_1.abstractmethod

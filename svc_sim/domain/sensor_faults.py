@@ -1,0 +1,157 @@
+"""What goes wrong with the bot's sensors, and when: as a scenario says it, and of which sensor of the BotSpec it is."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from botspec.base import MAX_DURATION_S, Label, Spec, refuse
+from botspec.sensors import Probability, Radar, Sector
+
+MAX_SENSOR_FAULTS = 64
+
+Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
+
+
+class FaultKind(StrEnum):
+    """What can be wrong with a sensor."""
+
+    JAMMING = "jamming"
+    DEAD_SECTOR = "dead_sector"
+    BIAS_STEP = "bias_step"
+    DROPOUT = "dropout"
+
+
+class _Fault(Spec):
+    """Something that is wrong with a sensor, named by its name or id, from `from_s` on, no longer at `until_s`."""
+
+    sensor: Label
+    from_s: Instant = 0.0
+    until_s: Instant | None = None
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if self.until_s is not None and self.until_s <= self.from_s:
+            refuse("SensorFault", [(("until_s",), f"should come after from_s, which is {self.from_s!r}")])
+        return self
+
+
+class Jamming(_Fault):
+    """A jammer raises the noise in a sector."""
+
+    kind: Literal["jamming"]
+    sector: Sector
+    jamming_db: Annotated[float, Field(gt=0, le=200)]
+
+
+class DeadSector(_Fault):
+    """A sector in which nothing is seen."""
+
+    kind: Literal["dead_sector"]
+    sector: Sector
+
+
+class BiasStep(_Fault):
+    """Ranges or bearings are off by a constant."""
+
+    kind: Literal["bias_step"]
+    range_bias_m: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
+    bearing_bias_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0
+
+
+class Dropout(_Fault):
+    """Scans are lost whole."""
+
+    kind: Literal["dropout"]
+    probability: Probability = 1.0
+
+
+SensorFault = Annotated[Jamming | DeadSector | BiasStep | Dropout, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    """What is wrong with one sensor; what the kind does not use is 0."""
+
+    sensor_id: str
+    kind: FaultKind
+    sector_start_deg: float = 0.0
+    sector_width_deg: float = 0.0
+    jamming_db: float = 0.0
+    range_bias_m: float = 0.0
+    bearing_bias_deg: float = 0.0
+    dropout_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """A fault with the seconds from tick 0 in which it is there."""
+
+    state: FaultState
+    from_s: float
+    until_s: float
+
+    def holds_at(self, t_s: float) -> bool:
+        """Return whether it is there at this time."""
+        return self.from_s <= t_s < self.until_s
+
+
+class UnknownSensorsError(ValueError):
+    """Faults of sensors that the bot does not have: their places in `sensor_faults`, and what is wrong with each."""
+
+    def __init__(self, problems: Iterable[tuple[int, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"sensor_faults[{number}].sensor: {message}" for number, message in self.problems))
+
+
+def plan_faults(faults: Iterable[SensorFault], radars: Iterable[Radar]) -> tuple[FaultPlan, ...]:
+    """Return the faults with the ids of the radars that they name, by name or by id.
+
+    Raises UnknownSensorsError for a name that is none of a radar's, or that of several.
+    """
+    by_name = _ids_by_name(radars)
+    problems, plans = [], []
+    for number, fault in enumerate(faults):
+        ids = by_name.get(fault.sensor, ())
+        if len(ids) == 1:
+            plans.append(_plan(fault, ids[0]))
+        else:
+            problems.append((number, _refusal(fault.sensor, ids, by_name)))
+    if problems:
+        raise UnknownSensorsError(problems)
+    return tuple(plans)
+
+
+def _ids_by_name(radars: Iterable[Radar]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for radar in radars:
+        for name in (radar.name, str(radar.sensor_id)):
+            found[name] = (*found.get(name, ()), str(radar.sensor_id))
+    return found
+
+
+def _refusal(sensor: str, ids: tuple[str, ...], known: Iterable[str]) -> str:
+    if ids:
+        return f"{sensor!r} is the name of {len(ids)} radars of the BotSpec: give its sensor_id"
+    return f"the BotSpec has no radar {sensor!r} (it has: {', '.join(known) or 'none'})"
+
+
+def _plan(fault: SensorFault, sensor_id: str) -> FaultPlan:
+    until_s = float("inf") if fault.until_s is None else fault.until_s
+    return FaultPlan(FaultState(sensor_id, FaultKind(fault.kind), **dict(_parameters(fault))), fault.from_s, until_s)
+
+
+def _parameters(fault: SensorFault) -> Iterator[tuple[str, float]]:
+    match fault:
+        case Jamming() | DeadSector():
+            yield "sector_start_deg", fault.sector.start_deg
+            yield "sector_width_deg", fault.sector.width_deg
+            if isinstance(fault, Jamming):
+                yield "jamming_db", fault.jamming_db
+        case BiasStep():
+            yield "range_bias_m", fault.range_bias_m
+            yield "bearing_bias_deg", fault.bearing_bias_deg
+        case Dropout():
+            yield "dropout_probability", fault.probability
