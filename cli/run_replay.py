@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -25,12 +25,12 @@ from cli.errors import CliError, UsageError
 from cli.jetstream import connected
 from cli.message_difference import first_difference
 from cli.progress import Meter, open_meter
-from mesh.errors import MeshError
+from mesh.errors import MeshError, StartError
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from svc_tracker import wire
+from svc_tracker.config import Rules, to_rules
 from svc_tracker.domain.frame import FrameError
-from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.tracker import Tracker
 
 # The bridge carries frames and tracks each at its own pace: a set that is not there yet may be on its way.
@@ -55,27 +55,36 @@ class Replay:
         self.first = self.first or what
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is replayed: the channels of the frames and of the tracks, and the rules that made these of those."""
+
+    frames: Channel
+    tracks: Channel
+    rules: Rules
+
+
 class Folding:
     """The tracker as the service runs it: frames in, sets of tracks out, with the sequences they get there."""
 
-    run_id: str
-    sequence: int = 0
-    _tracker: Tracker = field(default_factory=lambda: Tracker(TrackerModel()))
+    def __init__(self, run_id: str, rules: Rules) -> None:
+        self.sequence = 0
+        self._ids = wire.TrackIds(uuid.UUID(run_id))
+        self._tracker = Tracker(rules.model, rules.identity)
 
     def sets(self, frame: RadarFrame, frame_sequence: int) -> Sequence[tuple[int, TrackSet]]:
         """Return the sets after a frame with their sequences; raises FrameError for one that the tracker refuses."""
         table = self._tracker.step(wire.to_frame(frame))
-        found = wire.to_track_sets(table, frame, frame_sequence, uuid.UUID(self.run_id))
+        found = wire.to_track_sets(table, frame, frame_sequence, self._ids)
         first, self.sequence = self.sequence + 1, self.sequence + len(found)
         return list(enumerate(found, start=first))
 
 
 def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path | None) -> None:
     """Replay a run and show what came of it. Raises CliError where something differs, or cannot be read."""
-    frames, tracks = _channels(bot_spec)
+    subject = _subject(bot_spec)
     with open_meter(Console()) as meter:
-        replay = asyncio.run(_replay(nats_url, run_id or "", Pace(speed), (frames, tracks), meter))
+        replay = asyncio.run(_replay(nats_url, run_id or "", Pace(speed), subject, meter))
     print(summary(replay))
     if replay.differing:
         raise CliError(f"the tracks are not those archived; the first difference:\n{replay.first}")
@@ -92,7 +101,7 @@ def summary(replay: Replay) -> str:
     return "\n".join(lines)
 
 
-async def _replay(nats_url: str, run_id: str, pace: Pace, channels: tuple[Channel, Channel], meter: Meter) -> Replay:
+async def _replay(nats_url: str, run_id: str, pace: Pace, subject: Subject, meter: Meter) -> Replay:
     """Fold the frames that are archived now, each as soon as it is due, and compare the sets as they come.
 
     1. The frames begin with frame 1: a tracker that begins later is in another state.
@@ -100,18 +109,18 @@ async def _replay(nats_url: str, run_id: str, pace: Pace, channels: tuple[Channe
     """
     first = Wanted(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
     try:
-        async with connected(nats_url) as client, _opened(client, channels[0], first) as frames:
+        async with connected(nats_url) as client, _opened(client, subject.frames, first) as frames:
             run_id = frames.opening.cursor.run_id
             oldest = Wanted(None, run_id, from_oldest=True, bounds=Bounds(), until_newest=False)
-            async with _opened(client, channels[1], oldest) as tracks:
-                return await _fold(frames, tracks, pace, meter)
+            async with _opened(client, subject.tracks, oldest) as tracks:
+                return await _fold(frames, tracks, subject.rules, pace, meter)
     except (MeshError, HistoryUnavailableError, NotABridgesError, TooManyRunsError, DecodeError) as error:
         raise CliError(f"the run cannot be replayed: {error}") from None
 
 
-async def _fold(frames: ArchivedEvents, tracks: ArchivedEvents, pace: Pace, meter: Meter) -> Replay:
+async def _fold(frames: ArchivedEvents, tracks: ArchivedEvents, rules: Rules, pace: Pace, meter: Meter) -> Replay:
     run_id, last_frame = frames.opening.cursor.run_id, frames.opening.newest.sequence
-    replay, folding = Replay(run_id), Folding(run_id)
+    replay, folding = Replay(run_id), Folding(run_id, rules)
     replay.trimmed = tracks.opening.cursor.place.sequence
     while (event := await frames.next(LATE_S)) is not None:
         await asyncio.sleep(pace.wait_s(event.time_ns))
@@ -161,14 +170,15 @@ async def _opened(client: object, channel: Channel, wanted: Wanted) -> AsyncIter
         await events.close()
 
 
-def _channels(bot_spec: Path | None) -> tuple[Channel, Channel]:
-    """Return the channels of the frames and of the tracks."""
+def _subject(bot_spec: Path | None) -> Subject:
+    """Return what the BotSpec says of frames and tracks; raises UsageError where it cannot be replayed by it."""
     try:
-        channels = load_bot_spec(bot_spec or example_bot_spec()).spec.channels
-    except SpecError as error:
+        spec = load_bot_spec(bot_spec or example_bot_spec()).spec
+        rules = to_rules(spec)
+    except (SpecError, StartError) as error:
         raise UsageError(str(error)) from None
-    by_type = {channel.type: channel for channel in channels}
+    by_type = {channel.type: channel for channel in spec.channels}
     names = (RadarFrame.DESCRIPTOR.full_name, TrackSet.DESCRIPTOR.full_name)
     if missing := [name for name in names if name not in by_type]:
         raise UsageError(f"the BotSpec has no channel for {' and '.join(missing)}: there is nothing to replay.")
-    return by_type[names[0]], by_type[names[1]]
+    return Subject(by_type[names[0]], by_type[names[1]], rules)

@@ -1,4 +1,4 @@
-"""Checkpoints of the fold: the tracker's state with its place in the input and in the output, whole or not there."""
+"""Checkpoints of the fold: its state with its place in the input and in both outputs, whole or not there."""
 
 import json
 import logging
@@ -9,7 +9,9 @@ from pathlib import Path
 from mesh.files import write_atomic
 
 _SUFFIX = ".checkpoint"
-_MAGIC = b"QIKI-CHECKPOINT 1\n"
+# Its number goes up with every change of what a checkpoint holds: older ones are left aside.
+_MAGIC = b"QIKI-CHECKPOINT 2\n"
+_LENGTH_BYTES = 8
 _LOG = logging.getLogger(__name__)
 
 
@@ -22,21 +24,36 @@ class Checkpointing:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """Where a feed stands: after the event of this sequence, whose payload's short digest is this, in hexadecimal."""
+
+    sequence: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a checkpoint stands: after the frame of this token and sequence, and after this output sequence."""
+    """Where a checkpoint stands: after the frame of this token, sequence and time, and where its outputs are then."""
 
     run_id: str
     frame_token: str
     frame_sequence: int
-    track_sequence: int
+    time_ns: int
+    tracks: Output
+    guard: Output
+
+    def is_safe(self, tracks: int, guard: int) -> bool:
+        """Return whether it is not beyond these sequences of the outputs: then all after them can be made again."""
+        return self.tracks.sequence <= tracks and self.guard.sequence <= guard
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A place and the tracker's state there."""
+    """A place, and the states of tracker and guard there."""
 
     place: Place
-    state: bytes
+    tracker: bytes
+    guard: bytes
 
 
 class CheckpointStore:
@@ -77,15 +94,16 @@ class CheckpointStore:
         if self._directory is None or any(place == checkpoint.place for place in self.places):
             return
         place = json.dumps(asdict(checkpoint.place), sort_keys=True).encode()
-        body = len(place).to_bytes(8, "little") + place + checkpoint.state
+        parts = (place, checkpoint.tracker, checkpoint.guard)
+        body = b"".join(len(part).to_bytes(_LENGTH_BYTES, "little") + part for part in parts)
         write_atomic(self._path(checkpoint.place), _MAGIC + sha256(body).digest() + body)
         self.places.append(checkpoint.place)
 
-    def newest_safe(self, track_sequence: int) -> Place | None:
-        """Return the newest place not beyond the output sequence, and remove the checkpoints before it."""
-        while len(self.places) > 1 and self.places[1].track_sequence <= track_sequence:
+    def newest_safe(self, tracks: int, guard: int) -> Place | None:
+        """Return the newest place not beyond these sequences of the outputs, and remove the checkpoints before it."""
+        while len(self.places) > 1 and self.places[1].is_safe(tracks, guard):
             self._path(self.places.pop(0)).unlink(missing_ok=True)
-        if self.places and self.places[0].track_sequence <= track_sequence:
+        if self.places and self.places[0].is_safe(tracks, guard):
             return self.places[0]
         return None
 
@@ -99,7 +117,18 @@ def _read(path: Path) -> Checkpoint | None:
     digest_end = len(_MAGIC) + 32
     body = data[digest_end:]
     if not data.startswith(_MAGIC) or sha256(body).digest() != data[len(_MAGIC) : digest_end]:
-        _LOG.warning("a checkpoint is damaged and left aside", extra={"path": str(path)})
+        _LOG.warning("a checkpoint is damaged or of another version, and left aside", extra={"path": str(path)})
         return None
-    length = int.from_bytes(body[:8], "little")
-    return Checkpoint(Place(**json.loads(body[8 : 8 + length])), body[8 + length :])
+    place, tracker, guard = _parts(body)
+    found = json.loads(place)
+    outputs = {name: Output(**found[name]) for name in ("tracks", "guard")}
+    return Checkpoint(Place(**{**found, **outputs}), tracker, guard)
+
+
+def _parts(body: bytes) -> tuple[bytes, bytes, bytes]:
+    parts = []
+    for _ in range(3):
+        length, body = int.from_bytes(body[:_LENGTH_BYTES], "little"), body[_LENGTH_BYTES:]
+        parts.append(body[:length])
+        body = body[length:]
+    return parts[0], parts[1], parts[2]

@@ -1,13 +1,24 @@
-"""Settings of the tracker."""
+"""Settings of the tracker, and its rules from the BotSpec."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from botspec import policy as spec
+from botspec import tracker
+from botspec.model import BotSpec
+from mesh.errors import StartError
 from mesh.retention import RetentionSettings
 from mesh.settings import Port
+from qiki_sdk.codes import Severity
+from svc_tracker.domain.guard_rules import GuardKind, GuardRule
+from svc_tracker.domain.kernels import Kernels
+from svc_tracker.domain.model import Mode, TrackerModel
+from svc_tracker.domain.policy import Bearer, FriendFoe, HostileApproach, IdentityPolicy, ObjectType
 
 
 class TrackerSettings(RetentionSettings):
@@ -24,3 +35,82 @@ class TrackerSettings(RetentionSettings):
     radar_target: str = "127.0.0.1:50052"
     state_dir: Path | None = None
     checkpoint_period_s: float = Field(default=30.0, gt=0.0, le=3_600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the BotSpec says of tracks: how they are followed, whose they are held to be, and what is an alarm."""
+
+    model: TrackerModel
+    identity: IdentityPolicy
+    guard: tuple[GuardRule, ...]
+
+
+def to_rules(bot_spec: BotSpec) -> Rules:
+    """Return the domain's rules of a BotSpec.
+
+    Raises:
+        StartError: the tracker's values cannot be taken together, or what it needs is not installed.
+    """
+    return Rules(
+        model=to_model(bot_spec.tracker),
+        identity=to_policy(bot_spec.identity_policy),
+        guard=tuple(to_guard_rule(rule) for rule in bot_spec.guard_rules),
+    )
+
+
+def to_model(told: tracker.Tracker) -> TrackerModel:
+    """Return the domain's model: what is not told is its own. Raises StartError as `to_rules` does."""
+    values = told.model_dump(exclude={"modes"}, exclude_none=True)
+    if told.modes is not None:
+        values["modes"] = tuple(Mode(**mode.model_dump()) for mode in told.modes)
+    if told.compiled:
+        _require_numba()
+    try:
+        return TrackerModel(**values)
+    except ValueError as error:
+        raise StartError(f"the BotSpec's tracker: {error}") from None
+
+
+def _require_numba() -> None:
+    try:
+        Kernels.compiled()
+    except (ImportError, RuntimeError) as error:
+        raise StartError(
+            f"the BotSpec's tracker.compiled needs numba, which cannot be used here ({error}): "
+            "install it with `pip install 'qiki-mesh[speed]'`, or leave compiled out"
+        ) from None
+
+
+def to_policy(policy: spec.IdentityPolicy) -> IdentityPolicy:
+    """Return the domain's identity policy."""
+    numbers = policy.model_dump(exclude={"friends", "foes", "spoofer", "hostile_approach"})
+    rule = policy.hostile_approach
+    return IdentityPolicy(
+        bearers=tuple(
+            _to_bearer(known, iff)
+            for iff, listed in ((FriendFoe.FRIEND, policy.friends), (FriendFoe.FOE, policy.foes))
+            for known in listed
+        ),
+        spoofer=FriendFoe[policy.spoofer],
+        hostile_approach=HostileApproach(**rule.model_dump()) if rule else None,
+        **numbers,
+    )
+
+
+def to_guard_rule(rule: spec.GuardRule) -> GuardRule:
+    """Return the domain's rule; the limits have the same names in both."""
+    limits = rule.model_dump(exclude={"kind", "severity"})
+    return GuardRule(kind=GuardKind[rule.kind], severity=int(Severity[rule.severity]), **limits)
+
+
+def _to_bearer(known: spec.FoeIdentity, iff: FriendFoe) -> Bearer:
+    return Bearer(
+        identity=known.identity.removesuffix("*"),
+        iff=iff,
+        is_prefix=known.identity.endswith("*"),
+        min_speed_mps=known.min_speed_mps,
+        max_speed_mps=math.inf if known.max_speed_mps is None else known.max_speed_mps,
+        max_acceleration_mps2=math.inf if known.max_acceleration_mps2 is None else known.max_acceleration_mps2,
+        object_type=ObjectType[known.object_type.upper()] if known.object_type else ObjectType.UNSPECIFIED,
+    )

@@ -1,5 +1,6 @@
 """The servicer: validate, translate, call, translate."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -7,25 +8,33 @@ import grpc
 from prometheus_client import CollectorRegistry, Counter
 
 from mesh.errors import InvalidFieldError, LimitReachedError, NotFoundError, RunUnknownError
-from mesh.feed import Feed
 from mesh.watch import watch
 from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceServicer
+from svc_tracker.config import Rules
+from svc_tracker.follower import Outputs
 from svc_tracker.session import Session
 
 MAX_SESSIONS = 16
+_INDEX = re.compile(r"\[\d+\]")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class TrackerServicer(TrackerServiceServicer):
-    """Answers for one feed of tracks, and opens sessions."""
+    """Answers for the feeds of tracks and of alarms, and opens sessions."""
 
-    def __init__(self, tracks: Feed, registry: CollectorRegistry, heartbeat_s: float) -> None:
-        self._tracks = tracks
+    def __init__(self, outputs: Outputs, rules: Rules, registry: CollectorRegistry, heartbeat_s: float) -> None:
+        self._tracks = outputs.tracks
+        self._guard = outputs.guard
+        self._model = rules.model
+        self._rule_names = tuple(rule.name for rule in rules.guard)
         self._heartbeat_s = heartbeat_s
         self._sessions = 0
         self._frames = Counter(
             "qiki_tracker_session_frames", "Frames pushed to sessions.", ["outcome"], registry=registry
+        )
+        self._refusals = Counter(
+            "qiki_tracker_session_refusals", "Frames of sessions refused, by field.", ["field"], registry=registry
         )
 
     async def WatchTracks(
@@ -61,6 +70,23 @@ class TrackerServicer(TrackerServiceServicer):
         sets = [pb.WatchTracksResponse.FromString(each.response).track_set for each in entries if each is not None]
         return pb.GetTracksResponse(resume_token=last.resume_token, context=last.context, track_sets=sets)
 
+    async def WatchGuard(
+        self, request: pb.WatchGuardRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchGuardResponse]:
+        """Stream guard events."""
+        for index, rule in enumerate(request.filter.rules):
+            if rule not in self._rule_names:
+                known = ", ".join(self._rule_names) or "none"
+                raise InvalidFieldError(f"filter.rules[{index}]", f"no rule {rule!r}; known: {known}")
+        wanted = frozenset(request.filter.rules)
+        accept = (lambda entry: entry.subject in wanted) if wanted else None
+        async for response in watch(self._guard, request, pb.WatchGuardResponse, self._heartbeat_s, accept):
+            yield response
+
+    async def ConfirmGuard(self, request: pb.ConfirmGuardRequest, context: _Context) -> pb.ConfirmGuardResponse:
+        """Take a required reader's confirmation."""
+        return pb.ConfirmGuardResponse(confirmed_sequence=self._guard.confirm(request.reader, request.resume_token))
+
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
         """Tell the run."""
         self._known_run()
@@ -77,15 +103,22 @@ class TrackerServicer(TrackerServiceServicer):
         try:
             async for request in request_iterator:
                 if session is None:
-                    session = Session(_session_of(request))
+                    session = Session(_session_of(request), self._model)
                     continue
                 if request.WhichOneof("request") != "frame":
                     raise InvalidFieldError("frame", "after its first message a session takes frames alone")
-                for response in session.answer(request.frame):
-                    self._frames.labels(response.WhichOneof("response") or "").inc()
+                responses = session.answer(request.frame)
+                self._count(responses[0])
+                for response in responses:
                     yield response
         finally:
             self._sessions -= 1
+
+    def _count(self, response: pb.TrackFramesResponse) -> None:
+        """Count a frame by the first response to it; of a refused one the field, whichever detection it is of."""
+        self._frames.labels(response.WhichOneof("response") or "").inc()
+        if response.HasField("rejection"):
+            self._refusals.labels(_INDEX.sub("[]", response.rejection.field)).inc()
 
     def _known_run(self) -> None:
         if self._tracks.run is None:

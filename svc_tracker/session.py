@@ -1,14 +1,16 @@
 """A session of TrackFrames: a caller's own frames through a tracker of its own."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mesh.errors import InvalidFieldError
 from qiki.radar.v1.radar_pb2 import RadarFrame
+from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.tracker_service_pb2 import FrameRejection, Sensor, TrackFramesResponse
 from qiki.tracker.v1.tracker_service_pb2 import Session as SessionRequest
 from svc_tracker import wire
-from svc_tracker.domain.frame import FrameError
+from svc_tracker.domain.frame import MAX_TEXT_CHARACTERS, FrameError
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.tracker import Tracker
 
@@ -19,8 +21,8 @@ MAX_SESSION_ID_CHARACTERS = 128
 class Session:
     """One caller's tracker; a frame that is refused leaves it exactly as it was."""
 
-    def __init__(self, request: SessionRequest) -> None:
-        """Open a session.
+    def __init__(self, request: SessionRequest, model: TrackerModel) -> None:
+        """Open a session, in which things are followed by this model: in the plane where no sensor measures elevation.
 
         Raises:
             InvalidFieldError: the session's own fields are wrong.
@@ -30,39 +32,53 @@ class Session:
         if not 1 <= len(request.sensors) <= MAX_SENSORS:
             raise InvalidFieldError("session.sensors", f"must be 1 to {MAX_SENSORS}, not {len(request.sensors)}")
         self._sensors = _by_id(request)
-        self._namespace = (
+        namespace = (
             uuid.uuid5(uuid.NAMESPACE_OID, f"qiki/session/{request.session_id}") if request.session_id else uuid.uuid4()
         )
-        self._tracker = Tracker(TrackerModel())
+        self._ids = wire.TrackIds(namespace)
+        self._told = wire.to_track_columns if request.track_columns else wire.to_track_sets
+        self._tracker = Tracker(replace(model, axes=_axes(request)))
         self._frames = 0
 
-    def answer(self, frame: RadarFrame) -> Iterator[TrackFramesResponse]:
-        """Yield the tracks after the frame, or why it is refused."""
+    def answer(self, frame: RadarFrame) -> Sequence[TrackFramesResponse]:
+        """Return the tracks after the frame, or why it is refused; completes the frame from the session where it is."""
         self._frames += 1
         try:
-            completed = self._completed(frame)
-            table = self._tracker.step(wire.to_frame(completed))
+            self._complete(frame)
+            table = self._tracker.step(wire.to_frame(frame))
         except FrameError as error:
-            rejection = FrameRejection(
-                frame_number=self._frames, frame_id=frame.frame_id, field=error.field, message=error.message
-            )
-            yield TrackFramesResponse(rejection=rejection)
-            return
-        for track_set in wire.to_track_sets(table, completed, self._frames, self._namespace):
-            yield TrackFramesResponse(track_set=track_set)
+            return [TrackFramesResponse(rejection=self._rejection(frame, error))]
+        responses: list[TrackFramesResponse] = []
 
-    def _completed(self, frame: RadarFrame) -> RadarFrame:
-        """Return the frame with the session's pose and model where it has none."""
+        def part() -> TrackSet:
+            responses.append(TrackFramesResponse())
+            return responses[-1].track_set
+
+        self._told(table, frame, self._frames, self._ids, part)
+        return responses
+
+    def _complete(self, frame: RadarFrame) -> None:
+        """Give the frame the session's pose and model where it has none."""
         sensor = self._sensors.get(frame.sensor_id.value)
         if sensor is None:
-            raise FrameError("sensor_id", f"{frame.sensor_id.value!r} is not a sensor of this session")
-        completed = RadarFrame()
-        completed.CopyFrom(frame)
+            name = frame.sensor_id.value[:MAX_TEXT_CHARACTERS]
+            raise FrameError("sensor_id", f"{name!r} is not a sensor of this session")
         if not frame.HasField("sensor_pose"):
-            completed.sensor_pose.CopyFrom(sensor.pose)
+            frame.sensor_pose.CopyFrom(sensor.pose)
         if not frame.HasField("sensor_model"):
-            completed.sensor_model.CopyFrom(sensor.model)
-        return completed
+            frame.sensor_model.CopyFrom(sensor.model)
+
+    def _rejection(self, frame: RadarFrame, error: FrameError) -> FrameRejection:
+        """Return why the frame is refused, with its id unless that is too long for one: an answer stays small."""
+        rejection = FrameRejection(frame_number=self._frames, field=error.field, message=error.message)
+        if len(frame.frame_id.value) <= MAX_TEXT_CHARACTERS:
+            rejection.frame_id.CopyFrom(frame.frame_id)
+        return rejection
+
+
+def _axes(request: SessionRequest) -> int:
+    """Return along how many axes the session's things are followed: what no sensor measures is not made up."""
+    return 2 if all(sensor.model.no_elevation for sensor in request.sensors) else 3
 
 
 def _by_id(request: SessionRequest) -> Mapping[str, Sensor]:

@@ -1,6 +1,7 @@
 """How the tracker is put together."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
@@ -11,13 +12,12 @@ from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
-from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchTracksResponse
+from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
 from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_to_server
 from qiki_sdk.channel import connect
 from svc_tracker.checkpoints import Checkpointing
-from svc_tracker.config import TrackerSettings
-from svc_tracker.domain.model import TrackerModel
-from svc_tracker.follower import Follower
+from svc_tracker.config import TrackerSettings, to_rules
+from svc_tracker.follower import Follower, Outputs
 from svc_tracker.service import TrackerServicer
 
 READER = "tracker"
@@ -33,41 +33,46 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
 
     Raises:
         SpecError: the BotSpec cannot be used.
-        StartError: half the retention does not hold a scan and the interval between checkpoints, or a scan takes
-            longer than an unseen track is kept.
+        StartError: half the retention does not hold a scan and the interval between checkpoints, a scan takes longer
+            than an unseen track is kept, or the tracker cannot be as the BotSpec says.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     spec = bot_spec.spec
     longest_scan_s = max((radar_.scan_period_s for radar_ in spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + settings.checkpoint_period_s)
-    if longest_scan_s >= TrackerModel().max_coast_s:
+    rules, spans = to_rules(spec), base.telemetry.spans
+    if longest_scan_s >= rules.model.max_coast_s:
         raise StartError(
-            f"a scan takes {longest_scan_s:g} s: tracks are given up after {TrackerModel().max_coast_s:g} s unseen"
+            f"a scan takes {longest_scan_s:g} s: tracks are given up after {rules.model.max_coast_s:g} s unseen"
         )
-    tracks = Feed(
-        settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set", base.telemetry.spans
+    outputs = Outputs(
+        tracks=Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set", spans),
+        guard=Feed(settings.feed("guard", spec.readers("guard")), WatchGuardResponse, "guard_event", spans),
     )
     pulse = base.health.loop("follower")
-    base.health.facts_from(lambda: facts(tracks))
+    base.health.facts_from(lambda: facts(outputs))
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
     folder = Folder(
         _frames(settings, bot_spec),
-        tracks,
+        outputs.tracks,
         bot_spec.digest,
-        begin=lambda run, anew: Follower(run, tracks, checkpointing, base.audit, pulse, anew=anew),
+        begin=lambda run, anew: Follower(run, outputs, rules, checkpointing, base.audit, pulse=pulse, anew=anew),
         pulse=pulse,
+        beside=(outputs.guard,),
     )
-    servicer = TrackerServicer(tracks, base.telemetry.registry, settings.heartbeat_s)
+    servicer = TrackerServicer(outputs, rules, base.telemetry.registry, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
     mount = Mount(name, add_TrackerServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], feeds=[tracks], loops=[folder.run])
+    return Parts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])
 
 
-def facts(tracks: Feed) -> Mapping[str, object]:
+def facts(outputs: Outputs) -> Mapping[str, object]:
     """Return what a status line shows."""
+    tracks = outputs.tracks
     return {
         "run_id": tracks.run.run_id if tracks.run else "",
         "track_sets": tracks.ring.last_sequence,
+        "guard_events": outputs.guard.ring.last_sequence,
         "refolding": tracks.refolding,
         "ended": tracks.ended,
     }
@@ -81,7 +86,7 @@ def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
         get_run=stub.GetRun,
         run_request=radar.GetRunRequest,
         watch=stub.WatchFrames,
-        watch_request=radar.WatchFramesRequest,
+        watch_request=partial(radar.WatchFramesRequest, columns=True),
         confirm=stub.ConfirmFrames,
         confirm_request=radar.ConfirmFramesRequest,
     )

@@ -22,6 +22,7 @@ SUBJECTS = {
     "qiki.sim.v1.sensors": "QIKI_SIM_V1",
     "qiki.radar.v1.frames": "QIKI_RADAR_V1",
     "qiki.radar.v1.tracks": "QIKI_RADAR_V1",
+    "qiki.events.v1.guard": "QIKI_EVENTS_V1",
 }
 AUDIT_SUBJECT, AUDIT_STREAM = "qiki.events.v1.audit", "QIKI_EVENTS_V1"
 WAIT_S = 120.0

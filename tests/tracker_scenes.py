@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from mesh.rng import generator
 from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, observe
+from svc_radar.wire import to_sensor_model
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
+from svc_tracker.domain.frame import Sector, SwerlingCase
 
 Floats = npt.NDArray[np.float64]
 
@@ -102,7 +104,11 @@ def crowd(count: int, size_m: float, seed: int) -> Scene:
 
 
 def sensor_model(radar: RadarModel) -> SensorModel:
-    return SensorModel(**{column.name: getattr(radar, column.name) for column in dataclasses.fields(SensorModel)})
+    """Return what a frame of the radar says of it."""
+    told = to_sensor_model(radar)
+    same: dict[str, Any] = {name.name: getattr(told, name.name) for name in dataclasses.fields(SensorModel)}
+    coverage = Sector(radar.coverage.start_deg, radar.coverage.width_deg)
+    return SensorModel(**(same | {"coverage": coverage, "swerling": SwerlingCase(told.swerling)}))
 
 
 def frame(radar: RadarModel, seen: Scene, t_s: float, step: int, seed: int = 1) -> Frame:
@@ -141,7 +147,7 @@ def empty_frame(t_s: float, status: SensorStatus = SensorStatus.OK, radar: Radar
 
 def detections(scan: Scan, radar: RadarModel) -> Detections:
     band = np.full(len(scan), int(radar.range_band))
-    columns = (column.name for column in dataclasses.fields(Scan) if column.name != "truncated")
+    columns = [column.name for column in dataclasses.fields(Detections) if column.name != "range_band"]
     return Detections(**{name: getattr(scan, name) for name in columns}, range_band=band)
 
 

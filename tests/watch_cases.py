@@ -6,7 +6,7 @@ The services are put together by their own wiring; only the simulator's loop doe
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import svc_radar.wiring
 import svc_registrar.wiring
 import svc_sim.wiring
 import svc_tracker.wiring
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
 from mesh.feed import Feed
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor, RpcMetrics
@@ -29,6 +31,7 @@ from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki.sim.v1 import sim_service_pb2
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki.tracker.v1 import tracker_service_pb2
+from qiki.tracker.v1.guard_pb2 import GuardEvent
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.audit_event import make_event
@@ -43,6 +46,7 @@ RUN_ID = "00000000-0000-4000-8000-000000000001"
 OTHER_RUN_ID = "00000000-0000-4000-8000-000000000002"
 START_TIME = "2026-01-01T00:00:00Z"
 HEARTBEAT_S = 0.1
+RULES = tuple(rule.name for rule in load_bot_spec(example_bot_spec()).spec.guard_rules)
 WAIT_S = 20.0
 
 
@@ -56,6 +60,7 @@ class WatchCase:
     messages: Any
     stub_type: Callable[[grpc.aio.Channel], Any]
     thin: Callable[["Served"], dict[str, Any]]
+    columns: bool = False
 
     @property
     def watch(self) -> str:
@@ -66,7 +71,7 @@ class WatchCase:
         return f"Confirm{self.rpc}"
 
     def __str__(self) -> str:
-        return self.watch
+        return f"{self.watch} in columns" if self.columns else self.watch
 
 
 DERIVED_CASES = (
@@ -88,6 +93,14 @@ DERIVED_CASES = (
         lambda served: {"sensor_ids": [served.feed.newest().subject]},
     ),
     WatchCase("tracker", "tracks", "Tracks", tracker_service_pb2, TrackerServiceStub, lambda _: {"every_nth_frame": 3}),
+    WatchCase(
+        "tracker",
+        "guard",
+        "Guard",
+        tracker_service_pb2,
+        TrackerServiceStub,
+        lambda served: {"rules": [served.feed.newest().subject]},
+    ),
 )
 RECORDED_CASES = (
     WatchCase(
@@ -100,6 +113,10 @@ RECORDED_CASES = (
     ),
 )
 CASES = DERIVED_CASES + RECORDED_CASES
+# The same feed in its other layout.
+COLUMNS_CASE = replace(next(case for case in DERIVED_CASES if case.feed_name == "frames"), columns=True)
+# It has neither a filter nor required readers, and does not go to NATS.
+TRUTH_CASE = WatchCase("radar", "truth", "Truth", radar_service_pb2, RadarServiceStub, lambda _: {})
 
 
 class Served:
@@ -116,6 +133,8 @@ class Served:
         self.begun = feed.ring.last_sequence
 
     def request(self, **fields: Any) -> Any:
+        if self.case.columns:
+            fields["columns"] = True
         return getattr(self.case.messages, f"{self.case.watch}Request")(**fields)
 
     def watch(self, **fields: Any) -> Any:
@@ -131,6 +150,8 @@ class Served:
         """Make the feed have that many events more, at least; return its last sequence."""
         if self.case.service == "registrar":
             await self._record(count)
+        elif self.case.feed_name == "guard":
+            self._alarm(count)
         else:
             await self._simulate(count)
         return self.feed.ring.last_sequence
@@ -142,6 +163,17 @@ class Served:
             await asyncio.sleep(0)
             if self.case.service != "sim":
                 await self.until(lambda: self.feed.ring.last_sequence >= _scans_through(self.simulation.tick))
+
+    def _alarm(self, count: int) -> None:
+        """Append alarms of the BotSpec's rules in turn, ten a second; the run stands still, so the guard has none."""
+        run = self.feed.run
+        assert run is not None
+        first = self.feed.ring.last_sequence + 1
+        for sequence in range(first, first + count):
+            time_ns = run.start_time.ToNanoseconds() + sequence * 100_000_000
+            event = GuardEvent(schema_version=1, rule=RULES[sequence % len(RULES)], alarm_id=f"alarm {sequence}")
+            event.time.FromNanoseconds(time_ns)
+            self.feed.append(event, sequence=sequence, time_ns=time_ns, tick=2 * sequence, subject=event.rule)
 
     async def _record(self, count: int) -> None:
         first = self.feed.ring.last_sequence + 1
@@ -176,22 +208,24 @@ async def serve(
         simulation: Any = None
         if case.service == "registrar":
             parts = svc_registrar.wiring.build(RegistrarSettings(state_dir=state_dir, **common), _base())
-            server = await stack.enter_async_context(_running(parts, with_loops=True))
+            server = await stack.enter_async_context(running(parts, with_loops=True))
         else:
             sim_settings = SimSettings(state_dir=state_dir, run_id=RUN_ID, start_time=START_TIME, **common)
             parts = svc_sim.wiring.build(sim_settings, _base())
             simulation = parts.mounts[0].servicer.simulation  # type: ignore[attr-defined]
             simulation.begin()
-            server = await stack.enter_async_context(_running(parts))
+            server = await stack.enter_async_context(running(parts))
         if case.service in ("radar", "tracker"):
             target = f"127.0.0.1:{server.port}"
-            parts = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), _base())
-            server = await stack.enter_async_context(_running(parts, with_loops=True))
+            serve_truth = case is TRUTH_CASE
+            radar_settings = RadarSettings(sim_target=target, serve_truth=serve_truth, **common)
+            parts = svc_radar.wiring.build(radar_settings, _base())
+            server = await stack.enter_async_context(running(parts, with_loops=True))
         if case.service == "tracker":
             target = f"127.0.0.1:{server.port}"
             fine = {"checkpoint_period_s": 0.1, "state_dir": tracker_state_dir}
             parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), _base())
-            server = await stack.enter_async_context(_running(parts, with_loops=True))
+            server = await stack.enter_async_context(running(parts, with_loops=True))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         async with asyncio.timeout(WAIT_S):
             while feed.run is None or (case.service == "registrar" and feed.ring.last_sequence == 0):
@@ -201,7 +235,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _running(parts: Parts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
+async def running(parts: Parts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
     base = _base()
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)

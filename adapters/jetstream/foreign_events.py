@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from adapters.jetstream import guard_events
 from adapters.jetstream.foreign_messages import read
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 
@@ -9,12 +10,14 @@ from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 def to_audit_event(headers: Mapping[str, str], payload: bytes) -> AuditEvent:
     """Return the audit event that a CloudEvent of type `qiki.registrar.v1.AuditEvent` carries, as protobuf or JSON.
 
-    Without an `event_id` it gets the CloudEvent's id, or a UUID of its source and id, so that the same message is
-    recognised when it comes again.
+    Of a guard event it is the one that says the same. Without an `event_id` it gets the CloudEvent's id, or a UUID of
+    its source and id, so that the same message is recognised when it comes again.
 
     Raises:
         UndecodableError: it is none; see `foreign_messages.read`.
     """
+    if guard_events.TYPE in (headers.get("ce-type"), headers.get("ce_type")):
+        return guard_events.to_audit_event(headers, payload)
     found = read(headers, payload, AuditEvent)
     found.payload.event_id = found.payload.event_id or found.uuid
     return found.payload

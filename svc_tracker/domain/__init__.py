@@ -1,17 +1,17 @@
 """The tracker's domain: frames become tracks, as a pure fold."""
 
 from svc_tracker.domain.frame import Detections, Frame, FrameError, SensorModel, SensorStatus, no_detections
-from svc_tracker.domain.gospa import Gospa, gospa, ospa
-from svc_tracker.domain.model import TrackerModel
+from svc_tracker.domain.model import Mode, TrackerModel
 from svc_tracker.domain.snapshot import SnapshotError
+from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import Tracker
-from svc_tracker.domain.tracks import TrackStatus, TrackTable
+from svc_tracker.domain.tracks import TrackStatus
 
 __all__ = [
     "Detections",
     "Frame",
     "FrameError",
-    "Gospa",
+    "Mode",
     "SensorModel",
     "SensorStatus",
     "SnapshotError",
@@ -19,7 +19,5 @@ __all__ = [
     "TrackTable",
     "Tracker",
     "TrackerModel",
-    "gospa",
     "no_detections",
-    "ospa",
 ]

@@ -1,52 +1,93 @@
-"""The best assignment of detections to tracks: exact, cluster by cluster."""
+"""The best assignment of detections to tracks: exact, with what is plain taken first."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from svc_tracker.domain.arrays import Floats, Indices
 
+# Each round takes what the one before has made plain; what is left then is solved as it is.
+_ROUNDS = 5
+# Below it a dense table is solved faster than a sparse one is made.
+_DENSE_CELLS = 1 << 14
 
-def assign(track: Indices, detection: Indices, gain: Floats) -> Indices:
-    """Return which of the pairs (k,) are taken: those of the greatest total gain, each track and detection once.
 
-    A pair without a gain is never taken: that track rather has no detection. Pairs that share neither a track nor a
-    detection, not even by way of others, are assigned apart; each such cluster exactly (Blackman and Popoli, "Design
-    and Analysis of Modern Tracking Systems", 1999, section 6.4).
+def assign(track: Indices, detection: Indices, gain: Floats, first: Callable[..., Any]) -> Indices:
+    """Return which of the pairs (q,) are taken: those of the greatest total gain, each track and detection once.
+
+    A pair without a gain is never taken: that track rather has no detection (Blackman and Popoli, "Design and Analysis
+    of Modern Tracking Systems", 1999, section 6.4). Exact: a pair is taken at once only where it gains at least as
+    much as its track's and its detection's best other pairs together, so that any assignment without it could only
+    gain by taking it in exchange for those two; what remains is solved as one sparse problem, in which clusters are
+    apart. `first` is `plain`, compiled or not.
     """
-    worth = np.flatnonzero(gain > 0.0)
-    if not len(worth):
-        return worth
-    t, d = track[worth], detection[worth]
-    alone = (np.bincount(t)[t] == 1) & (np.bincount(d)[d] == 1)
-    taken = [worth[alone]]
-    taken.extend(_best(track, detection, gain, cluster) for cluster in _clusters(track, detection, worth[~alone]))
-    return np.sort(np.concatenate(taken))
+    taken, left = first(track, detection, gain)
+    if len(left):
+        taken = np.concatenate((taken, left[_solved(track[left], detection[left], gain[left])]))
+    return np.sort(taken)
 
 
-def _clusters(track: Indices, detection: Indices, pairs: Indices) -> list[Indices]:
-    """Return the pairs in groups that share tracks or detections."""
-    if not len(pairs):
-        return []
-    t, d = track[pairs], detection[pairs]
-    first_detection = int(t.max()) + 1
-    size = first_detection + int(d.max()) + 1
-    graph = coo_array((np.ones(len(pairs)), (t, first_detection + d)), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
-    cluster = label[t]
-    order = np.argsort(cluster, kind="stable")
-    return np.split(pairs[order], np.flatnonzero(np.diff(cluster[order])) + 1)
+def plain(track: Indices, detection: Indices, gain: Floats) -> tuple[Indices, Indices]:
+    """Return which pairs are plainly taken, and which are left to choose from."""
+    left = np.flatnonzero(gain > 0.0)
+    # By gain: of the pairs written to one place the last one stands, which is then the best.
+    left = left[np.argsort(gain[left], kind="mergesort")]
+    taken = left[:0]
+    for _ in range(_ROUNDS):
+        if len(left) == 0:
+            break
+        t, d, g = track[left], detection[left], gain[left]
+        is_plain = g >= _best_other(t, g) + _best_other(d, g)
+        if not is_plain.any():
+            break
+        taken = np.concatenate((taken, left[is_plain]))
+        used_track, used_detection = np.zeros(t.max() + 1, dtype=np.bool_), np.zeros(d.max() + 1, dtype=np.bool_)
+        used_track[t[is_plain]] = True
+        used_detection[d[is_plain]] = True
+        left = left[~(used_track[t] | used_detection[d])]
+    return taken, left
 
 
-def _best(track: Indices, detection: Indices, gain: Floats, cluster: Indices) -> Indices:
-    """Return the pairs of one cluster that are taken."""
-    rows, row = np.unique(track[cluster], return_inverse=True)
-    columns, column = np.unique(detection[cluster], return_inverse=True)
-    # What is no pair gains nothing, like having no detection: so a rectangle of gains holds every choice.
-    table = np.zeros((len(rows), len(columns)))
-    pair = np.full(table.shape, -1, dtype=np.intp)
-    table[row, column] = gain[cluster]
-    pair[row, column] = cluster
-    chosen = pair[linear_sum_assignment(table, maximize=True)]
-    return chosen[chosen >= 0]
+def _best_other(group: Indices, gain: Floats) -> Floats:
+    """Return for each pair, in the order of their gains, the greatest gain among the others of its group, 0 for none.
+
+    Only the best of a group, of equal ones the last, can be plain: for the others it is infinite.
+    """
+    count, place = group.max() + 1, np.arange(len(group))
+    best, second = np.zeros(count, dtype=np.intp), np.zeros(count)
+    best[group] = place
+    is_best = best[group] == place
+    rest = ~is_best
+    second[group[rest]] = gain[rest]
+    return np.where(is_best, second[group], np.inf)
+
+
+def _solved(track: Indices, detection: Indices, gain: Floats) -> Indices:
+    """Return which pairs a best assignment takes: dense where that is small, else by shortest augmenting paths in a
+    sparse table (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment
+    problems", Computing 38, 1987).
+    """
+    rows, row = np.unique(track, return_inverse=True)
+    columns, column = np.unique(detection, return_inverse=True)
+    count, own = len(rows), np.arange(len(rows))
+    if count * len(columns) <= _DENSE_CELLS:
+        # What is no pair gains nothing, like having no detection: so a rectangle of gains holds every choice.
+        dense = np.zeros((count, len(columns)))
+        dense[row, column] = gain
+        matched: tuple[Any, Any] = linear_sum_assignment(dense, maximize=True)
+    else:
+        # Every track may take a column of its own, which gains nothing; so each has exactly one, and a constant for all
+        # changes nothing but keeps the weights from being 0, which a sparse table does not hold.
+        weight = np.concatenate([gain, np.zeros(count)]) + 1.0
+        table = csr_array(
+            (weight, (np.concatenate([row, own]), np.concatenate([column, len(columns) + own]))),
+            shape=(count, len(columns) + count),
+        )
+        matched = min_weight_full_bipartite_matching(table, maximize=True)
+    match = np.full(count, -1)
+    match[matched[0]] = matched[1]
+    return np.flatnonzero(match[row] == column)

@@ -19,6 +19,8 @@ MAX_CLUTTER_PER_SCAN: Final = 100_000.0
 # Beyond it a direction's error is no longer an ellipse in space, which is what the filter takes it for.
 MAX_ANGLE_SIGMA_DEG: Final = 10.0
 MAX_TEXT_CHARACTERS: Final = 64
+MAX_SCAN_S: Final = 3_600.0
+MAX_BLIND_SECTORS: Final = 64
 
 _COLUMN_LIMITS: Final = {
     "range_m": (0.0, MAX_RANGE_M),
@@ -29,6 +31,14 @@ _COLUMN_LIMITS: Final = {
     "rcs_dbsm": (-MAX_DECIBELS, MAX_DECIBELS),
     "transponder_mode": (0, 3),
     "range_band": (0, 2),
+}
+# Columns that may be left empty: then every value is 0.
+_SPARE_LIMITS: Final = {
+    "time_offset_s": (-MAX_SCAN_S, 0.0),
+    "range_sigma_m": (0.0, MAX_RANGE_M),
+    "bearing_sigma_deg": (0.0, MAX_ANGLE_SIGMA_DEG),
+    "elev_sigma_deg": (0.0, MAX_ANGLE_SIGMA_DEG),
+    "vr_sigma_mps": (0.0, MAX_SPEED_MPS),
 }
 
 
@@ -49,9 +59,44 @@ class SensorStatus(IntEnum):
     FAILED = 3
 
 
+class SwerlingCase(IntEnum):
+    """How an echo's power fluctuates from scan to scan; the numbers are those on the wire."""
+
+    UNSPECIFIED = 0
+    CASE_0 = 1
+    CASE_1 = 2
+    CASE_3 = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sector:
+    """Bearings from `start_deg`, in [0, 360), clockwise over `width_deg`, in (0, 360]. Raises FrameError."""
+
+    start_deg: float
+    width_deg: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_deg < 360.0:
+            raise FrameError("sector.start_deg", f"must be within [0, 360), not {self.start_deg}")
+        if not 0.0 < self.width_deg <= 360.0:
+            raise FrameError("sector.width_deg", f"must be within (0, 360], not {self.width_deg}")
+
+    def holds(self, bearing_deg: Floats) -> Booleans:
+        """Return which of the bearings are in it."""
+        within: Booleans = np.mod(bearing_deg - self.start_deg, 360.0) <= self.width_deg
+        return within
+
+
+ALL_AROUND: Final = Sector(0.0, 360.0)
+
+
 @dataclass(frozen=True, slots=True)
 class SensorModel:
-    """What the sensor can see and how well, as on the wire. Raises FrameError."""
+    """What the sensor can see and how well, as on the wire. Raises FrameError.
+
+    A sigma of what is not measured says nothing. With `range_ref_m` 0 every thing in view is detected with
+    `detection_probability`, else as the radar equation says.
+    """
 
     min_range_m: float
     max_range_m: float
@@ -63,19 +108,47 @@ class SensorModel:
     vr_sigma_mps: float
     detection_probability: float
     clutter_per_scan: float
+    coverage: Sector = ALL_AROUND
+    no_elevation: bool = False
+    no_radial_velocity: bool = False
+    range_resolution_m: float = 0.0
+    bearing_resolution_deg: float = 0.0
+    elev_resolution_deg: float = 0.0
+    vr_resolution_mps: float = 0.0
+    clutter_max_vr_mps: float = 0.0
+    min_radial_speed_mps: float = 0.0
+    false_alarm_probability: float = 0.0
+    swerling: SwerlingCase = SwerlingCase.UNSPECIFIED
+    snr_ref_db: float = 0.0
+    rcs_ref_dbsm: float = 0.0
+    range_ref_m: float = 0.0
 
     def __post_init__(self) -> None:
         self._require("min_range_m", 0.0 <= self.min_range_m <= MAX_RANGE_M, f"must be within [0, {MAX_RANGE_M:g}]")
         self._require("max_range_m", self.min_range_m < self.max_range_m <= MAX_RANGE_M, "must exceed min_range_m")
         self._require("min_elev_deg", -90.0 <= self.min_elev_deg <= 90.0, "must be within [-90, 90]")
         self._require("max_elev_deg", self.min_elev_deg < self.max_elev_deg <= 90.0, "must exceed min_elev_deg")
-        for name, most in (
-            ("range_sigma_m", MAX_RANGE_M),
-            ("bearing_sigma_deg", MAX_ANGLE_SIGMA_DEG),
-            ("elev_sigma_deg", MAX_ANGLE_SIGMA_DEG),
-            ("vr_sigma_mps", MAX_SPEED_MPS),
+        for name, most, idle in (
+            ("range_sigma_m", MAX_RANGE_M, False),
+            ("bearing_sigma_deg", MAX_ANGLE_SIGMA_DEG, False),
+            ("elev_sigma_deg", MAX_ANGLE_SIGMA_DEG, self.no_elevation),
+            ("vr_sigma_mps", MAX_SPEED_MPS, self.no_radial_velocity),
         ):
-            self._require(name, 0.0 < getattr(self, name) <= most, f"must be within (0, {most:g}]")
+            self._require(name, idle or 0.0 < getattr(self, name) <= most, f"must be within (0, {most:g}]")
+        for name, most in (
+            ("range_resolution_m", MAX_RANGE_M),
+            ("bearing_resolution_deg", 360.0),
+            ("elev_resolution_deg", 180.0),
+            ("vr_resolution_mps", MAX_SPEED_MPS),
+            ("clutter_max_vr_mps", MAX_SPEED_MPS),
+            ("min_radial_speed_mps", MAX_SPEED_MPS),
+            ("false_alarm_probability", 1.0),
+            ("range_ref_m", MAX_RANGE_M),
+        ):
+            self._require(name, 0.0 <= getattr(self, name) <= most, f"must be within [0, {most:g}]")
+        for name in ("snr_ref_db", "rcs_ref_dbsm"):
+            self._require(name, abs(getattr(self, name)) <= MAX_DECIBELS, f"must be finite and within {MAX_DECIBELS:g}")
+        self._require("swerling", self.swerling in tuple(SwerlingCase), "must be known")
         self._require("detection_probability", 0.0 <= self.detection_probability <= 1.0, "must be within [0, 1]")
         most = MAX_CLUTTER_PER_SCAN
         self._require("clutter_per_scan", 0.0 <= self.clutter_per_scan <= most, f"must be within [0, {most:g}]")
@@ -90,7 +163,8 @@ class Detections:
     """m detections as on the wire, each array (m,). Raises FrameError naming the first that is wrong.
 
     The range is positive, the bearing in [0, 360), the elevation in [-90, 90], the radial velocity negative when
-    closing; `transponder_id` counts where `id_present` holds.
+    closing; `transponder_id` counts where `id_present` holds. The time offsets are from the frame's time, never after
+    it, and a sigma of 0 stands for the sensor model's; these columns may be empty: then every value is 0.
     """
 
     range_m: Floats
@@ -104,10 +178,15 @@ class Detections:
     transponder_id: tuple[str, ...]
     id_present: Booleans
     range_band: Integers
+    time_offset_s: Floats = field(default_factory=lambda: np.empty(0))
+    range_sigma_m: Floats = field(default_factory=lambda: np.empty(0))
+    bearing_sigma_deg: Floats = field(default_factory=lambda: np.empty(0))
+    elev_sigma_deg: Floats = field(default_factory=lambda: np.empty(0))
+    vr_sigma_mps: Floats = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         self._require_shapes()
-        for name, (low, high) in _COLUMN_LIMITS.items():
+        for name, (low, high) in {**_COLUMN_LIMITS, **_SPARE_LIMITS}.items():
             column: Floats | Integers = getattr(self, name)
             # A NaN is within no limits: it fails the comparison.
             self._require_all(name, (column >= low) & (column <= high), f"must be within [{low:g}, {high:g}]")
@@ -128,6 +207,10 @@ class Detections:
             if column.shape != (len(self),) or column.dtype.kind not in kinds:
                 what = f"column {name} is {column.dtype} of shape {column.shape}, not {kinds} of ({len(self)},)"
                 raise FrameError("detections", what)
+        for name in _SPARE_LIMITS:
+            column = getattr(self, name)
+            if column.dtype.kind != "f" or column.shape not in ((len(self),), (0,)):
+                raise FrameError("detections", f"column {name} is {column.dtype} of shape {column.shape}")
 
     def _require_all(self, name: str, holds: Booleans, what: str) -> None:
         if not holds.all():
@@ -145,7 +228,8 @@ def no_detections() -> Detections:
 class Frame:
     """One scan of one sensor: its end in nanoseconds, the sensor's position and velocity (3,) in ENU then.
 
-    Raises FrameError, which names the field as on the wire.
+    `sensor_position_covariance` is (3, 3) in m2, `sensor_north_sigma_deg` the error common to all bearings; in
+    `blind_sectors` nothing could be seen. Raises FrameError, which names the field as on the wire.
     """
 
     time_ns: int
@@ -156,6 +240,9 @@ class Frame:
     sensor_model: SensorModel
     detections: Detections = field(default_factory=no_detections)
     truncated: bool = False
+    sensor_position_covariance: Floats = field(default_factory=lambda: np.zeros((3, 3)))
+    sensor_north_sigma_deg: float = 0.0
+    blind_sectors: tuple[Sector, ...] = ()
 
     def __post_init__(self) -> None:
         if not -MAX_TIME_NS <= self.time_ns <= MAX_TIME_NS:
@@ -168,6 +255,12 @@ class Frame:
         _require_vector("sensor_pose.velocity", self.sensor_velocity_mps, MAX_SPEED_MPS)
         if self.status is not SensorStatus.OK and len(self.detections):
             raise FrameError("detections", f"must be empty from a sensor that is {SensorStatus(self.status).name}")
+        if not 0.0 <= self.sensor_north_sigma_deg <= MAX_ANGLE_SIGMA_DEG:
+            what = f"must be within [0, {MAX_ANGLE_SIGMA_DEG:g}], not {self.sensor_north_sigma_deg}"
+            raise FrameError("sensor_north_sigma_deg", what)
+        if len(self.blind_sectors) > MAX_BLIND_SECTORS:
+            raise FrameError("blind_sectors", f"must be at most {MAX_BLIND_SECTORS}, not {len(self.blind_sectors)}")
+        _require_covariance(self.sensor_position_covariance)
 
 
 def _require_vector(name: str, vector: Floats, most: float) -> None:
@@ -176,3 +269,11 @@ def _require_vector(name: str, vector: Floats, most: float) -> None:
     for axis, value in zip("xyz", vector.tolist(), strict=True):
         if not abs(value) <= most:
             raise FrameError(f"{name}.{axis}", f"must be finite and within {most:g}, not {value}")
+
+
+def _require_covariance(covariance: Floats) -> None:
+    name = "sensor_position_covariance"
+    if covariance.shape != (3, 3) or not (np.abs(covariance) <= MAX_DISTANCE_M).all():
+        raise FrameError(name, f"must be finite and within {MAX_DISTANCE_M:g} m2")
+    if not np.array_equal(covariance, covariance.T) or np.linalg.eigvalsh(covariance)[0] < -1e-9 * covariance.max():
+        raise FrameError(name, "must be symmetric and without negative eigenvalues")

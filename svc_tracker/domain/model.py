@@ -6,77 +6,101 @@ from typing import Final
 MAX_NOISE_M2PS3: Final = 1e9
 MAX_SPEED_MPS: Final = 1e6
 MAX_SPAN_S: Final = 1e9
+MAX_TURN_RATE_DPS: Final = 90.0
+MAX_MODES: Final = 8
 MAX_TRACKS: Final = 100_000
 MAX_DETECTIONS: Final = 100_000
-MAX_SCANS: Final = 1_000
+
+
+def _require_above_zero(holder: object, name: str, most: float) -> None:
+    value: float = getattr(holder, name)
+    # A NaN is within no limits: it fails the comparison.
+    if not 0.0 < value <= most:
+        raise ValueError(f"{name} must be within (0, {most:g}], not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way of moving: straight on or turning clockwise at a rate, disturbed by white acceleration noise.
+
+    The noise has these spectral densities, horizontally for each of two axes. The mode lasts `mean_stay_s` on average.
+    Raises ValueError, which begins with the field's name.
+    """
+
+    name: str
+    turn_rate_dps: float
+    horizontal_noise_m2ps3: float
+    vertical_noise_m2ps3: float
+    mean_stay_s: float
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name must not be empty")
+        if not abs(self.turn_rate_dps) <= MAX_TURN_RATE_DPS:
+            raise ValueError(f"turn_rate_dps must be within {MAX_TURN_RATE_DPS:g}, not {self.turn_rate_dps}")
+        _require_above_zero(self, "horizontal_noise_m2ps3", MAX_NOISE_M2PS3)
+        _require_above_zero(self, "vertical_noise_m2ps3", MAX_NOISE_M2PS3)
+        _require_above_zero(self, "mean_stay_s", MAX_SPAN_S)
+
+
+DEFAULT_MODES: Final = (
+    Mode("straight", 0.0, 0.4, 0.5, 120.0),
+    Mode("turn_right", 4.0, 8.0, 1.0, 12.0),
+    Mode("turn_left", -4.0, 8.0, 1.0, 12.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerModel:
     """The tracker's parameters. Raises ValueError, which begins with the field's name.
 
-    Motion: a nearly constant velocity, disturbed by white acceleration noise of these spectral densities (horizontally
-    for each of east and north); before anything is measured, each component of the velocity has mean 0 and these
-    standard deviations.
+    Motion: in space (`axes` 3) or in the plane (2, for radars without elevation), in one of `modes`, which last as long
+    as they say and are left for all others alike; before anything is measured, each component of the velocity has mean
+    0 and these standard deviations.
 
     Gate: the chance that a thing's own detection falls inside its track's gate.
 
-    Life: `births_per_scan` things are expected to be first detected in a scan, and live for `mean_lifetime_s`. A track
-    is confirmed when its probability of existence reaches `confirm_probability`, and given up when it falls below
-    `delete_probability`; before it is confirmed, when its odds fall below `new_odds_kept` of those it was born with.
-    Whatever was not measured for `max_coast_s`, in view of a sensor or not, is given up too: it must exceed the longest
-    scan period.
-
-    Identity: a track that has one takes another after hearing that other `identity_switch_replies` times in a row, and
-    its transponder counts as silent after `transponder_silent_detections` detections in a row without a reply.
+    Life: of the detections that are no track's, `new_share` are of things, not false; in a scan without false ones,
+    `births_per_scan` are expected. Things live for `mean_lifetime_s`. A track is confirmed when its probability of
+    existence reaches `confirm_probability`, and given up when it falls below `delete_probability`; before it is
+    confirmed, when its odds fall below `new_odds_kept` of those it was born with. Whatever was not measured for
+    `max_coast_s`, in view of a sensor or not, is given up too: it must exceed the longest scan period.
     """
 
-    horizontal_noise_m2ps3: float = 15.0
-    vertical_noise_m2ps3: float = 1.0
-    horizontal_speed_sigma_mps: float = 150.0
+    axes: int = 3
+    modes: tuple[Mode, ...] = DEFAULT_MODES
+    horizontal_speed_sigma_mps: float = 120.0
     vertical_speed_sigma_mps: float = 20.0
-    gate_probability: float = 0.9999
+    gate_probability: float = 0.9995
+    new_share: float = 0.04
     births_per_scan: float = 0.05
-    mean_lifetime_s: float = 1_000.0
-    confirm_probability: float = 0.9999
-    delete_probability: float = 0.01
-    new_odds_kept: float = 0.02
+    mean_lifetime_s: float = 150.0
+    confirm_probability: float = 0.6
+    delete_probability: float = 0.3
+    new_odds_kept: float = 0.15
     max_coast_s: float = 10.0
-    identity_switch_replies: int = 3
-    transponder_silent_detections: int = 3
-    max_tracks: int = 10_000
-    max_detections: int = 4_000
+    max_tracks: int = 20_000
+    max_detections: int = 20_000
+    compiled: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("horizontal_noise_m2ps3", "vertical_noise_m2ps3"):
-            self._require_above_zero(name, MAX_NOISE_M2PS3)
+        if self.axes not in (2, 3):
+            raise ValueError(f"axes must be 2 or 3, not {self.axes}")
+        names = [mode.name for mode in self.modes]
+        if not 1 <= len(names) <= MAX_MODES or len(set(names)) != len(names):
+            raise ValueError(f"modes must be 1 to {MAX_MODES} of different names, not {names}")
         for name in ("horizontal_speed_sigma_mps", "vertical_speed_sigma_mps"):
-            self._require_above_zero(name, MAX_SPEED_MPS)
-        for name in ("gate_probability", "confirm_probability", "delete_probability", "new_odds_kept"):
-            self._require_probability(name)
-        self._require_above_zero("births_per_scan", float(MAX_DETECTIONS))
+            _require_above_zero(self, name, MAX_SPEED_MPS)
+        for name in ("gate_probability", "confirm_probability", "delete_probability", "new_odds_kept", "new_share"):
+            value: float = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"{name} must be within (0, 1), not {value}")
+        _require_above_zero(self, "births_per_scan", float(MAX_DETECTIONS))
         for name in ("mean_lifetime_s", "max_coast_s"):
-            self._require_above_zero(name, MAX_SPAN_S)
-        for name in ("identity_switch_replies", "transponder_silent_detections"):
-            self._require_count(name, MAX_SCANS)
-        self._require_count("max_tracks", MAX_TRACKS)
-        self._require_count("max_detections", MAX_DETECTIONS)
+            _require_above_zero(self, name, MAX_SPAN_S)
+        for name, most in (("max_tracks", MAX_TRACKS), ("max_detections", MAX_DETECTIONS)):
+            count: int = getattr(self, name)
+            if not 1 <= count <= most:
+                raise ValueError(f"{name} must be within [1, {most}], not {count}")
         if self.delete_probability >= self.confirm_probability:
             raise ValueError("delete_probability must be less than confirm_probability")
-
-    # A NaN is within no limits: it fails every comparison below.
-
-    def _require_above_zero(self, name: str, most: float) -> None:
-        value: float = getattr(self, name)
-        if not 0.0 < value <= most:
-            raise ValueError(f"{name} must be within (0, {most:g}], not {value}")
-
-    def _require_probability(self, name: str) -> None:
-        value: float = getattr(self, name)
-        if not 0.0 < value < 1.0:
-            raise ValueError(f"{name} must be within (0, 1), not {value}")
-
-    def _require_count(self, name: str, most: int) -> None:
-        value: int = getattr(self, name)
-        if not 1 <= value <= most:
-            raise ValueError(f"{name} must be within [1, {most}], not {value}")

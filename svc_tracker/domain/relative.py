@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from svc_tracker.domain.arrays import Floats
-from svc_tracker.domain.tracks import TrackTable
+from svc_tracker.domain.table import TrackTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 
 from svc_tracker.domain.arrays import texts
+from svc_tracker.domain.identities import Identities, unheard
+from svc_tracker.domain.layout import Belief, Layout
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.tracks import Tracks, no_tracks
+from svc_tracker.domain.policy import IdentityPolicy
+from svc_tracker.domain.tracks import State, Tracks
 
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"QIKI-TRACKS\n"
 _DIGEST_BYTES: Final = 32
 _LENGTH_BYTES: Final = 8
@@ -21,43 +24,31 @@ class SnapshotError(ValueError):
     """Bytes that are no snapshot, a damaged one, or one of another version or model."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Everything the tracker knows: the last frame's time (None before the first), the next track's number, the
-    sensors heard of in the order of their first frames, and the live tracks.
-    """
-
-    time_ns: int | None
-    next_number: int
-    sensors: tuple[str, ...]
-    tracks: Tracks
-
-
-def encode(state: State, model: TrackerModel) -> bytes:
+def encode(state: State, identities: Identities, model: TrackerModel, policy: IdentityPolicy) -> bytes:
     """Return the state as bytes.
 
-    Magic, SHA-256 of the rest, length of the header, header in JSON, and the columns of numbers, little-endian, one
-    after the other in the order of `Tracks`. The texts and the model are in the header.
+    Magic, SHA-256 of the rest, length of the header, header in JSON with the model, the policy and the texts in it, and
+    the arrays, little-endian, one after the other: those of the beliefs, the records, and those of the identities.
     """
-    columns = {column.name: getattr(state.tracks, column.name) for column in fields(Tracks)}
+    arrays = _arrays(state.tracks, identities)
     header = {
         "version": VERSION,
         "model": asdict(model),
+        "policy": repr(policy),
         "time_ns": state.time_ns,
         "next_number": state.next_number,
         "sensors": state.sensors,
         "count": len(state.tracks),
-        "texts": {name: column.tolist() for name, column in columns.items() if column.dtype.hasobject},
+        "texts": [array.tolist() for array in arrays if array.dtype == np.object_],
     }
-    numbers = [column for column in columns.values() if not column.dtype.hasobject]
     head = json.dumps(header, sort_keys=True).encode()
-    body = b"".join(column.astype(column.dtype.newbyteorder("<")).tobytes() for column in numbers)
+    body = b"".join(_little(array).tobytes() for array in arrays if array.dtype != np.object_)
     rest = len(head).to_bytes(_LENGTH_BYTES, "little") + head + body
     return _MAGIC + hashlib.sha256(rest).digest() + rest
 
 
-def decode(data: bytes, model: TrackerModel) -> State:
-    """Return the state of a snapshot made with this model; raises SnapshotError."""
+def decode(data: bytes, model: TrackerModel, policy: IdentityPolicy) -> tuple[State, Identities]:
+    """Return the state of a snapshot made with this model and policy; raises SnapshotError."""
     begin = len(_MAGIC) + _DIGEST_BYTES
     rest = data[begin:]
     if data[: len(_MAGIC)] != _MAGIC:
@@ -68,22 +59,39 @@ def decode(data: bytes, model: TrackerModel) -> State:
     header: dict[str, Any] = json.loads(rest[_LENGTH_BYTES : _LENGTH_BYTES + length])
     if header["version"] != VERSION:
         raise SnapshotError(f"the snapshot is of version {header['version']}, not {VERSION}")
-    if header["model"] != asdict(model):
+    # By way of JSON, which knows no tuples.
+    if header["model"] != json.loads(json.dumps(asdict(model))):
         raise SnapshotError("the snapshot was made with another model")
-    tracks = _tracks(header["count"], header["texts"], rest[_LENGTH_BYTES + length :])
-    return State(header["time_ns"], header["next_number"], tuple(header["sensors"]), tracks)
+    if header["policy"] != repr(policy):
+        raise SnapshotError("the snapshot was made with another policy of identities")
+    none = Tracks.none(len(model.modes), Layout.of(model.axes))
+    found = _read(_arrays(none, unheard(0)), header["count"], header["texts"], rest[_LENGTH_BYTES + length :])
+    beliefs = len(Belief._fields)
+    tracks = Tracks(Belief(*found[:beliefs]), found[beliefs])
+    state = State(header["time_ns"], header["next_number"], tuple(header["sensors"]), tracks)
+    return state, Identities(*found[beliefs + 1 :])
 
 
-def _tracks(count: int, written: dict[str, list[str]], body: bytes) -> Tracks:
-    columns: dict[str, Any] = {}
-    place = 0
-    for name, like in ((column.name, getattr(no_tracks(), column.name)) for column in fields(Tracks)):
-        if like.dtype.hasobject:
-            columns[name] = texts(written[name])
+def _arrays(tracks: Tracks, identities: Identities) -> list[np.ndarray[Any, Any]]:
+    beliefs = [getattr(tracks.belief, name) for name in Belief._fields]
+    return [*beliefs, tracks.record, *(getattr(identities, name) for name in Identities.__slots__)]
+
+
+def _little(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array.astype(array.dtype.newbyteorder("<"))
+
+
+def _read(likes: list[np.ndarray[Any, Any]], count: int, written: list[list[str]], body: bytes) -> list[Any]:
+    """Return as many arrays as `likes`, each of the same kind, with `count` things on the last axis."""
+    found: list[Any] = []
+    place, columns_of_texts = 0, iter(written)
+    for like in likes:
+        if like.dtype == np.object_:
+            found.append(texts(next(columns_of_texts)))
             continue
         shape = (*like.shape[:-1], count)
         size = int(np.prod(shape))
         little = np.frombuffer(body, dtype=like.dtype.newbyteorder("<"), count=size, offset=place)
-        columns[name] = little.reshape(shape).astype(like.dtype)
+        found.append(little.reshape(shape).astype(like.dtype))
         place += size * like.dtype.itemsize
-    return Tracks(**columns)
+    return found

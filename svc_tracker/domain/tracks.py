@@ -1,12 +1,15 @@
 """Every track's state as one array a quantity: the last axis counts the tracks."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Booleans, Floats, Indices, Integers, Texts, texts
+from svc_tracker.domain.arrays import Floats, Indices, Records
+from svc_tracker.domain.layout import Belief, Layout
+
+NO_DETECTION: Final = -1
 
 
 class TrackStatus(IntEnum):
@@ -18,147 +21,82 @@ class TrackStatus(IntEnum):
     COASTING = 4
 
 
+class LostReason(IntEnum):
+    """Why a track was given up; the numbers are those on the wire."""
+
+    NONE = 0
+    NOT_CONFIRMED = 1
+    MISSED = 2
+    TOO_OLD = 3
+    MERGED = 4
+
+
+RECORD: Final = np.dtype(
+    [
+        ("number", np.int64),
+        ("status", np.int64),
+        ("birth_ns", np.int64),
+        ("measured_ns", np.int64),
+        ("hits", np.int64),
+        ("misses", np.int64),
+        ("misses_in_all", np.int64),
+        ("score", np.float64),
+        ("birth_score", np.float64),
+        ("nis", np.float64),
+        ("nis_dof", np.int64),
+        ("detection", np.int64),
+        ("sensor", np.int64),
+        ("range_band", np.int64),
+        ("snr_db", np.float64),
+        ("rcs_dbsm", np.float64),
+        ("mean_rcs_dbsm", np.float64),
+    ]
+)
+"""What is kept of a track besides its motion.
+
+`misses` counts the scans in a row that should have seen a track and did not, `misses_in_all` all of them. `score` is
+the logarithm of the odds that it exists, `birth_score` what it began with. `nis` is of the last innovation, of
+`nis_dof` components; `detection` is that of the last frame, by its place in it. `sensor` says whose detection was last,
+at `measured_ns`, as an index into the tracker's list; `mean_rcs_dbsm` follows the measured cross sections slowly.
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """n tracks in the order of their numbers; arrays are (n,) unless said otherwise, and never written to.
+    """n tracks in the order of their numbers: what is believed of their motion, and their records (n,)."""
 
-    `state` (6, n) is position in m and velocity in m/s in ENU, `covariance` (6, 6, n) is its own. `misses` counts the
-    scans in a row that should have seen a track and did not. `score` is the logarithm of the odds that it exists,
-    `birth_score` what it began with. `sensor` says whose detection was last, at `measured_ns`, as an index into the
-    tracker's list. `rival` is an identity heard `rival_replies` times in a row against the one that stands.
-    """
+    belief: Belief
+    record: Records
 
-    number: Integers
-    status: Integers
-    birth_ns: Integers
-    measured_ns: Integers
-    state: Floats
-    covariance: Floats
-    hits: Integers
-    misses: Integers
-    score: Floats
-    birth_score: Floats
-    sensor: Integers
-    range_band: Integers
-    snr_db: Floats
-    rcs_dbsm: Floats
-    transponder_on: Booleans
-    transponder_mode: Integers
-    unanswered: Integers
-    identity: Texts
-    rival: Texts
-    rival_replies: Integers
+    @classmethod
+    def none(cls, modes: int, layout: Layout) -> Self:
+        """Return zero tracks."""
+        s, p = layout.size, layout.packed
+        shapes = ((modes, 0), (s, modes, 0), (p, modes, 0))
+        return cls(Belief(*map(np.empty, shapes)), np.empty(0, dtype=RECORD))
 
     def __len__(self) -> int:
-        return len(self.number)
+        return len(self.record)
 
-    def chosen(self, which: Booleans | Indices) -> Self:
-        """Return some of the tracks, by mask or index."""
-        return type(self)(*(getattr(self, column.name)[..., which] for column in fields(self)))
-
-    def joined(self, younger: Self) -> Self:
-        """Return these tracks and, after them, the younger ones, in arrays of one memory layout.
-
-        Sums over an axis may round otherwise in another layout, and a restored tracker has no other than this.
-        """
-        pairs = ((getattr(self, column.name), getattr(younger, column.name)) for column in fields(self))
-        return type(self)(*(np.ascontiguousarray(np.concatenate(pair, axis=-1)) for pair in pairs))
-
-    def with_rows(self, which: Indices, rows: Self) -> Self:
-        """Return these tracks with some of them, by index, replaced."""
-        columns = []
-        for column in fields(self):
-            values = getattr(self, column.name).copy()
-            values[..., which] = getattr(rows, column.name)
-            columns.append(values)
-        return type(self)(*columns)
-
-
-def no_tracks() -> Tracks:
-    """Return zero tracks."""
-    number, real = np.empty(0, dtype=np.int64), np.empty(0)
-    return Tracks(
-        number=number,
-        status=number,
-        birth_ns=number,
-        measured_ns=number,
-        state=np.empty((6, 0)),
-        covariance=np.empty((6, 6, 0)),
-        hits=number,
-        misses=number,
-        score=real,
-        birth_score=real,
-        sensor=number,
-        range_band=number,
-        snr_db=real,
-        rcs_dbsm=real,
-        transponder_on=np.empty(0, dtype=np.bool_),
-        transponder_mode=number,
-        unanswered=number,
-        identity=texts(()),
-        rival=texts(()),
-        rival_replies=number,
-    )
+    def joined(self, younger: Self, kept: Indices) -> Self:
+        """Return those of these tracks that are kept and, after them, the younger ones."""
+        # Not concatenated: for records that costs more than all the rest.
+        record = np.empty(len(kept) + len(younger), dtype=RECORD)
+        record[: len(kept)] = self.record[kept]
+        record[len(kept) :] = younger.record
+        return type(self)(self.belief.joined(younger.belief, kept), record)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrackTable:
-    """What the tracker tells after a frame: every live track and those just lost, in the order of their numbers.
-
-    Arrays are (n,) unless said otherwise and belong to the reader. `position_m` and `velocity_mps` (n, 3) are in ENU at
-    `time_ns`, `covariance` (n, 6, 6) is that of both together. `quality` is the probability that the track is of a
-    thing which exists, `score` the logarithm of its odds. `snr_db`, `rcs_dbsm` and `range_band` are of the last
-    detection. `transponder_id` is the last identity heard, empty for none, and stands when the transponder falls
-    silent. `not_initiated` detections found no room for a track of their own.
+class State:
+    """What goes on from frame to frame: the last frame's time, None before the first, the next track's number, the
+    sensors heard of in the order of their first frames, and the live tracks.
     """
 
-    time_ns: int
-    number: Integers
-    status: Integers
-    birth_ns: Integers
-    measured_ns: Integers
-    position_m: Floats
-    velocity_mps: Floats
-    covariance: Floats
-    hits: Integers
-    misses: Integers
-    quality: Floats
-    score: Floats
-    snr_db: Floats
-    rcs_dbsm: Floats
-    range_band: Integers
-    transponder_on: Booleans
-    transponder_mode: Integers
-    transponder_id: tuple[str, ...]
-    not_initiated: int
-
-    def __len__(self) -> int:
-        return len(self.number)
-
-
-def table_of(tracks: Tracks, time_ns: int, not_initiated: int) -> TrackTable:
-    """Return the tracks as told to the outside, in copies: who reads them cannot change the tracker's state."""
-    return TrackTable(
-        time_ns=time_ns,
-        number=tracks.number.copy(),
-        status=tracks.status.copy(),
-        birth_ns=tracks.birth_ns.copy(),
-        measured_ns=tracks.measured_ns.copy(),
-        position_m=tracks.state[:3].T.copy(),
-        velocity_mps=tracks.state[3:].T.copy(),
-        covariance=tracks.covariance.transpose(2, 0, 1).copy(),
-        hits=tracks.hits.copy(),
-        misses=tracks.misses.copy(),
-        quality=probability(tracks.score),
-        score=tracks.score.copy(),
-        snr_db=tracks.snr_db.copy(),
-        rcs_dbsm=tracks.rcs_dbsm.copy(),
-        range_band=tracks.range_band.copy(),
-        transponder_on=tracks.transponder_on.copy(),
-        transponder_mode=tracks.transponder_mode.copy(),
-        transponder_id=tuple(tracks.identity.tolist()),
-        not_initiated=not_initiated,
-    )
+    time_ns: int | None
+    next_number: int
+    sensors: tuple[str, ...]
+    tracks: Tracks
 
 
 def probability(log_odds: Floats) -> Floats:

@@ -21,22 +21,46 @@ from qiki_sdk import (
 )
 from qiki_sdk.channel import connect
 from qiki_sdk.errors import from_rpc_error
-from watch_cases import CASES, DERIVED_CASES, OTHER_RUN_ID, WAIT_S, Served, WatchCase, serve
+from watch_cases import (
+    CASES,
+    COLUMNS_CASE,
+    DERIVED_CASES,
+    OTHER_RUN_ID,
+    TRUTH_CASE,
+    WAIT_S,
+    Served,
+    WatchCase,
+    serve,
+)
 
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=(*CASES, TRUTH_CASE, COLUMNS_CASE), ids=str)
 def case(request: pytest.FixtureRequest) -> WatchCase:
     chosen: WatchCase = request.param
     return chosen
 
 
-@pytest.fixture(params=DERIVED_CASES, ids=str)
+@pytest.fixture(params=(*DERIVED_CASES, TRUTH_CASE, COLUMNS_CASE), ids=str)
 def derived_case(request: pytest.FixtureRequest) -> WatchCase:
     """The feeds that are folds of a run: they refold, are retained in a ring, wait for readers, and end."""
     chosen: WatchCase = request.param
     return chosen
+
+
+@pytest.fixture(params=(*DERIVED_CASES, COLUMNS_CASE), ids=str)
+def confirmed_case(request: pytest.FixtureRequest) -> WatchCase:
+    """The derived feeds that have required readers."""
+    chosen: WatchCase = request.param
+    return chosen
+
+
+@pytest_asyncio.fixture(params=(*CASES, COLUMNS_CASE), ids=str)
+async def confirmed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Served]:
+    """The feeds that have required readers, and a filter."""
+    async with serve(request.param, tmp_path) as running:
+        yield running
 
 
 @pytest_asyncio.fixture
@@ -123,24 +147,24 @@ async def test_the_token_of_the_opening_heartbeat_loses_nothing(served: Served) 
     assert sequences(await take(served.watch(resume_token=token), 3)) == [begun + 1, begun + 2, begun + 3]
 
 
-async def test_a_heartbeat_moves_the_token_past_what_the_filter_leaves_out(served: Served) -> None:
-    await served.produce(2)
-    call = served.watch(from_oldest=True, filter=served.case.thin(served))
-    last = await served.produce(20)
+async def test_a_heartbeat_moves_the_token_past_what_the_filter_leaves_out(confirmed: Served) -> None:
+    await confirmed.produce(2)
+    call = confirmed.watch(from_oldest=True, filter=confirmed.case.thin(confirmed))
+    last = await confirmed.produce(20)
     while True:
         response = await read(call)
         if response.WhichOneof("event") == "heartbeat" and decode(response.resume_token).sequence == last:
             break
-    await served.produce(1)
-    resumed = served.watch(resume_token=response.resume_token)
+    await confirmed.produce(1)
+    resumed = confirmed.watch(resume_token=response.resume_token)
     assert sequences(await take(resumed, 1)) == [last + 1]
 
 
-async def test_a_filter_only_leaves_out(served: Served) -> None:
-    await served.produce(24)
-    whole = await take(served.watch(from_oldest=True), 24)
+async def test_a_filter_only_leaves_out(confirmed: Served) -> None:
+    await confirmed.produce(24)
+    whole = await take(confirmed.watch(from_oldest=True), 24)
     by_sequence = {response.context.sequence: response for response in whole}
-    call = served.watch(from_oldest=True, filter=served.case.thin(served))
+    call = confirmed.watch(from_oldest=True, filter=confirmed.case.thin(confirmed))
     thinned = await take(call, 2)
     assert len(thinned) < len(whole)
     assert all(response == by_sequence[response.context.sequence] for response in thinned)
@@ -263,7 +287,7 @@ async def test_a_slow_reader_does_not_slow_others(served: Served) -> None:
 
 
 async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase, tmp_path: Path) -> None:
-    async with serve(derived_case, tmp_path, retention_s=2.5, retention_bytes=1_000_000) as served:
+    async with serve(derived_case, tmp_path, retention_s=2.5, retention_bytes=2_000_000) as served:
         await served.produce(1)
         place = served.feed.place(0)
         await served.produce(40)
@@ -272,9 +296,9 @@ async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase,
 
 
 async def test_a_required_reader_that_does_not_confirm_holds_a_lossless_producer_and_is_named(
-    derived_case: WatchCase, tmp_path: Path
+    confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(derived_case, tmp_path, pace="lossless", retention_s=4.0) as served:
+    async with serve(confirmed_case, tmp_path, pace="lossless", retention_s=4.0) as served:
         feed = served.feed
         reader = next(iter(feed.readers.confirmed))
         while feed.holder(feed.reached_ns + 1_000_000_000) is None:
@@ -292,22 +316,22 @@ async def test_a_live_producer_is_never_held(served: Served) -> None:
     assert served.feed.holder(served.feed.reached_ns + 10**18) is None
 
 
-async def test_a_confirmation_never_moves_back(served: Served) -> None:
-    await served.produce(5)
-    events = await take(served.watch(from_oldest=True), 5)
-    reader = next(iter(served.feed.readers.confirmed))
-    assert await served.confirm(reader, events[3].resume_token) == 4
-    assert await served.confirm(reader, events[1].resume_token) == 4
-    assert await served.confirm(reader, events[3].resume_token) == 4
+async def test_a_confirmation_never_moves_back(confirmed: Served) -> None:
+    await confirmed.produce(5)
+    events = await take(confirmed.watch(from_oldest=True), 5)
+    reader = next(iter(confirmed.feed.readers.confirmed))
+    assert await confirmed.confirm(reader, events[3].resume_token) == 4
+    assert await confirmed.confirm(reader, events[1].resume_token) == 4
+    assert await confirmed.confirm(reader, events[3].resume_token) == 4
 
 
 async def test_a_confirmation_ahead_of_a_refolding_producer_is_settled_at_its_place(
-    derived_case: WatchCase, tmp_path: Path
+    confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(derived_case, tmp_path / "first") as before:
+    async with serve(confirmed_case, tmp_path / "first") as before:
         await before.produce(4)
         tokens = [response.resume_token for response in await take(before.watch(from_oldest=True), 4)]
-    async with serve(derived_case, tmp_path / "again") as served:
+    async with serve(confirmed_case, tmp_path / "again") as served:
         reader = next(iter(served.feed.readers.confirmed))
         assert await served.confirm(reader, tokens[3]) == 0
         await served.produce(4)
@@ -315,30 +339,37 @@ async def test_a_confirmation_ahead_of_a_refolding_producer_is_settled_at_its_pl
 
 
 @pytest.mark.parametrize(("reader", "reason"), [("nobody", "READER_UNKNOWN"), ("", "READER_UNKNOWN")])
-async def test_a_confirmation_by_an_unknown_reader_is_refused(served: Served, reader: str, reason: str) -> None:
-    await served.produce(1)
-    token = (await take(served.watch(from_oldest=True), 1))[0].resume_token
+async def test_a_confirmation_by_an_unknown_reader_is_refused(confirmed: Served, reader: str, reason: str) -> None:
+    await confirmed.produce(1)
+    token = (await take(confirmed.watch(from_oldest=True), 1))[0].resume_token
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await served.confirm(reader, token)
+        await confirmed.confirm(reader, token)
     error = from_rpc_error(caught.value)
     assert (error.reason, error.metadata["field"]) == (reason, "reader")
 
 
 @pytest.mark.parametrize("text", ["", "nonsense"])
-async def test_a_confirmation_without_a_readable_token_is_refused(served: Served, text: str) -> None:
-    reader = next(iter(served.feed.readers.confirmed))
+async def test_a_confirmation_without_a_readable_token_is_refused(confirmed: Served, text: str) -> None:
+    reader = next(iter(confirmed.feed.readers.confirmed))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await served.confirm(reader, text)
+        await confirmed.confirm(reader, text)
     assert from_rpc_error(caught.value).reason == "RESUME_TOKEN_MALFORMED"
 
 
-async def test_a_required_reader_must_be_known_and_must_not_filter(served: Served) -> None:
-    await served.produce(3)
-    error = await refusal(served.watch(reader="nobody"))
+async def test_a_required_reader_must_be_known_and_must_not_filter(confirmed: Served) -> None:
+    await confirmed.produce(3)
+    error = await refusal(confirmed.watch(reader="nobody"))
     assert (error.reason, error.metadata["field"]) == ("READER_UNKNOWN", "reader")
-    reader = next(iter(served.feed.readers.confirmed))
-    error = await refusal(served.watch(reader=reader, filter=served.case.thin(served)))
+    reader = next(iter(confirmed.feed.readers.confirmed))
+    error = await refusal(confirmed.watch(reader=reader, filter=confirmed.case.thin(confirmed)))
     assert (error.code, error.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "filter")
+
+
+async def test_a_feed_without_required_readers_knows_none(tmp_path: Path) -> None:
+    async with serve(TRUTH_CASE, tmp_path) as served:
+        await served.produce(1)
+        error = await refusal(served.watch(reader="bridge"))
+        assert (error.reason, error.metadata["field"]) == ("READER_UNKNOWN", "reader")
 
 
 async def test_a_cancelled_stream_leaves_nothing_behind(served: Served) -> None:

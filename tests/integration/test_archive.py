@@ -76,7 +76,7 @@ async def test_the_chains_archive_gives_what_the_live_streams_gave_whatever_is_k
             assert archived == live, "payloads, contexts and tokens"
             await until_told(lambda: facts(mesh, "archive").get("nats") == "connected", "NATS is back")
             listed = await stub.ListArchive(ListArchiveRequest(), timeout=20)
-        assert [each.subject for each in listed.channels][:4] == list(SUBJECTS)
+        assert [each.subject for each in listed.channels][:5] == list(SUBJECTS)
         frames = next(each for each in listed.channels if each.channel == "frames")
         (run,) = frames.runs
         assert (run.run_id, run.first_sequence, run.last_sequence) == (RUN_ID, 1, len(live))

@@ -10,16 +10,28 @@ import grpc
 import pytest
 import pytest_asyncio
 
+import svc_tracker.wiring
+from botspec.example import example_bot_spec
+from mesh.health import Health
+from mesh.runtime import Base
+from mesh.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import RadarTrackStatus
 from qiki.tracker.v1.tracker_service_pb2 import Sensor, Session, TrackFramesRequest, TrackFramesResponse
+from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+from qiki_sdk.columns import detection_columns
 from qiki_sdk.errors import from_rpc_error
-from watch_cases import DERIVED_CASES, WAIT_S, Served, serve
+from svc_tracker.config import TrackerSettings
+from svc_tracker.domain import TrackerModel
+from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve
 
 pytestmark = pytest.mark.asyncio
 
 SENSOR = "aaaaaaaa-0000-4000-8000-000000000001"
+OTHER_SENSOR = "aaaaaaaa-0000-4000-8000-000000000002"
 MODEL = SensorModel(
     min_range_m=10,
     max_range_m=50_000,
@@ -41,9 +53,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield running
 
 
-def opening(session_id: str = "a session") -> TrackFramesRequest:
-    sensor = Sensor(sensor_id=UUID(value=SENSOR), model=MODEL, pose=Pose(position=Vector3d(x=0, y=0, z=0)))
-    return TrackFramesRequest(session=Session(session_id=session_id, sensors=[sensor]))
+def opening(session_id: str = "a session", model: SensorModel = MODEL, **fields: Any) -> TrackFramesRequest:
+    sensor = Sensor(sensor_id=UUID(value=SENSOR), model=model, pose=Pose(position=Vector3d(x=0, y=0, z=0)))
+    return TrackFramesRequest(session=Session(session_id=session_id, sensors=[sensor], **fields))
 
 
 def frame(second: int, *detections: RadarDetection, sensor_id: str = SENSOR) -> RadarFrame:
@@ -92,6 +104,96 @@ async def test_every_frame_is_answered_by_its_tracks(served: Served) -> None:
     assert abs(track.velocity.x - 100) < 15
 
 
+def in_columns(request: TrackFramesRequest) -> TrackFramesRequest:
+    """Return a frame's request with its detections as columns."""
+    told = TrackFramesRequest()
+    told.CopyFrom(request)
+    told.frame.ClearField("detections")
+    told.frame.detection_columns.CopyFrom(detection_columns(request.frame))
+    return told
+
+
+async def test_frames_in_columns_are_answered_by_the_same_tracks(served: Served) -> None:
+    plain = await converse(served, [opening(), *frames(8)])
+    told = await converse(served, [opening(), *map(in_columns, frames(8))])
+    mixed = [in_columns(each) if index % 2 else each for index, each in enumerate(frames(8))]
+    assert plain == told == await converse(served, [opening(), *mixed])
+
+
+async def test_a_session_that_asks_for_columns_is_answered_in_columns_by_the_same_tracks(served: Served) -> None:
+    plain = await converse(served, [opening(), *frames(8)])
+    told = await converse(served, [opening(track_columns=True), *frames(8)])
+    for one, other in zip(plain, told, strict=True):
+        assert not other.track_set.tracks
+        columns = other.track_set.track_columns
+        assert list(columns.track_id) == [track.track_id.value for track in one.track_set.tracks]
+        assert list(columns.score) == [track.score for track in one.track_set.tracks]
+        other.track_set.ClearField("track_columns")
+        one.track_set.ClearField("tracks")
+        assert other == one
+
+
+def flat() -> SensorModel:
+    """Return the model of a radar without elevation and radial velocity."""
+    model = SensorModel()
+    model.CopyFrom(MODEL)
+    model.no_elevation = model.no_radial_velocity = True
+    model.ClearField("elev_sigma_deg")
+    model.ClearField("vr_sigma_mps")
+    return model
+
+
+async def test_a_session_of_a_radar_without_elevation_and_radial_velocity_is_followed_in_the_plane(
+    served: Served,
+) -> None:
+    answers = await converse(served, [opening(model=flat()), *frames(12)])
+    assert [answer.WhichOneof("response") for answer in answers] == ["track_set"] * 12
+    (track,) = answers[-1].track_set.tracks
+    assert abs(track.position.x - 1_100) < 60
+    assert track.position.z == track.velocity.z == 0.0
+
+
+async def test_a_session_of_radars_of_which_one_has_elevation_is_followed_in_space(served: Served) -> None:
+    request = opening(model=flat())
+    request.session.sensors.add(sensor_id=UUID(value=OTHER_SENSOR), model=MODEL, pose=Pose())
+    seen = flight(0)
+    seen.elev_deg = 10.0
+    first = TrackFramesRequest(frame=frame(0, seen, sensor_id=OTHER_SENSOR))
+    answers = await converse(served, [request, first, *frames(4)[1:]])
+    assert [answer.WhichOneof("response") for answer in answers] == ["track_set"] * 4
+    assert answers[0].track_set.tracks[0].position.z > 1_500.0
+
+
+async def test_a_session_in_the_plane_refuses_a_frame_whose_own_model_has_elevation(served: Served) -> None:
+    raised = frame(3, flight(3))
+    raised.sensor_model.CopyFrom(MODEL)
+    answers = await converse(served, [opening(model=flat()), *frames(3), TrackFramesRequest(frame=raised)])
+    assert answers[-1].rejection.field == "sensor_model.no_elevation"
+
+
+async def test_a_session_whose_sensors_say_no_model_is_followed_in_space(served: Served) -> None:
+    request = opening()
+    request.session.sensors[0].ClearField("model")
+    own = [each.frame for each in frames(3)]
+    for each in own:
+        each.sensor_model.CopyFrom(MODEL)
+    answers = await converse(served, [request, *(TrackFramesRequest(frame=each) for each in own)])
+    assert [answer.WhichOneof("response") for answer in answers] == ["track_set"] * 3
+
+
+async def test_sessions_follow_as_the_bot_spec_says(tmp_path: Path) -> None:
+    bot_spec = tmp_path / "bot.yaml"
+    straight = "{name: only, horizontal_noise_m2ps3: 1, vertical_noise_m2ps3: 1, mean_stay_s: 9}"
+    bot_spec.write_text(f"{example_bot_spec().read_text()}\ntracker: {{modes: [{straight}]}}\n")
+    base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=bot_spec), base)
+    async with running(parts) as server, connect(f"127.0.0.1:{server.port}") as channel:
+        call = TrackerServiceStub(channel).TrackFrames(iter([opening(), *frames(2)]))
+        async with asyncio.timeout(WAIT_S):
+            answers = [response async for response in call]
+    assert [mode.mode for mode in answers[-1].track_set.tracks[0].mode_probabilities] == ["only"]
+
+
 async def test_the_same_session_gives_the_same_answers(served: Served) -> None:
     first = await converse(served, [opening("one"), *frames(6)])
     again = await converse(served, [opening("one"), *frames(6)])
@@ -115,9 +217,49 @@ BAD: dict[str, tuple[Callable[[], RadarFrame], str]] = {
     "an unknown sensor": (lambda: frame(5, flight(5), sensor_id="nobody"), "sensor_id"),
     "no sensor": (lambda: frame(5, flight(5), sensor_id=""), "sensor_id"),
     "time going backwards": (lambda: frame(-20, flight(5)), "timestamp"),
-    "more than max_detections": (lambda: frame(5, *[flight(5)] * 4_001), "detections"),
+    "more than max_detections": (lambda: frame(5, *[flight(5)] * (TrackerModel().max_detections + 1)), "detections"),
     "an unknown status": (lambda: _with(frame(5, flight(5)), status=9), "status"),
+    "NaN in a column": (lambda: columns(5, vr_mps=math.nan), "detection_columns.vr_mps[1]"),
+    "a column too short": (lambda: short(5), "detection_columns.bearing_deg"),
+    "detections both ways": (lambda: both(5), "detection_columns"),
+    "an enormous frame id": (lambda: _with_id(frame(5, flight(5)), "x" * 2_000_000), "frame_id"),
+    "an enormous sensor": (lambda: frame(5, flight(5), sensor_id="x" * 2_000_000), "sensor_id"),
+    "an attitude that is not finite": (lambda: turned(5, math.nan), "sensor_pose.attitude.x"),
+    "a blind sector of no width": (lambda: blinded(5), "blind_sectors[0].sector.width_deg"),
 }
+
+
+def columns(second: int, **fields: float) -> RadarFrame:
+    return in_columns(TrackFramesRequest(frame=altered(second, **fields))).frame
+
+
+def short(second: int) -> RadarFrame:
+    made = columns(second)
+    made.detection_columns.bearing_deg.pop()
+    return made
+
+
+def both(second: int) -> RadarFrame:
+    made = columns(second)
+    made.detections.append(flight(second))
+    return made
+
+
+def turned(second: int, x: float) -> RadarFrame:
+    made = frame(second, flight(second))
+    made.sensor_pose.attitude.x = x
+    return made
+
+
+def blinded(second: int) -> RadarFrame:
+    made = frame(second, flight(second))
+    made.blind_sectors.add()
+    return made
+
+
+def _with_id(made: RadarFrame, frame_id: str) -> RadarFrame:
+    made.frame_id.value = frame_id
+    return made
 
 
 def _with(made: RadarFrame, **fields: Any) -> RadarFrame:
@@ -140,6 +282,29 @@ async def test_a_bad_frame_is_refused_by_its_field_and_the_tracker_goes_on_as_if
     for answer, expected in zip(disturbed, undisturbed, strict=True):
         answer.track_set.frame_sequence = expected.track_set.frame_sequence
         assert answer == expected
+
+
+async def test_refused_frames_are_counted_by_field() -> None:
+    telemetry = Telemetry("test", "", 1.0)
+    base = Base(Health("test", stall_s=60.0), telemetry, AuditReporter("", "test"))
+    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), base)
+    wrong = [TrackFramesRequest(frame=BAD[name][0]()) for name in ("NaN", "a negative range", "an unknown sensor")]
+    async with running(parts) as server, connect(f"127.0.0.1:{server.port}") as channel:
+        call = TrackerServiceStub(channel).TrackFrames(iter([opening(), *frames(3), *wrong]))
+        async with asyncio.timeout(WAIT_S):
+            assert len([response async for response in call]) == 6
+    counted = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in telemetry.registry.collect()
+        for sample in metric.samples
+        if sample.name.startswith("qiki_tracker_session_") and sample.name.endswith("_total")
+    }
+    assert counted == {
+        ("qiki_tracker_session_frames_total", "track_set"): 3,
+        ("qiki_tracker_session_frames_total", "rejection"): 3,
+        ("qiki_tracker_session_refusals_total", "detections[].range_m"): 2,
+        ("qiki_tracker_session_refusals_total", "sensor_id"): 1,
+    }
 
 
 async def test_an_empty_frame_is_a_scan_in_which_nothing_was_seen(served: Served) -> None:

@@ -28,7 +28,7 @@ def line_of(text: str, needle: str, nth: int = 1) -> int:
 def test_the_example_is_valid() -> None:
     spec = load_bot_spec(example_bot_spec()).spec
     assert spec.bot.bot_id == "qiki-01"
-    assert {channel.name for channel in spec.channels} == {"world", "sensors", "frames", "tracks", "audit"}
+    assert {channel.name for channel in spec.channels} == {"world", "sensors", "frames", "tracks", "guard", "audit"}
 
 
 def test_two_channels_on_one_subject_are_refused(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_an_unknown_rpc_is_refused(tmp_path: Path) -> None:
 
 def test_a_subject_outside_its_stream_is_refused(tmp_path: Path) -> None:
     text = EXAMPLE.replace("subject: qiki.events.v1.audit", "subject: qiki.audit.v1.log")
-    assert "channels[4].subject: 'qiki.audit.v1.log' is not in stream 'QIKI_EVENTS_V1'" in told(tmp_path, text)
+    assert "channels[5].subject: 'qiki.audit.v1.log' is not in stream 'QIKI_EVENTS_V1'" in told(tmp_path, text)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_subject_outside_its_stream_is_refused(tmp_path: Path) -> None:
         ("max_range_m: 100000.0", "max_range_m: .nan", "radars[0].max_range_m"),
         ("max_range_m: 100000.0", "max_range_m: .inf", "radars[0].max_range_m"),
         ("max_range_m: 100000.0", "max_range_m: -1.0", "radars[0].max_range_m"),
-        ("detection_probability: 0.9 ", "detection_probability: 1.1 ", "radars[0].detection_probability"),
+        ("snr_ref_db: 23.0", "snr_ref_db: -1.0", "radars[0].snr_ref_db"),
         ("scan_period_s: 1.0", "scan_period_s: 0.25", "radars[0].scan_period_s"),
         ("bot_id: qiki-01", "bot_id: Qiki 01", "bot.bot_id"),
         ("range_band: LR", "range_band: XR", "radars[0].range_band"),

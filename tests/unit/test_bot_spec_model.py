@@ -9,6 +9,9 @@ from botspec.model import BotSpec, Simulation, load_bot_spec
 from botspec.yaml_source import SpecError
 
 EXAMPLE = Path(__file__).parents[2] / "botspec" / "BotSpec.yaml"
+# Where a section can be put in.
+POLICY = "identity_policy:"
+MODE = "{name: straight, turn_rate_dps: 0, horizontal_noise_m2ps3: 1, vertical_noise_m2ps3: 1, mean_stay_s: 60}"
 
 
 def refusals(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
@@ -41,10 +44,12 @@ def test_the_example_is_valid_and_is_the_bot_of_the_mesh() -> None:
         "qiki.sim.v1.sensors",
         "qiki.radar.v1.frames",
         "qiki.radar.v1.tracks",
+        "qiki.events.v1.guard",
         "qiki.events.v1.audit",
     ]
     assert spec.readers("world") == ("radar", "bridge")
-    assert spec.readers("guard") == ()
+    assert spec.readers("guard") == ("bridge",)
+    assert spec.readers("nothing") == ()
 
 
 def test_periods_are_told_in_ticks() -> None:
@@ -150,8 +155,16 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
             "channels[1].type: unknown protobuf type 'qiki.sim.v1.Reading'",
         ),
         ("schema_version: 1", "schema_version: 2", "schema_version: should be 1, not 2"),
-        ("detection_probability: 0.9 ", "detection_probability: 1.1 ", "radars[0].detection_probability"),
-        ("clutter_per_scan: 1.0", "clutter_per_scan: .nan", "radars[1].clutter_per_scan: should be a finite number"),
+        (
+            "false_alarm_probability: 1.0e-8 ",
+            "false_alarm_probability: 0.2 ",
+            "radars[0].false_alarm_probability: should be less than or equal to 0.1",
+        ),
+        (
+            "false_alarm_probability: 3.0e-9",
+            "false_alarm_probability: .nan",
+            "radars[1].false_alarm_probability: should be a finite number",
+        ),
         ("range_sigma_m: 5.0", "range_sigma_m: 0", "radars[1].range_sigma_m: should be greater than 0, not 0"),
         ("range_band: SR", "range_band: XR", "radars[1].range_band: should be 'LR' or 'SR', not 'XR'"),
         ("bot_id: qiki-01", "bot_id: Qiki", "bot.bot_id: String should match pattern"),
@@ -164,6 +177,31 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
         ("6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e01", "not-a-uuid", "navigation[0].sensor_id: should be a valid UUID"),
         ("reply_probability: 0.98", "replies: 0.98", "radars[1].transponder.reply_probability: required, and missing"),
         ("    name: radar-long", "    nane: radar-long", "radars[0].name: required, and missing"),
+        (
+            POLICY,
+            f"tracker: {{confirm_probability: 1.0}}\n{POLICY}",
+            "tracker.confirm_probability: should be less than 1",
+        ),
+        (POLICY, f"tracker: {{max_coast_s: 0}}\n{POLICY}", "tracker.max_coast_s: should be greater than 0"),
+        (POLICY, f"tracker: {{new_share: .nan}}\n{POLICY}", "tracker.new_share: should be a finite number"),
+        (POLICY, f"tracker: {{mode: []}}\n{POLICY}", "tracker.mode: "),
+        (POLICY, f"tracker:\n  modes: []\n{POLICY}", "tracker.modes: "),
+        (POLICY, f"tracker: {{compiled: perhaps}}\n{POLICY}", "tracker.compiled: "),
+        (
+            POLICY,
+            f"tracker: {{confirm_probability: 0.5, delete_probability: 0.5}}\n{POLICY}",
+            "tracker.delete_probability: should be less than confirm_probability, which is 0.5",
+        ),
+        (
+            POLICY,
+            f"tracker:\n  modes:\n    - {MODE}\n    - {MODE}\n{POLICY}",
+            "tracker.modes[1].name: mode 'straight' is given twice",
+        ),
+        (
+            POLICY,
+            f"tracker:\n  modes:\n    - {MODE.replace('turn_rate_dps: 0', 'turn_rate_dps: 91')}\n{POLICY}",
+            "tracker.modes[0].turn_rate_dps: should be less than or equal to 90",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, old: str, new: str, refusal: str) -> None:

@@ -49,6 +49,7 @@ REFUSALS = [
         "STORAGE_FAILED",
         sdk.QikiError,
     ),
+    (errors.TruthNotServedError("x"), Status.UNIMPLEMENTED, "TRUTH_NOT_SERVED", sdk.QikiError),
     (errors.NotFoundError("x"), Status.NOT_FOUND, "NOT_FOUND", sdk.QikiError),
     (MeshError("x", error_id="e"), Status.INTERNAL, "INTERNAL", sdk.QikiError),
 ]

@@ -110,6 +110,40 @@ def test_an_event_over_the_limit_is_refused_by_name_and_leaves_the_feed_as_it_wa
     append(feed, 2)
 
 
+def in_columns(sequence: int, size_bytes: int = 0) -> WorldSnapshot:
+    return WorldSnapshot(tick=sequence, contacts=[Contact(transponder_id="y" * size_bytes)])
+
+
+def test_an_event_may_be_kept_in_columns_as_well_and_is_the_same_event() -> None:
+    plain, both = make_feed(), make_feed()
+    one = append(plain, 1)
+    other = both.append(snapshot(1), sequence=1, time_ns=START_NS + S, tick=1, columns=in_columns(1, 100))
+    assert (one.digest, token_after(one), one.columns) == (other.digest, token_after(other), b"")
+    told = WatchWorldResponse.FromString(other.columns)
+    assert told.snapshot == in_columns(1, 100)
+    told.snapshot.CopyFrom(snapshot(1))
+    assert told == WatchWorldResponse.FromString(other.response), "token and context are those of the event"
+    assert both.ring.size_bytes == len(other.response) + len(other.columns)
+
+
+def test_columns_over_the_limit_are_refused_as_well() -> None:
+    feed = make_feed()
+    with pytest.raises(ValueError, match=f"world: event 1 has 9[0-9]+ bytes, over {MAX_EVENT_BYTES}"):
+        feed.append(snapshot(1), sequence=1, time_ns=START_NS, tick=1, columns=in_columns(1, MAX_EVENT_BYTES))
+    assert feed.ring.last_sequence == 0
+
+
+def test_where_events_are_kept_twice_a_lossless_producer_leaves_room_for_the_largest_twice() -> None:
+    feed = make_feed(retention=Retention(1_000 * S, 2_000_000))
+    for sequence in (1, 2, 3):
+        assert feed.holder(START_NS + sequence * S) is None
+        time_ns = START_NS + sequence * S
+        feed.append(
+            snapshot(sequence, 40_000), sequence=sequence, time_ns=time_ns, tick=1, columns=in_columns(1, 40_000)
+        )
+    assert feed.holder(START_NS + 4 * S) == "bridge", "240 kB are not confirmed, and 1.8 MB must remain"
+
+
 def test_an_event_that_does_not_follow_is_refused() -> None:
     feed = make_feed()
     append(feed, 1)
@@ -340,3 +374,35 @@ def test_a_lossless_producer_that_obeys_the_holder_never_evicts_what_is_unconfir
         if sequence > first_after:
             feed.confirm(reader, feed.place(sequence).encode())
     assert feed.holder(START_NS + 10**6 * S) is None, "once all is confirmed it goes on"
+
+
+# -- a feed that goes on where it stood --------------------------------------------------------------------------------
+
+
+def test_a_feed_that_stands_somewhere_knows_its_place_before_anything_is_appended() -> None:
+    before = make_feed()
+    entries = [append(before, sequence) for sequence in (1, 2, 3)]
+    feed = make_feed()
+    feed.resume(3, entries[2].digest, START_NS + 3 * S)
+    feed.refolded()
+    assert open_at(feed, token_after(entries[2])) == open_at(feed) == open_at(feed, from_oldest=True) == 3
+    with pytest.raises(TokenExpiredError):
+        open_at(feed, token_after(entries[0]))
+    assert feed.confirm("bridge", token_after(entries[2])) == 3
+    assert append(feed, 4).sequence == 4
+    with pytest.raises(ValueError, match="does not follow"):
+        append(feed, 7)
+
+
+def test_a_feed_that_stands_somewhere_refuses_another_history() -> None:
+    feed = make_feed()
+    feed.resume(3, b"\x01" * 8, START_NS + 3 * S)
+    token = feed.token_at(3, b"\x02" * 8).encode()
+    with pytest.raises(HistoryDivergedError):
+        open_at(feed, token)
+
+
+def test_a_feed_that_stands_at_its_beginning_may_still_begin_anywhere() -> None:
+    feed = make_feed()
+    feed.resume(0, bytes(8), START_NS)
+    assert append(feed, 5).sequence == 5

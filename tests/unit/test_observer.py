@@ -19,7 +19,7 @@ from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
 from svc_radar.config import to_model
-from svc_radar.observer import Observer, Radars
+from svc_radar.observer import Feeds, Observer
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,7 +32,7 @@ RUN = Run(
     tick_ns=TICK_NS,
     seed=7,
 )
-MODEL = replace(to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), clutter_per_scan=0.5)
+MODEL = replace(to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), false_alarm_probability=1e-9)
 # Scan periods in snapshots, as many as there are radars.
 PERIODS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
 
@@ -50,12 +50,18 @@ def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
 
 
 def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[Observer, Feed]:
-    models = tuple(replace(MODEL, sensor_id=f"0b6e1c1e-0000-4000-8000-{index:012d}") for index in range(len(periods)))
-    radars = Radars(models, tuple(period * SNAPSHOT_TICKS * TICK_NS / 1e9 for period in periods))
+    models = tuple(
+        replace(
+            MODEL,
+            sensor_id=f"0b6e1c1e-0000-4000-8000-{index:012d}",
+            scan_period_s=period * SNAPSHOT_TICKS * TICK_NS / 1e9,
+        )
+        for index, period in enumerate(periods)
+    )
     feed = Feed(FeedSettings("frames", Retention(10**15, 10**9), readers, Pace.LIVE), WatchFramesResponse, "frame")
     feed.begin(RUN)
     pulse = Health("svc_radar", stall_s=60.0).loop("observer")
-    return Observer(RUN, radars, feed, AuditReporter("", "svc_radar"), pulse), feed
+    return Observer(RUN, models, Feeds(feed), AuditReporter("", "svc_radar"), pulse), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:

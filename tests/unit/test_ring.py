@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -133,6 +133,14 @@ def test_events_beyond_the_bytes_go_oldest_first() -> None:
     assert (ring.oldest_sequence, ring.size_bytes) == (1, 100)
     ring.append(entry(4, 3, 1))
     assert (ring.oldest_sequence, ring.size_bytes) == (2, 61)
+
+
+def test_what_is_kept_twice_counts_twice() -> None:
+    ring = ring_of(entry(1, 1), retention=Retention(10**18, 50))
+    ring.append(replace(entry(2, 2), columns=bytes(30)))
+    assert ring.size_bytes == 50
+    ring.append(entry(3, 3))
+    assert (ring.oldest_sequence, ring.size_bytes, ring.mark(3).end_bytes) == (2, 50, 60)
 
 
 def test_the_newest_event_is_kept_however_large_it_is() -> None:

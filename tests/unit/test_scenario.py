@@ -1,12 +1,16 @@
 import hashlib
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import ObjectType, TransponderMode
+from svc_sim.domain.sensor_faults import FaultKind, FaultPlan, FaultState
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
 BASE = """\
@@ -131,6 +135,78 @@ def test_the_digest_covers_scenario_and_trajectory(tmp_path: Path) -> None:
     recording.write_text(recording.read_text().replace("150.00", "150.01"))
     digests.append(load_scenario(tmp_path / "scenario.yaml").digest)
     assert len(set(digests)) == 3
+
+
+FAULT = "  - {sensor: radar-long, kind: %s}\n"
+SECTOR = "sector: {start_deg: 350, width_deg: 20}"
+
+
+def planned(path: Path) -> tuple[FaultPlan, ...]:
+    return load_scenario(path, load_bot_spec(example_bot_spec()).spec.radars).faults
+
+
+def test_the_example_of_faults_has_one_of_every_kind_and_names_radars_of_the_example_bot() -> None:
+    assert {plan.state.kind for plan in planned(EXAMPLES / "faults.yaml")} == set(FaultKind)
+
+
+def test_a_fault_is_of_the_radar_that_has_the_name_or_the_id(tmp_path: Path) -> None:
+    text = f"{BASE}sensor_faults:\n{FAULT % 'dropout, probability: 0.25, from_s: 2'}"
+    long_range = "6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e11"
+    state = FaultState(long_range, FaultKind.DROPOUT, dropout_probability=0.25)
+    for said in (text, text.replace("radar-long", long_range)):
+        assert planned(write(tmp_path, said)) == (FaultPlan(state, 2.0, math.inf),)
+
+
+def test_a_fault_of_a_sensor_that_the_bot_does_not_have_is_told_with_its_line(tmp_path: Path) -> None:
+    faults = FAULT % "dropout" + FAULT.replace("radar-long", "radar-lang") % "dropout"
+    path = write(tmp_path, f"{BASE}sensor_faults:\n{faults}{FAULT.replace('radar-long', 'gnss-main') % 'dropout'}")
+    with pytest.raises(SpecError) as caught:
+        planned(path)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{path}:6: sensor_faults[1].sensor: the BotSpec has no radar 'radar-lang' (it has: radar-")
+    assert second.startswith(f"{path}:7: sensor_faults[2].sensor: the BotSpec has no radar 'gnss-main'")
+
+
+def test_a_name_of_two_radars_is_told_to_be_ambiguous(tmp_path: Path) -> None:
+    radars = load_bot_spec(example_bot_spec()).spec.radars
+    twins = [radar.model_copy(update={"name": "radar-long"}) for radar in radars]
+    with pytest.raises(SpecError, match=r"sensor_faults\[0\].sensor: 'radar-long' is the name of 2 radars"):
+        load_scenario(write(tmp_path, f"{BASE}sensor_faults:\n{FAULT % 'dropout'}"), twins)
+
+
+def test_without_a_bot_the_faults_are_only_checked_in_themselves(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{BASE}sensor_faults:\n{FAULT.replace('radar-long', 'nobody') % 'dropout'}")
+    loaded = load_scenario(path)
+    assert (loaded.faults, loaded.scenario.sensor_faults[0].sensor) == ((), "nobody")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("jamming", "5: sensor_faults[0].sector: required, and missing"),
+        (f"jamming, {SECTOR}", "5: sensor_faults[0].jamming_db: required, and missing"),
+        (f"jamming, {SECTOR}, jamming_db: 0", "5: sensor_faults[0].jamming_db: "),
+        (f"jamming, {SECTOR}, jamming_db: .nan", "5: sensor_faults[0].jamming_db: "),
+        (f"jamming, {SECTOR}, jamming_db: 201", "5: sensor_faults[0].jamming_db: "),
+        ("dead_sector, sector: {start_deg: 360, width_deg: 20}", "5: sensor_faults[0].sector.start_deg: "),
+        ("dead_sector, sector: {start_deg: 0, width_deg: 0}", "5: sensor_faults[0].sector.width_deg: "),
+        (f"dead_sector, {SECTOR}, jamming_db: 3", "5: sensor_faults[0].jamming_db: unknown key"),
+        ("bias_step, range_bias_m: .inf", "5: sensor_faults[0].range_bias_m: "),
+        ("bias_step, bearing_bias_deg: 181", "5: sensor_faults[0].bearing_bias_deg: "),
+        ("dropout, probability: 1.1", "5: sensor_faults[0].probability: "),
+        ("dropout, from_s: 5, until_s: 5", "5: sensor_faults[0].until_s: should come after from_s, which is 5.0"),
+        ("dropout, from_s: -1", "5: sensor_faults[0].from_s: "),
+        ("haunted", "5: sensor_faults[0].kind: should be one of 'jamming', 'dead_sector', 'bias_step', 'dropout', not"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_told_with_its_line(tmp_path: Path, fault: str, told: str) -> None:
+    assert refusals(tmp_path, f"{BASE}sensor_faults:\n{FAULT % fault}")[0].startswith(told)
+
+
+def test_more_faults_than_a_frame_can_tell_of_are_refused(tmp_path: Path) -> None:
+    (told,) = refusals(tmp_path, f"{BASE}sensor_faults:\n" + FAULT % "dropout" * 65)
+    assert told.startswith("4: sensor_faults: ")
+    assert "at most 64" in told
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ BAD_VALUES = [
     ("PAUSED", "perhaps", "valid boolean"),
     ("RETENTION_S", "nan", "finite"),
     ("RETENTION_S", "0", "greater than 0"),
-    ("RETENTION_BYTES", "10", "greater than or equal to 1000000"),
+    ("RETENTION_BYTES", "10", "greater than or equal to 2000000"),
     ("HEARTBEAT_S", "inf", "finite"),
     ("STALL_S", "nan", "finite"),
     ("TRACE_SAMPLE_RATIO", "1.1", "less than or equal to 1"),

@@ -113,3 +113,20 @@ async def test_an_open_stream_is_counted_until_it_is_closed_or_refused() -> None
     with pytest.raises(TokenExpiredError):
         await following(refused)
     assert feed.open_readers == 0
+
+
+async def test_a_reader_of_columns_gets_them_where_they_are_kept_and_the_payload_where_not() -> None:
+    feed = make_feed()
+    feed.append(WorldSnapshot(tick=1), sequence=1, time_ns=S, tick=1, columns=WorldSnapshot(tick=101))
+    produce(feed, 2, 2)
+    request = WatchWorldRequest(from_oldest=True)
+    plain, told = (
+        cast(AsyncGenerator[WatchWorldResponse, None], watch(feed, request, WatchWorldResponse, 5.0, columns=columns))
+        for columns in (False, True)
+    )
+    one, other = [[await following(stream) for _ in range(3)] for stream in (plain, told)]
+    assert [response.snapshot.tick for response in one[1:]] == [1, 2]
+    assert [response.snapshot.tick for response in other[1:]] == [101, 2]
+    assert [response.resume_token for response in one] == [response.resume_token for response in other]
+    for stream in (plain, told):
+        await stream.aclose()

@@ -1,9 +1,20 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid5
 
 import pytest
 
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.clock import SimulationClock
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.world_pb2 import (
+    SENSOR_FAULT_KIND_BIAS_STEP,
+    SENSOR_FAULT_KIND_DEAD_SECTOR,
+    SENSOR_FAULT_KIND_DROPOUT,
+    SENSOR_FAULT_KIND_JAMMING,
+)
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import (
     Body,
@@ -15,7 +26,9 @@ from svc_sim.domain.scenario import (
     Transponder,
     TransponderMode,
 )
+from svc_sim.domain.sensor_faults import FaultKind, FaultPlan, FaultState
 from svc_sim.domain.world import AIRCRAFT_RCS_DBSM, World
+from svc_sim.wire import to_snapshot
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
 RUN_ID = "7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00"
@@ -133,8 +146,38 @@ def test_a_recorded_aircraft_without_callsign_answers_with_its_icao24(tmp_path: 
     assert World(load_scenario(path), RUN_ID, TICK_NS).at(0).contacts[0].transponder_id == "4b1a01"
 
 
+def test_sensor_faults_are_there_only_while_they_are_and_in_the_scenarios_order() -> None:
+    dropout = FaultState("a", FaultKind.DROPOUT, dropout_probability=0.5)
+    biased = FaultState("b", FaultKind.BIAS_STEP, range_bias_m=5.0)
+    plans = (FaultPlan(dropout, 1.0, math.inf), FaultPlan(biased, 0.5, 2.0))
+    wrong = World(replace(scripted(), faults=plans), RUN_ID, TICK_NS)
+    found = {tick: wrong.at(tick).sensor_faults for tick in (9, 10, 19, 20, 39, 40, 10**6)}
+    assert found == {
+        9: (),
+        10: (biased,),
+        19: (biased,),
+        20: (dropout, biased),
+        39: (dropout, biased),
+        40: (dropout,),
+        10**6: (dropout,),
+    }
+
+
+def test_a_snapshot_carries_what_is_wrong_with_which_sensor() -> None:
+    radars = load_bot_spec(example_bot_spec()).spec.radars
+    there = World(load_scenario(EXAMPLES / "faults.yaml", radars), RUN_ID, TICK_NS)
+    clock = SimulationClock.of(Run(tick_ns=TICK_NS))
+    jammed, dead = to_snapshot(there.at(20 * 40), clock).sensor_faults
+    assert (jammed.sensor_id.value, jammed.kind) == (str(radars[0].sensor_id), SENSOR_FAULT_KIND_JAMMING)
+    assert (jammed.sector_start_deg, jammed.sector_width_deg, jammed.jamming_db) == (30.0, 40.0, 25.0)
+    assert (dead.kind, dead.sector_start_deg, dead.jamming_db) == (SENSOR_FAULT_KIND_DEAD_SECTOR, 225.0, 0.0)
+    lost, biased = sorted(to_snapshot(there.at(20 * 100), clock).sensor_faults, key=lambda fault: -fault.kind)
+    assert (lost.kind, lost.dropout_probability) == (SENSOR_FAULT_KIND_DROPOUT, 0.3)
+    assert (biased.kind, biased.range_bias_m, biased.bearing_bias_deg) == (SENSOR_FAULT_KIND_BIAS_STEP, 40.0, 1.0)
+
+
 def test_nothing_in_the_example_worlds_is_out_of_the_radars_range_or_not_finite() -> None:
-    for name in ("crossing.yaml", "two_aircraft.csv"):
+    for name in ("crossing.yaml", "faults.yaml", "two_aircraft.csv"):
         there = world(name)
         for tick in range(0, there.last_tick + 1, 20):
             state = there.at(tick)

@@ -1,0 +1,139 @@
+"""The guard behind the tracker: alarms of a run with an impostor in it, and the same ones after a restart."""
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from mesh.clock import NS_PER_S
+from mesh.token import Token, decode
+from qiki.radar.v1.track_pb2 import FriendFoe, SpoofEvidence
+from qiki.tracker.v1 import tracker_service_pb2 as pb
+from qiki.tracker.v1.guard_pb2 import GuardEvent, GuardKind, GuardPhase
+from qiki_sdk import HistoryDivergedError, InvalidFieldError
+from qiki_sdk.errors import from_rpc_error
+from watch_cases import DERIVED_CASES, Served, serve
+
+pytestmark = pytest.mark.asyncio
+
+GUARD, TRACKS = (next(case for case in DERIVED_CASES if case.feed_name == name) for name in ("guard", "tracks"))
+SPOOFING = GuardKind.GUARD_KIND_SPOOFING_DETECTED
+RAISED = GuardPhase.GUARD_PHASE_RAISED
+# Longer than evidence takes to be one; the impostor of the example scenario answers as another does from the start.
+SECONDS = 10
+
+
+async def simulate(served: Served, seconds: int) -> None:
+    """Let the run go on to so many seconds, with the tracker behind it."""
+    run = served.feed.run
+    assert run is not None
+    for tick in range(served.simulation.tick + 1, 20 * seconds + 1):
+        served.simulation.compute(tick)
+        reached_ns = run.start_time.ToNanoseconds() + (tick // 10) * NS_PER_S // 2
+        await served.until(lambda reached_ns=reached_ns: served.feed.reached_ns >= reached_ns)  # type: ignore[misc]
+
+
+def events(served: Served, first: int = 1) -> list[GuardEvent]:
+    ring = served.feed.ring
+    found = [ring.get(sequence) for sequence in range(first, ring.last_sequence + 1)]
+    return [pb.WatchGuardResponse.FromString(entry.response).guard_event for entry in found if entry is not None]
+
+
+async def test_an_identity_in_two_places_is_an_alarm_over_both_tracks(tmp_path: Path) -> None:
+    async with serve(GUARD, tmp_path) as served:
+        await simulate(served, SECONDS)
+        found = events(served)
+        raised = [event for event in found if event.kind == SPOOFING and event.phase == RAISED]
+        assert [event.rule for event in raised] == ["spoofing", "spoofing"]
+        assert {event.track.transponder_id for event in raised} == {"QK-AIR-7"}
+        assert len({event.track_id.value for event in raised}) == len({event.alarm_id for event in raised}) == 2
+        for event in raised:
+            assert event.track.track_id == event.track_id
+            assert SpoofEvidence.SPOOF_EVIDENCE_TWO_PLACES in event.track.spoof_evidence
+            assert event.track.iff != FriendFoe.FRIEND_FOE_FRIEND
+            assert event.severity == 3
+        (newest,) = (await served.stub.GetTracks(pb.GetTracksRequest())).track_sets
+        bearers = [track for track in newest.tracks if track.transponder_id == "QK-AIR-7"]
+        slow, fast = sorted(bearers, key=lambda track: track.velocity.x**2 + track.velocity.y**2)
+        assert (slow.iff, fast.iff) == (FriendFoe.FRIEND_FOE_FOE, FriendFoe.FRIEND_FOE_FRIEND), (
+            "motion tells them apart"
+        )
+
+
+async def test_every_alarm_is_of_the_frame_that_brought_it_about(tmp_path: Path) -> None:
+    async with serve(GUARD, tmp_path) as served:
+        await simulate(served, SECONDS)
+        ring = served.feed.ring
+        responses = [pb.WatchGuardResponse.FromString(ring.get(n).response) for n in range(1, ring.last_sequence + 1)]  # type: ignore[union-attr]
+        assert responses
+        for response in responses:
+            event, context = response.guard_event, response.context
+            assert context.time == event.time == event.track.timestamp
+            assert context.subject == event.rule
+            # The two radars' frames of a second: two of one a half second, one of the other.
+            scans = [frame for frame in (1, 2, 3) if (event.frame_sequence - frame) % 3 == 0]
+            assert scans
+        cleared = [event for event in events(served) if event.phase != RAISED]
+        raised_ids = [event.alarm_id for event in events(served) if event.phase == RAISED]
+        assert all(event.alarm_id in raised_ids for event in cleared)
+
+
+async def test_after_a_restart_from_a_checkpoint_the_alarms_are_the_same(tmp_path: Path) -> None:
+    async with serve(GUARD, tmp_path / "calm", tmp_path / "calm-tracker") as calm:
+        await simulate(calm, SECONDS)
+        expected = [event.SerializeToString(deterministic=True) for event in events(calm)]
+        tokens = [calm.feed.place(sequence).encode() for sequence in range(len(expected) + 1)]
+    assert len(expected) >= 2
+    async with serve(TRACKS, tmp_path / "first", tmp_path / "tracker") as tracks:
+        await simulate(tracks, 6)
+        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.ring.last_sequence).encode())
+        request = pb.ConfirmGuardRequest(reader="bridge", resume_token=tokens[2])
+        assert (await tracks.stub.ConfirmGuard(request)).confirmed_sequence == 2
+        await simulate(tracks, 7)
+        await tracks.until(lambda: len(list((tmp_path / "tracker").iterdir())) <= 4)
+    async with serve(GUARD, tmp_path / "again", tmp_path / "tracker") as again:
+        assert again.feed.ring.last_sequence == 2, "it stands where the checkpoint does"
+        await simulate(again, SECONDS)
+        found = [event.SerializeToString(deterministic=True) for event in events(again, first=3)]
+        assert found == expected[2:]
+        assert [again.feed.place(n).encode() for n in range(2, len(tokens))] == tokens[2:]
+
+
+async def test_a_feed_that_says_nothing_after_a_restart_still_knows_where_it_stands(tmp_path: Path) -> None:
+    async with serve(TRACKS, tmp_path / "first", tmp_path / "tracker") as tracks:
+        await simulate(tracks, 6)
+        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.ring.last_sequence).encode())
+        place = decode((await guard_heartbeat(tracks)).resume_token)
+        assert place.sequence == 2
+        token = place.encode()
+        await tracks.stub.ConfirmGuard(pb.ConfirmGuardRequest(reader="bridge", resume_token=token))
+        await simulate(tracks, 7)
+        await tracks.until(lambda: len(list((tmp_path / "tracker").iterdir())) <= 4)
+    async with serve(GUARD, tmp_path / "again", tmp_path / "tracker") as again:
+        again.feed.refolded()
+        heartbeat = (await guard_heartbeat(again, token)).heartbeat
+        assert (heartbeat.last_sequence, heartbeat.refolding) == (2, False)
+        other = Token(place.epoch, place.feed, place.sequence, b"\x00" * 8).encode()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await guard_heartbeat(again, other)
+        assert isinstance(from_rpc_error(caught.value), HistoryDivergedError)
+
+
+async def test_a_filter_names_rules_of_the_bot_spec(tmp_path: Path) -> None:
+    async with serve(GUARD, tmp_path) as served:
+        await served.produce(1)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await served.watch(filter=pb.GuardFilter(rules=["spoofing", "boredom"])).read()
+        error = from_rpc_error(caught.value)
+        assert isinstance(error, InvalidFieldError)
+        assert error.metadata["field"] == "filter.rules[1]"
+        assert "collision, spoofing, silent-foe, unknown-close" in str(error)
+
+
+async def guard_heartbeat(served: Served, resume_token: str = "") -> Any:
+    call = served.stub.WatchGuard(pb.WatchGuardRequest(resume_token=resume_token))
+    try:
+        return await call.read()
+    finally:
+        call.cancel()
