@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos bench-bridge soak clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos bench-bridge bench-tracker soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -76,6 +76,11 @@ chaos: setup ## Kill, stop and cut everything again and again, and compare with 
 
 bench-bridge: setup ## Measure the bridge against a bare loop
 	@PYTHONPATH=tests $(BIN)/python -m bench.bridge
+
+BENCH ?=
+bench-tracker: setup ## Measure the tracker against Stone Soup and perfect association (BENCH="--quick", "--plot DIR", ...)
+	@test -e $(SAMPLE) || $(BIN)/qiki recording sample $(SAMPLE)
+	@$(BIN)/python -m bench.tracker $(BENCH)
 
 soak: setup ## Run a million events as fast as possible and watch the memory of every process (EVENTS=)
 	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(if $(EVENTS),--events $(EVENTS))

@@ -1,7 +1,8 @@
 """The numerical platform as an input: NumPy held to a named baseline, and a digest of all that decides the bytes.
 
-NumPy's vectorised elementary functions change in their last bits with the CPU's features. So a run holds NumPy to the
-baseline that its wheels are built for on every machine, and names wheels, Python and features in its digest.
+NumPy's vectorised elementary functions change in their last bits with the CPU's features, and so do products of
+matrices, with these and with the number of threads. So a run holds NumPy and its BLAS to the baseline that the wheels
+are built for on every machine, on one thread, and names wheels, Python and features in its digest.
 Importing this module does nothing; `pin` must be called before NumPy is imported.
 """
 
@@ -11,7 +12,7 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 _VARIABLE = "NPY_DISABLE_CPU_FEATURES"
 # What lies above the baseline (x86-64-v2, and plain ASIMD) in NumPy's wheels.
@@ -20,7 +21,9 @@ _ABOVE_BASELINE = {
     "arm64": "ASIMDHP ASIMDDP ASIMDFHM",
     "aarch64": "ASIMDHP ASIMDDP ASIMDFHM SVE",
 }
-_WHEELS = ("numpy", "protobuf")
+# The kernels of OpenBLAS that need no more than the baseline.
+_BLAS_BASELINE = {"x86_64": "Nehalem", "arm64": "ARMV8", "aarch64": "ARMV8"}
+_WHEELS = ("numpy", "scipy", "protobuf", "numba")
 
 
 def pin() -> None:
@@ -30,6 +33,10 @@ def pin() -> None:
     features = _ABOVE_BASELINE.get(platform.machine(), "")
     if features:
         os.environ.setdefault(_VARIABLE, features)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    blas = _BLAS_BASELINE.get(platform.machine(), "")
+    if blas:
+        os.environ.setdefault("OPENBLAS_CORETYPE", blas)
 
 
 def platform_digest() -> str:
@@ -40,7 +47,16 @@ def platform_digest() -> str:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "libc": platform.libc_ver(),
-        "wheels": {name: version(name) for name in _WHEELS},
+        "wheels": {name: _version(name) for name in _WHEELS},
+        "blas": os.environ.get("OPENBLAS_CORETYPE", ""),
         "cpu_features": [*umath.__cpu_baseline__, *used],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _version(wheel: str) -> str:
+    """Return a wheel's version, empty where it is not installed, as an optional one may be."""
+    try:
+        return version(wheel)
+    except PackageNotFoundError:
+        return ""

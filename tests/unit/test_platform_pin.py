@@ -50,6 +50,17 @@ def test_numpy_imported_before_the_pin_is_an_error() -> None:
     assert "NumPy was imported before its CPU features were pinned" in result.stderr
 
 
+def test_products_of_matrices_run_on_one_thread_by_the_baselines_kernels() -> None:
+    code = (
+        "from mesh.platform_pin import pin; pin(); import os, platform; "
+        "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ.get('OPENBLAS_CORETYPE', ''), platform.machine())"
+    )
+    threads, *kernels, machine = python(code, OPENBLAS_NUM_THREADS="1").stdout.split()
+    assert threads == "1"
+    if machine == "x86_64":
+        assert kernels == ["Nehalem"]
+
+
 def test_importing_the_module_neither_pins_nor_imports_numpy() -> None:
     code = "import os, sys, mesh.platform_pin; print('numpy' in sys.modules, 'NPY_DISABLE_CPU_FEATURES' in os.environ)"
     assert python(code).stdout.split() == ["False", "False"]

@@ -1,0 +1,107 @@
+"""How well a tracker did on a scene: GOSPA and its parts, identity switches, and whether its covariances are true."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from bench.tracker.runner import Estimates
+from bench.tracker.scene import Scan
+from svc_tracker.domain.arrays import Floats
+from svc_tracker.metrics.consistency import Anees, anees, nees
+from svc_tracker.metrics.gospa import gospa
+from svc_tracker.metrics.switches import IdSwitches
+
+CUT_OFF_M: Final = 300.0
+JUDGED_AFTER: Final = 15
+_DOF: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """The figures of a tracker on one scene, or on several: means over the judged scans, switches a scene.
+
+    `localisation`, `missed` and `false` are the parts of GOSPA squared. `consistency` is of the last scan of each scene
+    alone, where the errors of different things are independent; `nees_straight` and `nees_turning` are means by the
+    degrees of freedom over all judged scans, of things flying straight and of those in a turn, NaN where there are
+    none. `history` (k, 4) is GOSPA and its parts in every scan, judged or not.
+    """
+
+    gospa: float
+    localisation: float
+    missed: float
+    false: float
+    switches: float
+    breaks: float
+    consistency: Anees
+    nees_straight: float
+    nees_turning: float
+    history: Floats
+
+
+@dataclass(eq=False)
+class Judge:
+    """Follows one tracker through one scene; only what is in the disc of this radius is judged."""
+
+    radius_m: float
+    cut_off_m: float = CUT_OFF_M
+    after: int = JUDGED_AFTER
+    history: list[tuple[float, float, float, float]] = field(default_factory=list)
+    nees_last: Floats = field(default_factory=lambda: np.zeros(0))
+    nees_straight: list[Floats] = field(default_factory=list)
+    nees_turning: list[Floats] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.switches = IdSwitches()
+
+    def take(self, scan: Scan, estimates: Estimates) -> None:
+        """Take the next scan's truth and what the tracker made of it."""
+        # A track that has just left the radar's range is neither right nor wrong.
+        inside = np.hypot(*estimates.position_m.T) < self.radius_m
+        found = gospa(scan.position_m, estimates.position_m[inside], self.cut_off_m)
+        self.history.append((found.total, found.localisation, found.missed, found.false))
+        if len(self.history) <= self.after:
+            return
+        thing, track = found.pairs[:, 0], np.flatnonzero(inside)[found.pairs[:, 1]]
+        self.switches.take(scan.ids[thing].tolist(), estimates.ids[track].tolist(), scan.ids.tolist())
+        error = np.hstack(
+            [
+                estimates.position_m[track] - scan.position_m[thing],
+                estimates.velocity_mps[track] - scan.velocity_mps[thing],
+            ]
+        )
+        if len(track):
+            self.nees_last = nees(error.T, _symmetric(estimates.covariance[track]).transpose(1, 2, 0))
+            turning = scan.turning[thing]
+            self.nees_straight.append(self.nees_last[~turning])
+            self.nees_turning.append(self.nees_last[turning])
+
+
+def score(judges: list[Judge]) -> Score:
+    """Return the figures over several scenes, each as long as the others."""
+    history = np.array([judge.history for judge in judges])
+    judged = history[:, judges[0].after :].reshape(-1, 4).mean(axis=0)
+    gospa_m, localisation, missed, false = judged.tolist()
+    return Score(
+        gospa=gospa_m,
+        localisation=localisation,
+        missed=missed,
+        false=false,
+        switches=float(np.mean([judge.switches.switches for judge in judges])),
+        breaks=float(np.mean([judge.switches.breaks for judge in judges])),
+        consistency=anees(np.concatenate([judge.nees_last for judge in judges]), _DOF),
+        nees_straight=_mean_per_dof([part for judge in judges for part in judge.nees_straight]),
+        nees_turning=_mean_per_dof([part for judge in judges for part in judge.nees_turning]),
+        history=history.mean(axis=0),
+    )
+
+
+def _mean_per_dof(parts: list[Floats]) -> float:
+    values = np.concatenate([np.zeros(0), *parts])
+    return float(values.mean()) / _DOF if len(values) else float("nan")
+
+
+def _symmetric(covariance: Floats) -> Floats:
+    """Return the covariances without the rounding by which some filters leave them asymmetric."""
+    symmetric: Floats = 0.5 * (covariance + covariance.swapaxes(1, 2))
+    return symmetric

@@ -1,0 +1,125 @@
+"""The mesh's tracker under the benchmark, in one configuration for all scenes."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from bench.tracker.runner import Estimates
+from bench.tracker.scene import RANGE_SIGMA_M, Scan, Scene
+from svc_tracker.domain import (
+    Detections,
+    Frame,
+    SensorModel,
+    SensorStatus,
+    TrackerModel,
+    TrackStatus,
+)
+from svc_tracker.domain.arrays import Floats
+from svc_tracker.domain.following import Followed, Following
+from svc_tracker.domain.imm import moments
+from svc_tracker.domain.layout import Layout
+from svc_tracker.domain.model import Mode
+
+_NS_PER_S: Final = 1_000_000_000
+_PLANE: Final = np.array([0, 1, 3, 4])
+
+
+def bench_model() -> TrackerModel:
+    """Return the one configuration that is judged."""
+    return TrackerModel(axes=2, max_tracks=50_000, max_detections=50_000, compiled=True)
+
+
+def recorded_model(flat: bool) -> TrackerModel:
+    """Return the configuration for aircraft: the tracker's own defaults, but for scans that may be seconds apart."""
+    return TrackerModel(axes=2 if flat else 3, max_coast_s=30.0)
+
+
+def coalescing_model() -> TrackerModel:
+    """Return the configuration for things that drift by metres on one course: slower by a hundred times."""
+    drift = Mode("straight", 0.0, horizontal_noise_m2ps3=0.01, vertical_noise_m2ps3=0.01, mean_stay_s=1_000.0)
+    return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0)
+
+
+def sensor_model(scene: Scene) -> SensorModel:
+    """Return the scene's radar as the tracker is told of it: all around, flat, without radial velocity."""
+    variant = scene.variant
+    return SensorModel(
+        min_range_m=0.0,
+        max_range_m=scene.radius_m,
+        min_elev_deg=-90.0,
+        max_elev_deg=90.0,
+        range_sigma_m=RANGE_SIGMA_M,
+        bearing_sigma_deg=variant.bearing_sigma_deg,
+        elev_sigma_deg=0.0,
+        vr_sigma_mps=0.0,
+        detection_probability=variant.detection_probability,
+        clutter_per_scan=scene.clutter_per_scan,
+        no_elevation=True,
+        no_radial_velocity=True,
+    )
+
+
+class Ours:
+    """The tracker of svc_tracker on a scene's scans; what it holds for confirmed is what is judged."""
+
+    name = "ours"
+
+    def __init__(self, sensor: SensorModel, model: TrackerModel) -> None:
+        self._sensor = sensor
+        self._layout = Layout.of(model.axes)
+        self._following = Following(model)
+        self._followed: Followed | None = None
+
+    def prepare(self, scan: Scan) -> Frame:
+        """Return the scan as a frame of a radar at the origin."""
+        return Frame(
+            time_ns=round(scan.time_s * _NS_PER_S),
+            sensor_id="bench",
+            status=SensorStatus.OK,
+            sensor_position_m=np.zeros(3),
+            sensor_velocity_mps=np.zeros(3),
+            sensor_model=self._sensor,
+            detections=flat_detections(scan),
+        )
+
+    def step(self, prepared: Frame) -> None:
+        """Take up a frame."""
+        self._followed = self._following.step(prepared)
+
+    def estimates(self) -> Estimates:
+        """Return the confirmed tracks."""
+        followed = self._followed
+        if followed is None:
+            return Estimates(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4, 4)))
+        status = followed.status()
+        held = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
+        mixture = moments(followed.belief(), self._layout.packing, self._layout.size)
+        mean = mixture.mean[:, held].T
+        covariance = self._layout.full(mixture.spread[:, held]).transpose(2, 0, 1)
+        return Estimates(followed.column("number")[held], mean[:, :2], mean[:, 2:], covariance)
+
+
+def in_plane(covariance: Floats) -> Floats:
+    """Return of covariances (k, 6, 6) what is of east, north and their rates, (k, 4, 4)."""
+    flat: Floats = covariance[:, _PLANE[:, None], _PLANE]
+    return flat
+
+
+def flat_detections(scan: Scan) -> Detections:
+    """Return the scan's detections with nothing known but range and bearing."""
+    count = len(scan.range_m)
+    zero, none, no_fact = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    return Detections(
+        range_m=scan.range_m,
+        bearing_deg=scan.bearing_deg,
+        elev_deg=zero,
+        vr_mps=zero,
+        snr_db=zero,
+        rcs_dbsm=zero,
+        transponder_on=no_fact,
+        transponder_mode=none,
+        transponder_id=("",) * count,
+        id_present=no_fact,
+        range_band=none,
+    )

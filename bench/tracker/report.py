@@ -1,0 +1,148 @@
+"""What was measured, as tables for people and as JSON for programs."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.tracker import accuracy, coalescing, recorded, speed
+from bench.tracker.findings import Findings, goals
+from bench.tracker.stone_soup import Settings
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Print what was measured, then what was asked for beside it."""
+    if findings.comparisons or findings.costs:
+        console.print(_speed_table(findings))
+    if findings.accuracy:
+        console.print(_accuracy_table(findings.accuracy))
+        for result in findings.accuracy:
+            if result.settings is not None:
+                console.print(f"Stone Soup's best on {result.variant}: {_settings(result.settings)}")
+    if findings.recorded:
+        console.print(_recorded_table(findings.recorded))
+    if findings.coalescing:
+        console.print(_coalescing_table(findings.coalescing))
+    console.print(_goal_table(findings))
+
+
+def to_json(findings: Findings) -> dict[str, Any]:
+    """Return everything that was measured as lists, numbers and texts."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "seeds": {name: list(seeds) for name, seeds in findings.seeds.items()},
+        "goals": [asdict(goal) for goal in goals(findings)],
+        "speed": {
+            "compared": [
+                {**asdict(each), "ratio": each.ratio, "cpu_ratio": each.cpu_ratio} for each in findings.comparisons
+            ],
+            "alone": [asdict(cost) for cost in findings.costs],
+            "exponent": speed.exponent(findings.costs) if len(findings.costs) > 1 else None,
+        },
+        "accuracy": [_plain(asdict(result)) for result in findings.accuracy],
+        "recorded": [{**_plain(asdict(result)), "ratio": result.ratio} for result in findings.recorded],
+        "coalescing": [_plain(asdict(result)) for result in findings.coalescing],
+    }
+
+
+def _speed_table(findings: Findings) -> Table:
+    table = _table(
+        "A scan's update, constant velocity", ("tracker",), "N", "median ms", "quartiles", "CPU ms", "tracks", "ratio"
+    )
+    for each in findings.comparisons:
+        _add_cost(table, "ours, in turns", each.ours, "")
+        _add_cost(table, "Stone Soup, in turns", each.reference, f"{each.ratio:.0f}x (CPU {each.cpu_ratio:.0f}x)")
+    for cost in findings.costs:
+        _add_cost(table, "ours, alone", cost, "")
+    return table
+
+
+def _add_cost(table: Table, name: str, cost: speed.Cost, ratio: str) -> None:
+    quartiles = f"{cost.lower_ms:.3g} - {cost.upper_ms:.3g}"
+    table.add_row(
+        name, f"{cost.targets:,}", f"{cost.median_ms:.3g}", quartiles, f"{cost.cpu_ms:.3g}", f"{cost.tracks:,}", ratio
+    )
+
+
+def _accuracy_table(found: Sequence[accuracy.Result]) -> Table:
+    title = f"GOSPA in m (c 300 m, p 2, alpha 2) from scan 16 to {accuracy.SCANS}, N = {accuracy.TARGETS}"
+    columns = ("GOSPA", "loc", "missed", "false", "switches", "breaks", "ANEES", "95% band", "straight", "turning")
+    table = _table(title, ("scene", "tracker"), *columns)
+    for result in found:
+        score, anees = result.score, result.score.consistency
+        table.add_row(
+            result.variant,
+            _LABELS.get(result.runner, result.runner),
+            f"{score.gospa:.1f}",
+            *(f"{part**0.5:.0f}" for part in (score.localisation, score.missed, score.false)),
+            f"{score.switches:.1f}",
+            f"{score.breaks:.1f}",
+            f"{anees.mean_per_dof:.2f}",
+            f"{anees.low:.2f}-{anees.high:.2f}",
+            f"{score.nees_straight:.2f}",
+            f"{score.nees_turning:.2f}",
+        )
+    table.caption = (
+        "loc, missed, false: roots of the parts. switches, breaks: a scene. ANEES by its 4 degrees of freedom: of the\n"
+        "last scans with its band, then over all scans of things flying straight and of those in a turn."
+    )
+    return table
+
+
+def _recorded_table(found: Sequence[recorded.Result]) -> Table:
+    columns = (
+        "ours",
+        "oracle",
+        "ratio",
+        "ours: loc, missed, false",
+        "oracle: loc, missed, false",
+        "switches",
+        "in view",
+    )
+    table = _table("Recorded traffic: GOSPA in m (c 1,000 m)", ("radar",), *columns)
+    for result in found:
+        parts = [", ".join(f"{part**0.5:.0f}" for part in of) for of in (result.ours_parts, result.oracle_parts)]
+        figures = f"{result.ours_m:.1f}", f"{result.oracle_m:.1f}", f"{result.ratio:.3f}"
+        table.add_row(result.radar, *figures, *parts, f"{result.switches:.1f}", f"{result.aircraft:.1f}")
+    return table
+
+
+def _coalescing_table(found: Sequence[coalescing.Result]) -> Table:
+    table = _table("Coalescing: RMS GOSPA in m (c 10 m)", ("tracker",), "RMS", "its best setting")
+    for result in found:
+        table.add_row(result.runner, f"{result.rms_m:.3f}", _settings(result.settings) if result.settings else "")
+    return table
+
+
+def _goal_table(findings: Findings) -> Table:
+    table = _table("Asked for and measured", ("what",), "asked", "measured", "")
+    for goal in goals(findings):
+        table.add_row(goal.what, goal.asked, goal.measured, "[green]met[/]" if goal.met else "[red]missed[/]")
+    return table
+
+
+def _settings(settings: Settings) -> str:
+    return f"q {settings.noise_m2ps3:g} m2/s3, min_points {settings.min_points}, deleted after {settings.deleted_after}"
+
+
+def _table(title: str, names: Sequence[str], *figures: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for name in names:
+        table.add_column(name)
+    for figure in figures:
+        table.add_column(figure, justify="right")
+    return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+_LABELS = {"solo": "oracle (same filter)", "oracle": "oracle (textbook)", accuracy.STONE_SOUP: "Stone Soup, best"}

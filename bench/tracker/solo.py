@@ -1,0 +1,114 @@
+"""The tracker's own filter with perfect association: a tracker for each thing, fed with nothing but its detections."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
+
+import numpy as np
+
+from bench.tracker.ours import Ours, in_plane
+from bench.tracker.runner import Estimates
+from bench.tracker.scene import Scan
+from svc_tracker.domain import Detections, Frame, SensorModel, Tracker, TrackerModel, TrackStatus, TrackTable
+from svc_tracker.domain.arrays import Floats, Integers
+
+REPORTED_FROM: Final = 3
+# A radar that may miss so much and never invents gives no tracker a reason to give up a track.
+_PATIENT_DETECTION_PROBABILITY: Final = 0.05
+_PATIENT_COAST_S: Final = 1e6
+_WIDE_GATE_PROBABILITY: Final = 1.0 - 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is reported: `ids` (k,) of the things, `position_m`, `velocity_mps` (k, 3), `covariance` (k, 6, 6)."""
+
+    ids: Integers
+    position_m: Floats
+    velocity_mps: Floats
+    covariance: Floats
+
+
+@dataclass(eq=False)
+class Solo:
+    """Trackers by the thing that each follows; a thing is reported from its third detection until it is gone."""
+
+    model: TrackerModel
+    _trackers: dict[int, Tracker] = field(default_factory=dict)
+    _tables: dict[int, TrackTable] = field(default_factory=dict)
+    _hits: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.model = replace(self.model, gate_probability=_WIDE_GATE_PROBABILITY, max_coast_s=_PATIENT_COAST_S)
+
+    def step(self, frame: Frame, alive: Integers, whose: Integers) -> None:
+        """Take up a frame, given the ids of what is there (n,) and of what is behind each detection (m,), or -1."""
+        for gone in self._trackers.keys() - set(alive.tolist()):
+            del self._trackers[gone], self._hits[gone]
+            self._tables.pop(gone, None)
+        sensor = replace(
+            frame.sensor_model,
+            detection_probability=_PATIENT_DETECTION_PROBABILITY,
+            clutter_per_scan=0.0,
+        )
+        rows = {int(thing): row for row, thing in enumerate(whose.tolist()) if thing >= 0}
+        for thing in alive.tolist():
+            row = rows.get(thing)
+            if row is None and thing not in self._trackers:
+                continue
+            tracker = self._trackers.setdefault(thing, Tracker(self.model))
+            self._hits[thing] = self._hits.get(thing, 0) + (row is not None)
+            own = np.zeros(0, dtype=np.int64) if row is None else np.array([row])
+            own_frame = replace(frame, sensor_model=sensor, detections=chosen(frame.detections, own))
+            self._tables[thing] = tracker.step(own_frame)
+
+    def known(self) -> Known:
+        """Return the states of the things that were detected often enough."""
+        found = []
+        for thing, table in self._tables.items():
+            live = np.flatnonzero(table.status != TrackStatus.LOST)
+            if self._hits[thing] >= REPORTED_FROM and len(live):
+                # A detection outside even the widest gate begins a track beside the one that has followed until now.
+                row = live[np.lexsort((table.hits[live], table.measured_ns[live]))[-1]]
+                found.append((thing, table.position_m[row], table.velocity_mps[row], table.covariance[row]))
+        ids, position, velocity, covariance = zip(*found, strict=True) if found else ((), (), (), ())
+        return Known(
+            np.array(ids, dtype=np.int64),
+            np.array(position).reshape(-1, 3),
+            np.array(velocity).reshape(-1, 3),
+            np.array(covariance).reshape(-1, 6, 6),
+        )
+
+
+class SoloRunner:
+    """The same on a scene in the plane."""
+
+    name = "solo"
+
+    def __init__(self, sensor: SensorModel, model: TrackerModel) -> None:
+        self._ours = Ours(sensor, model)
+        self._solo = Solo(model)
+
+    def prepare(self, scan: Scan) -> tuple[Frame, Integers, Integers]:
+        """Return the scan as a frame, what is there and what is behind each detection."""
+        return self._ours.prepare(scan), scan.ids, np.append(scan.ids, -1)[scan.source]
+
+    def step(self, prepared: tuple[Frame, Integers, Integers]) -> None:
+        """Take up a scan."""
+        self._solo.step(*prepared)
+
+    def estimates(self) -> Estimates:
+        """Return the things detected often enough."""
+        known = self._solo.known()
+        return Estimates(known.ids, known.position_m[:, :2], known.velocity_mps[:, :2], in_plane(known.covariance))
+
+
+def chosen(detections: Detections, which: Integers) -> Detections:
+    """Return some of the detections, by index."""
+    columns: dict[str, Any] = {}
+    for each in fields(Detections):
+        column = getattr(detections, each.name)
+        if isinstance(column, tuple):
+            columns[each.name] = tuple(column[row] for row in which.tolist())
+        else:
+            columns[each.name] = column[which] if len(column) else column
+    return Detections(**columns)
