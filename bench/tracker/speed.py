@@ -91,9 +91,15 @@ def _measured(names: Sequence[str], course: Course) -> list[Cost]:
     scene = Scene(VARIANTS[_VARIANT], course.targets, SEED)
     runners = [make_runner(Trial(name, _VARIANT, SEED, _SETTINGS), scene) for name in names]
     times_ms: list[list[tuple[float, float]]] = [[] for _ in runners]
-    for scan in scene.scans(course.warm_up + course.measured):
-        for runner, spent in zip(runners, times_ms, strict=True):
-            spent.append(_timed_ms(runner.step, runner.prepare(scan)))
+    # The collector would bill one tracker for another's garbage, and leave each step a cold cache.
+    gc.collect()
+    gc.disable()
+    try:
+        for scan in scene.scans(course.warm_up + course.measured):
+            for runner, spent in zip(runners, times_ms, strict=True):
+                spent.append(_timed_ms(runner.step, runner.prepare(scan)))
+    finally:
+        gc.enable()
     return [
         _cost(course.targets, spent[course.warm_up :], len(runner.estimates()))
         for runner, spent in zip(runners, times_ms, strict=True)
@@ -102,16 +108,10 @@ def _measured(names: Sequence[str], course: Course) -> list[Cost]:
 
 def _timed_ms(step: Any, prepared: Any) -> tuple[float, float]:
     """Return how long a step takes by the clock and by the processor."""
-    # The collector would bill one tracker for another's garbage: it runs between the steps.
-    gc.collect()
-    gc.disable()
-    try:
-        cpu, begun = time.thread_time(), time.perf_counter()
-        step(prepared)
-        ended = time.perf_counter()
-        return 1e3 * (ended - begun), 1e3 * (time.thread_time() - cpu)
-    finally:
-        gc.enable()
+    cpu, begun = time.thread_time(), time.perf_counter()
+    step(prepared)
+    ended = time.perf_counter()
+    return 1e3 * (ended - begun), 1e3 * (time.thread_time() - cpu)
 
 
 def _cost(targets: int, times_ms: Sequence[tuple[float, float]], tracks: int) -> Cost:
