@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.tracker import accuracy, coalescing, plots, recorded, report, speed
+from bench.tracker import accuracy, coalescing, over_grpc, plots, recorded, report, speed
 from bench.tracker.findings import Findings
 from bench.tracker.scene import VARIANTS
 
-_PARTS = ("speed", "accuracy", "recorded", "coalescing")
+_PARTS = ("speed", "grpc", "accuracy", "recorded", "coalescing")
 _RECORDING = Path("recordings/paris.csv.gz")
 
 
@@ -52,6 +52,13 @@ def _speed(findings: Findings, asked: argparse.Namespace, console: Console) -> F
     return replace(findings, comparisons=comparisons, costs=costs, seeds=seeds)
 
 
+def _grpc(findings: Findings, asked: argparse.Namespace, console: Console) -> Findings:
+    console.print("grpc ...")
+    ways = [over_grpc.measure(targets, over_grpc.SCANS, over_grpc.SEED) for targets in over_grpc.TARGETS]
+    kept = over_grpc.sustain(*over_grpc.SUSTAINED)
+    return replace(findings, grpc=ways, sustained=[kept], seeds={**findings.seeds, "grpc": (over_grpc.SEED,)})
+
+
 def _accuracy(findings: Findings, asked: argparse.Namespace, console: Console) -> Findings:
     seeds = asked.seeds[: 3 if asked.quick else None]
     sweep = accuracy.QUICK_SWEEP if asked.quick else accuracy.SWEEP
@@ -80,7 +87,7 @@ def _coalescing(findings: Findings, asked: argparse.Namespace, console: Console)
     return replace(findings, coalescing=found, seeds={**findings.seeds, "coalescing": seeds})
 
 
-_MEASURE = {"speed": _speed, "accuracy": _accuracy, "recorded": _recorded, "coalescing": _coalescing}
+_MEASURE = {"speed": _speed, "grpc": _grpc, "accuracy": _accuracy, "recorded": _recorded, "coalescing": _coalescing}
 
 
 def _parser() -> argparse.ArgumentParser:

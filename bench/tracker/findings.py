@@ -7,11 +7,14 @@ from typing import Final
 from bench.tracker.accuracy import STONE_SOUP
 from bench.tracker.accuracy import Result as AccuracyResult
 from bench.tracker.coalescing import Result as CoalescingResult
+from bench.tracker.over_grpc import OverGrpc, Sustained
 from bench.tracker.recorded import Result as RecordedResult
 from bench.tracker.speed import Comparison, Cost, exponent
 
 _LEAST_RATIO: Final = {100: 150.0, 1_000: 800.0}
 _MOST_EXPONENT: Final = 1.0
+_MOST_OVER_GRPC: Final = {1_000: 2.0}
+_LEAST_OF_RATE: Final = 0.99
 _MOST_MS: Final = {10_000: 50.0}
 _MOST_OF_STONE_SOUP: Final = {"cv": 1.0, "manoeuvring": 0.92, "hard": 0.92, "hard_manoeuvring": 1.0}
 _MOST_OF_ORACLE: Final = 1.15
@@ -24,6 +27,8 @@ class Findings:
 
     comparisons: Sequence[Comparison] = ()
     costs: Sequence[Cost] = ()
+    grpc: Sequence[OverGrpc] = ()
+    sustained: Sequence[Sustained] = ()
     accuracy: Sequence[AccuracyResult] = ()
     recorded: Sequence[RecordedResult] = ()
     coalescing: Sequence[CoalescingResult] = ()
@@ -42,7 +47,7 @@ class Goal:
 
 def goals(findings: Findings) -> list[Goal]:
     """Return the goals that the findings can tell of."""
-    return [*_speed(findings), *_accuracy(findings), *_recorded(findings), *_coalescing(findings)]
+    return [*_speed(findings), *_grpc(findings), *_accuracy(findings), *_recorded(findings), *_coalescing(findings)]
 
 
 def _speed(findings: Findings) -> Iterator[Goal]:
@@ -57,6 +62,17 @@ def _speed(findings: Findings) -> Iterator[Goal]:
         if cost.targets in _MOST_MS:
             most, spent = _MOST_MS[cost.targets], cost.median_ms
             yield Goal(f"ms a scan, N = {cost.targets:,}", f"<= {most:g}", f"{spent:.1f}", spent <= most)
+
+
+def _grpc(findings: Findings) -> Iterator[Goal]:
+    for way in findings.grpc:
+        if way.targets in _MOST_OVER_GRPC:
+            most, ratio = _MOST_OVER_GRPC[way.targets], way.ratio
+            yield Goal(f"TrackFrames by its update, N = {way.targets:,}", f"<= {most:g}", f"{ratio:.2f}", ratio <= most)
+    for kept in findings.sustained:
+        met = kept.answered_hz >= _LEAST_OF_RATE * kept.rate_hz
+        what = f"TrackFrames, scans a second, N = {kept.targets:,}"
+        yield Goal(what, f"{kept.rate_hz:g}", f"{kept.answered_hz:.1f}", met)
 
 
 def _accuracy(findings: Findings) -> Iterator[Goal]:

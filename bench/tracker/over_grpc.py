@@ -37,6 +37,11 @@ from svc_tracker.domain import Tracker, TrackerModel
 SENSOR: Final = "00000000-0000-4000-8000-000000000001"
 START_S: Final = 1_700_000_000
 WARM_UP: Final = 5
+SEED: Final = 1
+SCANS: Final = 100
+TARGETS: Final = (100, 1_000)
+# Targets, scans, seed, and scans a second.
+SUSTAINED: Final = (100, 1_000, SEED, 100.0)
 # Whole sets of tracks are read at once: a server may send them without waiting in between.
 LOOKAHEAD_BYTES: Final = 4 * 1024 * 1024
 START_TIMEOUT_S: Final = 60.0
@@ -84,7 +89,8 @@ def sustain(n: int, scans: int, seed: int, rate_hz: float) -> Sustained:
 
 async def _measure(scene: Scene, scans: int) -> OverGrpc:
     update_ms, grpc_ms, count = [], [], 0
-    tracker = Tracker(TrackerModel())
+    # As a session follows a radar without elevation.
+    tracker = Tracker(TrackerModel(axes=2))
     async with _session(scene) as call:
         for scan in scene.scans(WARM_UP + scans):
             began = time.perf_counter()

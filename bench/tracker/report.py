@@ -18,6 +18,8 @@ def show(findings: Findings, console: Console) -> None:
     """Print what was measured, then what was asked for beside it."""
     if findings.comparisons or findings.costs:
         console.print(_speed_table(findings))
+    if findings.grpc:
+        console.print(_grpc_table(findings))
     if findings.accuracy:
         console.print(_accuracy_table(findings.accuracy))
         for result in findings.accuracy:
@@ -44,6 +46,10 @@ def to_json(findings: Findings) -> dict[str, Any]:
             "alone": [asdict(cost) for cost in findings.costs],
             "exponent": speed.exponent(findings.costs) if len(findings.costs) > 1 else None,
         },
+        "grpc": {
+            "measured": [{**asdict(way), "ratio": way.ratio} for way in findings.grpc],
+            "sustained": [asdict(kept) for kept in findings.sustained],
+        },
         "accuracy": [_plain(asdict(result)) for result in findings.accuracy],
         "recorded": [{**_plain(asdict(result)), "ratio": result.ratio} for result in findings.recorded],
         "coalescing": [_plain(asdict(result)) for result in findings.coalescing],
@@ -59,6 +65,24 @@ def _speed_table(findings: Findings) -> Table:
         _add_cost(table, "Stone Soup, in turns", each.reference, f"{each.ratio:.0f}x (CPU {each.cpu_ratio:.0f}x)")
     for cost in findings.costs:
         _add_cost(table, "ours, alone", cost, "")
+    return table
+
+
+def _grpc_table(findings: Findings) -> Table:
+    names = ("what", "N", "tracks", "update ms", "whole way ms", "ratio or rate")
+    table = _table("TrackFrames over gRPC, frames and tracks in columns, both ends", names[:1], *names[1:])
+    for way in findings.grpc:
+        numbers = (
+            f"{way.targets:,}",
+            f"{way.tracks:,}",
+            f"{way.update_ms:.2f}",
+            f"{way.grpc_ms:.2f}",
+            f"{way.ratio:.2f}",
+        )
+        table.add_row("scan by scan", *numbers)
+    for kept in findings.sustained:
+        rate = f"{kept.answered_hz:.1f} of {kept.rate_hz:g}/s"
+        table.add_row("at a rate", f"{kept.targets:,}", "", "", f"{kept.median_ms:.2f}", rate)
     return table
 
 
