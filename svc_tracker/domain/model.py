@@ -44,7 +44,7 @@ class Mode:
 
 
 DEFAULT_MODES: Final = (
-    Mode("straight", 0.0, 0.4, 0.5, 120.0),
+    Mode("straight", 0.0, 0.35, 0.5, 150.0),
     Mode("turn_right", 4.0, 8.0, 1.0, 12.0),
     Mode("turn_left", -4.0, 8.0, 1.0, 12.0),
 )
