@@ -120,7 +120,7 @@ async def read_subject(port: int, subject: str, stream: str) -> list[Stored]:
         context = client.jetstream()
         last = (await context.stream_info(stream, subjects_filter=subject)).state
         count = (last.subjects or {}).get(subject, 0)
-        subscription = await context.subscribe(subject, ordered_consumer=True)
+        subscription = await context.subscribe(subject, stream=stream, ordered_consumer=True)
         found = []
         for _ in range(count):
             message = await subscription.next_msg(timeout=10)

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from adapters.jetstream.api import TopologyError
 from adapters.jetstream.topology import init, wanted_streams
+from chain import Stored, read_subject
 from nats_server import NatsServer, free_port
 
 SIZE = 3
@@ -66,6 +67,15 @@ class Cluster:
                 if found is not None and found.cluster is not None and found.cluster.leader in self.servers:
                     return self.servers[found.cluster.leader]
                 await asyncio.sleep(RETRY_S)
+
+    async def read(self, subject: str, stream: str) -> list[Stored]:
+        """Return every message of a subject, in order; asks again while the cluster elects who is to answer."""
+        async with asyncio.timeout(ELECTION_TIMEOUT_S):
+            while True:
+                try:
+                    return await read_subject((await self.leader(stream)).port, subject, stream)
+                except (nats.errors.Error, nats.js.errors.Error):
+                    await asyncio.sleep(RETRY_S)
 
     async def _init(self, client: Client) -> None:
         async with asyncio.timeout(ELECTION_TIMEOUT_S):

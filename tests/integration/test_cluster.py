@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from bridge_process import BRIDGE, bridge_environment, process
-from chain import read_subject
 from chaos.cluster import Cluster
 from frame_source import STREAM, SUBJECT, FrameSource, served
 from mesh.feed import Pace
@@ -38,7 +37,7 @@ async def test_leaders_killed_under_load_lose_double_and_reorder_nothing(tmp_pat
                     await cluster.leader(STREAM)
                     await leader.start()
             await confirmed(source, source.feed.ring.last_sequence)
-        found = await read_subject((await cluster.leader(STREAM)).port, SUBJECT, STREAM)
+        found = await cluster.read(SUBJECT, STREAM)
     wanted = [entry for at in range(1, len(found) + 1) if (entry := source.feed.ring.get(at)) is not None]
     assert len(found) == source.feed.ring.last_sequence
     for message, entry in zip(found, wanted, strict=True):
