@@ -16,6 +16,14 @@ Texts = npt.NDArray[np.object_]
 """Arrays of str: texts of any length, compared and chosen elementwise."""
 
 
+def each(count: int) -> Any:
+    """Return the indices of so many things to loop over: a slice of all of them, for NumPy, once; compiled, `range`.
+
+    So what is written for a thing is done for all of them elementwise, and compiled it is one loop over them.
+    """
+    return (slice(0, count),)
+
+
 def texts(values: tuple[str, ...] | list[str]) -> Texts:
     """Return the texts as an array (n,)."""
     array: Texts = np.empty(len(values), dtype=np.object_)

@@ -8,6 +8,7 @@ import numpy as np
 from svc_tracker.domain import life
 from svc_tracker.domain.arrays import Booleans, Floats, Indices, Integers, Records
 from svc_tracker.domain.assign import assign
+from svc_tracker.domain.beliefs import joined
 from svc_tracker.domain.coverage import detection_probability
 from svc_tracker.domain.frame import Frame, FrameError
 from svc_tracker.domain.gate import Pairs, gate
@@ -16,7 +17,7 @@ from svc_tracker.domain.layout import Belief, Expected, Layout, Measurements, Pa
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.motion import step_of
 from svc_tracker.domain.sensing import measured, prior_of, sensor_of
-from svc_tracker.domain.tracks import NO_DETECTION, RECORD, LostReason, State, Tracks, TrackStatus
+from svc_tracker.domain.tracks import NO_DETECTION, RECORD, LostReason, State, Tracks, TrackStatus, copied, words
 
 MAX_SENSORS: Final = 256
 # The mean cross section follows the last so many detections.
@@ -44,7 +45,7 @@ class Followed:
 
     def belief(self) -> Belief:
         """Return what is believed of all of them, the old ones first, in arrays of its own."""
-        return self.tracks.belief.joined(self.younger.belief, np.arange(len(self.tracks)))
+        return joined(self.tracks.belief, self.younger.belief, np.arange(len(self.tracks)))
 
     def reasons(self) -> Integers:
         """Return for all of them why they were given up."""
@@ -89,8 +90,8 @@ class Following:
         younger, not_initiated = _initiate(tracks, taken.detection, state.next_number, scan)
         reason = life.lost_reason(tracks.record, too_old, model)
 
-        kept = np.flatnonzero(reason == 0)
-        live = tracks.joined(younger, kept)
+        kept = np.flatnonzero(reason == LostReason.NONE)
+        live = tracks.joined(younger, kept, self._kernels.joined)
         self.state = State(frame.time_ns, state.next_number + len(younger), sensors, live)
         return Followed(dt_s, tracks, younger, reason, kept, not_initiated)
 
@@ -123,7 +124,7 @@ class _Scan:
 
 
 def _predict(tracks: Tracks, dt_s: float, step: Step, scan: _Scan) -> Tracks:
-    record = tracks.record.copy()
+    record = copied(tracks.record)
     record["score"] = life.survive(record["score"], dt_s, scan.model)
     record["detection"] = NO_DETECTION
     if dt_s == 0.0:
@@ -152,15 +153,14 @@ def _update(tracks: Tracks, expected: Expected, detected: Floats, taken: Pairs, 
     record["misses_in_all"] += unseen
     record["score"] += np.where(unseen, life.miss_evidence(answerable, scan.model), 0.0)
 
-    after_it, log_likelihood = scan.kernels.corrected(
+    log_likelihood = scan.kernels.correct(
         tracks.belief, expected, scan.measurements, Pairing(t, d), scan.layout.packing
     )
-    tracks.belief.write(t, after_it)
-    after = _noted(record[t], d, scan)
+    after = _noted(record.take(t), d, scan)
     after["hits"] += 1
     after["score"] += life.hit_evidence(detected[t], log_likelihood, taken.log_extraneous)
     after["nis"], after["nis_dof"] = taken.distance, len(scan.measurements.z)
-    record[t] = after
+    words(record)[t] = words(after)
     record["status"] = life.status_after(record, seen, unseen, scan.number, scan.model)
 
 

@@ -28,9 +28,10 @@ def near(range_m: Floats, bearing_rad: Floats, windows: Windows) -> tuple[Indice
     Detections are (m,), at least one, bearings in [0, 2 pi]. The order tells nothing.
     """
     nearest, farthest = range_m.min(), range_m.max()
-    # A cell of about a window: what is beside the window in its cells is then little, and its cells are few.
-    rows = _cells((farthest - nearest) / (2.0 * windows.half_m.mean()))
-    columns = _cells(_TURN / (2.0 * windows.half_rad.mean()))
+    # Every row that a window reaches into costs a step, however many of its cells: rows are twice as high as windows on
+    # average, which a few large ones make larger still, columns as wide as most windows.
+    rows = _cells((farthest - nearest) / (4.0 * windows.half_m.mean()))
+    columns = _cells(_TURN / 2.0 * (1.0 / windows.half_rad).mean())
     a_row, a_column = max((farthest - nearest) / rows, 1e-9), _TURN / columns
 
     row = np.minimum(((range_m - nearest) / a_row).astype(np.intp), rows - 1)

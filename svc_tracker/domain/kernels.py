@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from types import FunctionType
 from typing import Any, Self
 
-from svc_tracker.domain import assign, beginning, correction, expectation, imm, index
+from svc_tracker.domain import assign, beginning, beliefs, correction, expectation, imm, index
+from svc_tracker.domain.arrays import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Kernels:
     expect: Callable[..., Any] = expectation.expect
     begin: Callable[..., Any] = beginning.begin
     inside: Callable[..., Any] = correction.inside
-    corrected: Callable[..., Any] = correction.corrected
+    correct: Callable[..., Any] = correction.correct_all
+    joined: Callable[..., Any] = beliefs.joined
     near: Callable[..., Any] = index.near
     plain: Callable[..., Any] = assign.plain
 
@@ -28,11 +30,11 @@ class Kernels:
         Raises ImportError where numba is not installed.
         """
         compile_one = importlib.import_module("numba").njit(cache=True, error_model="numpy")
-        done: dict[FunctionType, Any] = {}
+        done: dict[Any, Any] = {each: range}
         return cls(*(_compiled(field.default, compile_one, done) for field in fields(cls)))
 
 
-def _compiled(function: Any, compile_one: Callable[[Any], Any], done: dict[FunctionType, Any]) -> Any:
+def _compiled(function: Any, compile_one: Callable[[Any], Any], done: dict[Any, Any]) -> Any:
     """Return a function compiled together with those of ours that it calls, which it must find compiled."""
     if function not in done:
         called = {name: function.__globals__.get(name) for name in function.__code__.co_names}

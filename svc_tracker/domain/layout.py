@@ -37,21 +37,6 @@ class Belief(NamedTuple):
         """Return the same belief in arrays of its own."""
         return Belief(*(array.copy() for array in self))
 
-    def write(self, which: Indices, rows: "Belief") -> None:
-        """Replace some of the things, by index, in place: for one who made the arrays and has not given them away."""
-        for mine, theirs in zip(self, rows, strict=True):
-            mine[..., which] = theirs
-
-    def joined(self, younger: "Belief", kept: Indices) -> "Belief":
-        """Return those of these things that are kept and, after them, the younger ones."""
-        columns = []
-        for old, new in zip(self, younger, strict=True):
-            column = np.empty((*old.shape[:-1], len(kept) + new.shape[-1]))
-            column[..., : len(kept)] = old[..., kept]
-            column[..., len(kept) :] = new
-            columns.append(column)
-        return Belief(*columns)
-
 
 class Step(NamedTuple):
     """What a time step does, for M modes: F (M, s, s) to states, `mapped` (M, p, p) and Q (M, p) to packed covariances.
