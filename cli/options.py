@@ -43,7 +43,8 @@ class MeshOptions:
     run_id: str | None = None
     start_time: str | None = None
     settings: tuple[tuple[str, str, str], ...] = ()
-    service_ready_timeout_s: float = 60.0
+    # One that compiles its arithmetic takes a minute of a free processor's time.
+    service_ready_timeout_s: float = 180.0
     nats_sync_interval: str = ALWAYS
 
 

@@ -26,6 +26,7 @@ from mesh.ring import Entry, Retention, Ring
 from mesh.spans import WorkSpans
 from mesh.token import Token, decode, short_digest
 from qiki.common.v1.stream_pb2 import EventContext, Run
+from qiki_sdk.varint import varint
 
 MAX_EVENT_BYTES = 900_000
 MAX_OPEN_READERS = 256
@@ -65,7 +66,7 @@ class Feed:
         payload_type = field.message_type
         if payload_type is None:
             raise TypeError(f"{payload_field} of {response_type.DESCRIPTOR.full_name} is not a message")
-        self._payload_tag = _varint(field.number << 3 | 2)
+        self._payload_tag = varint(field.number << 3 | 2)
         self._payload_type = payload_type.full_name
         self._feed_digest = short_digest(settings.name.encode())
         self.change = Change()
@@ -163,7 +164,7 @@ class Feed:
         A serialized message followed by one more field of it is the message with that field: the payload is serialized
         once, for its digest and for every reader.
         """
-        response = b"".join((head, self._payload_tag, _varint(len(body)), body))
+        response = b"".join((head, self._payload_tag, varint(len(body)), body))
         if len(response) > MAX_EVENT_BYTES:
             raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
         return response
@@ -328,13 +329,3 @@ class Feed:
             f"{self.name}: the token's event {token.sequence} is not in this history: {why}",
             sequence=str(token.sequence),
         )
-
-
-def _varint(value: int) -> bytes:
-    """Return the base-128 varint of the protobuf encoding."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

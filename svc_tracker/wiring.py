@@ -1,5 +1,6 @@
 """How the tracker is put together."""
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 
@@ -17,9 +18,11 @@ from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_
 from qiki_sdk.channel import connect
 from svc_tracker.checkpoints import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
+from svc_tracker.domain.warm_up import warm_up
 from svc_tracker.follower import Follower, Outputs
 from svc_tracker.service import TrackerServicer
 
+_LOG = logging.getLogger(__name__)
 READER = "tracker"
 
 
@@ -45,6 +48,9 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         raise StartError(
             f"a scan takes {longest_scan_s:g} s: tracks are given up after {rules.model.max_coast_s:g} s unseen"
         )
+    if rules.model.compiled:
+        _LOG.info("compiling the tracker's arithmetic; the first time on a machine that takes about a minute")
+        warm_up(rules.model)
     outputs = Outputs(
         tracks=Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set", spans),
         guard=Feed(settings.feed("guard", spec.readers("guard")), WatchGuardResponse, "guard_event", spans),

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from qiki.radar.v1.radar_pb2 import DetectionColumns, RadarFrame
+from qiki_sdk.varint import varint
 
 _VARINTS = frozenset(
     {
@@ -61,7 +62,7 @@ def extend(columns: Message, **values: Any) -> None:
         else:
             raise TypeError(f"{name} is a column of neither doubles nor whole numbers")
         # A packed field: its number and wire type 2, its length in bytes, its values.
-        pieces += [_varint(field.number << 3 | 2), _varint(body.nbytes), body]
+        pieces += [varint(field.number << 3 | 2), varint(body.nbytes), body]
     columns.MergeFromString(b"".join(pieces))
 
 
@@ -101,13 +102,3 @@ def detection_columns(frame: RadarFrame) -> DetectionColumns:
         if name in _MEASURED or any(column):
             getattr(columns, name).extend(column)
     return columns
-
-
-def _varint(value: int) -> bytes:
-    """Return the base-128 varint of the protobuf encoding."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

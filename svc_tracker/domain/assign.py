@@ -27,7 +27,7 @@ def assign(track: Indices, detection: Indices, gain: Floats, first: Callable[...
     """
     taken, left = first(track, detection, gain)
     if len(left):
-        taken = np.concatenate((taken, left[_solved(track[left], detection[left], gain[left])]))
+        taken = np.concatenate((taken, left[matching(track[left], detection[left], gain[left])]))
     return np.sort(taken)
 
 
@@ -66,13 +66,14 @@ def _best_other(group: Indices, gain: Floats) -> Floats:
     return np.where(is_best, second[group], np.inf)
 
 
-def _solved(track: Indices, detection: Indices, gain: Floats) -> Indices:
-    """Return which pairs a best assignment takes: dense where that is small, else by shortest augmenting paths in a
-    sparse table (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment
-    problems", Computing 38, 1987).
+def matching(first: Indices, second: Indices, gain: Floats) -> Indices:
+    """Return which of the pairs (k,) a best assignment takes: of the greatest total gain, each gain being above 0.
+
+    Dense where that is small, else by shortest augmenting paths in a sparse table (Jonker and Volgenant, "A shortest
+    augmenting path algorithm for dense and sparse linear assignment problems", Computing 38, 1987).
     """
-    rows, row = np.unique(track, return_inverse=True)
-    columns, column = np.unique(detection, return_inverse=True)
+    rows, row = np.unique(first, return_inverse=True)
+    columns, column = np.unique(second, return_inverse=True)
     count, own = len(rows), np.arange(len(rows))
     if count * len(columns) <= _DENSE_CELLS:
         # What is no pair gains nothing, like having no detection: so a rectangle of gains holds every choice.
@@ -80,7 +81,7 @@ def _solved(track: Indices, detection: Indices, gain: Floats) -> Indices:
         dense[row, column] = gain
         matched: tuple[Any, Any] = linear_sum_assignment(dense, maximize=True)
     else:
-        # Every track may take a column of its own, which gains nothing; so each has exactly one, and a constant for all
+        # Every row may take a column of its own, which gains nothing; so each has exactly one, and a constant for all
         # changes nothing but keeps the weights from being 0, which a sparse table does not hold.
         weight = np.concatenate([gain, np.zeros(count)]) + 1.0
         table = csr_array(

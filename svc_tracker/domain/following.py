@@ -12,7 +12,7 @@ from svc_tracker.domain.beliefs import joined
 from svc_tracker.domain.coverage import detection_probability
 from svc_tracker.domain.frame import Frame, FrameError
 from svc_tracker.domain.gate import Pairs, gate
-from svc_tracker.domain.kernels import Kernels
+from svc_tracker.domain.kernels import Kernels, compiled
 from svc_tracker.domain.layout import Belief, Expected, Layout, Measurements, Pairing, Sensor, Step
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.motion import step_of
@@ -63,7 +63,7 @@ class Following:
         """Begin with nothing, or go on from a state of this model."""
         self._model = model
         self._layout = Layout.of(model.axes)
-        self._kernels = Kernels.compiled() if model.compiled else Kernels()
+        self._kernels = compiled() if model.compiled else Kernels()
         self._dt_s, self._step = 0.0, step_of(0.0, model, self._layout)
         self.state = state or State(None, 1, (), Tracks.none(len(model.modes), self._layout))
 

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from types import FunctionType
 from typing import Any, Self
 
@@ -32,6 +33,12 @@ class Kernels:
         compile_one = importlib.import_module("numba").njit(cache=True, error_model="numpy")
         done: dict[Any, Any] = {each: range}
         return cls(*(_compiled(field.default, compile_one, done) for field in fields(cls)))
+
+
+@cache
+def compiled() -> Kernels:
+    """Return the compiled kernels, once for the process: each is compiled or read from disk on its first use."""
+    return Kernels.compiled()
 
 
 def _compiled(function: Any, compile_one: Callable[[Any], Any], done: dict[Any, Any]) -> Any:

@@ -118,10 +118,10 @@ def table_of(
     )
 
 
-def in_space(spread: Floats, axes: int) -> Floats:
+def in_space(spread: Floats, layout: Layout) -> Floats:
     """Return packed covariances (p, n) as (6, 6, n); what a tracker in the plane does not follow is 0."""
     covariance = np.zeros((6, 6, spread.shape[1]))
-    component = np.arange(2 * axes)
-    component[axes:] += 3 - axes
-    covariance[component[:, None], component] = Layout.of(axes).full(spread)
+    component = np.arange(layout.size)
+    component[layout.axes :] += 3 - layout.axes
+    covariance[component[:, None], component] = layout.full(spread)
     return covariance

@@ -63,7 +63,7 @@ class Tracker:
         )
         belief = followed.belief()
         mixture = moments(belief, self._layout.packing, self._layout.size)
-        kinematics = _kinematics(followed, mixture, frame, self._model.axes)
+        kinematics = _kinematics(followed, mixture, frame, self._layout)
         identities = weigh(identities, kinematics, self._policy)
         judged = judge(
             identities,
@@ -79,8 +79,8 @@ class Tracker:
         return table
 
 
-def _kinematics(followed: Followed, mixture: Mixture, frame: Frame, axes: int) -> Kinematics:
-    count = mixture.mean.shape[1]
+def _kinematics(followed: Followed, mixture: Mixture, frame: Frame, layout: Layout) -> Kinematics:
+    axes, count = layout.axes, mixture.mean.shape[1]
     position, velocity = np.zeros((3, count)), np.zeros((3, count))
     position[:axes], velocity[:axes] = mixture.mean[:axes], mixture.mean[axes:]
     return Kinematics(
@@ -88,7 +88,7 @@ def _kinematics(followed: Followed, mixture: Mixture, frame: Frame, axes: int) -
         dt_s=followed.dt_s,
         position_m=position,
         velocity_mps=velocity,
-        covariance=in_space(mixture.spread, axes),
+        covariance=in_space(mixture.spread, layout),
         own_position_m=frame.sensor_position_m,
         own_velocity_mps=frame.sensor_velocity_mps,
     )

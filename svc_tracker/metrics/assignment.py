@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from svc_tracker.domain.arrays import Floats, Indices
+from svc_tracker.domain.assign import matching
 
 PAIRS_A_BATCH: Final = 500
 """Clusters are solved together up to so many pairs: a call has its cost, and the solver's grows with the square."""
@@ -40,7 +41,9 @@ def best_pairs(first: Floats, second: Floats, c: float, p: float) -> Pairs:
     taken = [np.flatnonzero(alone)]
     for batch in _batches(near, contested):
         rival = near.chosen(batch)
-        taken.append(batch[_matching(rival, (rival.distance / c) ** p)])
+        # A point without a pair costs as much as a pair at the cut-off: what is nearer gains the rest.
+        gain = 1.0 - (rival.distance / c) ** p
+        taken.append(batch[matching(rival.first, rival.second, gain)])
     which = np.concatenate(taken)
     return near.chosen(which[np.argsort(near.first[which])])
 
@@ -65,18 +68,3 @@ def _batches(near: Pairs, which: Indices) -> list[Indices]:
     cluster = label[first][order]
     batch = np.searchsorted(cluster, cluster) // PAIRS_A_BATCH
     return np.split(which[order], np.flatnonzero(np.diff(batch)) + 1)
-
-
-def _matching(pairs: Pairs, cost: Floats) -> Indices:
-    """Return which of the pairs (k,), of a cost (k,) in [0, 1), to take where a first point without a pair costs 1."""
-    rows, row = np.unique(pairs.first, return_inverse=True)
-    columns, column = np.unique(pairs.second, return_inverse=True)
-    n, m = len(rows), len(columns)
-    # Every first point has a column of its own that means "no pair". The solver takes a cost of 0 for no edge at all:
-    # 1 more everywhere changes no choice.
-    edges = (np.concatenate([row, np.arange(n)]), np.concatenate([column, m + np.arange(n)]))
-    weights = csr_array((np.concatenate([1.0 + cost, np.full(n, 2.0)]), edges), shape=(n, m + n))
-    chosen_row, chosen_column = min_weight_full_bipartite_matching(weights)
-    partner = np.full(n, -1, dtype=np.intp)
-    partner[chosen_row] = chosen_column
-    return np.flatnonzero(partner[row] == column)

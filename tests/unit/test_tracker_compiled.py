@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from svc_tracker.domain import SnapshotError, Tracker, TrackerModel, TrackTable
-from svc_tracker.domain.kernels import Kernels
+from svc_tracker.domain.kernels import Kernels, compiled
+from svc_tracker.domain.warm_up import warm_up
 from tracker_scenes import LONG, crowd, frame
 
 pytest.importorskip("numba")
@@ -36,9 +37,23 @@ def test_compiled_kernels_give_the_same_tracks_within_the_stated_tolerance() -> 
 
 
 def test_every_kernel_is_compiled() -> None:
-    compiled = Kernels.compiled()
+    kernels = Kernels.compiled()
     for field in dataclasses.fields(Kernels):
-        assert getattr(compiled, field.name).py_func.__code__ is field.default.__code__
+        assert getattr(kernels, field.name).py_func.__code__ is field.default.__code__
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_after_warming_up_no_frame_waits_for_the_compiler(axes: int) -> None:
+    model = dataclasses.replace(COMPILED, axes=axes)
+    warm_up(model)
+    kernels = [getattr(compiled(), field.name) for field in dataclasses.fields(Kernels)]
+    before = [len(kernel.signatures) for kernel in kernels]
+    flat = dataclasses.replace(LONG, no_elevation=axes == 2, clutter_per_scan=40.0)
+    tracker, start = Tracker(model), crowd(30, 40e3, 2)
+    for step in range(1, 6):
+        tracker.step(frame(flat, start.after(step), float(step), step))
+    assert all(before)
+    assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 def test_compiled_or_not_belongs_to_a_snapshot() -> None:
