@@ -72,11 +72,11 @@ class TrackerModel:
     horizontal_speed_sigma_mps: float = 120.0
     vertical_speed_sigma_mps: float = 20.0
     gate_probability: float = 0.9995
-    new_share: float = 0.04
+    new_share: float = 0.002
     births_per_scan: float = 0.05
-    mean_lifetime_s: float = 150.0
+    mean_lifetime_s: float = 600.0
     confirm_probability: float = 0.6
-    delete_probability: float = 0.3
+    delete_probability: float = 0.1
     new_odds_kept: float = 0.15
     max_coast_s: float = 10.0
     max_tracks: int = 20_000
