@@ -19,19 +19,27 @@ from svc_tracker.domain.arrays import Floats
 from svc_tracker.domain.following import Followed, Following
 from svc_tracker.domain.imm import moments
 from svc_tracker.domain.layout import Layout
-from svc_tracker.domain.model import Mode
+from svc_tracker.domain.model import DEFAULT_MODES, Mode
+from svc_tracker.domain.tracks import probability
 
 _NS_PER_S: Final = 1_000_000_000
 _PLANE: Final = np.array([0, 1, 3, 4])
+REPORTED_FROM: Final = 0.5
+"""What a confirmed track's probability of existence must be for it to be reported: it may be followed for longer."""
 
 
 def bench_model() -> TrackerModel:
-    """Return the one configuration that is judged: things come and go as fast as they do in the scenes."""
+    """Return the one configuration that is judged: things come, go and turn as often as they do in the scenes."""
+    straight, *turns = DEFAULT_MODES
     return TrackerModel(
         axes=2,
-        new_share=0.04,
-        mean_lifetime_s=150.0,
-        delete_probability=0.3,
+        modes=(replace(straight, horizontal_noise_m2ps3=0.3, mean_stay_s=300.0), *turns),
+        new_share=0.001,
+        births_per_scan=2.2,
+        mean_lifetime_s=200.0,
+        confirm_probability=0.6,
+        delete_probability=0.02,
+        new_odds_kept=0.3,
         max_tracks=50_000,
         max_detections=50_000,
         compiled=True,
@@ -102,6 +110,7 @@ class Ours:
             return Estimates(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4, 4)))
         status = followed.status()
         held = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
+        held &= probability(followed.column("score")) >= REPORTED_FROM
         mixture = moments(followed.belief(), self._layout.packing, self._layout.size)
         mean = mixture.mean[:, held].T
         covariance = self._layout.full(mixture.spread[:, held]).transpose(2, 0, 1)

@@ -25,17 +25,19 @@ def assign(track: Indices, detection: Indices, gain: Floats, first: Callable[...
     gain by taking it in exchange for those two; what remains is solved as one sparse problem, in which clusters are
     apart. `first` is `plain`, compiled or not.
     """
-    taken, left = first(track, detection, gain)
+    order = np.argsort(gain)
+    order = order[np.searchsorted(gain[order], 0.0, side="right") :]
+    taken, left = first(track[order], detection[order], gain[order])
+    taken, left = order[taken], order[left]
     if len(left):
         taken = np.concatenate((taken, left[matching(track[left], detection[left], gain[left])]))
     return np.sort(taken)
 
 
 def plain(track: Indices, detection: Indices, gain: Floats) -> tuple[Indices, Indices]:
-    """Return which pairs are plainly taken, and which are left to choose from."""
-    left = np.flatnonzero(gain > 0.0)
+    """Return which pairs, in the order of their gains, are plainly taken, and which are left to choose from."""
     # By gain: of the pairs written to one place the last one stands, which is then the best.
-    left = left[np.argsort(gain[left], kind="mergesort")]
+    left = np.arange(len(gain))
     taken = left[:0]
     for _ in range(_ROUNDS):
         if len(left) == 0:

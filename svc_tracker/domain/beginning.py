@@ -1,13 +1,13 @@
 """First beliefs, from one detection each.
 
-Components come first, then M modes, then n things: states are (s, M, n), packed covariances (p, M, n). Loops are over
-components and modes, never over things: elementwise NumPy, which numba compiles as it is. BLK is Bar-Shalom, Li and
+Components come first, then M modes, then n things: states are (s, M, n), packed covariances (p, M, n). What is done to
+`each` thing is elementwise NumPy, and one loop where numba compiles it as it is. BLK is Bar-Shalom, Li and
 Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001.
 """
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Indices
+from svc_tracker.domain.arrays import Floats, Indices, each
 from svc_tracker.domain.layout import (
     BEARING,
     ELEVATION,
@@ -27,43 +27,12 @@ def begin(measurements: Measurements, which: Indices, sensor: Sensor, prior: Pri
     The position is the measured one, of errors along the axes of the line of sight. Of the velocity only its radial
     part is measured; the rest stays as uncertain as it was before anything was seen.
     """
-    d, count = len(sensor.position), len(which)
-    z, variance = measurements.z[:, which], measurements.variance[:, which]
-    r, b = z[RANGE], z[BEARING]
-    e, e_variance = np.full(count, prior.elevation), np.full(count, prior.elevation_variance)
-    if measurements.elevation:
-        e, e_variance = z[ELEVATION], variance[ELEVATION]
-    sin_b, cos_b, sin_e, cos_e = np.sin(b), np.cos(b), np.sin(e), np.cos(e)
-    axes, errors = np.zeros((3, 3, count)), np.empty((3, count))
-    axes[0, 0], axes[0, 1], axes[0, 2] = sin_b * cos_e, cos_b * cos_e, sin_e
-    axes[1, 0], axes[1, 1] = cos_b, -sin_b
-    axes[2, 0], axes[2, 1], axes[2, 2] = -sin_b * sin_e, -cos_b * sin_e, cos_e
-    squared = r**2
-    errors[0] = variance[RANGE] + squared * (variance[BEARING] ** 2 * cos_e**4 + e_variance**2) / 2.0
-    errors[1] = squared * variance[BEARING] * (cos_e**2 + e_variance)
-    errors[2] = squared * e_variance
-    # No axis is known so much better than another that rounding could not tell.
-    largest = np.maximum(np.maximum(errors[0], errors[1]), errors[2])
-    for i in range(3):
-        errors[i] = np.maximum(errors[i], LEAST_PIVOT * largest)
-    V, velocity = np.zeros((d, d, count)), np.zeros((d, count))
-    for a in range(d):
-        V[a, a] = prior.speed_variance[a]
-    if measurements.radial_velocity:
-        # The line of sight is only known to the errors of the angles, across which the thing may move.
-        s = variance[-1] + (variance[BEARING] + e_variance) * prior.speed_variance[0]
-        left = z[-1].copy()
-        for a in range(d):
-            s += axes[0, a] ** 2 * prior.speed_variance[a]
-            left += axes[0, a] * sensor.velocity[a]
-        for a in range(d):
-            velocity[a] = prior.speed_variance[a] * axes[0, a] * left / s
-            for j in range(d):
-                V[a, j] -= prior.speed_variance[a] * axes[0, a] * prior.speed_variance[j] * axes[0, j] / s
+    d, modes, count = len(sensor.position), len(prior.modes), len(which)
+    axes, errors = errors_of(measurements, which, prior)
+    velocity, V = velocity_of(measurements, which, sensor, prior, axes[0])
     tau = np.zeros(count)
     if len(measurements.time_offset_s) > 0:
         tau = measurements.time_offset_s[which]
-    modes = len(prior.modes)
     probability, x, P = (
         np.empty((modes, count)),
         np.empty((2 * d, modes, count)),
@@ -72,13 +41,70 @@ def begin(measurements: Measurements, which: Indices, sensor: Sensor, prior: Pri
     for m in range(modes):
         probability[m] = prior.modes[m]
     for a in range(d):
-        x[a] = sensor.position[a] + r * axes[0, a] - tau * (velocity[a] - sensor.velocity[a])
-        x[d + a] = velocity[a]
-        for j in range(d):
-            P[packing.place[d + a, d + j]] = V[a, j]
-            P[packing.place[a, d + j]] = -tau * V[a, j]
-            error = tau**2 * V[a, j]
-            for i in range(d):
-                error += axes[i, a] * errors[i] * axes[i, j]
-            P[packing.place[a, j]] = error
+        for m in each(modes):
+            for q in each(count):
+                there = sensor.position[a] + measurements.z[RANGE, which[q]] * axes[0, a, q]
+                x[a, m, q] = there - tau[q] * (velocity[a, q] - sensor.velocity[a])
+                x[d + a, m, q] = velocity[a, q]
+        for b in range(d):
+            both, mixed, rates = packing.place[a, b], packing.place[a, d + b], packing.place[d + a, d + b]
+            for m in each(modes):
+                for q in each(count):
+                    error = tau[q] ** 2 * V[a, b, q]
+                    for i in range(3):
+                        error = error + axes[i, a, q] * errors[i, q] * axes[i, b, q]
+                    P[both, m, q], P[mixed, m, q], P[rates, m, q] = error, -tau[q] * V[a, b, q], V[a, b, q]
     return Belief(probability, x, P)
+
+
+def errors_of(measurements: Measurements, which: Indices, prior: Prior) -> tuple[Floats, Floats]:
+    """Return unit vectors (3, 3, q) along each line of sight, across it to the right and across it upwards, and the
+    variances (3, q) of a position measured there along these.
+    """
+    z, variance, count = measurements.z, measurements.variance, len(which)
+    elevation, e_variance = np.full(count, prior.elevation), np.full(count, prior.elevation_variance)
+    if measurements.elevation:
+        for q in each(count):
+            elevation[q], e_variance[q] = z[ELEVATION, which[q]], variance[ELEVATION, which[q]]
+    axes, errors = np.zeros((3, 3, count)), np.empty((3, count))
+    for q in each(count):
+        b, squared, b_variance = z[BEARING, which[q]], z[RANGE, which[q]] ** 2, variance[BEARING, which[q]]
+        sin_b, cos_b, sin_e, cos_e = np.sin(b), np.cos(b), np.sin(elevation[q]), np.cos(elevation[q])
+        axes[0, 0, q], axes[0, 1, q], axes[0, 2, q] = sin_b * cos_e, cos_b * cos_e, sin_e
+        axes[1, 0, q], axes[1, 1, q] = cos_b, -sin_b
+        axes[2, 0, q], axes[2, 1, q], axes[2, 2, q] = -sin_b * sin_e, -cos_b * sin_e, cos_e
+        along = variance[RANGE, which[q]] + squared * (b_variance**2 * cos_e**4 + e_variance[q] ** 2) / 2.0
+        aside, above = squared * b_variance * (cos_e**2 + e_variance[q]), squared * e_variance[q]
+        # No axis is known so much better than another that rounding could not tell.
+        least = LEAST_PIVOT * np.maximum(np.maximum(along, aside), above)
+        errors[0, q], errors[1, q] = np.maximum(along, least), np.maximum(aside, least)
+        errors[2, q] = np.maximum(above, least)
+    return axes, errors
+
+
+def velocity_of(
+    measurements: Measurements, which: Indices, sensor: Sensor, prior: Prior, u: Floats
+) -> tuple[Floats, Floats]:
+    """Return the velocities (d, q) and their covariances (d, d, q): of the prior, corrected by what is measured along
+    the lines of sight u (3, q).
+    """
+    d, count = len(sensor.position), len(which)
+    V, velocity = np.zeros((d, d, count)), np.zeros((d, count))
+    for a in range(d):
+        V[a, a] = prior.speed_variance[a]
+    if measurements.radial_velocity:
+        e_variance = np.full(count, prior.elevation_variance)
+        if measurements.elevation:
+            e_variance = measurements.variance[ELEVATION][which]
+        # The line of sight is only known to the errors of the angles, across which the thing may move.
+        angles = measurements.variance[BEARING][which] + e_variance
+        s = measurements.variance[-1][which] + angles * prior.speed_variance[0]
+        left = measurements.z[-1][which]
+        for a in range(d):
+            s += u[a] ** 2 * prior.speed_variance[a]
+            left += u[a] * sensor.velocity[a]
+        for a in range(d):
+            velocity[a] = prior.speed_variance[a] * u[a] * left / s
+            for b in range(d):
+                V[a, b] -= prior.speed_variance[a] * u[a] * prior.speed_variance[b] * u[b] / s
+    return velocity, V

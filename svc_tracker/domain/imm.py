@@ -13,39 +13,41 @@ from svc_tracker.domain.layout import Belief, Mixture, Packing, Step
 
 def predict(belief: Belief, step: Step, packing: Packing) -> Belief:
     """Return the belief a step later: the modes interact, then each predicts (BLK section 11.6.6)."""
-    return move(interact(belief, step.transition, packing), step)
+    probability, x, P = interact(belief, step.transition, packing)
+    return Belief(probability, *move(x, P, step))
 
 
-def interact(belief: Belief, transition: Floats, packing: Packing) -> Belief:
-    """Return for each mode what it begins with: its probability, state and covariance (BLK 11.6.6, step 1).
+def interact(belief: Belief, transition: Floats, packing: Packing) -> tuple[Floats, Floats, Floats]:
+    """Return what each mode begins with: probabilities (M, n), states (M, s, n) and covariances (M, p, n).
 
-    With mu_ij = p_ij mu_i / c_j and c_j = sum_i p_ij mu_i: the moments of the mixture of all modes i by mu_ij.
+    With mu_ij = p_ij mu_i / c_j and c_j = sum_i p_ij mu_i these are the moments of the mixture of all modes i by mu_ij
+    (BLK 11.6.6, step 1). Modes come first: each one's are multiplied by matrices then.
     """
     probability, x, P = belief
     modes, count = probability.shape
     later, share = shares(probability, transition)
     # Counted from one of the modes, so that squares of small differences are summed, not of positions.
-    away, begun, spread = np.empty_like(x), np.empty_like(x), np.empty_like(P)
+    away, begun, spread = np.empty_like(x), np.empty((modes, len(x), count)), np.empty((modes, len(P), count))
     for a in range(len(x)):
         for j in each(modes):
             for n in each(count):
                 away[a, j, n] = x[a, j, n] - x[a, 0, n]
-        mix(begun[a], share, away[a])
+        mix(begun, a, share, away[a])
     moment = np.empty_like(probability)
     for k in range(len(P)):
         a, b = packing.row[k], packing.column[k]
         for j in each(modes):
             for n in each(count):
                 moment[j, n] = P[k, j, n] + away[a, j, n] * away[b, j, n]
-        mix(spread[k], share, moment)
+        mix(spread, k, share, moment)
         for j in each(modes):
             for n in each(count):
-                spread[k, j, n] -= begun[a, j, n] * begun[b, j, n]
+                spread[j, k, n] -= begun[j, a, n] * begun[j, b, n]
     for a in range(len(x)):
         for j in each(modes):
             for n in each(count):
-                begun[a, j, n] += x[a, 0, n]
-    return Belief(later, begun, spread)
+                begun[j, a, n] += x[a, 0, n]
+    return later, begun, spread
 
 
 def shares(probability: Floats, transition: Floats) -> tuple[Floats, Floats]:
@@ -64,33 +66,32 @@ def shares(probability: Floats, transition: Floats) -> tuple[Floats, Floats]:
     return later, share
 
 
-def mix(mixed: Floats, share: Floats, values: Floats) -> None:
-    """Fill in sum_i mu_ij v_i (M, n) of the modes' values (M, n)."""
+def mix(mixed: Floats, component: int, share: Floats, values: Floats) -> None:
+    """Fill in of what is mixed (M, c, n) one component: sum_i mu_ij v_i of its values (M, n)."""
     modes, count = values.shape
     for j in each(modes):
         for n in each(count):
-            mixed[j, n] = share[0, j, n] * values[0, n]
+            mixed[j, component, n] = share[0, j, n] * values[0, n]
     for i in range(1, modes):
         for j in each(modes):
             for n in each(count):
-                mixed[j, n] += share[i, j, n] * values[i, n]
+                mixed[j, component, n] += share[i, j, n] * values[i, n]
 
 
-def move(belief: Belief, step: Step) -> Belief:
-    """Return states and covariances a step later: F x and F P F^T + Q."""
-    x, P = belief.x, belief.P
-    later_x, later_P = np.empty_like(x), np.empty_like(P)
-    for m in range(len(step.F)):
+def move(x: Floats, P: Floats, step: Step) -> tuple[Floats, Floats]:
+    """Return states (s, M, n) and covariances (p, M, n) a step later, of (M, s, n) and (M, p, n): F x, F P F^T + Q."""
+    (modes, size, count), packed = x.shape, P.shape[1]
+    later_x, later_P = np.empty((size, modes, count)), np.empty((packed, modes, count))
+    for m in range(modes):
         # One product of matrices for all things at once.
-        moved_x = np.dot(step.F[m], np.ascontiguousarray(x[:, m]))
-        moved_P = np.dot(step.mapped[m], np.ascontiguousarray(P[:, m]))
-        for a in range(len(x)):
-            for n in each(x.shape[2]):
+        moved_x, moved_P = np.dot(step.F[m], x[m]), np.dot(step.mapped[m], P[m])
+        for a in range(size):
+            for n in each(count):
                 later_x[a, m, n] = moved_x[a, n]
-        for k in range(len(P)):
-            for n in each(x.shape[2]):
+        for k in range(packed):
+            for n in each(count):
                 later_P[k, m, n] = moved_P[k, n] + step.Q[m, k]
-    return Belief(belief.probability, later_x, later_P)
+    return later_x, later_P
 
 
 def moments(belief: Belief, packing: Packing, needed: int) -> Mixture:
