@@ -15,7 +15,7 @@ from svc_tracker.domain import (
     TrackerModel,
     TrackStatus,
 )
-from svc_tracker.domain.arrays import Floats
+from svc_tracker.domain.arrays import Booleans, Floats, Integers
 from svc_tracker.domain.following import Followed, Following
 from svc_tracker.domain.imm import moments
 from svc_tracker.domain.layout import Layout
@@ -25,7 +25,7 @@ from svc_tracker.domain.tracks import probability
 _NS_PER_S: Final = 1_000_000_000
 _PLANE: Final = np.array([0, 1, 3, 4])
 REPORTED_FROM: Final = 0.5
-"""What a confirmed track's probability of existence must be for it to be reported: it may be followed for longer."""
+"""What a confirmed track's probability of existence must be for it to be judged: it may be followed for longer."""
 
 
 def bench_model() -> TrackerModel:
@@ -52,9 +52,9 @@ def recorded_model(flat: bool) -> TrackerModel:
 
 
 def coalescing_model() -> TrackerModel:
-    """Return the configuration for things that drift by metres on one course: slower by a hundred times."""
+    """Return the configuration for few things that drift by metres on one course: slower by a hundred times."""
     drift = Mode("straight", 0.0, horizontal_noise_m2ps3=0.01, vertical_noise_m2ps3=0.01, mean_stay_s=1_000.0)
-    return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0)
+    return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0, births_per_scan=0.1)
 
 
 def sensor_model(scene: Scene) -> SensorModel:
@@ -74,6 +74,12 @@ def sensor_model(scene: Scene) -> SensorModel:
         no_elevation=True,
         no_radial_velocity=True,
     )
+
+
+def reported(status: Integers, existence: Floats) -> Booleans:
+    """Return which tracks are judged: confirmed ones of which it is likely enough that they are of something."""
+    confirmed: Booleans = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
+    return confirmed & (existence >= REPORTED_FROM)
 
 
 class Ours:
@@ -109,8 +115,7 @@ class Ours:
         if followed is None:
             return Estimates(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4, 4)))
         status = followed.status()
-        held = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
-        held &= probability(followed.column("score")) >= REPORTED_FROM
+        held = reported(status, probability(followed.column("score")))
         mixture = moments(followed.belief(), self._layout.packing, self._layout.size)
         mean = mixture.mean[:, held].T
         covariance = self._layout.full(mixture.spread[:, held]).transpose(2, 0, 1)

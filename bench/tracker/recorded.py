@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from bench.tracker.ours import recorded_model
+from bench.tracker.ours import recorded_model, reported
 from bench.tracker.scene import wrapped
 from bench.tracker.solo import Solo
 from mesh.rng import generator
 from svc_sim.domain.trajectory import Trajectory, parse_trajectory
-from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker, TrackStatus
+from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker
 from svc_tracker.domain.arrays import Booleans, Floats, Integers
 from svc_tracker.metrics.gospa import gospa
 from svc_tracker.metrics.switches import IdSwitches
@@ -106,8 +106,7 @@ def run(path: Path, name: str, seed: int) -> tuple[Floats, int, float]:
     for count, look in enumerate(looks(path, radar, seed)):
         table = tracker.step(look.frame)
         solo.step(look.frame, look.ids, look.whose)
-        held = (table.status == TrackStatus.TRACKED) | (table.status == TrackStatus.COASTING)
-        held &= _in_view(table.position_m)
+        held = reported(table.status, table.quality) & _in_view(table.position_m)
         known = solo.known()
         if count < JUDGED_AFTER:
             continue
