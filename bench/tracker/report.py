@@ -38,7 +38,7 @@ def to_json(findings: Findings) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "seeds": {name: list(seeds) for name, seeds in findings.seeds.items()},
-        "goals": [asdict(goal) for goal in goals(findings)],
+        "goals": [_plain(asdict(goal)) for goal in goals(findings)],
         "speed": {
             "compared": [
                 {**asdict(each), "ratio": each.ratio, "cpu_ratio": each.cpu_ratio} for each in findings.comparisons
@@ -166,7 +166,7 @@ def _table(title: str, names: Sequence[str], *figures: str) -> Table:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 _LABELS = {"solo": "oracle (same filter)", "oracle": "oracle (textbook)", accuracy.STONE_SOUP: "Stone Soup, best"}

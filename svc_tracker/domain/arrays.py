@@ -10,8 +10,6 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-Records = npt.NDArray[np.void]
-"""Structured arrays: one record a thing, its fields by name."""
 Texts = npt.NDArray[np.object_]
 """Arrays of str: texts of any length, compared and chosen elementwise."""
 

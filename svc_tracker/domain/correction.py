@@ -68,7 +68,7 @@ def weighed(probability: Floats, log_likelihood: Floats) -> tuple[Floats, Floats
 
 
 def correct(before: Belief, H: Floats, nu: Floats, rest: Floats, packing: Packing) -> tuple[Floats, Floats, Floats]:
-    """Return states and covariances (., M, q) after one measurement each, and ln N(nu; S) (M, q) of it.
+    """Return states and covariances (., M, q) after one measurement each, in place, and ln N(nu; S) (M, q) of it.
 
     The innovations nu (k, M, q) are those of the modes, H (k, c, q) and rest (k, k, q), what is in S besides H P H^T,
     are common to them. x' = x + P H^T S^-1 nu, P' = P - P H^T S^-1 H P (BLK section 5.2.3); with S = L L^T, y = L^-1 nu
@@ -80,7 +80,7 @@ def correct(before: Belief, H: Floats, nu: Floats, rest: Floats, packing: Packin
     S = innovation_covariance(W, H, rest).reshape((k, k, together))
     L, y, distance, determinant = whiten(S, nu.reshape((k, together)))
     W = W.reshape((k, size, together))
-    x, P = before.x.copy().reshape((size, together)), before.P.copy().reshape((len(before.P), together))
+    x, P = before.x.reshape((size, together)), before.P.reshape((len(before.P), together))
     for i in range(k):
         for a in range(size):
             for j in range(i):

@@ -41,8 +41,7 @@ def expect(belief: Belief, measurements: Measurements, sensor: Sensor, packing: 
     H = np.zeros((k, 2 * d if measurements.radial_velocity else d, count))
     positions = 3 if measurements.elevation else 2
     distance = line_of_sight(z[:positions], scale[:positions], H[:positions], mean, sensor)
-    excess, drift = np.zeros((k, k, count)), np.zeros((k, count))
-    turning = distance
+    excess, turning = np.zeros((k, k, count)), distance
     if measurements.radial_velocity:
         z[-1], excess[-1, -1], turning = expect_radial_velocity(H, distance, mixture, sensor, packing)
     S = through(H, spread, packing)
@@ -51,8 +50,9 @@ def expect(belief: Belief, measurements: Measurements, sensor: Sensor, packing: 
         z[RANGE, n], excess[RANGE, RANGE, n] = distance[n] + bent[n], 2.0 * bent[n] ** 2
     if sensor.covariance.any():
         add_of_sensor(excess[:positions, :positions], H, sensor)
-    with_z, with_drift = np.zeros_like(excess), np.zeros_like(excess)
-    if len(measurements.time_offset_s) > 0:
+    timed = count if len(measurements.time_offset_s) > 0 else 0
+    drift, with_z, with_drift = np.zeros((k, timed)), np.zeros((k, k, timed)), np.zeros((k, k, timed))
+    if timed > 0:
         move_in_scan((drift, with_z, with_drift), H, mixture, sensor, packing)
         if measurements.radial_velocity:
             drift[-1] = turning

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from svc_tracker.domain import life
-from svc_tracker.domain.arrays import Booleans, Floats, Indices, Integers, Records
+from svc_tracker.domain.arrays import Booleans, Floats, Indices, Integers
 from svc_tracker.domain.assign import assign
 from svc_tracker.domain.beliefs import joined
 from svc_tracker.domain.coverage import detection_probability
@@ -16,8 +16,9 @@ from svc_tracker.domain.kernels import Kernels, compiled
 from svc_tracker.domain.layout import Belief, Expected, Layout, Measurements, Pairing, Sensor, Step
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.motion import step_of
+from svc_tracker.domain.records import Records
 from svc_tracker.domain.sensing import measured, prior_of, sensor_of
-from svc_tracker.domain.tracks import NO_DETECTION, RECORD, LostReason, State, Tracks, TrackStatus, copied, words
+from svc_tracker.domain.tracks import NO_DETECTION, LostReason, State, Tracks, TrackStatus
 
 MAX_SENSORS: Final = 256
 # The mean cross section follows the last so many detections.
@@ -124,7 +125,7 @@ class _Scan:
 
 
 def _predict(tracks: Tracks, dt_s: float, step: Step, scan: _Scan) -> Tracks:
-    record = copied(tracks.record)
+    record = tracks.record.copied()
     record["score"] = life.survive(record["score"], dt_s, scan.model)
     record["detection"] = NO_DETECTION
     if dt_s == 0.0:
@@ -156,11 +157,11 @@ def _update(tracks: Tracks, expected: Expected, detected: Floats, taken: Pairs, 
     log_likelihood = scan.kernels.correct(
         tracks.belief, expected, scan.measurements, Pairing(t, d), scan.layout.packing
     )
-    after = _noted(record.take(t), d, scan)
+    after = _noted(record.chosen(t), d, scan)
     after["hits"] += 1
     after["score"] += life.hit_evidence(detected[t], log_likelihood, taken.log_extraneous)
     after["nis"], after["nis_dof"] = taken.distance, len(scan.measurements.z)
-    words(record)[t] = words(after)
+    record.replace(t, after)
     record["status"] = life.status_after(record, seen, unseen, scan.number, scan.model)
 
 
@@ -174,7 +175,7 @@ def _initiate(tracks: Tracks, assigned: Indices, next_number: int, scan: _Scan) 
         strongest = np.argsort(-scan.frame.detections.snr_db[d], kind="stable")[:room]
         d = d[np.sort(strongest)]
 
-    record = np.zeros(len(d), dtype=RECORD)
+    record = Records.blank(len(d))
     record["number"] = next_number + np.arange(len(d))
     record["status"] = TrackStatus.NEW
     record["birth_ns"] = scan.frame.time_ns

@@ -97,21 +97,23 @@ def move(x: Floats, P: Floats, step: Step) -> tuple[Floats, Floats]:
 def moments(belief: Belief, packing: Packing, needed: int) -> Mixture:
     """Return the moments of the mixture of modes (BLK section 11.6.6, step 5).
 
-    Of the covariance only what concerns the first `needed` components; the rest is 0.
+    Of the covariance only what concerns the first `needed` components; the rest is not filled in.
     """
     probability, x, P = belief
     size, modes, count = x.shape
-    mean, spread, away = np.zeros((size, count)), np.zeros((len(P), count)), np.empty_like(x)
+    mean, spread, away = np.zeros((size, count)), np.empty((len(P), count)), np.empty((needed, modes, count))
     for a in range(size):
         for m in range(modes):
             for n in each(count):
                 mean[a, n] += probability[m, n] * x[a, m, n]
+    for a in range(needed):
         for m in each(modes):
             for n in each(count):
                 away[a, m, n] = x[a, m, n] - mean[a, n]
     for k in range(len(P)):
         a, b = packing.row[k], packing.column[k]
         if a < needed and b < needed:
+            spread[k] = 0.0
             for m in range(modes):
                 for n in each(count):
                     spread[k, n] += probability[m, n] * (P[k, m, n] + away[a, m, n] * away[b, m, n])

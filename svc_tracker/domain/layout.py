@@ -105,7 +105,7 @@ class Expected(NamedTuple):
     scaled measurement with respect to the first c components of the state, c being their number without the velocity
     where that plays no part. S (k, k, n) = H P H^T + `excess`, what is uncertain besides the track. `drift` (k, n) and
     its covariances with z and with itself, (k, k, n) each, tell how S and z change for a detection before the frame's
-    time; they are 0 where there is none.
+    time; they are empty where there is none.
     """
 
     mean: Floats

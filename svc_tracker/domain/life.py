@@ -8,9 +8,10 @@ section 6.2).
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Booleans, Floats, Integers, Records
+from svc_tracker.domain.arrays import Booleans, Floats, Integers
 from svc_tracker.domain.frame import Frame, SensorStatus
 from svc_tracker.domain.model import TrackerModel
+from svc_tracker.domain.records import Records
 from svc_tracker.domain.tracks import LostReason, TrackStatus
 
 NS_PER_S = 1_000_000_000
@@ -102,7 +103,8 @@ def status_after(record: Records, seen: Booleans, unseen: Booleans, sensor: int,
 
 def lapsed(record: Records, time_ns: int, model: TrackerModel) -> Booleans:
     """Return which tracks were not measured for too long."""
-    return (time_ns - record["measured_ns"]) > round(model.max_coast_s * NS_PER_S)
+    late: Booleans = (time_ns - record["measured_ns"]) > round(model.max_coast_s * NS_PER_S)
+    return late
 
 
 def lost_reason(record: Records, too_old: Booleans, model: TrackerModel) -> Integers:

@@ -11,7 +11,7 @@ import numpy as np
 
 from svc_tracker.domain.arrays import Floats
 from svc_tracker.domain.frame import Frame, FrameError
-from svc_tracker.domain.layout import Layout, Measurements, Prior, Sensor
+from svc_tracker.domain.layout import BEARING, ELEVATION, RANGE, Layout, Measurements, Prior, Sensor
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.motion import long_run
 
@@ -29,34 +29,34 @@ def measured(frame: Frame, layout: Layout) -> Measurements:
     elevation, radial_velocity = not model.no_elevation, not model.no_radial_velocity
     if elevation and layout.axes == 2:
         raise FrameError("sensor_model.no_elevation", "must be true: a tracker in the plane takes 2D radars alone")
-    common = np.radians(frame.sensor_north_sigma_deg)
-    rows = [seen.range_m, np.radians(seen.bearing_deg)]
-    sigmas = [
-        _sigma(seen.range_sigma_m, model.range_sigma_m, LEAST_RANGE_SIGMA_M, len(seen)),
-        np.hypot(_angle_sigma(seen.bearing_sigma_deg, model.bearing_sigma_deg, len(seen)), common),
-    ]
+    z = np.empty((2 + elevation + radial_velocity, len(seen)))
+    variance = np.empty_like(z)
+    z[RANGE], z[BEARING] = seen.range_m, np.radians(seen.bearing_deg)
+    variance[RANGE] = _variance(seen.range_sigma_m, model.range_sigma_m, LEAST_RANGE_SIGMA_M)
+    common = np.radians(frame.sensor_north_sigma_deg) ** 2
+    variance[BEARING] = _angle_variance(seen.bearing_sigma_deg, model.bearing_sigma_deg) + common
     widths = [max(model.max_range_m - model.min_range_m, LEAST_RANGE_SIGMA_M), np.radians(model.coverage.width_deg)]
     if elevation:
-        rows.append(np.radians(seen.elev_deg))
-        sigmas.append(_angle_sigma(seen.elev_sigma_deg, model.elev_sigma_deg, len(seen)))
+        z[ELEVATION] = np.radians(seen.elev_deg)
+        variance[ELEVATION] = _angle_variance(seen.elev_sigma_deg, model.elev_sigma_deg)
         widths.append(max(np.radians(model.max_elev_deg - model.min_elev_deg), LEAST_ANGLE_SIGMA_RAD))
     if radial_velocity:
-        rows.append(seen.vr_mps)
-        sigmas.append(_sigma(seen.vr_sigma_mps, model.vr_sigma_mps, LEAST_VR_SIGMA_MPS, len(seen)))
+        z[-1], variance[-1] = seen.vr_mps, _variance(seen.vr_sigma_mps, model.vr_sigma_mps, LEAST_VR_SIGMA_MPS)
         widths.append(2.0 * (model.clutter_max_vr_mps or CLUTTER_MAX_VR_MPS))
     offset = seen.time_offset_s if seen.time_offset_s.any() else np.empty(0)
-    volume = float(np.log(widths).sum())
-    return Measurements(np.stack(rows), np.square(np.stack(sigmas)), offset, volume, elevation, radial_velocity)
+    return Measurements(z, variance, offset, float(np.log(widths).sum()), elevation, radial_velocity)
 
 
-def _sigma(told: Floats, otherwise: float, least: float, count: int) -> Floats:
+def _variance(told: Floats, otherwise: float, least: float) -> Floats | float:
+    """Return the variances of the sigmas told, one for each detection or none; what is not told is as of the model."""
     if not len(told):
-        return np.full(count, max(otherwise, least))
-    return np.maximum(np.where(told > 0.0, told, otherwise), least)
+        return max(otherwise, least) ** 2
+    variance: Floats = np.square(np.maximum(np.where(told > 0.0, told, otherwise), least))
+    return variance
 
 
-def _angle_sigma(told_deg: Floats, otherwise_deg: float, count: int) -> Floats:
-    return _sigma(np.radians(told_deg), float(np.radians(otherwise_deg)), LEAST_ANGLE_SIGMA_RAD, count)
+def _angle_variance(told_deg: Floats, otherwise_deg: float) -> Floats | float:
+    return _variance(np.radians(told_deg), float(np.radians(otherwise_deg)), LEAST_ANGLE_SIGMA_RAD)
 
 
 def sensor_of(frame: Frame, layout: Layout) -> Sensor:

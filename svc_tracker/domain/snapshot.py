@@ -12,9 +12,10 @@ from svc_tracker.domain.identities import Identities, unheard
 from svc_tracker.domain.layout import Belief, Layout
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.policy import IdentityPolicy
+from svc_tracker.domain.records import Records
 from svc_tracker.domain.tracks import State, Tracks
 
-VERSION: Final = 2
+VERSION: Final = 3
 _MAGIC: Final = b"QIKI-TRACKS\n"
 _DIGEST_BYTES: Final = 32
 _LENGTH_BYTES: Final = 8
@@ -67,14 +68,14 @@ def decode(data: bytes, model: TrackerModel, policy: IdentityPolicy) -> tuple[St
     none = Tracks.none(len(model.modes), Layout.of(model.axes))
     found = _read(_arrays(none, unheard(0)), header["count"], header["texts"], rest[_LENGTH_BYTES + length :])
     beliefs = len(Belief._fields)
-    tracks = Tracks(Belief(*found[:beliefs]), found[beliefs])
+    tracks = Tracks(Belief(*found[:beliefs]), Records(found[beliefs]))
     state = State(header["time_ns"], header["next_number"], tuple(header["sensors"]), tracks)
     return state, Identities(*found[beliefs + 1 :])
 
 
 def _arrays(tracks: Tracks, identities: Identities) -> list[np.ndarray[Any, Any]]:
     beliefs = [getattr(tracks.belief, name) for name in Belief._fields]
-    return [*beliefs, tracks.record, *(getattr(identities, name) for name in Identities.__slots__)]
+    return [*beliefs, tracks.record.words, *(getattr(identities, name) for name in Identities.__slots__)]
 
 
 def _little(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -136,7 +136,7 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
     """One that is whole: its checksum is right."""
     begin = len(b"QIKI-TRACKS\n")
     rest = DATA[begin + 32 :]
-    other = rest.replace(b'"version": 2', b'"version": 1', 1)
+    other = rest.replace(b'"version": 3', b'"version": 2', 1)
     assert other != rest
-    with pytest.raises(SnapshotError, match="version 1"):
+    with pytest.raises(SnapshotError, match="version 2"):
         Tracker.restore(MODEL, DATA[:begin] + hashlib.sha256(other).digest() + other)

@@ -1,0 +1,36 @@
+"""What the tracker's benchmark measures can be written down, with what was asked for."""
+
+import json
+
+import numpy as np
+
+from bench.tracker.accuracy import Result as AccuracyResult
+from bench.tracker.accuracy import Trial, run
+from bench.tracker.findings import Findings
+from bench.tracker.judge import score
+from bench.tracker.over_grpc import OverGrpc, Sustained
+from bench.tracker.recorded import Result as RecordedResult
+from bench.tracker.report import to_json
+from bench.tracker.speed import Comparison, Cost
+
+
+def test_findings_are_written_as_json_with_the_goals_they_meet_and_miss() -> None:
+    few = score([run(Trial("oracle", "cv", seed, targets=20, scans=17)) for seed in (1, 2)])
+    mean = np.float64(100.0)
+    findings = Findings(
+        comparisons=[
+            Comparison(Cost(100, mean / 100.0, 1.0, 0.9, 1.1, 98), Cost(100, np.float64(149.0), 149.0, 1.0, 1.0, 1))
+        ],
+        grpc=[OverGrpc(targets=1_000, tracks=990, scans=9, update_ms=2.0, grpc_ms=np.float64(4.0))],
+        sustained=[Sustained(100, 900, 100.0, np.float64(99.5), median_ms=3.0, worst_ms=9.0)],
+        accuracy=[AccuracyResult("ours", "cv", few), AccuracyResult("oracle", "cv", few)],
+        recorded=[RecordedResult("2D", mean * 1.2, mean, np.zeros(3), np.ones(3), 1.0, 20.0)],
+        seeds={"accuracy": (1, 2)},
+    )
+    written = json.loads(json.dumps(to_json(findings)))
+    met = {goal["what"]: goal["met"] for goal in written["goals"]}
+    assert met.pop("faster than Stone Soup, N = 100") is False
+    assert met["TrackFrames by its update, N = 1,000"] is True
+    assert met["GOSPA by the oracle's, cv"] is True
+    assert written["recorded"][0]["ratio"] == 1.2
+    assert len(written["accuracy"][0]["score"]["history"]) == 17
