@@ -74,23 +74,29 @@ def matching(first: Indices, second: Indices, gain: Floats) -> Indices:
     Dense where that is small, else by shortest augmenting paths in a sparse table (Jonker and Volgenant, "A shortest
     augmenting path algorithm for dense and sparse linear assignment problems", Computing 38, 1987).
     """
-    rows, row = np.unique(first, return_inverse=True)
-    columns, column = np.unique(second, return_inverse=True)
-    count, own = len(rows), np.arange(len(rows))
-    if count * len(columns) <= _DENSE_CELLS:
+    (count, row), (columns, column) = _numbered(first), _numbered(second)
+    if count * columns <= _DENSE_CELLS:
         # What is no pair gains nothing, like having no detection: so a rectangle of gains holds every choice.
-        dense = np.zeros((count, len(columns)))
+        dense = np.zeros((count, columns))
         dense[row, column] = gain
         matched: tuple[Any, Any] = linear_sum_assignment(dense, maximize=True)
     else:
         # Every row may take a column of its own, which gains nothing; so each has exactly one, and a constant for all
         # changes nothing but keeps the weights from being 0, which a sparse table does not hold.
-        weight = np.concatenate([gain, np.zeros(count)]) + 1.0
+        weight, own = np.concatenate([gain, np.zeros(count)]) + 1.0, np.arange(count)
         table = csr_array(
-            (weight, (np.concatenate([row, own]), np.concatenate([column, len(columns) + own]))),
-            shape=(count, len(columns) + count),
+            (weight, (np.concatenate([row, own]), np.concatenate([column, columns + own]))),
+            shape=(count, columns + count),
         )
         matched = min_weight_full_bipartite_matching(table, maximize=True)
     match = np.full(count, -1)
     match[matched[0]] = matched[1]
     return np.flatnonzero(match[row] == column)
+
+
+def _numbered(values: Indices) -> tuple[int, Indices]:
+    """Return how many different values there are, and each one's number among them in their order."""
+    is_there = np.zeros(values.max() + 1, dtype=np.bool_)
+    is_there[values] = True
+    number = np.cumsum(is_there) - 1
+    return int(number[-1]) + 1, number[values]

@@ -15,12 +15,13 @@ def detection_probability(expected: Expected, rcs_dbsm: Floats, frame: Frame, la
     for the sensor to tell it from the ground.
     """
     model, mean, d = frame.sensor_model, expected.mean, layout.axes
-    range_m, bearing_deg = expected.z[RANGE], np.degrees(expected.z[BEARING])
+    range_m = expected.z[RANGE]
     seen = (range_m >= model.min_range_m) & (range_m <= model.max_range_m)
-    if model.coverage.width_deg < 360.0:
+    if model.coverage.width_deg < 360.0 or frame.blind_sectors:
+        bearing_deg = np.degrees(expected.z[BEARING])
         seen &= model.coverage.holds(bearing_deg)
-    for sector in frame.blind_sectors:
-        seen &= ~sector.holds(bearing_deg)
+        for sector in frame.blind_sectors:
+            seen &= ~sector.holds(bearing_deg)
     if d == 3:
         seen &= _in_elevation(mean, frame)
     if model.min_radial_speed_mps > 0.0:

@@ -21,6 +21,8 @@ _NONE, _NOT_CONFIRMED = int(LostReason.NONE), int(LostReason.NOT_CONFIRMED)
 _MISSED, _TOO_OLD = int(LostReason.MISSED), int(LostReason.TOO_OLD)
 # What of a gain is left to the most doubtful track.
 _LEAST_GAIN_SHARE = 1e-3
+# Below it odds are nought, and their inverses would overflow.
+_LEAST_SCORE = -600.0
 # A sensor that is said never to detect anything there has detected something.
 _LEAST_DETECTION_PROBABILITY = 1e-3
 
@@ -34,7 +36,7 @@ def survive(score: Floats, dt_s: float, model: TrackerModel) -> Floats:
     if dt_s == 0.0:
         return score
     ratio = dt_s / model.mean_lifetime_s
-    later: Floats = -ratio - np.logaddexp(np.log(-np.expm1(-ratio)), -score)
+    later: Floats = -ratio - np.log(-np.expm1(-ratio) + _odds_against(score))
     return later
 
 
@@ -73,7 +75,7 @@ def assignment_gain(score: Floats, evidence: Floats, detected: Floats, model: Tr
     does; it still gains something wherever the detection is likelier its own than not.
     """
     gain = evidence - miss_evidence(detected, model)
-    log_exists = -np.logaddexp(0.0, -score)
+    log_exists = -np.log1p(_odds_against(score))
     return np.where(gain > 0.0, np.maximum(gain + log_exists, _LEAST_GAIN_SHARE * gain), 0.0)
 
 
@@ -118,3 +120,9 @@ def lost_reason(record: Records, too_old: Booleans, model: TrackerModel) -> Inte
 def log_odds(p: float) -> float:
     """Return ln(p / (1 - p))."""
     return float(np.log(p) - np.log1p(-p))
+
+
+def _odds_against(score: Floats) -> Floats:
+    """Return exp(-score), without overflow however small the score."""
+    odds: Floats = np.exp(-np.maximum(score, _LEAST_SCORE))
+    return odds
