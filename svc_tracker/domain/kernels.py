@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
+from hashlib import sha256
 from types import FunctionType
 from typing import Any, Self
 
@@ -50,7 +51,17 @@ def _compiled(function: Any, compile_one: Callable[[Any], Any], done: dict[Any, 
             for name, value in called.items()
             if isinstance(value, FunctionType) and value.__module__.startswith(__package__)
         }
-        done[function] = compile_one(
-            FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
-        )
+        linked = FunctionType(function.__code__, {**function.__globals__, **ours}, function.__name__)
+        # numba finds what it has compiled on disk by this name, and does not look at what a function calls.
+        linked.__qualname__ = f"{function.__name__}-{_digest(function, called, ours)}"
+        done[function] = compile_one(linked)
     return done[function]
+
+
+def _digest(function: Any, called: dict[str, Any], ours: dict[str, Any]) -> str:
+    """Return what differs wherever the function, a number that it reads or a function of ours that it calls does."""
+    numbers = sorted((name, value) for name, value in called.items() if isinstance(value, int | float))
+    names = sorted(each_one.py_func.__qualname__ for each_one in ours.values() if each_one is not range)
+    code = function.__code__
+    made_of = repr((code.co_code, code.co_consts, code.co_names, code.co_varnames, numbers, names))
+    return sha256(made_of.encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ import pytest
 
 from svc_radar.domain import RadarModel
 from svc_radar.domain.model import ScanKind
-from svc_tracker.domain import SnapshotError, Tracker, TrackerModel, TrackTable
+from svc_tracker.domain import SnapshotError, Tracker, TrackerModel, TrackTable, correction, imm
 from svc_tracker.domain.kernels import Kernels, compiled
 from svc_tracker.domain.model import Mode
 from svc_tracker.domain.warm_up import warm_up
@@ -84,6 +84,19 @@ def test_after_warming_up_no_frame_waits_for_the_compiler(axes: int) -> None:
         tracker.step(frame(flat, start.after(step), float(step), step))
     assert all(before)
     assert [len(kernel.signatures) for kernel in kernels] == before
+
+
+def test_what_is_kept_on_disk_is_of_the_code_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def names() -> dict[str, str]:
+        kernels = Kernels.compiled()
+        return {field.name: getattr(kernels, field.name).py_func.__qualname__ for field in dataclasses.fields(Kernels)}
+
+    before = names()
+    monkeypatch.setattr(correction, "LEAST_PIVOT", 1e-9)
+    monkeypatch.setattr(imm, "mix", lambda mixed, component, share, values: None)
+    monkeypatch.setattr(imm.mix, "__module__", imm.__name__)
+    changed = {name for name, value in names().items() if value != before[name]}
+    assert changed == {"predict", "correct", "inside"}
 
 
 def test_compiled_or_not_belongs_to_a_snapshot() -> None:
