@@ -8,12 +8,12 @@ import numpy as np
 from bench.tracker.runner import Estimates
 from bench.tracker.scene import RANGE_SIGMA_M, Scan, Scene
 from svc_tracker.domain import (
-    Detections,
     Frame,
     SensorModel,
     SensorStatus,
     TrackerModel,
     TrackStatus,
+    bare_detections,
 )
 from svc_tracker.domain.arrays import Booleans, Floats, Integers
 from svc_tracker.domain.following import Followed, Following
@@ -102,7 +102,7 @@ class Ours:
             sensor_position_m=np.zeros(3),
             sensor_velocity_mps=np.zeros(3),
             sensor_model=self._sensor,
-            detections=flat_detections(scan),
+            detections=bare_detections(scan.range_m, scan.bearing_deg),
         )
 
     def step(self, prepared: Frame) -> None:
@@ -126,22 +126,3 @@ def in_plane(covariance: Floats) -> Floats:
     """Return of covariances (k, 6, 6) what is of east, north and their rates, (k, 4, 4)."""
     flat: Floats = covariance[:, _PLANE[:, None], _PLANE]
     return flat
-
-
-def flat_detections(scan: Scan) -> Detections:
-    """Return the scan's detections with nothing known but range and bearing."""
-    count = len(scan.range_m)
-    zero, none, no_fact = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
-    return Detections(
-        range_m=scan.range_m,
-        bearing_deg=scan.bearing_deg,
-        elev_deg=zero,
-        vr_mps=zero,
-        snr_db=zero,
-        rcs_dbsm=zero,
-        transponder_on=no_fact,
-        transponder_mode=none,
-        transponder_id=("",) * count,
-        id_present=no_fact,
-        range_band=none,
-    )

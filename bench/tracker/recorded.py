@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from bench.tracker.scene import wrapped
 from bench.tracker.solo import Solo
 from mesh.rng import generator
 from svc_sim.domain.trajectory import Trajectory, parse_trajectory
-from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker
+from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker, bare_detections
 from svc_tracker.domain.arrays import Booleans, Floats, Integers
 from svc_tracker.metrics.gospa import gospa
 from svc_tracker.metrics.switches import IdSwitches
@@ -200,17 +200,7 @@ def _detected(
     for name, sigma in (("elev_deg", radar.elev_sigma_deg), ("vr_mps", radar.vr_sigma_mps)):
         if sigma is None:
             column[name] = np.zeros(len(order))
-    zero, none, no_fact = np.zeros(len(order)), np.zeros(len(order), np.int64), np.zeros(len(order), dtype=np.bool_)
-    blank = {"snr_db": zero, "rcs_dbsm": zero}
-    detections = Detections(
-        **column,
-        **blank,
-        transponder_on=no_fact,
-        transponder_mode=none,
-        transponder_id=("",) * len(order),
-        id_present=no_fact,
-        range_band=none,
-    )
+    detections = replace(bare_detections(column["range_m"], column["bearing_deg"]), **column)
     return detections, np.concatenate([ids[seen], np.full(false, -1)])[order]
 
 

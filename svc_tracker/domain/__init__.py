@@ -1,6 +1,14 @@
 """The tracker's domain: frames become tracks, as a pure fold."""
 
-from svc_tracker.domain.frame import Detections, Frame, FrameError, SensorModel, SensorStatus, no_detections
+from svc_tracker.domain.frame import (
+    Detections,
+    Frame,
+    FrameError,
+    SensorModel,
+    SensorStatus,
+    bare_detections,
+    no_detections,
+)
 from svc_tracker.domain.model import Mode, TrackerModel
 from svc_tracker.domain.snapshot import SnapshotError
 from svc_tracker.domain.table import TrackTable
@@ -19,5 +27,6 @@ __all__ = [
     "TrackTable",
     "Tracker",
     "TrackerModel",
+    "bare_detections",
     "no_detections",
 ]

@@ -218,10 +218,18 @@ class Detections:
             raise FrameError(f"detections[{index}].{name}", f"{what}, not {getattr(self, name)[index]}")
 
 
+def bare_detections(range_m: Floats, bearing_deg: Floats) -> Detections:
+    """Return detections (m,) of which nothing is known but range and bearing: all else is 0, or as the sensor's model
+    says.
+    """
+    count = len(range_m)
+    zero, number, fact = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    return Detections(range_m, bearing_deg, zero, zero, zero, zero, fact, number, ("",) * count, fact, number)
+
+
 def no_detections() -> Detections:
     """Return the detections of a scan in which nothing was seen."""
-    none, no_number, no_fact = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
-    return Detections(none, none, none, none, none, none, no_fact, no_number, (), no_fact, no_number)
+    return bare_detections(np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

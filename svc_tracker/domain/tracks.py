@@ -8,7 +8,6 @@ from typing import Final, Self
 import numpy as np
 
 from svc_tracker.domain.arrays import Floats, Indices
-from svc_tracker.domain.beliefs import joined
 from svc_tracker.domain.layout import Belief, Layout
 from svc_tracker.domain.records import Records
 
@@ -51,7 +50,7 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.record)
 
-    def joined(self, younger: Self, kept: Indices, join: Callable[..., Belief] = joined) -> Self:
+    def joined(self, younger: Self, kept: Indices, join: Callable[..., Belief]) -> Self:
         """Return those of these tracks that are kept and, after them, the younger ones; `join` joins the beliefs."""
         return type(self)(join(self.belief, younger.belief, kept), self.record.joined(younger.record, kept))
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from svc_tracker.domain.following import Following
-from svc_tracker.domain.frame import Detections, Frame, SensorModel, SensorStatus
+from svc_tracker.domain.frame import Frame, SensorModel, SensorStatus, bare_detections
 from svc_tracker.domain.life import NS_PER_S
 from svc_tracker.domain.model import TrackerModel
 
@@ -18,7 +18,6 @@ def warm_up(model: TrackerModel) -> None:
 
 
 def _frame(time_ns: int) -> Frame:
-    one = np.ones(1)
     return Frame(
         time_ns=time_ns,
         sensor_id="none",
@@ -39,17 +38,5 @@ def _frame(time_ns: int) -> Frame:
             no_elevation=True,
             no_radial_velocity=True,
         ),
-        detections=Detections(
-            range_m=1e3 * one,
-            bearing_deg=one,
-            elev_deg=0.0 * one,
-            vr_mps=0.0 * one,
-            snr_db=one,
-            rcs_dbsm=one,
-            transponder_on=one > 1.0,
-            transponder_mode=np.zeros(1, np.int64),
-            transponder_id=("",),
-            id_present=one > 1.0,
-            range_band=np.zeros(1, np.int64),
-        ),
+        detections=bare_detections(np.full(1, 1e3), np.ones(1)),
     )
