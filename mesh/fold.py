@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mesh import upstream
 from mesh.feed import Feed
 from mesh.health import Loop
+from mesh.tasks import task_group
 from mesh.token import decode
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
@@ -107,13 +108,10 @@ class Folder:
         for output in self._outputs:
             output.begin(run)
         fold = self._begin(run, anew)
-        try:
-            async with asyncio.TaskGroup() as group:
-                confirming = group.create_task(self._confirm(fold))
-                await self._follow(run, fold)
-                confirming.cancel()
-        except* QikiError as refusals:
-            raise refusals.exceptions[0] from refusals
+        async with task_group(QikiError) as group:
+            confirming = group.create_task(self._confirm(fold))
+            await self._follow(run, fold)
+            confirming.cancel()
 
     async def _follow(self, run: Run, fold: RunFold) -> None:
         """Take every event in order.

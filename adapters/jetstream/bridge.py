@@ -16,6 +16,7 @@ from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happeni
 from adapters.jetstream.intake import Intake
 from adapters.jetstream.lag import LagWatch
 from mesh.runtime import Base
+from mesh.tasks import task_group
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
 
@@ -56,7 +57,7 @@ class Bridge:
             client = await self._connect()
             try:
                 await self._await_topology(client)
-                async with asyncio.TaskGroup() as group:
+                async with task_group(ConnectionGone) as group:
                     group.create_task(self._beat())
                     group.create_task(self._intake.run(client))
                     group.create_task(self._commands.run(client))
@@ -64,7 +65,7 @@ class Bridge:
                     group.create_task(self._lags.run(client))
                     for carrier in self._carriers:
                         group.create_task(carrier.carry(client))
-            except* ConnectionGone:
+            except ConnectionGone:
                 _LOG.warning("the NATS connection is closed; a new one is made")
             finally:
                 await client.close()

@@ -26,6 +26,7 @@ from adapters.jetstream.writer import (
 )
 from botspec.channels import Channel
 from mesh.runtime import Base
+from mesh.tasks import task_group
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import CHANNEL_STOPPED, CURSOR_LOST, GAP, RUN_SUPERSEDED, Code
@@ -111,15 +112,12 @@ class Carrier:
         self._oldest_token = ""
         self._inbox, self._stored_token = Inbox(), start.resume_token
         self.sequence, self.ended = start.next_sequence - 1, False
-        try:
-            async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self._read(start, run))
-                confirming = group.create_task(self._confirm())
-                await self._write(writer, start.expected_last)
-                confirming.cancel()
-                reading.cancel()
-        except* (WriteError, HeaderError, QikiError, ChannelStopped) as failures:
-            raise failures.exceptions[0] from failures
+        async with task_group(WriteError, HeaderError, QikiError, ChannelStopped) as group:
+            reading = group.create_task(self._read(start, run))
+            confirming = group.create_task(self._confirm())
+            await self._write(writer, start.expected_last)
+            confirming.cancel()
+            reading.cancel()
         if self._oldest_token:
             return
         await self._confirm_once(("", 0))

@@ -20,6 +20,7 @@ from chaos.receipts import Witness, audit_difference
 from chaos.schedule import PROCESSES, Fault, Kind, Strike
 from chaos.traces import Trace, clean_run, difference, read_traces
 from chaos.watcher import NotRecovered, Watcher
+from mesh.tasks import task_group
 from qiki.sim.v1.sim_service_pb2 import SetSimulationSpeedRequest
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
@@ -68,8 +69,8 @@ async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcom
         say("the same run undisturbed ...")
         outcome.failure = outcome.failure or difference(traces, await clean_run(directory / "clean", scenario, journal))
         outcome.events = sum(map(len, traces.values()))
-    except* NotRecovered as errors:
-        outcome.failure = "; ".join(map(str, errors.exceptions))
+    except NotRecovered as error:
+        outcome.failure = str(error)
     return outcome
 
 
@@ -78,7 +79,7 @@ async def _under_fire(
 ) -> dict[str, list[Trace]]:
     witness, pilot, historian = Witness(running), Pilot(running, Random(plan.seed)), Historian(running)
     watcher = Watcher(running, historian.places)
-    async with asyncio.TaskGroup() as group:
+    async with task_group(NotRecovered) as group:
         reporting, steering = group.create_task(witness.run()), group.create_task(pilot.run())
         reading = group.create_task(historian.run())
         try:
@@ -122,7 +123,7 @@ async def _strike_all(
         outcome.early += not ended
         watcher.weigh()
         text = ", ".join(map(str, strike.faults))
-        async with asyncio.TaskGroup() as group:
+        async with task_group(NotRecovered) as group:
             for fault in strike.faults:
                 group.create_task(_suffer(running, fault))
         outcome.suffered.update((fault.kind, fault.target) for fault in strike.faults)
