@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Concatenate, ParamSpec
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -28,6 +29,7 @@ from mesh.token import Token, decode, short_digest
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki_sdk.varint import varint
 
+P = ParamSpec("P")
 MAX_EVENT_BYTES = 900_000
 MAX_OPEN_READERS = 256
 
@@ -40,6 +42,17 @@ class Pace(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """An event that is ready to be added to its feed, and what its span says."""
+
+    entry: Entry
+    traceparent: str
+    cause: str
+    began_ns: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeedSettings:
     """What a feed is made with: its name, how much it keeps, who must confirm, and whether it waits for them."""
 
@@ -49,6 +62,13 @@ class FeedSettings:
     pace: Pace = Pace.LIVE
 
 
+def _added(make: "Callable[Concatenate[Feed, P], Made]") -> "Callable[Concatenate[Feed, P], Entry]":
+    def append(feed: "Feed", /, *args: P.args, **facts: P.kwargs) -> Entry:
+        return feed.add(make(feed, *args, **facts))
+
+    return append
+
+
 class Feed:
     """The single place where a service's events are named, kept and handed out. Lives on one event loop.
 
@@ -56,8 +76,14 @@ class Feed:
     """
 
     def __init__(
-        self, settings: FeedSettings, response_type: type[Message], payload_field: str, spans: WorkSpans | None = None
+        self,
+        settings: FeedSettings,
+        response_type: type[Message],
+        payload_field: str,
+        spans: WorkSpans | None = None,
+        confirmations: Change | None = None,
     ) -> None:
+        """Make a feed; `confirmations` is notified when a required reader has confirmed more, verified."""
         self.settings = settings
         self._spans = spans or WorkSpans(1.0)
         self.name = settings.name
@@ -70,6 +96,7 @@ class Feed:
         self._payload_type = payload_type.full_name
         self._feed_digest = short_digest(settings.name.encode())
         self.change = Change()
+        self.confirmations = confirmations or Change()
         self._new_state(None)
         self.readers = RequiredReaders(settings.required_readers)
         self.draining = False
@@ -103,7 +130,7 @@ class Feed:
         self.ring.resume(sequence, digest, time_ns)
         self.advance(time_ns)
 
-    def append(
+    def make(
         self,
         payload: Message,
         *,
@@ -114,11 +141,15 @@ class Feed:
         cause: str = "",
         began_ns: int | None = None,
         columns: Message | None = None,
-    ) -> Entry:
-        """Add the next event: name it, serialize it once, keep it, wake the readers.
+        input_sequence: int = 0,
+    ) -> Made:
+        """Return an event, named and serialized, without adding it: a step that makes several adds all or none.
 
         `columns` is the same event in the layout of those who ask for columns. It is kept beside the payload, whose
         alone the digest is: ids, tokens and order are the same whichever a reader asked for.
+
+        Raises:
+            ValueError: it has over `MAX_EVENT_BYTES`.
         """
         run = self._known_run()
         body = payload.SerializeToString(deterministic=True)
@@ -144,19 +175,33 @@ class Feed:
         start = head.SerializeToString()
         response = self._response(sequence, start, body)
         other = b"" if columns is None else self._response(sequence, start, columns.SerializeToString())
-        entry = Entry(sequence, time_ns, digest, subject, response, other)
+        entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
+        return Made(entry, own, cause, began_ns or recorded_ns, tick)
+
+    def add(self, made: Made) -> Entry:
+        """Add an event that `make` returned: keep it, wake the readers."""
+        run, entry = self._known_run(), made.entry
         self._spans.record(
             f"produce {self.name}",
-            own,
-            cause,
-            began_ns or recorded_ns,
-            {"qiki.run_id": run.run_id, "qiki.tick": tick, "qiki.sequence": sequence, "qiki.subject": subject},
+            made.traceparent,
+            made.cause,
+            made.began_ns,
+            {
+                "qiki.run_id": run.run_id,
+                "qiki.tick": made.tick,
+                "qiki.sequence": entry.sequence,
+                "qiki.subject": entry.subject,
+            },
         )
         self.ring.append(entry)
-        self.readers.reached(sequence, digest)
-        self.advance(time_ns)
+        if self.readers.reached(entry.sequence, entry.digest):
+            self.confirmations.notify()
+        self.advance(entry.time_ns)
         self.change.notify()
         return entry
+
+    append = _added(make)
+    """Make an event and add it at once."""
 
     def _response(self, sequence: int, head: bytes, body: bytes) -> bytes:
         """Return a response in full, from its head and its payload.
@@ -281,7 +326,15 @@ class Feed:
         after = self.readers.confirm(reader, token.sequence)
         if after != before:
             self.change.notify()
+            self.confirmations.notify()
         return after
+
+    @property
+    def safe_sequence(self) -> int:
+        """Sequence up to which the feed is safe: every required reader has confirmed it, or none is required."""
+        confirmed = self.readers.confirmed_by_all()
+        last = self.ring.last_sequence
+        return last if confirmed is None else min(confirmed, last)
 
     def place(self, sequence: int) -> Token:
         """Return the token of a place that the ring knows."""

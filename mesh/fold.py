@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from mesh import upstream
 from mesh.feed import Feed
 from mesh.health import Loop
+from mesh.quarantine import Quarantine
 from mesh.tasks import task_group
 from mesh.token import decode
 from qiki.common.v1.stream_pb2 import Run
+from qiki_sdk.audit import AuditReporter
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import TRANSIENT, Event, Stream
 
@@ -41,17 +43,35 @@ class Input:
     confirm_request: Callable[..., Any]
 
 
+@dataclass(frozen=True, slots=True)
+class FoldReports:
+    """Where a fold says what it does: the audit trail, the quarantine of its input, and its pulse."""
+
+    audit: AuditReporter
+    quarantine: Quarantine
+    pulse: Loop
+
+
 class RunFold(Protocol):
     """What a service does with one run."""
 
     start_token: str
     """Where to begin: the place of the state that is at hand; empty for the oldest event retained."""
 
+    def begin(self) -> None:
+        """Say where the outputs stand, which have just begun the run."""
+
     async def take(self, event: Event[Any]) -> None:
         """Fold one event; append to the output what follows from it."""
 
+    async def keep(self) -> None:
+        """Make durable what a restart needs, side by side with the folding; may end at once, and is cancelled."""
+
     def safe_token(self) -> str:
-        """Return the newest place in the input from which all output not yet safe can be made again; empty for none."""
+        """Return the newest place in the input from which all output not yet safe can be made again; empty for none.
+
+        What it needs for that is durable: the source may forget what lies before the place.
+        """
 
 
 class Folder:
@@ -62,12 +82,12 @@ class Folder:
         source: Input,
         output: Feed,
         bot_spec_digest: str,
-        begin: Callable[[Run, bool], RunFold],
+        open_fold: Callable[[Run, bool], Awaitable[RunFold]],
         pulse: Loop,
         *,
         beside: Sequence[Feed] = (),
     ) -> None:
-        """Fold with what `begin(run, anew)` returns; `anew` says to leave aside what was kept of the run.
+        """Fold with what `open_fold(run, anew)` returns; `anew` says to leave aside what was kept of the run.
 
         The feeds `beside` the output are made of the same input, and begin and end with it.
         """
@@ -75,7 +95,7 @@ class Folder:
         self._output = output
         self._outputs = (output, *beside)
         self._bot_spec_digest = bot_spec_digest
-        self._begin = begin
+        self._open_fold = open_fold
         self._pulse = pulse
         self._connections = 0
 
@@ -104,14 +124,16 @@ class Folder:
                 _LOG.warning("the fold begins anew", extra={"why": str(error)})
 
     async def _fold_run(self, run: Run, anew: bool) -> None:
-        """Fold one run to its end and wait for the next; side by side, confirm what is safe."""
+        """Fold one run to its end and wait for the next; side by side, keep what a restart needs and confirm it."""
+        fold = await self._open_fold(run, anew)
         for output in self._outputs:
             output.begin(run)
-        fold = self._begin(run, anew)
+        fold.begin()
         async with task_group(QikiError) as group:
-            confirming = group.create_task(self._confirm(fold))
+            beside = [group.create_task(fold.keep()), group.create_task(self._confirm(fold))]
             await self._follow(run, fold)
-            confirming.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _follow(self, run: Run, fold: RunFold) -> None:
         """Take every event in order.

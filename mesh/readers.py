@@ -42,17 +42,29 @@ class RequiredReaders:
         """Forget the claims that are still open: nothing of the past remains that they could be of."""
         self._claims.clear()
 
-    def reached(self, sequence: int, digest: bytes) -> None:
-        """Settle the claims on the event that was just produced."""
-        if not self._claims:
-            return
+    def reached(self, sequence: int, digest: bytes) -> bool:
+        """Settle the claims on the event that was just produced; return whether one of them was verified."""
+        verified = False
         for name in [name for name, claim in self._claims.items() if claim.sequence <= sequence]:
             claim = self._claims.pop(name)
             if claim.sequence == sequence and claim.digest == digest:
                 self.confirm(name, sequence)
+                verified = True
+        return verified
+
+    def confirmed_by_all(self) -> int | None:
+        """Return the sequence up to which every required reader has confirmed, or None where no reader is required.
+
+        Claims do not count: what is recorded as safe, or acted on for good, must have been verified.
+        """
+        return min(self._confirmed.values(), default=None)
 
     def slowest(self) -> tuple[str, int] | None:
-        """Return the required reader that is least far and its place, or None where no reader is required."""
+        """Return the required reader that is least far and its place, or None where no reader is required.
+
+        Claims count: this is for flow control alone. A producer that computes its past again would otherwise wait for
+        readers that wait for it.
+        """
         places = {
             name: max(sequence, claim.sequence if (claim := self._claims.get(name)) else 0)
             for name, sequence in self._confirmed.items()

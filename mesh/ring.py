@@ -19,6 +19,8 @@ class Entry:
     """One event as it is kept: `response` is the serialized Watch response that every reader gets.
 
     `columns` is what a reader gets who asks for columns, where the event is kept in both layouts; else it is empty.
+    `input_sequence` is that of the input's event that it was made from, 0 where nobody asks: filters read it instead of
+    parsing what is kept.
     """
 
     sequence: int
@@ -27,6 +29,7 @@ class Entry:
     subject: str
     response: bytes
     columns: bytes = b""
+    input_sequence: int = 0
 
     @property
     def size_bytes(self) -> int:

@@ -3,24 +3,26 @@
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from mesh import identity
 from mesh.clock import SimulationClock
-from mesh.feed import Feed
+from mesh.feed import Feed, Made
 from mesh.flow import Flow
-from mesh.fold import admit
-from mesh.health import Loop
+from mesh.fold import FoldReports, admit
 from mesh.places import Places
+from mesh.quarantine import NOT_QUARANTINED
 from mesh.rng import generator
 from mesh.schedule import Schedule, Slot
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.world_pb2 import WorldSnapshot
-from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar import wire
 from svc_radar.columns import in_columns
-from svc_radar.domain import RadarModel, observe
+from svc_radar.domain import RadarModel, Scan, failed_scan, observe
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,14 @@ class Observer:
 
     start_token = ""
 
-    def __init__(
-        self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, audit: AuditReporter, pulse: Loop
-    ) -> None:
+    def __init__(self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, reports: FoldReports) -> None:
         """Observe with the radars of a BotSpec, in its order."""
         self._run = run
         self._models = models
         self._frames = feeds.frames
         self._truth = feeds.truth
-        self._pulse = pulse
-        self._flow = Flow(audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
+        self._reports = reports
+        self._flow = Flow(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
         self._clock = SimulationClock.of(run)
         self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
         self._longest_period = max(self._periods, default=0)
@@ -54,8 +54,14 @@ class Observer:
         self._whole_from = 0
         self._begun = False
 
+    def begin(self) -> None:
+        """Do nothing: the output begins with its first whole scan."""
+
+    async def keep(self) -> None:
+        """Do nothing: the radar keeps no state."""
+
     async def take(self, event: Event[WorldSnapshot]) -> None:
-        """Emit a frame for every scan that ends with this snapshot."""
+        """Emit a frame for every scan that ends with this snapshot; where observing it fails, an empty, failed one."""
         snapshot = event.payload
         if not self._begun and event.context.sequence > 1:
             # The scans that the beginning of the retained history cuts are not whole, and were emitted before.
@@ -63,12 +69,17 @@ class Observer:
         self._begun = True
         if snapshot.tick >= self._whole_from:
             for slot in self._schedule.due(snapshot.tick):
-                await admit(self._frames, snapshot.time.ToNanoseconds(), self._pulse)
-                self._emit(slot, snapshot, event.context.traceparent)
+                await admit(self._frames, snapshot.time.ToNanoseconds(), self._reports.pulse)
+                self._emit(slot, event)
         self._places.add(snapshot.tick, event.resume_token)
 
     def safe_token(self) -> str:
-        """Return the place from which every frame that is not safe yet can be observed again, from whole scans."""
+        """Return the place from which every frame that is not safe yet can be observed again, from whole scans.
+
+        Claims count. The radar records nothing: its confirmation only lets the simulator's time go on. When all are
+        restarted together, the claims lie up to a whole retention ahead, and the simulator would wait at half of it
+        for a radar that waits for it. A false claim loses nothing unseen: its reader is refused, HISTORY_DIVERGED.
+        """
         slowest = self._frames.readers.slowest()
         last = self._frames.ring.last_sequence
         safe = last if slowest is None else min(slowest[1], last)
@@ -77,12 +88,32 @@ class Observer:
         # The first snapshot that is read anew must lie a whole scan before the next frame.
         return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
 
-    def _emit(self, slot: Slot, snapshot: WorldSnapshot, cause: str) -> None:
+    def _emit(self, slot: Slot, event: Event[WorldSnapshot]) -> None:
+        """Add the slot's frame, and the truth where it is served: both, or an exception and neither."""
         began_ns = time.time_ns()
+        try:
+            scan = self._observe(slot, event.payload)
+            made = self._make(slot, event, scan, began_ns)
+        except NOT_QUARANTINED:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, it would come again after a restart)
+            self._reports.quarantine.report(event, error, part=self._models[slot.source].sensor_id)
+            scan = failed_scan(self._models[slot.source], wire.position_of(event.payload), self._rng(slot))
+            made = self._make(slot, event, scan, began_ns)
+        for feed, one in made:
+            feed.add(one)
+        self._flow.take(slot.sequence, event.payload.time.ToNanoseconds(), detections=len(scan))
+
+    def _observe(self, slot: Slot, snapshot: WorldSnapshot) -> Scan:
         model = self._models[slot.source]
-        rng = generator(self._run.seed, f"radar/{model.sensor_id}", slot.number)
         faults = wire.to_faults(snapshot, model.sensor_id)
-        scan = observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), rng, faults)
+        return observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), self._rng(slot), faults)
+
+    def _rng(self, slot: Slot) -> np.random.Generator:
+        return generator(self._run.seed, f"radar/{self._models[slot.source].sensor_id}", slot.number)
+
+    def _make(self, slot: Slot, event: Event[WorldSnapshot], scan: Scan, began_ns: int) -> list[tuple[Feed, Made]]:
+        snapshot, model = event.payload, self._models[slot.source]
         frame_id = identity.event_id(self._run.run_id, self._frames.name, slot.sequence)
         frame = wire.to_frame(
             scan,
@@ -92,23 +123,16 @@ class Observer:
             scan_number=slot.number,
             scan_start=self._clock.timestamp(snapshot.tick - self._periods[slot.source]),
         )
-        self._frames.append(
-            frame,
+        make = partial(
+            Feed.make,
             sequence=slot.sequence,
             time_ns=snapshot.time.ToNanoseconds(),
             tick=snapshot.tick,
             subject=model.sensor_id,
-            cause=cause,
+            cause=event.context.traceparent,
             began_ns=began_ns,
-            columns=in_columns(frame, scan, model),
         )
+        made = [(self._frames, make(self._frames, frame, columns=in_columns(frame, scan, model)))]
         if self._truth is not None:
-            self._truth.append(
-                wire.to_truth(scan, snapshot, frame_id),
-                sequence=slot.sequence,
-                time_ns=snapshot.time.ToNanoseconds(),
-                tick=snapshot.tick,
-                subject=model.sensor_id,
-                cause=cause,
-            )
-        self._flow.take(slot.sequence, snapshot.time.ToNanoseconds(), detections=len(scan))
+            made.append((self._truth, make(self._truth, wire.to_truth(scan, snapshot, frame_id))))
+        return made

@@ -1,5 +1,6 @@
 """Between the wire's messages and the domain's arrays."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -158,8 +159,17 @@ def _to_detections(scan: Scan, model: RadarModel) -> Iterable[RadarDetection]:
         )
 
 
-def _to_pose(scan: Scan, own_ship: Pose) -> Pose:
+def position_of(snapshot: WorldSnapshot) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the own ship's position (3,), whatever else the snapshot holds."""
+    return np.array(_components(snapshot.own_ship.position))
+
+
+def _to_pose(scan: Scan, own_ship: Pose) -> Pose | None:
+    """Return the sensor's pose; None where a number of it is not finite: such a one leaves no service."""
     x, y, z = scan.sensor_position_m.tolist()
+    turn = own_ship.attitude
+    if not all(map(math.isfinite, (x, y, z, *_components(own_ship.velocity), turn.w, turn.x, turn.y, turn.z))):
+        return None
     return Pose(position=Vector3d(x=x, y=y, z=z), velocity=own_ship.velocity, attitude=own_ship.attitude)
 
 

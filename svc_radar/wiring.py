@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.feed import Feed
-from mesh.fold import Folder, Input
+from mesh.fold import Folder, FoldReports, Input
+from mesh.quarantine import Quarantine
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
+from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse, WatchTruthResponse
 from qiki.radar.v1.radar_service_pb2_grpc import add_RadarServiceServicer_to_server
 from qiki.sim.v1 import sim_service_pb2 as sim
@@ -45,11 +47,16 @@ def build(settings: RadarSettings, base: Base) -> Parts:
     beside = [truth] if truth else []
     pulse = base.health.loop("observer")
     base.health.facts_from(lambda: facts(frames))
+    reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "world"), pulse)
+
+    async def open_fold(run: Run, _anew: bool) -> Observer:
+        return Observer(run, models, feeds, reports)
+
     folder = Folder(
         _world(settings, bot_spec),
         frames,
         bot_spec.digest,
-        begin=lambda run, _anew: Observer(run, models, feeds, base.audit, pulse),
+        open_fold=open_fold,
         pulse=pulse,
         beside=beside,
     )

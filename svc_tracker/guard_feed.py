@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesh.feed import Feed
+from mesh.feed import Feed, Made
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki_sdk.stream import Event
@@ -16,37 +16,41 @@ from svc_tracker.guard_wire import to_guard_event
 
 
 class GuardFeed:
-    """Appends to a feed what a guard tells of one run's tracks; `sequence` is that of the last event."""
+    """Makes a feed's events of what a guard tells of one run's tracks; `sequence` is that of the last one added."""
 
     def __init__(self, guard: Guard, feed: Feed, sequence: int) -> None:
-        self._guard = guard
+        self.guard = guard
         self._feed = feed
         self.sequence = sequence
 
-    def take(
+    def make(
         self, event: Event[RadarFrame], seen: Frame, table: TrackTable, track_sets: Sequence[TrackSet], began_ns: int
-    ) -> None:
-        """Append what happened with this frame, of which `seen` is the domain's and `track_sets` what came of it."""
+    ) -> list[Made]:
+        """Return what happened with this frame, of which `seen` is the domain's and `track_sets` what came of it.
+
+        The guard has taken its step; nothing is added to the feed yet.
+        """
         situation = situation_of(table, seen)
-        happened = self._guard.step(situation)
-        if not happened:
-            return
-        tracks = [track for track_set in track_sets for track in track_set.tracks]
-        for each in happened:
-            self.sequence += 1
-            self._feed.append(
+        happened = self.guard.step(situation)
+        tracks = [track for track_set in track_sets for track in track_set.tracks] if happened else []
+        return [
+            self._feed.make(
                 to_guard_event(each, situation, tracks[each.row], event),
-                sequence=self.sequence,
+                sequence=self.sequence + number,
                 time_ns=table.time_ns,
                 tick=event.payload.tick,
                 subject=each.rule.name,
                 cause=event.context.traceparent,
                 began_ns=began_ns,
             )
+            for number, each in enumerate(happened, start=1)
+        ]
 
-    def snapshot(self) -> bytes:
-        """Return the guard's state."""
-        return self._guard.snapshot()
+    def add(self, made: Sequence[Made]) -> None:
+        """Add what `make` returned."""
+        for each in made:
+            self._feed.add(each)
+        self.sequence += len(made)
 
 
 def situation_of(table: TrackTable, seen: Frame) -> Situation:

@@ -42,13 +42,7 @@ class TrackerServicer(TrackerServiceServicer):
     ) -> AsyncIterator[pb.WatchTracksResponse]:
         """Stream track sets."""
         every = request.filter.every_nth_frame
-        accept = None
-        if every > 1:
-
-            def accept(entry: Any) -> bool:
-                track_set = pb.WatchTracksResponse.FromString(entry.response).track_set
-                return bool(track_set.frame_sequence % every == 0)
-
+        accept = (lambda entry: entry.input_sequence % every == 0) if every > 1 else None
         async for response in watch(self._tracks, request, pb.WatchTracksResponse, self._heartbeat_s, accept):
             yield response
 

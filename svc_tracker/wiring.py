@@ -6,11 +6,14 @@ from functools import partial
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
+from mesh.change import Change
 from mesh.errors import StartError
 from mesh.feed import Feed
-from mesh.fold import Folder, Input
+from mesh.fold import Folder, FoldReports, Input
+from mesh.quarantine import Quarantine
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
+from mesh.spans import WorkSpans
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
@@ -51,18 +54,16 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     if rules.model.compiled:
         _LOG.info("compiling the tracker's arithmetic; the first time on a machine that takes about a minute")
         warm_up(rules.model)
-    outputs = Outputs(
-        tracks=Feed(settings.feed("tracks", spec.readers("tracks")), WatchTracksResponse, "track_set", spans),
-        guard=Feed(settings.feed("guard", spec.readers("guard")), WatchGuardResponse, "guard_event", spans),
-    )
+    outputs = _outputs(settings, bot_spec, spans)
     pulse = base.health.loop("follower")
     base.health.facts_from(lambda: facts(outputs))
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
+    reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
     folder = Folder(
         _frames(settings, bot_spec),
         outputs.tracks,
         bot_spec.digest,
-        begin=lambda run, anew: Follower(run, outputs, rules, checkpointing, base.audit, pulse=pulse, anew=anew),
+        open_fold=lambda run, anew: Follower.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
         pulse=pulse,
         beside=(outputs.guard,),
     )
@@ -70,6 +71,16 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
     mount = Mount(name, add_TrackerServiceServicer_to_server, servicer)
     return Parts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])
+
+
+def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Outputs:
+    """Return the two feeds, which notify one change of what their readers confirm."""
+    readers, confirmations = bot_spec.spec.readers, Change()
+    tracks, guard = settings.feed("tracks", readers("tracks")), settings.feed("guard", readers("guard"))
+    return Outputs(
+        tracks=Feed(tracks, WatchTracksResponse, "track_set", spans, confirmations),
+        guard=Feed(guard, WatchGuardResponse, "guard_event", spans, confirmations),
+    )
 
 
 def facts(outputs: Outputs) -> Mapping[str, object]:

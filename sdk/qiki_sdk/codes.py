@@ -103,13 +103,16 @@ SPOOL_DROPPED = Code(651, "SPOOL_DROPPED", _W, "A reporter had to drop events wh
 LOG_TAIL_CUT = Code(701, "LOG_TAIL_CUT", _W, "The log ended in bytes that were never acknowledged; they were cut off.")
 STORAGE_FAILED = Code(711, "STORAGE_FAILED", _E, "What must be durable could not be written.")
 STORAGE_RESTORED = Code(712, "STORAGE_RESTORED", _W, "Storage that had failed works again.")
-CHECKPOINT_DAMAGED = Code(721, "CHECKPOINT_DAMAGED", _W, "A checkpoint could not be read; the one before it was used.")
+CHECKPOINT_DAMAGED = Code(721, "CHECKPOINT_DAMAGED", _W, "A checkpoint could not be used; an older one was, or none.")
 
 ACCESS_REFUSED = Code(801, "ACCESS_REFUSED", _W, "Somebody asked for what they may not have.")
 IDENTITY_CONTRADICTED = Code(811, "IDENTITY_CONTRADICTED", _W, "A track answers with an identity that cannot be its.")
 
 FAULT = Code(901, "FAULT", _E, "Something failed that should not; the service's log tells more.")
 LOOP_STALLED = Code(902, "LOOP_STALLED", _E, "A service's loop has not advanced for too long.")
+INPUT_QUARANTINED = Code(
+    903, "INPUT_QUARANTINED", _E, "An event made a fold fail; it was left out, and the fold goes on."
+)
 PROCESS_DIED = Code(911, "PROCESS_DIED", _E, "A process of the mesh has ended without being told to.")
 
 ALL: tuple[Code, ...] = (
@@ -123,7 +126,7 @@ ALL: tuple[Code, ...] = (
     *(GAP, CURSOR_LOST, RUN_SUPERSEDED, DEAD_LETTERED, SPOOL_DROPPED),
     *(LOG_TAIL_CUT, STORAGE_FAILED, STORAGE_RESTORED, CHECKPOINT_DAMAGED),
     *(ACCESS_REFUSED, IDENTITY_CONTRADICTED),
-    *(FAULT, LOOP_STALLED, PROCESS_DIED),
+    *(FAULT, LOOP_STALLED, INPUT_QUARANTINED, PROCESS_DIED),
 )
 
 BY_NUMBER: Mapping[int, Code] = MappingProxyType({code.number: code for code in ALL})

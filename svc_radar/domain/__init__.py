@@ -3,7 +3,7 @@
 from svc_radar.domain.faults import NO_FAULTS, Blind, BlindReason, Faults, Jamming
 from svc_radar.domain.model import Bias, Pattern, RadarModel, RangeBand, ScanKind, Sector, SwerlingCase
 from svc_radar.domain.report import Scan
-from svc_radar.domain.scan import observe
+from svc_radar.domain.scan import failed_scan, observe
 from svc_radar.domain.scene import Platform, Targets, TransponderMode
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "SwerlingCase",
     "Targets",
     "TransponderMode",
+    "failed_scan",
     "observe",
 ]

@@ -54,6 +54,14 @@ def observe(
     return reported(model, made, position_m, blind, failed=False)
 
 
+def failed_scan(model: RadarModel, position_m: Floats, rng: np.random.Generator) -> Scan:
+    """Return a scan that reports nothing but that it failed, and where the radar takes itself to be."""
+    rng.random()  # the draw that comes before those of the position
+    return reported(
+        model, _nothing(), errors.reported_position_m(model, position_m, rng.standard_normal(3)), (), failed=True
+    )
+
+
 def _draw(model: RadarModel, count: int, rng: np.random.Generator) -> _Draws:
     return _Draws(
         dropout=float(rng.random()),

@@ -110,6 +110,16 @@ class Guard:
             for rule, row in np.argwhere(raised | cleared).tolist()
         ]
 
+    @property
+    def state(self) -> object:
+        """The whole state. A step replaces it and never changes it in place: who keeps it can go back to it."""
+        return self._watch
+
+    @state.setter
+    def state(self, state: object) -> None:
+        assert isinstance(state, _Watch), "must be what `state` was"
+        self._watch = state
+
     def snapshot(self) -> bytes:
         """Return the whole state: what is restored from it goes on to the same events."""
         times = np.stack(self._watch.times) if self.rules else np.empty((3, 0, 0), dtype=np.int64)

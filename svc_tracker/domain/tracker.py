@@ -8,14 +8,14 @@ from svc_tracker.domain import snapshot
 from svc_tracker.domain.evidence import Kinematics, weigh
 from svc_tracker.domain.following import Followed, Following
 from svc_tracker.domain.frame import Frame
-from svc_tracker.domain.identities import hear, unheard
+from svc_tracker.domain.identities import Identities, hear, unheard
 from svc_tracker.domain.iff import judge
 from svc_tracker.domain.imm import moments
 from svc_tracker.domain.layout import Layout, Mixture
 from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.policy import IdentityPolicy
 from svc_tracker.domain.table import TrackTable, in_space, table_of
-from svc_tracker.domain.tracks import NO_DETECTION
+from svc_tracker.domain.tracks import NO_DETECTION, State
 
 
 class Tracker:
@@ -42,6 +42,15 @@ class Tracker:
         state, tracker._identities = snapshot.decode(data, model, tracker._policy)
         tracker._following = Following(model, state)
         return tracker
+
+    @property
+    def state(self) -> tuple[State, Identities]:
+        """The whole state. A step replaces it and never changes it in place: who keeps it can go back to it."""
+        return self._following.state, self._identities
+
+    @state.setter
+    def state(self, state: tuple[State, Identities]) -> None:
+        self._following.state, self._identities = state
 
     def snapshot(self) -> bytes:
         """Return the whole state: what is restored from it goes on to the same bytes."""

@@ -107,6 +107,13 @@ class Fold:
     start_token: str = ""
     taken: list[int] = field(default_factory=list)
     safe: str = ""
+    kept: bool = False
+
+    def begin(self) -> None:
+        assert self.output.run == self.run, "the output has begun the run"
+
+    async def keep(self) -> None:
+        self.kept = True
 
     async def take(self, event: Event[Any]) -> None:
         self.taken.append(event.context.sequence)
@@ -137,7 +144,7 @@ async def folding(start_token: str = "", digest: str = "spec", reader: str = "ra
     settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), Pace.LIVE)
     output = Feed(settings, pb.WatchWorldResponse, "snapshot")
 
-    def begin(run: Run, anew: bool) -> Fold:
+    async def open_fold(run: Run, anew: bool) -> Fold:
         folds.append(Fold(run, anew, output, "" if anew else start_token))
         return folds[-1]
 
@@ -145,7 +152,7 @@ async def folding(start_token: str = "", digest: str = "spec", reader: str = "ra
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(Parts(mounts=[mount])))
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        folder = Folder(world(SimServiceStub(channel), reader), output, digest, begin, health.loop("fold"))
+        folder = Folder(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
         health.up()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(folder.run())
@@ -200,6 +207,7 @@ async def test_events_are_taken_in_order_across_a_disconnect() -> None:
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2, 3])
         assert it.source.watched_from == ["", token(2)]
         assert len(it.folds) == 1
+        assert it.folds[0].kept
 
 
 async def test_the_output_reaches_no_time_before_all_up_to_it_is_folded() -> None:

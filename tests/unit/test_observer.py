@@ -5,12 +5,15 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.clock import SimulationClock
 from mesh.feed import Feed, FeedSettings, Pace
+from mesh.fold import FoldReports
 from mesh.health import Health
+from mesh.quarantine import Quarantine
 from mesh.ring import Entry, Retention
 from qiki.common.v1.geometry_pb2 import Pose, Quaternion
 from qiki.common.v1.stream_pb2 import EventContext, Run
@@ -61,7 +64,9 @@ def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> 
     feed = Feed(FeedSettings("frames", Retention(10**15, 10**9), readers, Pace.LIVE), WatchFramesResponse, "frame")
     feed.begin(RUN)
     pulse = Health("svc_radar", stall_s=60.0).loop("observer")
-    return Observer(RUN, models, Feeds(feed), AuditReporter("", "svc_radar"), pulse), feed
+    audit = AuditReporter("", "svc_radar")
+    reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), pulse)
+    return Observer(RUN, models, Feeds(feed), reports), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:
