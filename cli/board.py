@@ -99,7 +99,7 @@ def status_line(status: ServiceStatus) -> str:
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:
-    """Return facts as `name value, name value`; a channel's are its sequence, and how many wait behind it if any.
+    """Return facts as `name value, name value`; a channel's are its sequence, how many wait behind it if any, and why.
 
     Left out are facts without a value or that are not so, and the run's id, which is long and the same everywhere.
     """
@@ -118,10 +118,17 @@ def _fact_text(name: str, value: Any) -> str:
         case float():
             return f"{name} {value:g}"
         case {"sequence": sequence, **rest}:
-            return f"{name} {sequence}" + (f" ({rest['waiting']} waiting)" if rest.get("waiting") else "")
+            return f"{name} {sequence}" + _channel_remark(rest)
         case Mapping():
             return facts_text(value)
     return f"{name} {value}"
+
+
+def _channel_remark(rest: Mapping[Any, Any]) -> str:
+    remarks = [f"{rest['waiting']} waiting"] if rest.get("waiting") else []
+    if rest.get("storing") is False:
+        remarks.append(f"not stored: {rest.get('store_error') or 'unknown'}")
+    return f" ({'; '.join(remarks)})" if remarks else ""
 
 
 def _write_line(text: str) -> None:

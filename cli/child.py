@@ -14,6 +14,9 @@ ReadyCheck = Callable[[Callable[[str], None]], Awaitable[None]]
 MAX_LOG_TAIL_BYTES = 16_384
 MAX_LOG_TAIL_LINES = 15
 
+# With it a service says that a setting, a port or a file cannot be used: starting it again would not help.
+EXIT_CONFIG = 2
+
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
@@ -58,13 +61,12 @@ class ChildEvent:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """How long to wait before a dead child is started again, and when to stop trying."""
+    """How long to wait before a dead child is started again. There is no end to trying."""
 
     first_delay_s: float = 0.5
     factor: float = 2.0
     max_delay_s: float = 15.0
     healthy_s: float = 30.0
-    max_in_a_row: int = 8
 
     def failures_after(self, failures: int, ready_s: float) -> int:
         """Return the failures in a row once a child has died that had been ready for `ready_s` seconds."""

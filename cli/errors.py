@@ -17,12 +17,12 @@ class UsageError(CliError):
     exit_code = 2
 
 
-class ChildNotReadyError(CliError):
-    """A child process could not be used after its first start."""
-
-
 class ChildFailedError(CliError):
-    """A child process kept on dying and is not restarted any more."""
+    """A child process cannot be used as it was configured, and is not restarted."""
+
+
+class JetStreamUnavailableError(CliError):
+    """JetStream gave no answer; it may answer later."""
 
 
 class StalledError(CliError):

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from types import TracebackType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The terminal is gone, and with it whoever could press Ctrl-C a second time: after so long that is done for them.
+HANGUP_LIMIT_S = 3.0
 
 
 class Interrupts:
     """An `async with` block that SIGINT, SIGTERM and SIGHUP cancel.
 
     The block ends without an exception when a signal cancelled it; `first` then names the signal. `second` is set by a
-    second signal, for whoever is ending things meanwhile.
+    second signal, or `HANGUP_LIMIT_S` after a SIGHUP, for whoever is ending things meanwhile.
     """
 
     def __init__(self, on_first: Callable[[signal.Signals], None]) -> None:
@@ -45,7 +47,9 @@ class Interrupts:
     def _signalled(self, number: signal.Signals) -> None:
         if self.first is None:
             self.first = number
-            self._on_first(number)
             self._task.cancel()
+            if number is signal.SIGHUP:
+                asyncio.get_running_loop().call_later(HANGUP_LIMIT_S, self.second.set)
+            self._on_first(number)  # after all that counts: it prints, perhaps to a terminal that is gone
         else:
             self.second.set()

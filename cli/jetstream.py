@@ -12,7 +12,7 @@ from adapters.jetstream.api import TopologyError
 from adapters.jetstream.cloudevents import HeaderError
 from adapters.jetstream.read_back import ReadBackError, StoredMessage, read_back
 from botspec.channels import Channel
-from cli.errors import CliError, UsageError
+from cli.errors import CliError, JetStreamUnavailableError, UsageError
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -24,6 +24,11 @@ async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int =
     """
     async with connected(nats_url) as client:
         return await topology.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
+
+
+def declared_bytes() -> int:
+    """Return the bytes that all streams reserve together at their declared sizes."""
+    return sum(policy.max_bytes for policy in topology.policies().values())
 
 
 async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
@@ -59,14 +64,19 @@ def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]
 
 @asynccontextmanager
 async def connected(nats_url: str) -> AsyncIterator[Any]:
-    """Give a client to hand back to the adapter; its type is the adapter's affair, and this package imports no nats."""
+    """Give a client to hand back to the adapter; its type is the adapter's affair, and this package imports no nats.
+
+    Raises JetStreamUnavailableError where the server gives no answer, and CliError where it refuses.
+    """
     try:
         client = await connection.connect(nats_url, "qiki-cli", lambda _event: None, timeout_s=CONNECT_TIMEOUT_S)
     except connection.ConnectError as error:
-        raise CliError(f"{error}.") from None
+        raise JetStreamUnavailableError(f"{error}.") from None
     try:
         yield client
-    except TopologyError as error:
+    except topology.TopologyRefused as error:
         raise CliError(str(error)) from None
+    except TopologyError as error:
+        raise (CliError if error.code else JetStreamUnavailableError)(str(error)) from None
     finally:
         await client.close()

@@ -63,8 +63,7 @@ def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = N
     )
     return ChildSpec(
         name="nats",
-        # -P: a directory named like one of our packages in the working directory must not be imported instead.
-        argv=(sys.executable, "-P", "-m", "cli.tether", str(os.getpid()), *server),
+        argv=server,
         env={variable: os.environ.get(variable, limit)},
         log_path=state_dir / LOG_DIR / "nats.log",
         ready=partial(until_http_ok, ports["nats-monitor"], "/healthz?js-enabled-only=true"),
@@ -76,6 +75,7 @@ def service_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Pat
     return [
         ChildSpec(
             name=service,
+            # -P: a directory named like one of our packages in the working directory must not be imported instead.
             argv=(sys.executable, "-P", "-m", MODULES[service]),
             env=service_env(service, options, ports, state_dir),
             log_path=state_dir / LOG_DIR / f"{service}.log",
@@ -102,7 +102,7 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
     prefix = f"QIKI_{service.upper()}_"
     env = {f"{prefix}{key}": str(value) for key, value in wanted.items() if value is not None}
     # Unbuffered, so that the log of a process that is killed is whole.
-    return {**env, "QIKI_EXIT_WITH_PARENT": "1", "PYTHONUNBUFFERED": "1"}
+    return {**env, "PYTHONUNBUFFERED": "1"}
 
 
 def _sim_settings(options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:

@@ -7,23 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.child import ChildEvent, ChildState, RestartPolicy
-from cli.errors import CliError
-from cli.jetstream import init_topology
+from cli.disk_space import RESERVED_SHARE, has_room, stream_size_factor
+from cli.errors import CliError, JetStreamUnavailableError, StalledError
+from cli.jetstream import declared_bytes, init_topology
 from cli.layout import endpoints, nats_spec, nats_url, service_specs
-from cli.nats_config import write_nats_config
+from cli.nats_config import CONFIG_FILE, write_nats_config
+from cli.new_run import check_new_run_id, set_run_aside
 from cli.options import SERVICES, MeshOptions
 from cli.probe import ServiceStatus, read_status
 from cli.state_dir import remove_endpoints, state_directory, write_endpoints
+from cli.storage_watch import StorageWatch
 from cli.supervisor import Supervisor
+from mesh.tasks import task_group
+
+TOPOLOGY_RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """A mesh whose services are all SERVING: where it listens, where its state is, how it is."""
+    """A mesh: where it listens, where its state is, how it is."""
 
     ports: Mapping[str, int]
     state_dir: Path
     _supervisor: Supervisor
+    _storage: StorageWatch
 
     def endpoints(self) -> dict[str, dict[str, str | int]]:
         """Return where everything listens, by name."""
@@ -32,14 +39,41 @@ class Mesh:
     async def statuses(self) -> list[ServiceStatus]:
         """Return how NATS and every service are, in that order."""
         states = self._supervisor.states()
-        nats = ServiceStatus("nats", *_status_of(states["nats"]))
         services = await asyncio.gather(*(self._status(service, states[service]) for service in SERVICES))
-        return [nats, *services]
+        return [self._nats_status(states["nats"]), *services]
+
+    def _nats_status(self, state: ChildState) -> ServiceStatus:
+        if state is ChildState.READY and self._storage.problem:
+            return ServiceStatus("nats", "NOT_SERVING", self._storage.problem)
+        return ServiceStatus("nats", *_status_of(state))
 
     async def _status(self, service: str, state: ChildState) -> ServiceStatus:
         if state in (ChildState.WAITING, ChildState.FAILED):
             return ServiceStatus(service, *_status_of(state))
         return await read_status(service, self.ports[f"{service}-http"])
+
+
+class _Reporter:
+    """Passes on what happens to processes; once the mesh is up, the file of endpoints follows it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._ready: set[str] = set()
+        self.mesh: Mesh | None = None
+
+    def __call__(self, event: ChildEvent) -> None:
+        text = event.describe()
+        if self.mesh is not None:  # first, so that whoever reads the line finds the file in step with it
+            try:
+                write_endpoints(self.mesh.state_dir, self.mesh.endpoints())
+            except OSError as error:  # a full disk must not end a mesh that still runs
+                self._say(f"{error.filename} could not be written: {error.strerror}")
+        elif event.state is ChildState.READY:
+            self._ready.add(event.name)
+            text += f"; {len(self._ready)} of {len(SERVICES) + 1} are ready"
+        else:
+            self._ready.discard(event.name)
+        self._say(text)
 
 
 @asynccontextmanager
@@ -49,46 +83,100 @@ async def open_mesh(
     say: Callable[[str], None],
     end_now: asyncio.Event | None = None,
     policy: RestartPolicy | None = None,
+    *,
+    start_limit_s: float | None = None,
 ) -> AsyncIterator[Mesh]:
     """Start NATS, its streams and the services; give the mesh once all are SERVING; end all of them afterwards.
 
     `say` is given a sentence for whatever happens to a process. Setting `end_now` kills what still runs. What dies is
-    started again as `policy` says.
-    Raises UsageError where nothing could be started, ChildNotReadyError, or ChildFailedError from within the block.
+    started again as `policy` says, during the start too, which takes `start_limit_s` seconds at most.
+    Raises UsageError where nothing could be started, StalledError where the start takes too long, and ChildFailedError,
+    also from within the block, where a process cannot be used as it is configured.
     """
-
-    def report(event: ChildEvent) -> None:
-        if opened:  # first, so that whoever reads the line finds the file in step with it
-            try:
-                write_endpoints(opened[0].state_dir, opened[0].endpoints())
-            except OSError as error:  # a full disk must not end a mesh that still runs
-                say(f"{error.filename} could not be written: {error.strerror}")
-        say(event.describe())
-
-    opened: list[Mesh] = []
+    report = _Reporter(say)
     with state_directory(options.state_dir, say) as state_dir:
-        config = write_nats_config(state_dir, options.nats_sync_interval)
+        size_factor = _prepare(options, state_dir, say)
+        storage = StorageWatch(ports["nats-monitor"], state_dir, say)
         try:
-            async with Supervisor(report, end_now, policy) as supervisor:
-                await supervisor.start(nats_spec(ports, state_dir, config))
-                await _init_topology(ports, state_dir)
-                await supervisor.start(*service_specs(options, ports, state_dir))
-                mesh = Mesh(ports, state_dir, supervisor)
+            async with (
+                Supervisor(report, end_now, policy, excuse=lambda: not has_room(state_dir)) as supervisor,
+                task_group(Exception) as tasks,
+            ):
+                mesh = Mesh(ports, state_dir, supervisor, storage)
+                watch = tasks.create_task(storage.run(lambda why: supervisor.renew("nats", why)))
+                async with _limited(start_limit_s, supervisor):
+                    await _start(mesh, supervisor, options, size_factor, say)
                 write_endpoints(state_dir, mesh.endpoints())
-                opened.append(mesh)
+                report.mesh = mesh
                 yield mesh
+                watch.cancel()
         finally:
             remove_endpoints(state_dir)
 
 
-async def _init_topology(ports: Mapping[str, int], state_dir: Path) -> None:
+def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> float:
+    """Make the state directory ready for the mesh; return the factor that scales the streams. Raises UsageError."""
+    if options.new_run:
+        check_new_run_id(state_dir, options.run_id)
+        if kept := set_run_aside(state_dir):
+            say(f"A new run begins; the run before is kept in {kept}.")
+    size_factor = stream_size_factor(state_dir, declared_bytes())
+    if size_factor < 1:
+        say(
+            f"The JetStream streams are scaled to the disk: size factor {size_factor:g}, as in "
+            f"`qiki nats check --size-factor {size_factor:g}`."
+        )
+    # As much again for others' streams as is left free for other files.
+    write_nats_config(state_dir, options.nats_sync_interval, int(declared_bytes() * size_factor / RESERVED_SHARE))
+    return size_factor
+
+
+async def _start(
+    mesh: Mesh,
+    supervisor: Supervisor,
+    options: MeshOptions,
+    size_factor: float,
+    say: Callable[[str], None],
+) -> None:
+    """Start everything, in order; return once all have been ready."""
+    await supervisor.start(nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
+    await _init_topology(mesh, size_factor, say)
+    await supervisor.start(*service_specs(options, mesh.ports, mesh.state_dir))
+
+
+@asynccontextmanager
+async def _limited(limit_s: float | None, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Bound the start. Raises StalledError, which names what is not ready, where it takes longer."""
     try:
-        await init_topology(nats_url(ports))
-    except CliError as error:
-        raise CliError(
-            f"the JetStream streams could not be made: {error}.\n"
-            f"They are in {state_dir / 'nats'}; --state-dir DIR names another place, such as one on a larger disk."
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError:
+        waiting = [f"{name} ({state})" for name, state in supervisor.states().items() if state != ChildState.READY]
+        raise StalledError(
+            f"the mesh was not ready within {limit_s:g} s; not ready: {', '.join(waiting) or 'the JetStream streams'}"
         ) from None
+
+
+async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], None]) -> None:
+    """Make the streams, trying again while JetStream gives no answer: nats-server may be being started again.
+
+    Raises CliError where JetStream refuses.
+    """
+    said = ""
+    while True:  # until a signal, or the limit of the start
+        try:
+            await init_topology(nats_url(mesh.ports), size_factor)
+        except JetStreamUnavailableError as error:
+            if said != (said := str(error)):
+                say(f"nats: the JetStream streams cannot be made yet: {said}; trying again")
+            await asyncio.sleep(TOPOLOGY_RETRY_S)
+        except CliError as error:
+            raise CliError(
+                f"the JetStream streams could not be made: {error}.\n"
+                f"They are in {mesh.state_dir / 'nats'}; --state-dir DIR names another place, as on a larger disk."
+            ) from None
+        else:
+            return
 
 
 def _status_of(state: ChildState) -> tuple[str, str]:
@@ -99,6 +187,6 @@ def _status_of(state: ChildState) -> tuple[str, str]:
         ChildState.WAITING: ("NOT_SERVING", "it died and is started again soon"),
         ChildState.STOPPING: ("NOT_SERVING", "stopping"),
         ChildState.STOPPED: ("NOT_SERVING", "stopped"),
-        ChildState.FAILED: ("NOT_SERVING", "it died too often and is not started again"),
+        ChildState.FAILED: ("NOT_SERVING", "it cannot be used as it is configured, and is not restarted"),
     }
     return texts[state]

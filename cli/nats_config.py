@@ -1,4 +1,4 @@
-"""What nats-server takes from a file alone: when it syncs what it stores to the disk."""
+"""Settings that nats-server takes from a file alone: when it syncs to the disk, and how much it may store."""
 
 import re
 from pathlib import Path
@@ -18,11 +18,15 @@ def check_sync_interval(text: str) -> str:
     return text
 
 
-def write_nats_config(state_dir: Path, sync_interval: str) -> Path:
-    """Write nats-server's configuration file; return its path. Raises UsageError where it cannot be written."""
+def write_nats_config(state_dir: Path, sync_interval: str, max_store_bytes: int | None = None) -> Path:
+    """Write nats-server's configuration file; return its path. Raises UsageError where it cannot be written.
+
+    Without `max_store_bytes` the server takes three quarters of the space that is free when it starts.
+    """
     path = state_dir / CONFIG_FILE
+    limit = "" if max_store_bytes is None else f", max_file_store: {max_store_bytes}"
     try:
-        path.write_text(f"jetstream {{ sync_interval: {sync_interval} }}\n", encoding="utf-8")
+        path.write_text(f"jetstream {{ sync_interval: {sync_interval}{limit} }}\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
     return path

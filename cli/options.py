@@ -31,6 +31,7 @@ class MeshOptions:
     """What a mesh is asked to be. What is None is left to the services' own defaults.
 
     `settings` holds further settings as (service, KEY, value), which become `QIKI_<SERVICE>_<KEY>=value`.
+    `new_run` sets the run that the state directory holds aside.
     `nats_sync_interval` is when nats-server syncs what it stores to the disk: `always` is before each acknowledgement.
     """
 
@@ -46,6 +47,7 @@ class MeshOptions:
     # One that compiles its arithmetic takes a minute of a free processor's time.
     service_ready_timeout_s: float = 180.0
     nats_sync_interval: str = ALWAYS
+    new_run: bool = False
 
 
 def check_speed(text: str | None) -> str | None:

@@ -74,6 +74,14 @@ async def until_http_ok(port: int, path: str, note: Callable[[str], None]) -> No
         await asyncio.sleep(RETRY_S)
 
 
+async def ask(port: int, path: str) -> tuple[int, bytes] | None:
+    """Return status and body of GET http://127.0.0.1:port/path, or None where there is no answer."""
+    try:
+        return await asyncio.to_thread(_get, port, path)
+    except (OSError, http.client.HTTPException):
+        return None
+
+
 async def read_status(name: str, http_port: int) -> ServiceStatus:
     """Return what the service's `/healthz` on 127.0.0.1 says, or UNREACHABLE with the reason."""
     try:

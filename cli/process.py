@@ -1,18 +1,22 @@
 """Child processes at the level of the operating system: starting, signalling, and the lifeline.
 
 No child may outlive the supervisor, not even one that is killed. Every child's standard input is the reading end of one
-pipe, the lifeline, whose writing end only the supervisor holds: when the supervisor dies, in whatever way, the
-children read end-of-file, and services told `QIKI_EXIT_WITH_PARENT=1` exit on that. A program that does not
-look at its standard input (nats-server) is started through `cli.tether`.
+pipe, the lifeline, whose writing end only the supervisor holds: when the supervisor dies, in whatever way, that pipe is
+at its end, on which `cli.tether`, through which every child is started, ends the child.
 """
 
 import asyncio
 import os
 import signal
+import sys
 from asyncio.subprocess import Process
+from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from cli.child import ChildSpec
+
+TETHER: Final = str(Path(__file__).with_name("tether.py"))
 
 
 class Lifeline:
@@ -30,13 +34,13 @@ class Lifeline:
 
 
 async def spawn(spec: ChildSpec, lifeline: Lifeline) -> Process:
-    """Start the child in a session of its own. Raises OSError where the program cannot be run.
+    """Start the child, tied to the lifeline, in a session of its own. Raises OSError where no process can be made.
 
     In its own session the terminal's Ctrl-C reaches the supervisor alone, which then ends the children in order.
     """
     with spec.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *spec.argv,
+            *(sys.executable, "-I", "-S", TETHER, *spec.argv),
             env={**os.environ, **spec.env},
             stdin=lifeline.read_fd,
             stdout=log,
@@ -55,7 +59,7 @@ def terminate(process: Process) -> None:
 
 
 def kill_group(process: Process) -> None:
-    """End the process, and whatever it has started, at once (SIGKILL); harmless where all have ended."""
+    """End the process, its guard and whatever it has started at once (SIGKILL); harmless where all have ended."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies

@@ -27,6 +27,7 @@ from cli.jetstream import read_messages
 from cli.layout import grpc_target, nats_url
 from cli.mesh import Mesh, open_mesh
 from cli.options import MeshOptions
+from cli.output import lossy_output
 from cli.ports import choose_ports
 from cli.probe import ServiceStatus
 from cli.progress import Meter, StallClock, open_meter
@@ -35,6 +36,8 @@ from cli.run_up import stopping_text
 
 LOOK_INTERVAL_S = 0.2
 STALL_LIMIT_S = 60.0
+# A demonstration must come to an end, whatever keeps a service from starting.
+START_LIMIT_S = 300.0
 EXIT_INTERRUPTED = 130
 
 
@@ -45,7 +48,7 @@ def run(options: MeshOptions, duration_s: float | None, picture: Path) -> None:
     """
     check_files(None, options.bot_spec)
     check_picture(picture)
-    with shortened(options.scenario, duration_s) as (scenario, name):
+    with shortened(options.scenario, duration_s) as (scenario, name), lossy_output():
         asyncio.run(_run(replace(options, scenario=scenario), name, picture))
 
 
@@ -55,7 +58,9 @@ async def _run(options: MeshOptions, name: str, picture: Path) -> None:
     with open_meter(Console()) as meter:
         async with (
             Interrupts(lambda number: meter.say(stopping_text(number))) as interrupts,
-            open_mesh(options, choose_ports({}, free=True), meter.say, interrupts.second) as mesh,
+            open_mesh(
+                options, choose_ports({}, free=True), meter.say, interrupts.second, start_limit_s=START_LIMIT_S
+            ) as mesh,
         ):
             meter.say(f"All are SERVING. State is in {mesh.state_dir}.")
             outcome = await _Demonstration(mesh, meter, _spec(options.bot_spec)).outcome(name)

@@ -14,6 +14,7 @@ from cli.files import check_files
 from cli.interrupts import Interrupts
 from cli.mesh import open_mesh
 from cli.options import MeshOptions
+from cli.output import lossy_output
 
 STATUS_INTERVAL_S = 1.0
 EXIT_AT_ONCE = 130
@@ -22,7 +23,8 @@ EXIT_AT_ONCE = 130
 def run(options: MeshOptions, ports: Mapping[str, int]) -> None:
     """Run a mesh until a signal comes. Raises CliError; typer.Exit where a second signal cut the stopping short."""
     check_files(options.scenario, options.bot_spec)
-    asyncio.run(_run(options, ports))
+    with lossy_output():
+        asyncio.run(_run(options, ports))
 
 
 async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
@@ -37,11 +39,11 @@ async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
             open_mesh(options, ports, board.say, interrupts.second) as mesh,
         ):
             board.say("\n".join(endpoint_lines(mesh.endpoints(), mesh.state_dir)))
-            ended = False
+            ended, next_run = False, next_run_text(options.state_dir)
             while True:  # until a signal cancels it
                 statuses = await mesh.statuses()
                 board.show(statuses)
-                text = end_text({status.name: status.facts for status in statuses})
+                text = end_text({status.name: status.facts for status in statuses}, next_run)
                 if text and not ended:
                     board.say(text)
                 ended = bool(text)
@@ -55,12 +57,19 @@ def stopping_text(number: signal.Signals) -> str:
     return f"{number.name}: stopping in order; once more (Ctrl-C) ends everything at once."
 
 
-def end_text(facts: Mapping[str, Mapping[str, Any]]) -> str:
+def next_run_text(state_dir: Path | None) -> str:
+    """Return how the next run is begun, as the end of a sentence."""
+    if state_dir is None:
+        return "the next `qiki up` begins a new run"
+    return f"`qiki up --state-dir {state_dir} --new-run` then begins the next run, and keeps all records"
+
+
+def end_text(facts: Mapping[str, Mapping[str, Any]], next_run: str) -> str:
     """Return the sentence that says that the run has ended, or nothing while it has not."""
     sim = facts.get("sim", {})
     if sim.get("phase") != "ENDED":
         return ""
-    return f"The run has ended at tick {sim.get('tick', '?')}; streams say Ended. Ctrl-C stops the mesh."
+    return f"The run has ended at tick {sim.get('tick', '?')}; streams say Ended. Ctrl-C stops the mesh; {next_run}."
 
 
 def endpoint_lines(endpoints: Mapping[str, Mapping[str, str | int]], state_dir: Path) -> list[str]:

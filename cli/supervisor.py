@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from cli.child import ChildEvent, ChildSpec, ChildState, RestartPolicy, exit_text, log_tail
-from cli.errors import ChildFailedError, ChildNotReadyError
+from cli.child import EXIT_CONFIG, ChildEvent, ChildSpec, ChildState, RestartPolicy, exit_text, log_tail
+from cli.errors import ChildFailedError
 from cli.process import Lifeline, kill_group, spawn, terminate
 
 
 @dataclass(slots=True)
 class _Child:
+    """A child; `end` is set where it is to end, `renewal` says why where it is to be started again after that."""
+
     spec: ChildSpec
-    first_ready: "asyncio.Future[None]"
     state: ChildState = ChildState.STARTING
     process: Process | None = None
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    renewal: str = ""
+    end: asyncio.Event = field(default_factory=asyncio.Event)
+    was_ready: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -29,6 +32,7 @@ class _Exit:
     text: str
     ready_s: float
     log_tail: tuple[str, ...]
+    is_final: bool = False
 
 
 class Supervisor:
@@ -37,8 +41,9 @@ class Supervisor:
     What was started last is ended first, and children started together are ended in the order given. Each gets
     SIGTERM, then `stop_timeout_s` seconds, then SIGKILL, which is reported. Setting `end_now` kills all at once.
 
-    A child that dies after it was ready is restarted as `policy` says. One that dies too often in a row cancels the
-    block; the others are ended in order and ChildFailedError is raised.
+    A child that dies, or takes too long to become ready, is started again as `policy` says, for as long as the block
+    lasts. One that exits with `EXIT_CONFIG` cancels the block, unless `excuse` returns true at that moment; the others
+    are ended in order and ChildFailedError is raised.
     """
 
     def __init__(
@@ -46,10 +51,12 @@ class Supervisor:
         report: Callable[[ChildEvent], None],
         end_now: asyncio.Event | None = None,
         policy: RestartPolicy | None = None,
+        excuse: Callable[[], bool] = lambda: False,
     ) -> None:
         self._report = report
         self._end_now = end_now or asyncio.Event()
         self._policy = policy or RestartPolicy()
+        self._excuse = excuse
         self._starts: list[list[_Child]] = []
         self._draining = asyncio.Event()
         self._killing = False
@@ -58,16 +65,20 @@ class Supervisor:
         self._tasks = asyncio.TaskGroup()
 
     async def start(self, *specs: ChildSpec) -> None:
-        """Start children together and return once every one is ready.
-
-        Raises ChildNotReadyError, with the end of its log, for the first that dies or takes too long.
-        """
-        loop = asyncio.get_running_loop()
-        children = [_Child(spec, loop.create_future()) for spec in specs]
+        """Start children together and return once every one has been ready, however often it died before."""
+        children = [_Child(spec) for spec in specs]
         self._starts.append(children)
         for child in children:
             self._tasks.create_task(self._keep(child))
-        await asyncio.gather(*(child.first_ready for child in children))
+        for child in children:
+            await child.was_ready.wait()
+
+    def renew(self, name: str, why: str) -> None:
+        """End a child in order and start it again at once; nothing happens where it is not ready."""
+        child = next(child for child in self._children() if child.spec.name == name)
+        if child.state is ChildState.READY and not self._draining.is_set():
+            child.renewal = why
+            child.end.set()
 
     def pids(self) -> dict[str, int]:
         """Return the process id of each child that is alive, by name."""
@@ -104,23 +115,23 @@ class Supervisor:
             raise self._failure
 
     async def _keep(self, child: _Child) -> None:
-        """Run the child again and again until it is to stop, or dies too often."""
-        name, failures = child.spec.name, 0
+        """Run the child again and again until it is to stop."""
+        failures = 0
         try:
             while True:
                 end = await self._run_once(child)
                 if self._draining.is_set():
                     self._tell(child, ChildState.STOPPED, end.text)
                     return
-                if not child.first_ready.done():
-                    self._tell(child, ChildState.FAILED, end.text)
-                    text = f"{name} {end.text}. The end of {child.spec.log_path}:"
-                    child.first_ready.set_exception(ChildNotReadyError(_with_tail(text, end.log_tail)))
-                    return
-                failures = self._policy.failures_after(failures, end.ready_s)
-                if failures > self._policy.max_in_a_row:
+                if child.renewal:
+                    self._tell(child, ChildState.WAITING, f"{end.text}; restarting now: {child.renewal}")
+                    child.renewal = ""
+                    child.end.clear()
+                    continue
+                if end.is_final and not self._excuse():
                     self._give_up(child, end)
                     return
+                failures = self._policy.failures_after(failures, end.ready_s)
                 delay_s = self._policy.delay_s(failures)
                 self._tell(child, ChildState.WAITING, f"{end.text}; restarting in {delay_s:g} s", end.log_tail)
                 if await _set_within(self._draining, delay_s):
@@ -141,7 +152,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 readiness = tasks.create_task(self._become_ready(child, process))
-                stopper = tasks.create_task(self._stop_when_told(child, process))
+                stopper = tasks.create_task(self._end_when_asked(child, process))
                 returncode = await process.wait()
                 readiness.cancel()
                 stopper.cancel()
@@ -150,7 +161,8 @@ class Supervisor:
             child.process = None
         why, ready_at = readiness.result() if not readiness.cancelled() else (None, None)
         ready_s = 0.0 if ready_at is None else loop.time() - ready_at
-        return _Exit(why or exit_text(returncode), ready_s, log_tail(spec.log_path, log_start))
+        tail = log_tail(spec.log_path, log_start)
+        return _Exit(why or exit_text(returncode), ready_s, tail, is_final=returncode == EXIT_CONFIG)
 
     async def _become_ready(self, child: _Child, process: Process) -> tuple[str | None, float | None]:
         """Wait until the child is ready; return (None, when), or kill it and return (why, None)."""
@@ -161,14 +173,13 @@ class Supervisor:
         except TimeoutError:
             kill_group(process)
             return f"was not ready within {child.spec.ready_timeout_s:g} s: {reasons[-1]}", None
+        child.was_ready.set()
         self._tell(child, ChildState.READY, f"is ready (process {process.pid})")
-        if not child.first_ready.done():
-            child.first_ready.set_result(None)
         return None, asyncio.get_running_loop().time()
 
-    async def _stop_when_told(self, child: _Child, process: Process) -> None:
-        """Once told, ask the process to end, and make it end where it does not."""
-        await child.stop.wait()
+    async def _end_when_asked(self, child: _Child, process: Process) -> None:
+        """Ask the process to end once that is wanted, and make it end where it does not."""
+        await child.end.wait()
         child.state = ChildState.STOPPING
         if self._killing:
             kill_group(process)
@@ -186,7 +197,7 @@ class Supervisor:
     async def _stop_in_order(self) -> None:
         self._draining.set()
         for child in self._children(last_started_first=True):
-            child.stop.set()
+            child.end.set()
             await child.ended.wait()
 
     async def _kill_when_told(self) -> None:
@@ -197,13 +208,13 @@ class Supervisor:
         self._killing = True
         self._draining.set()
         for child in self._children():
-            child.stop.set()
+            child.end.set()
             if child.process is not None:
                 kill_group(child.process)
 
     def _give_up(self, child: _Child, end: _Exit) -> None:
-        """Cancel the block: a mesh with a part missing for good must not look alive."""
-        text = f"{child.spec.name} died {self._policy.max_in_a_row + 1} times in a row; the last time it {end.text}"
+        """Cancel the block: what cannot be used as it is configured is not mended by starting it again."""
+        text = f"{child.spec.name} {end.text}: it cannot be used as it is configured, and is not restarted"
         self._tell(child, ChildState.FAILED, text)
         if self._failure is None:
             tail = _with_tail(f"{text}. The end of {child.spec.log_path}:", end.log_tail)

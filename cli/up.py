@@ -46,6 +46,12 @@ def up(
         ),
     ] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports where no --port is given.")] = False,
+    new_run: Annotated[
+        bool,
+        typer.Option(
+            "--new-run", help="Set the run in the state directory aside and begin a new one; the records stay."
+        ),
+    ] = False,
     nats_sync: Annotated[
         str,
         typer.Option(
@@ -72,6 +78,7 @@ def up(
         start_time=check_start_time(start_time),
         settings=parse_settings(setting or ()),
         nats_sync_interval=check_sync_interval(nats_sync),
+        new_run=new_run,
     )
     given = parse_ports(port or ())
     from cli.run_up import run  # noqa: PLC0415 - other commands must start without what this one needs

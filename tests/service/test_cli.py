@@ -26,7 +26,7 @@ from cli.ports import DEFAULT_PORTS, choose_ports, parse_ports
 from cli.probe import ServiceStatus, parse_status, read_status
 from cli.progress import PlainMeter, StallClock
 from cli.run_demo import published
-from cli.run_up import end_text
+from cli.run_up import end_text, next_run_text
 from cli.state_dir import state_directory, write_endpoints
 from cli.supervisor import Supervisor
 
@@ -270,7 +270,6 @@ def test_a_service_is_told_what_is_given_and_nothing_else() -> None:
         "QIKI_SIM_LOG_FORMAT": "json",
         "QIKI_SIM_STATE_DIR": "/state/sim",
         "QIKI_SIM_REGISTRAR_TARGET": "127.0.0.1:50054",
-        "QIKI_EXIT_WITH_PARENT": "1",
         "PYTHONUNBUFFERED": "1",
     }
     options = MeshOptions(pace=Pace.LOSSLESS, seed=0, settings=parse_settings(["sim.drain_s=1", "radar.pace=live"]))
@@ -362,8 +361,14 @@ def test_facts_are_shown_by_name_and_those_without_a_value_left_out() -> None:
 
 
 def test_a_channels_fact_is_its_sequence_and_what_waits_behind_it() -> None:
-    channels = {"frames": {"sequence": 5, "waiting": 0, "state": "carrying"}, "world": {"sequence": 0, "waiting": 7}}
-    assert facts_text({"channels": channels}) == "frames 5, world 0 (7 waiting)"
+    channels = {
+        "frames": {"sequence": 5, "waiting": 0, "state": "carrying", "storing": True, "store_error": ""},
+        "world": {"sequence": 0, "waiting": 7},
+        "tracks": {"sequence": 3, "waiting": 2, "storing": False, "store_error": "no space left"},
+    }
+    assert facts_text({"channels": channels}) == (
+        "frames 5, world 0 (7 waiting), tracks 3 (2 waiting; not stored: no space left)"
+    )
 
 
 def test_plain_lines_come_when_a_status_changes_and_every_few_seconds_while_facts_do() -> None:
@@ -383,10 +388,11 @@ def test_plain_lines_come_when_a_status_changes_and_every_few_seconds_while_fact
 
 
 def test_the_end_of_the_run_is_known_from_the_simulators_phase() -> None:
-    assert end_text({"sim": {"phase": "RUNNING", "tick": 5}}) == ""
-    assert end_text({}) == ""
-    assert end_text({"sim": {"phase": "ENDED", "tick": 5}}).startswith(
-        "The run has ended at tick 5; streams say Ended."
+    assert end_text({"sim": {"phase": "RUNNING", "tick": 5}}, "") == ""
+    assert end_text({}, "") == ""
+    text = end_text({"sim": {"phase": "ENDED", "tick": 5}}, next_run_text(None))
+    assert text == (
+        "The run has ended at tick 5; streams say Ended. Ctrl-C stops the mesh; the next `qiki up` begins a new run."
     )
 
 
@@ -567,7 +573,10 @@ async def test_the_mesh_stays_up_when_the_run_has_ended_and_says_so(tmp_path: Pa
     scenario.write_text(SHORT_SCENARIO)
     async with running_up(tmp_path / "state", "--scenario", str(scenario), "--speed", "max") as up:
         line = await up.until("The run has ended at tick 120")
-        assert line == "The run has ended at tick 120; streams say Ended. Ctrl-C stops the mesh."
+        assert line == (
+            "The run has ended at tick 120; streams say Ended. Ctrl-C stops the mesh; "
+            f"`qiki up --state-dir {tmp_path / 'state'} --new-run` then begins the next run, and keeps all records."
+        )
         health_check = await asyncio.to_thread(qiki, "health", str(up.endpoints()["sim"]["grpc"]))
         assert health_check.returncode == 0
 

@@ -15,7 +15,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cli.child import ChildEvent, ChildSpec, ChildState, RestartPolicy, exit_text, log_tail
-from cli.errors import ChildFailedError, ChildNotReadyError
+from cli.errors import ChildFailedError
 from cli.interrupts import Interrupts
 from cli.layout import find_nats_server
 from cli.ports import choose_ports
@@ -38,7 +38,7 @@ print("not today", flush=True)
 while True:
     time.sleep(60)
 """
-QUICK = RestartPolicy(first_delay_s=0.01, max_delay_s=0.02, max_in_a_row=3)
+QUICK = RestartPolicy(first_delay_s=0.01, max_delay_s=0.02)
 
 
 class Events:
@@ -64,8 +64,8 @@ def is_in(state: ChildState, name: str | None = None) -> Callable[[ChildEvent], 
     return lambda event: event.state is state and name in (None, event.name)
 
 
-async def at_once(_note: Callable[[str], None]) -> None:
-    return
+async def for_ever(_note: Callable[[str], None]) -> None:
+    await asyncio.Event().wait()
 
 
 def spec(
@@ -138,7 +138,7 @@ async def test_a_child_that_dies_is_started_again_and_its_status_and_log_are_tol
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_dies_too_often_in_a_row_ends_the_block_and_the_others_in_order(tmp_path: Path) -> None:
+async def test_a_child_that_dies_again_and_again_is_started_again_without_end(tmp_path: Path) -> None:
     events = Events()
     brittle = """
         import pathlib, sys
@@ -146,39 +146,101 @@ async def test_a_child_that_dies_too_often_in_a_row_ends_the_block_and_the_other
         while pathlib.Path(sys.argv[1]).exists(): pass
         sys.exit("out of luck")
     """
-    with pytest.raises(ChildFailedError, match=r"brittle died 4 times in a row; the last time it exited with status 1"):
-        await run_until_cancelled(events, spec(tmp_path, "good", OBEDIENT), spec(tmp_path, "brittle", brittle))
-    assert sum(map(is_in(ChildState.WAITING, "brittle"), events.seen)) == 3
+    async with Supervisor(events, policy=QUICK) as supervisor:
+        await supervisor.start(spec(tmp_path, "good", OBEDIENT), spec(tmp_path, "brittle", brittle))
+        await events.until(is_in(ChildState.WAITING, "brittle"), count=12)
+        assert supervisor.states()["good"] is ChildState.READY
+
+
+@pytest.mark.asyncio
+async def test_a_start_goes_on_when_a_child_dies_before_it_was_ever_ready(tmp_path: Path) -> None:
+    events = Events()
+    third_time_lucky = f"""
+        import pathlib, sys
+        tries = pathlib.Path({str(tmp_path / "tries")!r})
+        tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+        if len(tries.read_text()) < 3:
+            sys.exit("not yet")
+    """
+    async with Supervisor(events, policy=QUICK) as supervisor:
+        await supervisor.start(
+            spec(tmp_path, "good", OBEDIENT), spec(tmp_path, "late", textwrap.dedent(third_time_lucky) + OBEDIENT)
+        )
+        assert supervisor.states() == {"good": ChildState.READY, "late": ChildState.READY}
+    died = [event for event in events.seen if is_in(ChildState.WAITING, "late")(event)]
+    assert [event.text for event in died] == [
+        "exited with status 1; restarting in 0.01 s",
+        "exited with status 1; restarting in 0.02 s",
+    ]
+    assert died[0].log_tail == ("not yet",)
+
+
+@pytest.mark.parametrize("was_ready", [False, True])
+@pytest.mark.asyncio
+async def test_a_child_that_cannot_be_used_as_configured_ends_the_block_and_the_others_in_order(
+    tmp_path: Path, was_ready: bool
+) -> None:
+    events = Events()
+    misconfigured = """
+        import pathlib, sys
+        if WAS_READY:
+            pathlib.Path(sys.argv[1]).touch()
+            while pathlib.Path(sys.argv[1]).exists(): pass
+        print("no such colour: red", file=sys.stderr)
+        sys.exit(2)
+    """.replace("WAS_READY", str(was_ready))
+    with pytest.raises(ChildFailedError) as failure:
+        await run_until_cancelled(events, spec(tmp_path, "good", OBEDIENT), spec(tmp_path, "bad", misconfigured))
+    assert str(failure.value) == (
+        "bad exited with status 2: it cannot be used as it is configured, and is not restarted. "
+        f"The end of {tmp_path / 'bad.log'}:\n    no such colour: red"
+    )
     assert events.seen[-1] == ChildEvent("good", ChildState.STOPPED, "exited with status 0")
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_ends_before_it_was_ever_ready_fails_the_start_with_the_end_of_its_log(
-    tmp_path: Path,
-) -> None:
-    with pytest.raises(ChildNotReadyError) as failure:
-        async with Supervisor(Events()) as supervisor:
-            await supervisor.start(
-                spec(tmp_path, "good", OBEDIENT), spec(tmp_path, "bad", "import sys; sys.exit('no scenario')")
-            )
-    assert str(failure.value) == f"bad exited with status 1. The end of {tmp_path / 'bad.log'}:\n    no scenario"
+async def test_a_child_that_says_so_while_there_is_an_excuse_is_started_again(tmp_path: Path) -> None:
+    events, excuses = Events(), iter((True, True, False))
+    with pytest.raises(ChildFailedError):
+        async with Supervisor(events, policy=QUICK, excuse=lambda: next(excuses)) as supervisor:
+            await supervisor.start(spec(tmp_path, "bad", "import sys; sys.exit(2)"))
+    assert sum(map(is_in(ChildState.WAITING), events.seen)) == 2
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_never_becomes_ready_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+async def test_a_child_that_does_not_become_ready_in_time_is_killed_and_started_again(tmp_path: Path) -> None:
     events = Events()
-    with pytest.raises(ChildNotReadyError, match=r"mute was not ready within 0.3 s: its file is not there"):
-        async with Supervisor(events) as supervisor:
-            await supervisor.start(spec(tmp_path, "mute", "import sys; sys.stdin.read()", timeout_s=0.3))
+    async with Supervisor(events, policy=QUICK) as supervisor:
+        mute = spec(tmp_path, "mute", "import sys; sys.stdin.read()", timeout_s=0.3)
+        starting = asyncio.get_running_loop().create_task(supervisor.start(mute))
+        killed = await events.until(is_in(ChildState.WAITING), count=2)
+        starting.cancel()
+    assert killed.text == "was not ready within 0.3 s: its file is not there; restarting in 0.02 s"
     assert supervisor.pids() == {}
 
 
 @pytest.mark.asyncio
 async def test_a_program_that_cannot_be_run_fails_the_start_by_its_name(tmp_path: Path) -> None:
-    nothing = ChildSpec("ghost", (str(tmp_path / "nothing"),), {}, tmp_path / "ghost.log", at_once)
-    with pytest.raises(ChildNotReadyError, match=r"ghost could not be started: .*No such file"):
+    nothing = ChildSpec("ghost", (str(tmp_path / "nothing"),), {}, tmp_path / "ghost.log", for_ever)
+    with pytest.raises(ChildFailedError, match=r"nothing cannot be run: No such file"):
         async with Supervisor(Events()) as supervisor:
             await supervisor.start(nothing)
+
+
+@pytest.mark.asyncio
+async def test_a_child_is_renewed_in_order_and_at_once(tmp_path: Path) -> None:
+    events = Events()
+    async with Supervisor(events, policy=RestartPolicy(first_delay_s=600)) as supervisor:
+        await supervisor.start(spec(tmp_path, "one", OBEDIENT))
+        first = supervisor.pids()["one"]
+        supervisor.renew("one", "it has grown old")
+        supervisor.renew("one", "it has grown old")  # while it ends: once is enough
+        renewed = await events.until(is_in(ChildState.WAITING))
+        supervisor.renew("one", "it has grown old")  # while it is being started: it is new
+        await events.until(is_in(ChildState.READY), count=2)
+        assert supervisor.pids()["one"] != first
+    assert renewed.text == "exited with status 0; restarting now: it has grown old"
+    assert sum(map(is_in(ChildState.WAITING), events.seen)) == 1
 
 
 @pytest.mark.asyncio
@@ -257,52 +319,6 @@ async def test_a_cancellation_that_no_signal_caused_goes_through() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01), Interrupts(lambda _signal: None):
             await asyncio.Event().wait()
-
-
-@pytest.mark.asyncio
-async def test_when_the_supervisor_is_killed_its_children_end_too(tmp_path: Path) -> None:
-    program = """
-        import asyncio, os, pathlib, sys
-        from cli.child import ChildSpec
-        from cli.layout import nats_spec
-        from cli.supervisor import Supervisor
-
-        async def at_once(note): return
-
-        async def main(folder, port, monitor):
-            (folder / "logs").mkdir()
-            reader = ChildSpec("reader", (sys.executable, "-S", "-c", "import sys; sys.stdin.read()"), {},
-                               folder / "reader.log", at_once)
-            async with Supervisor(lambda event: None) as supervisor:
-                await supervisor.start(reader, nats_spec({"nats": port, "nats-monitor": monitor}, folder))
-                print(*supervisor.pids().values(), flush=True)
-                await asyncio.Event().wait()
-
-        asyncio.run(main(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
-    """
-    ports = choose_ports({}, free=True)
-    supervisor = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-c",
-            textwrap.dedent(program),
-            str(tmp_path),
-            str(ports["nats"]),
-            str(ports["nats-monitor"]),
-        ),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert supervisor.stdout is not None
-    try:
-        async with asyncio.timeout(20):
-            children = [int(pid) for pid in (await supervisor.stdout.readline()).split()]
-        assert len(children) == 2
-        assert all(map(is_alive, children))
-    finally:
-        supervisor.kill()
-        await supervisor.wait()
-    for pid in children:
-        await gone(pid)
 
 
 @pytest.mark.asyncio
