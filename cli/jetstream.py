@@ -13,6 +13,7 @@ from adapters.jetstream.cloudevents import HeaderError
 from adapters.jetstream.read_back import ReadBackError, StoredMessage, read_back
 from botspec.channels import Channel
 from cli.errors import CliError, JetStreamUnavailableError, UsageError
+from mesh.tasks import cleanup
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -79,4 +80,4 @@ async def connected(nats_url: str) -> AsyncIterator[Any]:
     except TopologyError as error:
         raise (CliError if error.code else JetStreamUnavailableError)(str(error)) from None
     finally:
-        await client.close()
+        await cleanup(client.close())

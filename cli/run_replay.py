@@ -26,6 +26,7 @@ from cli.jetstream import connected
 from cli.message_difference import first_difference
 from cli.progress import Meter, open_meter
 from mesh.errors import MeshError, StartError
+from mesh.tasks import cleanup
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from svc_tracker import wire
@@ -167,7 +168,7 @@ async def _opened(client: object, channel: Channel, wanted: Wanted) -> AsyncIter
     try:
         yield events
     finally:
-        await events.close()
+        await cleanup(events.close())
 
 
 def _subject(bot_spec: Path | None) -> Subject:

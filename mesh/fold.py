@@ -11,7 +11,7 @@ from mesh import upstream
 from mesh.feed import Feed
 from mesh.health import Loop
 from mesh.quarantine import Quarantine
-from mesh.tasks import task_group
+from mesh.tasks import raise_if_cancelled, task_group
 from mesh.token import decode
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.audit import AuditReporter
@@ -107,6 +107,7 @@ class Folder:
         """
         anew = False
         while True:
+            raise_if_cancelled()
             run = await self._learn_run()
             if run.bot_spec_digest != self._bot_spec_digest:
                 self._pulse.beat(f"waiting: run {run.run_id} was made with another BotSpec than this service's")

@@ -36,6 +36,11 @@ class Loop:
         """Say that the loop cannot do its work, until told otherwise by an operator."""
         self.failed, self.detail = True, detail
 
+    def recover(self, detail: str) -> None:
+        """Report that the loop can do its work again."""
+        self.failed = False
+        self.beat(detail)
+
     def stalled_for_s(self) -> float | None:
         """Return for how long the loop has been silent, where that is too long."""
         silent = self._now() - self._beat_at

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -11,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
+from mesh.ending import EndWatch, ask_to_stop
 from mesh.errors import StartError
 from mesh.feed import Feed
 from mesh.health import Health
@@ -20,12 +19,11 @@ from mesh.logs import setup_logs
 from mesh.metrics import watch_audit, watch_feeds
 from mesh.serving import Drainable, MeshServer, Mount
 from mesh.settings import ServiceSettings, SettingsError
+from mesh.tasks import cleanup
 from mesh.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import BOOT_OK, SHUTDOWN
 
-EXIT_WITH_PARENT = "QIKI_EXIT_WITH_PARENT"
-STDIN = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 _LOG = logging.getLogger(__name__)
@@ -57,7 +55,8 @@ S = TypeVar("S", bound=ServiceSettings)
 def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> NoReturn:
     """Run a service until it is told to stop; the process's exit status says how it went.
 
-    0: stopped when told. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken.
+    0: stopped when told. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken. 3: it did not end
+    within 4.5 s and was ended by force. 128 and a signal's number: a second signal ended it at once.
     """
     name = settings_type.service_name
     try:
@@ -85,9 +84,12 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
     1. Build the parts; bind both ports, so that a taken one is known before anything else happens.
     2. Serve and run the loops; the first signal, or the parent's death where that is asked for, ends the wait.
     3. Say NOT_SERVING, send Draining to every stream, stop the server, then the loops, then flush the telemetry.
+
+    From the first signal, or from a loop's failure on, the watch ends the process by force where this takes too long.
     """
     stop = asyncio.Event()
-    _stop_on_signals(stop)
+    ending = EndWatch(ask_to_stop(asyncio.get_running_loop(), stop))
+    ending.start()
     try:
         parts = build()
     except ValueError as error:  # a file or a value that the service was given; the text names it
@@ -113,7 +115,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
             loops = [server.watch_health, *parts.loops]
             if settings.registrar_target:
                 loops.append(base.audit.run)
-            tasks = [group.create_task(_run(loop)) for loop in loops]
+            tasks = [group.create_task(_run(loop, ending)) for loop in loops]
             base.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
             await stop.wait()
             _LOG.info("draining")
@@ -122,36 +124,15 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
             for task in tasks:
                 task.cancel()
     finally:
-        await server.drain()
+        await cleanup(server.drain())
         http.stop()
         base.telemetry.shutdown(settings.drain_s)
         _LOG.info("stopped")
 
 
-async def _run(loop: Callable[[], Awaitable[None]]) -> None:
-    await loop()
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first signal drains, the second ends the process at once."""
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
-    if os.environ.get(EXIT_WITH_PARENT) == "1":
-        # The parent holds the other end of this process's standard input: its end is the parent's.
-        try:
-            loop.add_reader(STDIN, _on_stdin, loop, stop)
-        except OSError as error:
-            raise StartError(f"{EXIT_WITH_PARENT}=1 needs a pipe as standard input: {error.strerror}") from error
-
-
-def _on_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    if not os.read(STDIN, 4096):
-        loop.remove_reader(STDIN)
-        stop.set()
+async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch) -> None:
+    try:
+        await loop()
+    except Exception:
+        ending.begin()  # the other loops are cancelled now, and one may not come to its end
+        raise

@@ -43,7 +43,7 @@ class ServiceSettings(BaseSettings):
     otlp_endpoint: str = Field(default_factory=lambda: os.environ.get(OTLP_VARIABLE, ""))
     trace_sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
     heartbeat_s: float = Field(default=5.0, ge=0.05, le=5.0)
-    drain_s: float = Field(default=2.0, ge=0.0, le=60.0)
+    drain_s: float = Field(default=2.0, ge=0.0, le=3.0)
     stall_s: float = Field(default=30.0, ge=0.5, le=600.0)
 
     @classmethod

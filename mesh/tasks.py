@@ -7,12 +7,18 @@
   the group raises the failure alone, and the cancelled task goes on for ever.
 - Before CPython 3.11.4 an exception raised inside `except*` is wrapped in an exception group.
 - Before CPython 3.13 a child that fails while the group waits at its end leaves `Task.cancelling()` one too high.
+
+A `finally` block awaits through `cleanup` alone: an error raised there would replace the cancellation.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from qiki_sdk.cleanup import CLEANUP_S, cleanup
+
+__all__ = ["CLEANUP_S", "cleanup", "raise_if_cancelled", "task_group"]
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from mesh.health import Loop
+from mesh.tasks import raise_if_cancelled
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.errors import QikiError, from_rpc_error
@@ -36,6 +37,7 @@ async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str
         QikiError: a refusal that trying again cannot change.
     """
     for delay in Backoff(cap_s=2.0).delays():  # without end: a source may come back after any time
+        raise_if_cancelled()
         try:
             return await attempt()
         except QikiError as error:

@@ -12,6 +12,7 @@ from adapters.jetstream.history import HistoryUnavailableError, SubjectHistory
 from adapters.jetstream.stored_event import StoredEvent
 from adapters.jetstream.subject_reader import SubjectReader
 from mesh.clock import to_timestamp
+from mesh.tasks import raise_if_cancelled
 from qiki.archive.v1.archive_service_pb2 import WatchArchiveResponse
 from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
 
@@ -54,6 +55,7 @@ class Playback:
         yield self._heartbeat()
         said_at, event, moved = loop.time(), None, self._cursor
         while True:
+            raise_if_cancelled()
             if manner.is_draining():
                 yield self._response(draining=Draining())
                 return

@@ -9,6 +9,7 @@ from adapters.jetstream.history import SubjectHistory
 from adapters.jetstream.stored_event import StoredEvent
 from adapters.jetstream.subject_reader import SubjectReader
 from botspec.channels import Channel
+from mesh.tasks import raise_if_cancelled
 
 
 class ArchivedEvents:
@@ -39,6 +40,7 @@ class ArchivedEvents:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         while not self.over and not self._cursor.complete:
+            raise_if_cancelled()
             event = await self._reader.next(max(0.0, deadline - loop.time()))
             if event is None:
                 if loop.time() >= deadline:

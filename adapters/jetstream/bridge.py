@@ -16,7 +16,7 @@ from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happeni
 from adapters.jetstream.intake import Intake
 from adapters.jetstream.lag import LagWatch
 from mesh.runtime import Base
-from mesh.tasks import task_group
+from mesh.tasks import cleanup, raise_if_cancelled, task_group
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
 
@@ -54,6 +54,7 @@ class Bridge:
     async def run(self) -> None:
         """Run for ever."""
         while True:
+            raise_if_cancelled()
             client = await self._connect()
             try:
                 await self._await_topology(client)
@@ -68,7 +69,7 @@ class Bridge:
             except ConnectionGone:
                 _LOG.warning("the NATS connection is closed; a new one is made")
             finally:
-                await client.close()
+                await cleanup(client.close())
 
     def facts(self) -> Mapping[str, object]:
         """Return what a status line shows."""
@@ -78,6 +79,7 @@ class Bridge:
 
     async def _connect(self) -> Client:
         for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
+            raise_if_cancelled()
             try:
                 client = await connect(self._nats_url, "qiki-bridge", self._on_event, timeout_s=5.0)
             except ConnectError as error:
@@ -93,6 +95,7 @@ class Bridge:
         """Wait until the streams are there: the bridge makes none, it only checks and says what to run."""
         wanted = {carrier.channel.stream for carrier in self._carriers}
         while True:
+            raise_if_cancelled()
             try:
                 found = [item for item in await topology.check(client) if item.stream in wanted]
                 differences = [item for item in found if item.field not in SIZES]

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from nats.aio.client import Client, Server
 
+from mesh.tasks import cleanup
+
 _log = logging.getLogger(__name__)
 
 ATTEMPT_TIMEOUT_S = 2
@@ -70,13 +72,13 @@ async def connect(
             )
     except TimeoutError as error:
         last = client.last_error
-        await _discard(client)
+        await cleanup(_discard(client))
         raise ConnectError(
             f"no NATS server at {_without_secret(url)} within {timeout_s:g} s (last error: {last or 'no answer'}); "
             "start it, or correct the address"
         ) from error
     except BaseException:
-        await _discard(client)
+        await cleanup(_discard(client))
         raise
     listener.established = True
     return client

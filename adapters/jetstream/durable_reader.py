@@ -12,6 +12,7 @@ from adapters.jetstream.answers import ConnectionGone, WriteError
 from adapters.jetstream.api import TopologyError
 from adapters.jetstream.consumers import Durable
 from mesh.health import Loop
+from mesh.tasks import cleanup, raise_if_cancelled
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.errors import QikiError
 
@@ -43,6 +44,7 @@ class DurableReader:
         """
         delays = Backoff(cap_s=2.0).delays()
         while not client.is_closed:
+            raise_if_cancelled()
             try:
                 await self._read(client)
                 delays = Backoff(cap_s=2.0).delays()
@@ -60,6 +62,7 @@ class DurableReader:
         subscription = await client.jetstream().pull_subscribe_bind(consumer=name, stream=stream)
         try:
             while True:
+                raise_if_cancelled()
                 self._pulse.beat(self._doing)
                 try:
                     messages = await subscription.fetch(self._fetch, timeout=FETCH_TIMEOUT_S)
@@ -67,4 +70,4 @@ class DurableReader:
                     return
                 await self._process(client, messages)
         finally:
-            await subscription.unsubscribe()
+            await cleanup(subscription.unsubscribe())

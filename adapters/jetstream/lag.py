@@ -14,6 +14,7 @@ from adapters.jetstream import consumers, topology
 from adapters.jetstream.api import TopologyError
 from adapters.jetstream.consumers import DURABLES, Lag
 from adapters.jetstream.topology import Fill
+from mesh.tasks import raise_if_cancelled
 
 PERIOD_S = 2.0
 # An answer older than this says nothing any more.
@@ -40,6 +41,7 @@ class LagWatch(Collector):
     async def run(self, client: Client) -> None:
         """Ask for ever."""
         while True:
+            raise_if_cancelled()
             try:
                 self._heard = await _ask(client)
             except TopologyError:

@@ -11,6 +11,7 @@ from adapters.jetstream.history import HistoryUnavailableError, SubjectHistory
 from adapters.jetstream.subject_reader import SubjectReader
 from mesh.change import Change
 from mesh.health import Loop
+from mesh.tasks import cleanup, raise_if_cancelled
 from qiki_sdk.backoff import Backoff
 
 BEAT_S = 1.0
@@ -47,17 +48,19 @@ class Link:
     async def run(self) -> None:
         """Keep the connection, for ever."""
         while True:
+            raise_if_cancelled()
             client = await self._connect()
             try:
                 self._client = client
                 while not client.is_closed:
+                    raise_if_cancelled()
                     await self._close_left()
                     self._pulse.beat()
                     await self._change.wait(BEAT_S)
             finally:
                 self._client = None
-                await self._close_left()
-                await client.close()
+                await cleanup(self._close_left())
+                await cleanup(client.close())
             self._say("the connection was closed; a new one is made")
 
     def _connected(self) -> Client:
@@ -71,6 +74,7 @@ class Link:
 
     async def _connect(self) -> Client:
         for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
+            raise_if_cancelled()
             try:
                 client = await connect(self._nats_url, self._name, self._on_event, timeout_s=CONNECT_TIMEOUT_S)
             except ConnectError as error:

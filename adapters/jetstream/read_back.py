@@ -11,6 +11,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from adapters.jetstream.writer import SubjectWriter
+from mesh.tasks import cleanup
 
 # With payloads of at most a megabyte: what a batch takes in memory stays bounded.
 BATCH = 128
@@ -62,7 +63,7 @@ async def read_back(client: Client, stream: str, subject: str, take: Callable[[S
                         take(_stored(message))
                     reached, pending = places.stream, message.metadata.num_pending
         finally:
-            await subscription.unsubscribe()
+            await cleanup(subscription.unsubscribe())
     except (nats.errors.Error, nats.js.errors.Error) as error:
         detail = str(error) or type(error).__name__
         raise ReadBackError(f"{subject}: stopped after {delivered} messages, before the end: {detail}") from error

@@ -14,6 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from adapters.jetstream.count import Counter, Record, RunTally, SubjectTally
 from adapters.jetstream.writer import SubjectWriter
+from mesh.tasks import cleanup
 
 __all__ = ["Record", "RunTally", "SubjectTally", "TallyError", "tally"]
 
@@ -120,4 +121,4 @@ async def _reader(client: Client, stream: str, subject: str, last: int, with_pay
         yield reader
         await jetstream.delete_consumer(stream, name)  # one that is left behind ends by itself
     finally:
-        await subscription.unsubscribe()
+        await cleanup(subscription.unsubscribe())

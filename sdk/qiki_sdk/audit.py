@@ -16,6 +16,7 @@ from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.audit_event import make_event
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.channel import connect
+from qiki_sdk.cleanup import CLEANUP_S, cleanup
 from qiki_sdk.codes import SPOOL_DROPPED, Code
 from qiki_sdk.errors import QikiError, from_rpc_error
 
@@ -143,9 +144,9 @@ class AuditReporter:
             await self._deliver(stub)
         finally:
             if not self._empty.is_set():
-                await self._last_call(stub)
+                await cleanup(self._last_call(stub), LAST_CALL_S + CLEANUP_S)
             if isinstance(self._target, str):
-                await channel.close()
+                await cleanup(channel.close())
 
     async def __aenter__(self) -> Self:
         group = await asyncio.TaskGroup().__aenter__()

@@ -94,6 +94,8 @@ SOURCE_CONNECTED = Code(611, "SOURCE_CONNECTED", _I, "A service reads the stream
 SOURCE_LOST = Code(612, "SOURCE_LOST", _W, "A service cannot read the stream that it depends on.")
 CHANNEL_CARRYING = Code(621, "CHANNEL_CARRYING", _I, "The bridge carries a channel.")
 CHANNEL_STOPPED = Code(622, "CHANNEL_STOPPED", _E, "The bridge has stopped a channel; an operator decides.")
+STORE_STALLED = Code(623, "STORE_STALLED", _E, "The broker stores nothing of a channel; its events wait at the bridge.")
+STORE_RESUMED = Code(624, "STORE_RESUMED", _W, "The broker stores a channel's events again.")
 GAP = Code(631, "GAP", _E, "Events of a feed are missing, from a first to a last sequence.")
 CURSOR_LOST = Code(632, "CURSOR_LOST", _E, "Where a subject was left is no longer at its source; an operator decides.")
 RUN_SUPERSEDED = Code(633, "RUN_SUPERSEDED", _E, "A subject already holds a later run; the earlier one is not carried.")
@@ -123,6 +125,7 @@ ALL: tuple[Code, ...] = (
     *(GUARD_ENTERED, GUARD_LEFT, COLLISION_RISK),
     *(COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, COMMAND_EXHAUSTED, TIME_CONTROLLED),
     *(NATS_CONNECTED, NATS_LOST, TOPOLOGY_DRIFT, SOURCE_CONNECTED, SOURCE_LOST, CHANNEL_CARRYING, CHANNEL_STOPPED),
+    *(STORE_STALLED, STORE_RESUMED),
     *(GAP, CURSOR_LOST, RUN_SUPERSEDED, DEAD_LETTERED, SPOOL_DROPPED),
     *(LOG_TAIL_CUT, STORAGE_FAILED, STORAGE_RESTORED, CHECKPOINT_DAMAGED),
     *(ACCESS_REFUSED, IDENTITY_CONTRADICTED),
