@@ -15,6 +15,8 @@ class ChannelMetrics:
     batch_size: Histogram
     write_seconds: Histogram
     waiting: Gauge
+    carrying: Gauge
+    unstored_seconds: Gauge
 
 
 class BridgeMetrics:
@@ -30,8 +32,18 @@ class BridgeMetrics:
             "qiki_bridge_batch_messages", "Messages a write.", labels, registry=registry, buckets=buckets
         )
         self._seconds = Histogram("qiki_bridge_write_seconds", "Time of a write.", labels, registry=registry)
-
-        self._waiting = Gauge("qiki_bridge_waiting", "Messages read and not yet written.", labels, registry=registry)
+        self._waiting = Gauge(
+            "qiki_bridge_waiting", "Messages read and not known to be stored.", labels, registry=registry
+        )
+        self._carrying = Gauge(
+            "qiki_bridge_carrying", "1 while events come and are stored, else 0.", labels, registry=registry
+        )
+        self._unstored = Gauge(
+            "qiki_bridge_unstored_seconds",
+            "Seconds since the last acknowledgement while messages wait; 0 while none does.",
+            labels,
+            registry=registry,
+        )
 
     def channel(self, name: str) -> ChannelMetrics:
         """Return the metrics of a channel."""
@@ -42,6 +54,8 @@ class BridgeMetrics:
             self._batches.labels(name),
             self._seconds.labels(name),
             self._waiting.labels(name),
+            self._carrying.labels(name),
+            self._unstored.labels(name),
         )
 
 

@@ -1,72 +1,72 @@
 """One channel of the bridge: a feed is carried onto a subject whose tail is both the cursor and the lock."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from nats.aio.client import Client
-from opentelemetry import trace
-from opentelemetry.trace import NoOpTracer, SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from adapters.jetstream.bridge_metrics import BridgeMetrics
-from adapters.jetstream.cloudevents import HeaderError, to_headers
+from adapters.jetstream.channel_status import CARRYING, ChannelStatus
+from adapters.jetstream.cloudevents import RESUME_TOKEN, HeaderError
+from adapters.jetstream.confirming import Confirmations
 from adapters.jetstream.inbox import Inbox
-from adapters.jetstream.resumption import ChannelStopped, Start, check_first, decide
+from adapters.jetstream.outgoing import Outgoing
+from adapters.jetstream.resumption import (
+    ChannelStopped,
+    Position,
+    Start,
+    check_first,
+    check_next,
+    count_stored,
+    decide,
+)
 from adapters.jetstream.source import Source
 from adapters.jetstream.streams import is_used
 from adapters.jetstream.writer import (
     ConnectionGone,
-    Message,
     MessageTooLarge,
     SubjectWriter,
+    Tail,
     WriteError,
 )
 from botspec.channels import Channel
 from mesh.runtime import Base
-from mesh.tasks import task_group
-from qiki.common.v1.stream_pb2 import EventContext, Run
+from mesh.tasks import raise_if_cancelled, task_group
+from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.codes import CHANNEL_STOPPED, CURSOR_LOST, GAP, RUN_SUPERSEDED, Code
+from qiki_sdk.codes import CHANNEL_STOPPED, CURSOR_LOST, RUN_SUPERSEDED, Code
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
-from qiki_sdk.stream import TRANSIENT, Event, StreamSettings
+from qiki_sdk.stream import Event, StreamSettings
 
 # One message in flight while few wait; from this many on, an atomic batch is faster than one by one where the broker
 # syncs before it acknowledges, and hardly slower where it does not.
 BATCH_FROM = 10
 ACK_TIMEOUT_S = 5.0
-CONFIRM_PERIOD_S = 0.2
 NEXT_RUN_PERIOD_S = 2.0
 STOP_CODES = {"CURSOR_LOST": CURSOR_LOST, "RUN_SUPERSEDED": RUN_SUPERSEDED}
-_LOG = logging.getLogger(__name__)
-_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Carrier:
-    """Carries one channel for ever; `state`, `sequence` and `waiting` say how it goes."""
+    """Carries one channel for ever; `facts` shows how it goes."""
 
     def __init__(self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base) -> None:
         self.channel = channel
+        self.status = ChannelStatus(channel, metrics, base)
         self._source = source
-        self._metrics = metrics.channel(channel.name)
-        self._tracer = base.telemetry.tracer
-        self._traced = not isinstance(self._tracer, NoOpTracer)
-        self._audit = base.audit
-        self._pulse = base.health.loop(channel.name)
+        self._outgoing = Outgoing(channel.subject, base.telemetry.tracer)
         self._inbox = Inbox()
-        self._metrics.waiting.set_function(lambda: len(self._inbox))
-        self._stored_token = ""
+        self.status.metrics.waiting.set_function(lambda: len(self._inbox))
+        self._tail = Position(0, "")  # the subject's, as far as it is known
+        self._confirmations = Confirmations(source)
         self._oldest_token = ""  # where the source can go on, once it no longer has what follows the tail
-        self._connections = 0
-        self.state = "starting"
+        self._refusal: Exception | None = None  # why nothing after the inbox's last message may be stored
         self.sequence = 0
         self.ended = False
 
     def facts(self) -> Mapping[str, object]:
         """Return what a status line shows."""
-        return {"sequence": self.sequence, "waiting": len(self._inbox), "state": self.state, "ended": self.ended}
+        return {"sequence": self.sequence, "waiting": len(self._inbox), **self.status.facts(), "ended": self.ended}
 
     async def carry(self, client: Client) -> None:
         """Carry the channel over this connection until it is gone, beginning anew at the tail after any doubt.
@@ -76,6 +76,7 @@ class Carrier:
         """
         delays = Backoff(cap_s=2.0).delays()
         while True:
+            raise_if_cancelled()
             before = self.sequence
             try:
                 await self._carry_run(client)
@@ -90,17 +91,17 @@ class Carrier:
             except RunChangedError:
                 continue
             except (WriteError, QikiError) as error:
-                self._metrics.resumes.inc()
-                self._say(str(error))
+                self.status.metrics.resumes.inc()
+                self.status.say(str(error))
             if self.sequence != before:
                 delays = Backoff(cap_s=2.0).delays()
             await asyncio.sleep(next(delays))
 
     async def _carry_run(self, client: Client) -> None:
-        """Carry one run from where the subject stands to the run's end, and wait for the next run.
+        """Carry one run from the subject's tail to the run's end, and wait for the next run.
 
         1. Ask the sink how far it got, and the source which run it serves; decide where to go on.
-        2. Read on after that place into the inbox, write from the inbox, confirm what is stored: each at its own pace.
+        2. Read on from there into the inbox, write from the inbox, confirm what is stored: each at its own speed.
         """
         run = await self._source.run()
         writer = SubjectWriter(client, self.channel.stream, self.channel.subject)
@@ -109,143 +110,145 @@ class Carrier:
         start = decide(tail.headers if tail else None, tail.sequence if tail else 0, used, run)
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
-        self._oldest_token = ""
-        self._inbox, self._stored_token = Inbox(), start.resume_token
-        self.sequence, self.ended = start.next_sequence - 1, False
-        async with task_group(WriteError, HeaderError, QikiError, ChannelStopped) as group:
+        self._begin(start, _position(tail))
+        async with task_group(WriteError, QikiError) as group:
             reading = group.create_task(self._read(start, run))
-            confirming = group.create_task(self._confirm())
-            await self._write(writer, start.expected_last)
+            confirming = group.create_task(self._confirmations.run())
+            await self._write(writer)
             confirming.cancel()
             reading.cancel()
+        if self._refusal is not None:
+            raise self._refusal
         if self._oldest_token:
             return
-        await self._confirm_once(("", 0))
+        await self._confirmations.confirm()
         self.ended = True
         await self._await_next_run(run)
 
-    # -- the three that work side by side -----------------------------------------------------------------------------
+    def _begin(self, start: Start, tail: Position) -> None:
+        if tail != self._tail:
+            self.status.progress.stored(more_waits=False)
+        self._tail = tail
+        self._inbox, self._confirmations.stored_token = Inbox(), start.resume_token
+        self._oldest_token, self._refusal = "", None
+        self.sequence, self.ended = start.next_sequence - 1, False
+
+    # -- reading ------------------------------------------------------------------------------------------------------
 
     async def _read(self, start: Start, run: Run) -> None:
-        """Fill the inbox until the run's end, or until the source has dropped what would come next."""
+        """Fill the inbox until the run's end, or until what would come next is gone or must not be stored."""
         try:
             await self._read_events(start, run)
         except ResumeTokenExpiredError as error:
-            self._metrics.resumes.inc()
-            self._say(str(error))
+            self.status.metrics.resumes.inc()
+            self.status.say(str(error))
             self._oldest_token = error.metadata["oldest_resume_token"]
+        except (ChannelStopped, HeaderError) as error:
+            self._refusal = error
         self._inbox.end()
 
     async def _read_events(self, start: Start, run: Run) -> None:
         stream = self._source.stream(start.resume_token, StreamSettings(), self._on_source)
-        first = True
+        previous = 0
         async for item in stream.items():
-            self._pulse.beat()
+            self.status.beat()
             if not isinstance(item, Event):
                 continue
             if item.context.run_id != run.run_id:
                 break  # the run changed between the question and the stream: ask again
-            if first:
-                self._tell_gap(check_first(start, item.context.sequence), start, run.run_id)
-                first = False
-            await self._inbox.put(self._to_message(item), item.resume_token)
+            sequence = item.context.sequence
+            if previous:
+                check_next(previous, sequence)
+            else:
+                self._note_missing(check_first(start, sequence), start, run.run_id)
+            previous = sequence
+            await self._inbox.put(self._outgoing.message(item), item.resume_token)
+            self.status.progress.waiting()
 
-    async def _write(self, writer: SubjectWriter, expected_last: int) -> None:
+    def _note_missing(self, missing: int, start: Start, run_id: str) -> None:
+        if missing:
+            self.sequence += missing
+            self.status.missing(start.next_sequence, start.next_sequence + missing - 1, run_id)
+
+    def _on_source(self, state: str) -> None:
+        """Take what the stream says of itself: every change of state is one of the connection."""
+        self._confirmations.on_connection()
+        self.status.say(CARRYING if state == "connected" else f"waiting for {self._source.service}: {state}")
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _write(self, writer: SubjectWriter) -> None:
+        """Write until the inbox has ended; after every doubt go on behind the subject's tail.
+
+        Meanwhile the reading goes on. Where the tail is none that this carrier has written, all begins anew.
+        """
+        delays, in_doubt = Backoff(cap_s=2.0).delays(), False
+        while True:
+            raise_if_cancelled()
+            before = self.sequence
+            try:
+                if in_doubt:
+                    self._go_on_behind(_position(await writer.tail(ACK_TIMEOUT_S)))
+                await self._write_on(writer)
+            except (ConnectionGone, MessageTooLarge, _TailElsewhereError):
+                raise
+            except WriteError as error:
+                in_doubt = True
+                self.status.metrics.resumes.inc()
+                self.status.not_stored(str(error))
+            else:
+                return
+            if self.sequence != before:
+                delays = Backoff(cap_s=2.0).delays()
+            await asyncio.sleep(next(delays))
+
+    def _go_on_behind(self, tail: Position) -> None:
+        tokens = self._inbox.tokens()
+        stored = count_stored(tail, self._tail, tokens)
+        if stored is None:
+            raise _TailElsewhereError(f"{self.channel.subject} ends in a message of another: {tail}")
+        if stored:
+            self._take_as_stored(stored, tail)
+
+    async def _write_on(self, writer: SubjectWriter) -> None:
         while not (self._inbox.ended and len(self._inbox) == 0):
-            self._pulse.beat()
+            raise_if_cancelled()
+            self.status.beat()
             if not await self._inbox.wait():
                 continue
             waiting = len(self._inbox)
             taken = self._inbox.peek(waiting if waiting >= BATCH_FROM else 1)
             messages = [message for message, _token in taken]
             count = writer.leading(messages)
-            with self._metrics.write_seconds.time():
-                expected_last = await writer.append(messages[:count], expected_last, ACK_TIMEOUT_S)
-            self._inbox.drop(count)
-            self.sequence += count
-            self._stored_token = taken[count - 1][1]
-            self._metrics.published.inc(count)
-            self._metrics.batch_size.observe(count)
+            with self.status.metrics.write_seconds.time():
+                last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
+            self._take_as_stored(count, Position(last, taken[count - 1][1]))
+            self.status.metrics.batch_size.observe(count)
 
-    async def _confirm(self) -> None:
-        """Tell the source, now and then, what is stored.
-
-        A source that was restarted counts its readers as at the beginning until it is told again.
-        """
-        confirmed = "", 0
-        while True:
-            confirmed = await self._confirm_once(confirmed)
-            await asyncio.sleep(CONFIRM_PERIOD_S)
-
-    async def _confirm_once(self, confirmed: tuple[str, int]) -> tuple[str, int]:
-        asked = self._stored_token, self._connections
-        if not self._stored_token or asked == confirmed:
-            return confirmed
-        try:
-            await self._source.confirm(self._stored_token)
-        except QikiError as error:
-            if error.code not in TRANSIENT:
-                raise
-            return confirmed  # said again in a moment
-        return asked
+    def _take_as_stored(self, count: int, tail: Position) -> None:
+        """Forget the oldest messages of the inbox: the subject now ends in the last of them."""
+        self._inbox.drop(count)
+        self.sequence += count
+        self._tail, self._confirmations.stored_token = tail, tail.resume_token
+        self.status.stored(count, more_waits=len(self._inbox) > 0)
 
     async def _await_next_run(self, run: Run) -> None:
-        self._say("the run has ended")
+        self.status.say("the run has ended")
         while (await self._source.run()).run_id == run.run_id:
-            self._pulse.beat()
-            await self._confirm_once(("", 0))  # no stream is open now that would tell of a restarted source
+            raise_if_cancelled()
+            self.status.beat()
+            await self._confirmations.confirm()  # no stream is open now that would tell of a restarted source
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
-
-    # -- what is told and made ----------------------------------------------------------------------------------------
-
-    def _to_message(self, event: Event[Any]) -> Message:
-        hop = self._hop(event.context) if self._traced else event.context.traceparent
-        return Message(to_headers(event.context, event.resume_token, hop), event.payload)
-
-    def _hop(self, context: EventContext) -> str:
-        """Return the trace context of the message's hop: a span of its own under the event's origin."""
-        origin = _PROPAGATOR.extract({"traceparent": context.traceparent, "tracestate": context.tracestate})
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.name": "publish",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": self.channel.subject,
-            "messaging.message.id": context.id,
-        }
-        name = f"publish {self.channel.subject}"
-        span = self._tracer.start_span(name, context=origin, kind=SpanKind.PRODUCER, attributes=attributes)
-        carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-        span.end()
-        return carrier.get("traceparent", context.traceparent)
-
-    def _tell_gap(self, missing: int, start: Start, run_id: str) -> None:
-        if missing:
-            self._metrics.gaps.inc(missing)
-            self.sequence += missing
-            place: dict[str, Any] = {
-                "channel": self.channel.name,
-                "first": start.next_sequence,
-                "last": start.next_sequence + missing - 1,
-            }
-            _LOG.error("events are missing: the source no longer had them", extra=place)
-            self._audit.report(GAP, run_id=run_id, key="{channel}/{first}-{last}".format(**place), **place)
-
-    def _on_source(self, state: str) -> None:
-        """Take what the stream says of itself: every change of state is one of the connection."""
-        self._connections += 1
-        self._say("carrying" if state == "connected" else f"waiting for {self._source.service}: {state}")
-
-    def _say(self, state: str) -> None:
-        if state != self.state:
-            _LOG.info("channel", extra={"channel": self.channel.name, "state": state})
-        self.state = state
-        self._pulse.beat(state)
 
     async def _stop(self, code: Code, why: str) -> None:
         """Stop this channel until an operator has looked; the others go on."""
-        self.state = f"stopped: {why}"
-        self._pulse.fail(self.state)
-        _LOG.error("channel stopped", extra={"channel": self.channel.name, "why": why})
-        self._audit.report(code, why, channel=self.channel.name)
+        self.status.stop(code, why)
         await asyncio.Event().wait()
+
+
+class _TailElsewhereError(WriteError):
+    """The subject's tail is neither the one that was known nor one of the messages that wait."""
+
+
+def _position(tail: Tail | None) -> Position:
+    return Position(tail.sequence, tail.headers.get(RESUME_TOKEN, "")) if tail else Position(0, "")

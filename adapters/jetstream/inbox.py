@@ -47,6 +47,10 @@ class Inbox:
         """Return up to `limit` of the oldest messages; they stay until dropped."""
         return [self._items[index] for index in range(min(limit, len(self._items)))]
 
+    def tokens(self) -> list[str]:
+        """Return the resume tokens of all messages, oldest first."""
+        return [token for _message, token in self._items]
+
     def drop(self, count: int) -> None:
         """Forget the oldest messages: they are stored."""
         for _ in range(count):

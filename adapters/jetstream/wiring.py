@@ -46,7 +46,8 @@ def build(settings: BridgeSettings, base: Base) -> Parts:
         base=base,
     )
     base.health.facts_from(bridge.facts)
-    return Parts(loops=[bridge.run])
+    watches = [carrier.status.watch for carrier in carriers]
+    return Parts(loops=[bridge.run, *watches])
 
 
 def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, base: Base) -> Carrier:
