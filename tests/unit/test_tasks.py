@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checks import cancellation
-from mesh.tasks import raise_if_cancelled, task_group
+from mesh.tasks import cleanup, raise_if_cancelled, task_group
 
 
 class Expected(Exception):  # noqa: N818 (named for its role here)
@@ -143,3 +143,113 @@ def test_the_check_passes_plain_handlers(tmp_path: Path) -> None:
     path = tmp_path / "kept.py"
     path.write_text("try:\n    pass\nexcept ValueError:\n    pass\n")
     assert list(cancellation.problems(path)) == []
+
+
+class LibraryError(Exception):
+    pass
+
+
+async def closes_badly() -> None:
+    raise LibraryError("the connection is gone")
+
+
+@pytest.mark.asyncio
+async def test_a_cleanup_that_fails_does_not_replace_the_cancellation() -> None:
+    rounds = 0
+
+    async def loop() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            with suppress(LibraryError):
+                try:
+                    await asyncio.sleep(10)
+                finally:
+                    await cleanup(closes_badly())
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    assert rounds == 1
+
+
+@pytest.mark.asyncio
+async def test_a_cleanup_that_fails_does_not_replace_the_error_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        try:
+            raise Expected("the reason")
+        finally:
+            await cleanup(closes_badly())
+
+    with pytest.raises(Expected, match="the reason"):
+        await work()
+    await asyncio.sleep(0)
+    assert [record.why for record in caplog.records if record.msg == "a cleanup failed"] == ["the connection is gone"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_a_cancellation_during_a_cleanup_is_raised_after_it() -> None:
+    done = []
+
+    async def closes() -> None:
+        closing.set()
+        await asyncio.sleep(0.01)
+        done.append(True)
+
+    closing = asyncio.Event()
+    task = asyncio.create_task(cleanup(closes()))
+    await closing.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    assert done == [True]
+
+
+@pytest.mark.asyncio
+async def test_a_cleanup_that_swallows_its_cancellation_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def never() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    over = asyncio.Event()
+    async with asyncio.timeout(5):
+        await cleanup(never(), timeout_s=0.01)
+    assert "a cleanup is given up" in caplog.messages
+    over.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("try:\n    pass\nfinally:\n    await client.close()\n", [4]),
+        ("try:\n    pass\nfinally:\n    if client:\n        async with client:\n            pass\n", [5]),
+        ("try:\n    pass\nexcept BaseException:\n    await client.close()\n    raise\n", [4]),
+        ("try:\n    pass\nexcept (KeyError, asyncio.CancelledError):\n    await client.close()\n    raise\n", [4]),
+        ("try:\n    pass\nexcept:\n    await client.close()\n    raise\n", [4]),
+        ("try:\n    pass\nfinally:\n    await tasks.cleanup(client.close())\n", [4]),
+        ("try:\n    pass\nfinally:\n    await cleanup(client.close())\n", []),
+        ("try:\n    pass\nfinally:\n    await group.end()  # keeps the cancellation: it is raised first\n", []),
+        ("try:\n    await work()\nexcept KeyError:\n    await work()\nelse:\n    await work()\n", []),
+        ("try:\n    pass\nfinally:\n    async def later():\n        await work()\n", []),
+    ],
+)
+def test_the_check_finds_what_is_awaited_while_a_cancellation_is_on_its_way(
+    tmp_path: Path, code: str, lines: list[int]
+) -> None:
+    path = tmp_path / "lost.py"
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    path.write_text(f"async def f():\n{body}")
+    assert [line.partition(": ")[0] for line in cancellation.problems(path)] == [f"{path}:{at + 1}" for at in lines]
+    assert list(cancellation.problems(path, may_raise_in_cleanup=True)) == []
+
+
+def test_the_check_lets_tests_raise_in_their_cleanups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, status in (("mesh", 1), ("tests", 0)):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "a.py").write_text("async def f():\n    try:\n        pass\n    finally:\n        await g()\n")
+        assert cancellation.main([str(root)]) == status
+    assert "mesh/a.py:5: " in capsys.readouterr().out

@@ -1,0 +1,148 @@
+"""One carrier in this process between a real gRPC source and a real nats-server, with all that it reports at hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+
+from adapters.jetstream.bridge_metrics import BridgeMetrics
+from adapters.jetstream.carrier import Carrier
+from adapters.jetstream.connection import connect as connect_nats
+from adapters.jetstream.source import Source
+from adapters.jetstream.topology import init, wanted_streams
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from chain import read_subject
+from frame_source import STREAM, SUBJECT, FrameSource, served
+from mesh.health import Health, HealthReport
+from mesh.ring import Retention
+from mesh.runtime import Base
+from mesh.tasks import task_group
+from mesh.telemetry import Telemetry
+from nats_server import NatsServer
+from qiki.radar.v1 import radar_service_pb2 as pb
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+from qiki_sdk.codes import Code
+
+TIMEOUT_S = 60.0
+POLL_S = 0.02
+RETENTION = Retention(10**18, 256 * 1024**2)
+
+
+class Reports(AuditReporter):
+    """A spool that also keeps what was reported."""
+
+    def __init__(self) -> None:
+        super().__init__("", "bridge")
+        self.events: list[tuple[str, str]] = []
+
+    def report(self, code: Code, message: str = "", **fields: Any) -> str:
+        self.events.append((code.name, message))
+        return super().report(code, message, **fields)
+
+
+class RecordingSource(FrameSource):
+    """A source that keeps the sequences of all confirmations that came."""
+
+    def __init__(self) -> None:
+        super().__init__(RETENTION)
+        self.confirmed: list[int] = []
+        self.feed.refolded()
+        self.gate.set()
+
+    async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: Any) -> pb.ConfirmFramesResponse:
+        response = await super().ConfirmFrames(request, context)
+        self.confirmed.append(response.confirmed_sequence)
+        return response
+
+
+@dataclass
+class Rig:
+    """A carrier that runs, and everything around it."""
+
+    source: RecordingSource
+    server: NatsServer
+    carrier: Carrier
+    base: Base
+    reports: Reports
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.carrier.facts()
+
+    @property
+    def health(self) -> HealthReport:
+        self.base.health.up()
+        return self.base.health.report()
+
+    def metric(self, name: str) -> float:
+        found = self.base.telemetry.registry.get_sample_value(name, {"channel": "frames"})
+        assert found is not None
+        return found
+
+    def append(self, count: int, size_bytes: int = 200) -> None:
+        for _ in range(count):
+            self.source.append(size_bytes)
+
+    async def confirmation(self) -> int:
+        """Return the sequence of the next confirmation; the carrier confirms again as after a restart of the source."""
+        before = len(self.source.confirmed)
+        self.carrier._confirmations.on_connection()
+        await until(lambda: len(self.source.confirmed) > before)
+        return self.source.confirmed[-1]
+
+    async def stored(self) -> list[int]:
+        """Return the sequences that are on the subject."""
+        return [
+            int(message.headers["ce-sequence"]) for message in await read_subject(self.server.port, SUBJECT, STREAM)
+        ]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not holds():  # noqa: ASYNC110 - metrics and facts announce nothing
+            await asyncio.sleep(POLL_S)
+
+
+@asynccontextmanager
+async def rig(
+    directory: Path, source: RecordingSource, tail: dict[str, str] | None = None, **radar_stream: Any
+) -> AsyncIterator[Rig]:
+    """Carry for as long as the block lasts.
+
+    `tail` are the headers of a message that the subject holds beforehand; `radar_stream` changes its stream's policy.
+    """
+    async with NatsServer(directory / "nats") as server, served(source) as port:
+        client = await nats.connect(server.url)
+        streams = wanted_streams(0.1)
+        await init(client, {**streams, STREAM: {**streams[STREAM], **radar_stream}})
+        if tail is not None:
+            await client.jetstream().publish(SUBJECT, b"frame", headers=tail)
+        await client.close()
+        async with carrying(source, server, port) as running:
+            yield running
+
+
+@asynccontextmanager
+async def carrying(source: RecordingSource, server: NatsServer, port: int) -> AsyncIterator[Rig]:
+    """Carry from a source to a server that run, for as long as the block lasts."""
+    reports = Reports()
+    base = Base(Health("bridge", stall_s=60.0), Telemetry("bridge", "", 1.0), reports)
+    spec = load_bot_spec(example_bot_spec()).spec
+    channel = next(each for each in spec.channels if each.subject == SUBJECT)
+    async with connect(f"127.0.0.1:{port}") as transport, task_group() as group:
+        metrics = BridgeMetrics(base.telemetry.registry)
+        carrier = Carrier(channel, Source(channel, transport, required=True), metrics, base)
+        client: Client = await connect_nats(server.url, "carrier", lambda _event: None)
+        tasks = [group.create_task(carrier.carry(client)), group.create_task(carrier.status.watch())]
+        yield Rig(source, server, carrier, base, reports, tasks)
+        for task in tasks:
+            task.cancel()
+        await client.close()
