@@ -1,7 +1,9 @@
-"""`qiki nats`: create and check the JetStream streams that the mesh needs, and see what was put aside."""
+"""`qiki nats`: the JetStream streams that the mesh needs, what was put aside, and a run that is in the way."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -41,3 +43,20 @@ def check(nats_url: NatsUrl = DEFAULT_NATS_URL, size_factor: SizeFactor = 1.0, r
         print(f"{count}; `qiki nats init` creates what is missing and updates what may be.")
         raise typer.Exit(1)
     print("All streams are as declared.")
+
+
+@nats.command("drop-run")
+def drop_run(
+    run_id: Annotated[UUID, typer.Argument(metavar="RUN_ID", help="The run, as the bridge's error names it.")],
+    nats_url: NatsUrl = DEFAULT_NATS_URL,
+    bot_spec: Annotated[Path | None, typer.Option(metavar="FILE", help="The bot's specification, as YAML.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, show what would be deleted.")] = False,
+) -> None:
+    """Delete a run from the end of every subject that ends in it, for ever.
+
+    The way on where a run that was made while a clock was ahead keeps the bridge from carrying the runs after it.
+    """
+    from cli.drop_run import drop_run as drop  # noqa: PLC0415 - others must start without it
+
+    for line in asyncio.run(drop(nats_url, str(run_id), bot_spec, confirmed=yes)):
+        print(line)

@@ -1,7 +1,7 @@
 """One carrier in this process between a real gRPC source and a real nats-server, with all that it reports at hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,11 +113,16 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def rig(
-    directory: Path, source: RecordingSource, tail: dict[str, str] | None = None, **radar_stream: Any
+    directory: Path,
+    source: RecordingSource,
+    tail: dict[str, str] | None = None,
+    before: Callable[[str], Awaitable[None]] | None = None,
+    **radar_stream: Any,
 ) -> AsyncIterator[Rig]:
     """Carry for as long as the block lasts.
 
-    `tail` are the headers of a message that the subject holds beforehand; `radar_stream` changes its stream's policy.
+    `tail` are the headers of a message that the subject holds beforehand; `before` is called with the server's address
+    before anything is carried; `radar_stream` changes the stream's policy.
     """
     async with NatsServer(directory / "nats") as server, served(source) as port:
         client = await nats.connect(server.url)
@@ -126,6 +131,8 @@ async def rig(
         if tail is not None:
             await client.jetstream().publish(SUBJECT, b"frame", headers=tail)
         await client.close()
+        if before is not None:
+            await before(server.url)
         async with carrying(source, server, port) as running:
             yield running
 

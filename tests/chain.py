@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,9 @@ import nats
 from cli.mesh import Mesh, open_mesh
 from cli.options import MeshOptions
 from cli.ports import choose_ports
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
+from qiki_sdk.channel import connect
 
 RUN_ID = "11111111-2222-4333-8444-555555555555"
 START_TIME = "2026-01-01T00:00:00Z"
@@ -90,10 +94,21 @@ def facts(mesh: Mesh, service: str) -> dict[str, Any]:
     """Return the facts on a service's `/healthz`; empty while it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{mesh.ports[f'{service}-http']}/healthz", timeout=5) as answer:
-            found: dict[str, Any] = json.load(answer)["facts"]
-            return found
+            body = answer.read()
+    except urllib.error.HTTPError as error:  # 503: NOT_SERVING, with the facts all the same
+        body = error.read()
     except OSError:
         return {}
+    found: dict[str, Any] = json.loads(body)["facts"]
+    return found
+
+
+async def on_record(mesh: Mesh, name: str, reporter: str) -> list[AuditEvent]:
+    """Return the events of this name and reporter that the registrar has recorded so far."""
+    async with connect(f"127.0.0.1:{mesh.ports['registrar']}") as channel:
+        page = await RegistrarServiceStub(channel).ListEvents(ListEventsRequest(page_size=1000), timeout=10)
+    events = [each.audit_event for each in page.events]
+    return [event for event in events if (event.name, event.reporter) == (name, reporter)]
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:

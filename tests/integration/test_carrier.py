@@ -11,6 +11,7 @@ import pytest
 from adapters.jetstream.carrier import BATCH_FROM
 from adapters.jetstream.channel_status import CARRYING
 from adapters.jetstream.cloudevents import to_headers
+from adapters.jetstream.writer import MAX_BATCH_BYTES
 from carrier_rig import RecordingSource, Rig, rig, until
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1 import radar_service_pb2 as pb
@@ -52,16 +53,22 @@ async def test_what_was_read_and_is_not_stored_is_not_confirmed(tmp_path: Path, 
 async def test_of_a_batch_that_was_cut_short_by_its_bytes_no_more_is_confirmed_than_is_stored(
     tmp_path: Path, source: RecordingSource
 ) -> None:
-    """The stream has room for the first part of the batch alone: what follows is refused and stays unconfirmed."""
-    for _ in range(2 * BATCH_FROM):
-        source.append(700_000)
+    """The stream has room for the first part of the batch alone: the second, a batch too, is refused as a whole."""
+    count, size_bytes = 26, 600_000
+    for _ in range(count):
+        source.append(size_bytes)
     source.gate.clear()
     async with rig(tmp_path, source, max_bytes=10 * 1024 * 1024) as running:
+        await until(source.asked.is_set)
+        running.server.freeze()
         source.gate.set()
+        await until(lambda: running.facts["waiting"] == count)
+        running.server.thaw()
         await until(lambda: "maximum bytes" in running.facts["state"])
-        confirmed, stored = await running.confirmation(), await running.stored()
-        assert stored == [*range(1, confirmed + 1)]
-        assert 0 < confirmed < 2 * BATCH_FROM
+        first_part = 1 + MAX_BATCH_BYTES // size_bytes  # one was in flight already
+        assert count - first_part >= BATCH_FROM
+        assert await running.confirmation() == first_part
+        assert await running.stored() == [*range(1, first_part + 1)]
 
 
 # -- what stops a channel ----------------------------------------------------------------------------------------------

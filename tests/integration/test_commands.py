@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import nats
 import pytest
 from google.protobuf import json_format
@@ -24,7 +25,7 @@ from adapters.jetstream.commands import CommandCarrier
 from adapters.jetstream.connection import connect as connect_nats
 from adapters.jetstream.consumers import SIM_COMMANDS, Durable
 from adapters.jetstream.topology import init, wanted_streams
-from chain import Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
+from chain import RUN_ID, Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
 from cli.mesh import Mesh
 from mesh.health import Health
 from mesh.runtime import Base
@@ -32,8 +33,8 @@ from mesh.telemetry import Telemetry
 from nats_server import NatsServer, free_port
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
-from qiki.sim.v1.sim_service_pb2 import ResumeSimulationRequest
-from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki.sim.v1.sim_service_pb2 import ExecuteCommandRequest, ExecuteCommandResponse, ResumeSimulationRequest
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer, SimServiceStub, add_SimServiceServicer_to_server
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
@@ -304,6 +305,52 @@ async def test_a_command_that_nobody_can_carry_out_is_put_aside_after_its_tries_
         assert told["qiki-dlq-reason"] == "EXHAUSTED"
         assert told["qiki-dlq-detail"].startswith("delivered 3 times; the last time: UNAVAILABLE")
     assert base.audit.counts().reported == 2
+
+
+class Repeats(SimServiceServicer):
+    """A simulator that carries out every command, and recognises one that comes again."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def ExecuteCommand(self, request: ExecuteCommandRequest, context: Any) -> ExecuteCommandResponse:
+        command_id = request.command.command_id
+        self.seen.append(command_id)
+        result = CommandResult(command_id=command_id, run_id=RUN_ID, outcome=APPLIED, tick=1)
+        return ExecuteCommandResponse(result=result, repeated=self.seen.count(command_id) > 1)
+
+
+async def test_a_command_that_comes_again_after_the_duplicate_window_is_not_answered_again(tmp_path: Path) -> None:
+    """Its message comes again as after a bridge's death before the acknowledgement: the consumer is made anew."""
+    window_s = 0.1
+    server_of_sim, sim = grpc.aio.server(), Repeats()
+    add_SimServiceServicer_to_server(sim, server_of_sim)
+    port = server_of_sim.add_insecure_port("127.0.0.1:0")
+    await server_of_sim.start()
+    async with NatsServer(tmp_path / "nats") as server:
+        client = await connect_nats(server.url, "test", lambda _event: None)
+        streams = wanted_streams(0.01)
+        streams["QIKI_RESPONSES_V1"] = {**streams["QIKI_RESPONSES_V1"], "duplicate_window": int(window_s * 1e9)}
+        await init(client, streams)
+        await consumers.init(client)
+        jetstream = client.jetstream()
+        base = Base(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+        carrier = CommandCarrier("qiki-01", f"127.0.0.1:{port}", CommandMetrics(base.telemetry.registry), base)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(carrier.run(client))
+            command = helm(speed_mps=1.0)
+            await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
+            await until(lambda: carrier.facts()["answered"] == 1, "answered")
+            await asyncio.sleep(3 * window_s)  # the window's end is announced by nobody
+            await jetstream.delete_consumer("QIKI_COMMANDS_V1", "sim_commands")
+            await consumers.init(client)
+            await until(lambda: carrier.facts()["answered"] == 2, "answered again")
+            task.cancel()
+        answers = await read_subject(server.port, RESPONSES, "QIKI_RESPONSES_V1")
+        await client.close()
+    await server_of_sim.stop(0)
+    assert sim.seen == [command.command_id] * 2
+    assert [CommandResult.FromString(answer.data).command_id for answer in answers] == [command.command_id]
 
 
 async def test_the_declared_durables_are_made_and_checked(tmp_path: Path) -> None:

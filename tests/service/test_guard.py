@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
+from mesh import identity
 from mesh.clock import NS_PER_S
 from mesh.token import Token, decode
 from qiki.radar.v1.track_pb2 import FriendFoe, SpoofEvidence
@@ -71,9 +72,7 @@ async def test_every_alarm_is_of_the_frame_that_brought_it_about(tmp_path: Path)
             event, context = response.guard_event, response.context
             assert context.time == event.time == event.track.timestamp
             assert context.subject == event.rule
-            # The two radars' frames of a second: two of one a half second, one of the other.
-            scans = [frame for frame in (1, 2, 3) if (event.frame_sequence - frame) % 3 == 0]
-            assert scans
+            assert event.frame_id.value == identity.event_id(context.run_id, "frames", event.frame_sequence)
         cleared = [event for event in events(served) if event.phase != RAISED]
         raised_ids = [event.alarm_id for event in events(served) if event.phase == RAISED]
         assert all(event.alarm_id in raised_ids for event in cleared)

@@ -163,6 +163,28 @@ def test_a_hops_trace_that_is_not_visible_ascii_is_not_written() -> None:
     assert refused.value.header == "traceparent"
 
 
+@pytest.mark.parametrize(
+    ("nanos", "fraction"),
+    [
+        (0, ""),
+        (1, ".000000001"),
+        (1_000, ".000001"),
+        (123_456_000, ".123456"),
+        (123_456_789, ".123456789"),
+        (120_000_000, ".120"),
+        (100_001_000, ".100001"),
+    ],
+)
+def test_a_time_is_written_to_the_nanosecond_and_read_back(nanos: int, fraction: str) -> None:
+    context = frame_context()
+    context.time.nanos = context.recorded_time.nanos = context.run_created.nanos = nanos
+    headers = to_headers(context, "token", None)
+    assert headers["ce-time"] == headers["ce_time"] == f"2026-03-01T12:00:00{fraction}Z"
+    assert headers["ce-recordedtime"].endswith(f"{fraction}Z")
+    assert headers["ce-runcreated"].endswith(f"{fraction}Z")
+    assert from_headers(headers).context == context
+
+
 def test_a_time_outside_the_calendar_is_not_written() -> None:
     context = frame_context()
     context.time.seconds = 10**13

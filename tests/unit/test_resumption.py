@@ -48,9 +48,9 @@ def test_a_tail_of_the_same_run_is_resumed_after_and_may_lack_nothing() -> None:
     assert decide(tail_of(run(), 7), 42, stream_used=True, run=run()) == Start("token-7", 8, 42, fresh=False)
 
 
-def test_a_tail_of_an_older_run_is_followed_by_this_runs_oldest_event() -> None:
-    older = run("run-a", CREATED_S - 1, nanos=999_999_999)
-    assert decide(tail_of(older, 7), 42, stream_used=True, run=run()) == Start("", 1, 42, fresh=True)
+@pytest.mark.parametrize("older", [run("run-a", CREATED_S - 1, nanos=999_999_999), run("run-a", CREATED_S)])
+def test_a_tail_of_an_older_run_is_followed_by_this_runs_oldest_event(older: Run) -> None:
+    assert decide(tail_of(older, 7), 42, stream_used=True, run=run(nanos=1)) == Start("", 1, 42, fresh=True)
 
 
 @pytest.mark.parametrize("later", [run("run-c", CREATED_S, nanos=1), run("run-c", CREATED_S)])

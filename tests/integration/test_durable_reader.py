@@ -1,0 +1,42 @@
+"""The reader of a durable: what it was cancelled for is never lost to an error of its own cleanup."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from adapters.jetstream import consumers
+from adapters.jetstream.connection import connect
+from adapters.jetstream.consumers import REGISTRAR_INTAKE
+from adapters.jetstream.durable_reader import DurableReader
+from adapters.jetstream.topology import init, wanted_streams
+from mesh.health import Health
+from nats_server import NatsServer
+
+pytestmark = pytest.mark.asyncio
+TIMEOUT_S = 30.0
+
+
+async def test_a_reader_that_is_cancelled_after_its_connection_was_closed_ends_as_cancelled(tmp_path: Path) -> None:
+    """Its subscription can no longer be given back: that error must not take the cancellation's place."""
+    reached = asyncio.Event()
+
+    async def process(_client: Client, _messages: list[Msg]) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    async with NatsServer(tmp_path) as server:
+        client = await connect(server.url, "test", lambda _event: None)
+        await init(client, wanted_streams(0.01))
+        await consumers.init(client)
+        await client.jetstream().publish("qiki.events.v1.test", b"event")
+        pulse = Health("test", stall_s=60.0).loop("reader")
+        reader = asyncio.create_task(DurableReader(REGISTRAR_INTAKE, 1, process, pulse, "reading").run(client))
+        async with asyncio.timeout(TIMEOUT_S):
+            await reached.wait()
+        await client.close()
+        reader.cancel()
+        await asyncio.wait([reader], timeout=TIMEOUT_S)
+    assert reader.cancelled()
