@@ -20,6 +20,7 @@ pytestmark = pytest.mark.asyncio
 CREATED_S = 1_767_225_600
 EARLIER, AHEAD = "11111111-2222-4333-8444-000000000001", "11111111-2222-4333-8444-000000000002"
 OTHER = "11111111-2222-4333-8444-000000000003"
+EARLIER_SEQUENCES = range(3, 6)
 NEIGHBOUR = "qiki.radar.v1.tracks"
 
 
@@ -34,8 +35,11 @@ async def fill(url: str) -> None:
     """Store an earlier run and one from the future, among another run's messages on another subject."""
     client = await nats.connect(url)
     jetstream, neighbours = client.jetstream(), itertools.count(1)
-    for run_id, created_s, count in ((EARLIER, CREATED_S - 10, 3), (AHEAD, CREATED_S + 86_400, 5)):
-        for sequence in range(1, count + 1):
+    for run_id, created_s, sequences in (
+        (EARLIER, CREATED_S - 10, EARLIER_SEQUENCES),
+        (AHEAD, CREATED_S + 86_400, range(2, 7)),
+    ):
+        for sequence in sequences:
             await jetstream.publish(SUBJECT, b"frame", headers=headers_of(run_id, created_s, sequence))
             await jetstream.publish(NEIGHBOUR, b"tracks", headers=headers_of(OTHER, CREATED_S, next(neighbours)))
     await client.close()
@@ -72,7 +76,7 @@ async def test_the_run_in_the_way_is_shown_then_deleted_and_the_source_s_is_carr
         assert (status, "there is nothing to delete" in said) == (1, True), said
         status, said = await qiki(url, AHEAD, "--yes")
         assert (status, f"{SUBJECT}: 5 events deleted" in said) == (0, True), said
-        left = [(EARLIER, sequence) for sequence in (1, 2, 3)]
+        left = [(EARLIER, sequence) for sequence in EARLIER_SEQUENCES]
         assert await subject_of(running) == left
         async with served(source) as port, carrying(source, running.server, port) as restarted:
             await until(lambda: restarted.facts["sequence"] == 1)
