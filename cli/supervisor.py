@@ -107,9 +107,8 @@ class Supervisor:
             self._killer.cancel()
             try:
                 # The block's own exception is raised as it is, not wrapped in a group: hence not handed to the group.
-                await self._tasks.__aexit__(
-                    None, None, None
-                )  # keeps the cancellation: a group raises it before a failure
+                ended = self._tasks.__aexit__(None, None, None)
+                await ended  # keeps the cancellation: a group raises it before a failure
             finally:
                 self._lifeline.__exit__(None, None, None)
         if self._failure is not None:

@@ -1,4 +1,4 @@
-"""Removal of the last run on a subject: the way on where a run that was made while a clock was ahead blocks later ones."""
+"""Removal of the last run on a subject, where it was made while a clock was ahead and blocks the runs after it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
