@@ -91,12 +91,7 @@ async def end_of(process: asyncio.subprocess.Process) -> tuple[int, str]:
         return await process.wait(), said.decode()
 
 
-STUCK = pytest.mark.parametrize(
-    "doing", ["blocks_the_event_loop", "swallows_every_cancellation", "leaves_a_thread_behind"]
-)
-
-
-@STUCK
+@pytest.mark.parametrize("doing", ["blocks_the_event_loop", "swallows_every_cancellation", "leaves_a_thread_behind"])
 async def test_a_signal_ends_a_process_that_is_stuck_and_the_log_shows_where(doing: str) -> None:
     async with service(doing) as process:
         process.send_signal(signal.SIGTERM)
@@ -106,9 +101,8 @@ async def test_a_signal_ends_a_process_that_is_stuck_and_the_log_shows_where(doi
     assert "most recent call first" in log
 
 
-@STUCK
-async def test_the_parents_death_ends_a_process_that_is_stuck(doing: str) -> None:
-    async with service(doing) as process:
+async def test_the_parents_death_ends_a_process_that_is_stuck() -> None:
+    async with service("blocks_the_event_loop") as process:
         assert process.stdin is not None
         process.stdin.close()
         status, _log = await end_of(process)

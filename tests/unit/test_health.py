@@ -90,6 +90,13 @@ def test_a_failed_loop_does_not_serve_however_it_beats(health: Health) -> None:
     assert (health.report().serving, health.report().detail) == (False, "world: CURSOR_LOST")
 
 
+def test_a_failed_loop_that_recovers_serves_again(health: Health) -> None:
+    loop = health.loop("world")
+    loop.fail("not stored")
+    loop.recover("carrying")
+    assert (health.report().serving, health.report().detail) == (True, "carrying")
+
+
 def test_a_draining_service_does_not_serve(health: Health) -> None:
     health.loop("simulation").beat("running")
     health.draining()

@@ -61,6 +61,8 @@ def test_the_severities_are_those_on_the_wire() -> None:
         ("FRAMES_SUMMARY", 302),
         ("NATS_CONNECTED", 601),
         ("NATS_LOST", 602),
+        ("STORE_STALLED", 623),
+        ("STORE_RESUMED", 624),
         ("GAP", 631),
         ("CURSOR_LOST", 632),
         ("RUN_SUPERSEDED", 633),
