@@ -15,10 +15,10 @@ from mesh.errors import StartError
 from mesh.retention import RetentionSettings
 from mesh.settings import Port
 from qiki_sdk.codes import Severity
-from svc_tracker.domain.guard_rules import GuardKind, GuardRule
+from svc_tracker.domain.guard.rules import GuardKind, GuardRule
+from svc_tracker.domain.identity.policy import Bearer, FriendFoe, HostileApproach, IdentityPolicy, ObjectType
 from svc_tracker.domain.kernels import Kernels
 from svc_tracker.domain.model import Mode, TrackerModel
-from svc_tracker.domain.policy import Bearer, FriendFoe, HostileApproach, IdentityPolicy, ObjectType
 
 
 class TrackerSettings(RetentionSettings):

@@ -19,8 +19,8 @@ from svc_tracker.checkpoint_keeper import CheckpointKeeper
 from svc_tracker.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Output, Place
 from svc_tracker.config import Rules
 from svc_tracker.domain.frame import FrameError
+from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
-from svc_tracker.domain.tracks import TrackStatus
 from svc_tracker.guard_feed import GuardFeed
 from svc_tracker.resumption import Resumption, resume
 

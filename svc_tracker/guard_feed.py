@@ -6,11 +6,11 @@ from mesh.feed import Feed, Made
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki_sdk.stream import Event
-from svc_tracker.domain.closest_approach import closest_approach
 from svc_tracker.domain.frame import Frame
-from svc_tracker.domain.guard import Guard
-from svc_tracker.domain.guard_rules import Situation
-from svc_tracker.domain.relative import relative
+from svc_tracker.domain.guard.closest_approach import closest_approach
+from svc_tracker.domain.guard.guard import Guard
+from svc_tracker.domain.guard.relative import relative
+from svc_tracker.domain.guard.rules import Situation
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.guard_wire import to_guard_event
 

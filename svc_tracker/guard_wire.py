@@ -7,9 +7,9 @@ from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import RadarTrack, SpoofEvidence
 from qiki.tracker.v1 import guard_pb2
 from qiki_sdk.stream import Event
-from svc_tracker.domain.guard import NS_PER_S, GuardEvent, GuardPhase
-from svc_tracker.domain.guard_rules import GuardKind, Situation
-from svc_tracker.domain.tracks import TrackStatus
+from svc_tracker.domain.guard.guard import NS_PER_S, GuardEvent, GuardPhase
+from svc_tracker.domain.guard.rules import GuardKind, Situation
+from svc_tracker.domain.state.tracks import TrackStatus
 
 SCHEMA_VERSION = 1
 

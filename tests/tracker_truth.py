@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
-from svc_tracker.domain.following import Followed, Following
-from svc_tracker.domain.layout import Belief
+from svc_tracker.domain.cycle import Followed, Following
 from svc_tracker.domain.model import Mode, TrackerModel
+from svc_tracker.domain.state.types import Belief
 
 Floats = npt.NDArray[np.float64]
 

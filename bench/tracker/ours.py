@@ -15,12 +15,11 @@ from svc_tracker.domain import (
     TrackStatus,
     bare_detections,
 )
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
-from svc_tracker.domain.following import Followed, Following
-from svc_tracker.domain.imm import moments
-from svc_tracker.domain.layout import Layout
+from svc_tracker.domain.cycle import Followed, Following
+from svc_tracker.domain.filter.imm import moments
 from svc_tracker.domain.model import DEFAULT_MODES, Mode
-from svc_tracker.domain.tracks import probability
+from svc_tracker.domain.state.tracks import probability
+from svc_tracker.domain.state.types import Booleans, Floats, Integers, Layout
 
 _NS_PER_S: Final = 1_000_000_000
 _PLANE: Final = np.array([0, 1, 3, 4])

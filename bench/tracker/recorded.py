@@ -13,12 +13,12 @@ import numpy as np
 from bench.tracker.ours import recorded_model, reported
 from bench.tracker.scene import wrapped
 from bench.tracker.solo import Solo
+from evaluation.gospa import gospa
+from evaluation.switches import IdSwitches
 from mesh.rng import generator
 from svc_sim.domain.trajectory import Trajectory, parse_trajectory
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker, bare_detections
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
-from svc_tracker.metrics.gospa import gospa
-from svc_tracker.metrics.switches import IdSwitches
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 SEEDS: Final = (1, 2, 3)
 CUT_OFF_M: Final = 1_000.0

@@ -9,7 +9,7 @@ from bench.tracker.ours import Ours, in_plane
 from bench.tracker.runner import Estimates
 from bench.tracker.scene import Scan
 from svc_tracker.domain import Detections, Frame, SensorModel, Tracker, TrackerModel, TrackStatus, TrackTable
-from svc_tracker.domain.arrays import Floats, Integers
+from svc_tracker.domain.state.types import Floats, Integers
 
 REPORTED_FROM: Final = 3
 # A radar that may miss so much and never invents gives no tracker a reason to give up a track.

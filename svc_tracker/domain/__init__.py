@@ -11,9 +11,9 @@ from svc_tracker.domain.frame import (
 )
 from svc_tracker.domain.model import Mode, TrackerModel
 from svc_tracker.domain.snapshot import SnapshotError
+from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import Tracker
-from svc_tracker.domain.tracks import TrackStatus
 
 __all__ = [
     "Detections",

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 # From 1824 to 2116: the difference of two times fits into 64 bits of nanoseconds.
 MAX_TIME_NS: Final = 2**62

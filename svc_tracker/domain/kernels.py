@@ -8,8 +8,10 @@ from hashlib import sha256
 from types import FunctionType
 from typing import Any, Self
 
-from svc_tracker.domain import assign, beginning, beliefs, correction, expectation, imm, index
-from svc_tracker.domain.arrays import each
+from svc_tracker.domain.association import assignment, grid
+from svc_tracker.domain.filter import imm, initiation, prediction, update
+from svc_tracker.domain.state import selection
+from svc_tracker.domain.state.types import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +19,13 @@ class Kernels:
     """The arithmetic that all tracks share."""
 
     predict: Callable[..., Any] = imm.predict
-    expect: Callable[..., Any] = expectation.expect
-    begin: Callable[..., Any] = beginning.begin
-    inside: Callable[..., Any] = correction.inside
-    correct: Callable[..., Any] = correction.correct_all
-    joined: Callable[..., Any] = beliefs.joined
-    near: Callable[..., Any] = index.near
-    plain: Callable[..., Any] = assign.plain
+    expect: Callable[..., Any] = prediction.expect
+    begin: Callable[..., Any] = initiation.begin
+    inside: Callable[..., Any] = update.inside
+    correct: Callable[..., Any] = update.correct_all
+    joined: Callable[..., Any] = selection.joined
+    near: Callable[..., Any] = grid.near
+    plain: Callable[..., Any] = assignment.plain
 
     @classmethod
     def compiled(cls) -> Self:

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from svc_tracker.domain.arrays import texts
-from svc_tracker.domain.identities import Identities, unheard
-from svc_tracker.domain.layout import Belief, Layout
+from svc_tracker.domain.identity.policy import IdentityPolicy
+from svc_tracker.domain.identity.replies import Identities, unheard
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.policy import IdentityPolicy
-from svc_tracker.domain.records import Records
-from svc_tracker.domain.tracks import State, Tracks
+from svc_tracker.domain.state.records import Records
+from svc_tracker.domain.state.tracks import State, Tracks
+from svc_tracker.domain.state.types import Belief, Layout, texts
 
 VERSION: Final = 3
 _MAGIC: Final = b"QIKI-TRACKS\n"

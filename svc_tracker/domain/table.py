@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
-from svc_tracker.domain.evidence import Kinematics
-from svc_tracker.domain.following import Followed
-from svc_tracker.domain.identities import Identities
-from svc_tracker.domain.iff import Judged
-from svc_tracker.domain.layout import Layout
+from svc_tracker.domain.cycle import Followed
+from svc_tracker.domain.identity.iff import Judged
+from svc_tracker.domain.identity.replies import Identities
+from svc_tracker.domain.identity.spoofing import Kinematics
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.tracks import probability
+from svc_tracker.domain.state.tracks import probability
+from svc_tracker.domain.state.types import Booleans, Floats, Integers, Layout
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,17 +5,17 @@ from typing import Self
 import numpy as np
 
 from svc_tracker.domain import snapshot
-from svc_tracker.domain.evidence import Kinematics, weigh
-from svc_tracker.domain.following import Followed, Following
+from svc_tracker.domain.cycle import Followed, Following
+from svc_tracker.domain.filter.imm import moments
 from svc_tracker.domain.frame import Frame
-from svc_tracker.domain.identities import Identities, hear, unheard
-from svc_tracker.domain.iff import judge
-from svc_tracker.domain.imm import moments
-from svc_tracker.domain.layout import Layout, Mixture
+from svc_tracker.domain.identity.iff import judge
+from svc_tracker.domain.identity.policy import IdentityPolicy
+from svc_tracker.domain.identity.replies import Identities, hear, unheard
+from svc_tracker.domain.identity.spoofing import Kinematics, weigh
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.policy import IdentityPolicy
+from svc_tracker.domain.state.tracks import NO_DETECTION, State
+from svc_tracker.domain.state.types import Layout, Mixture
 from svc_tracker.domain.table import TrackTable, in_space, table_of
-from svc_tracker.domain.tracks import NO_DETECTION, State
 
 
 class Tracker:

@@ -9,7 +9,7 @@ from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackColumns, TrackSet
 from qiki_sdk.channel import MAX_MESSAGE_BYTES
 from qiki_sdk.columns import extend
-from svc_tracker.domain.arrays import Integers
+from svc_tracker.domain.state.types import Integers
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.tracks import TrackIds, age_s, parts_of, require_finite, triangle
 

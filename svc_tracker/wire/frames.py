@@ -12,7 +12,6 @@ import numpy as np
 from qiki.common.v1.geometry_pb2 import Vector3d
 from qiki.radar.v1 import radar_pb2
 from qiki.radar.v1.radar_pb2 import DetectionColumns, RadarFrame
-from svc_tracker.domain.arrays import Floats
 from svc_tracker.domain.frame import (
     ALL_AROUND,
     MAX_BLIND_SECTORS,
@@ -25,6 +24,7 @@ from svc_tracker.domain.frame import (
     SensorStatus,
     SwerlingCase,
 )
+from svc_tracker.domain.state.types import Floats
 
 _NUMBERS: Final = tuple(field.name for field in fields(SensorModel) if field.name not in ("coverage", "swerling"))
 _read_numbers: Final[Callable[[Any], tuple[Any, ...]]] = attrgetter(*_NUMBERS)

@@ -18,9 +18,9 @@ from qiki.radar.v1.track_pb2 import (
     RadarTrack,
     TrackSet,
 )
-from svc_tracker.domain.arrays import Floats, Integers
-from svc_tracker.domain.closest_approach import closest_approach
-from svc_tracker.domain.relative import relative
+from svc_tracker.domain.guard.closest_approach import closest_approach
+from svc_tracker.domain.guard.relative import relative
+from svc_tracker.domain.state.types import Floats, Integers
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.frames import components
 

@@ -29,7 +29,7 @@ from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
 from svc_tracker.checkpoints import Checkpointing
 from svc_tracker.config import to_rules
-from svc_tracker.domain.guard import Guard
+from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.tracker import Tracker
 from svc_tracker.follower import Follower, Outputs
 

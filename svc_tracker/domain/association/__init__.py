@@ -1,0 +1,1 @@
+"""Association: gate, assignment, detection probability, existence."""

@@ -1,0 +1,1 @@
+"""Filter: motion, IMM, predicted measurement, update, initiation."""

@@ -1,0 +1,1 @@
+"""Guard: alarms of its rules over the tracks."""

@@ -1,0 +1,1 @@
+"""Identity: transponder replies, spoofing, IFF, classification."""
