@@ -1,1 +1,1 @@
-"""How good tracks are: tracks against the truth, and errors against their covariance; all of it computed, none kept."""
+"""Tracking metrics: tracks against truth, and errors against their covariances. Offline: no service imports them."""

@@ -1,4 +1,4 @@
-"""The best pairs of points nearer to each other than a cut-off: exact, and never a table of all with all."""
+"""Optimal assignment of points within a cut-off distance: exact, cluster by cluster, without a full distance matrix."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +8,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from svc_tracker.domain.association.assignment import matching
+from svc_tracker.domain.association.assignment import solve_assignment
 from svc_tracker.domain.state.types import Floats, Indices
 
 PAIRS_A_BATCH: Final = 500
-"""Clusters are solved together up to so many pairs: a call has its cost, and the solver's grows with the square."""
+"""Clusters are solved together up to this many pairs: each call has a cost, and the solver's grows quadratically."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,32 +23,32 @@ class Pairs:
     second: Indices
     distance: Floats
 
-    def chosen(self, which: Indices) -> "Pairs":
+    def select(self, rows: Indices) -> "Pairs":
         """Return some of the pairs, by index."""
-        return Pairs(self.first[which], self.second[which], self.distance[which])
+        return Pairs(self.first[rows], self.second[rows], self.distance[rows])
 
 
 def best_pairs(first: Floats, second: Floats, c: float, p: float) -> Pairs:
-    """Return the pairs that minimise sum d^p + c^p/2 (points without a pair), for points (n, k) and (m, k).
+    """Return the pairs that minimise sum d^p + c^p/2 (unassigned points), for points (n, k) and (m, k).
 
-    d is the Euclidean distance; every point is in one pair at most, and all pairs are nearer than c, as breaking up
-    another costs no more. So points that are not linked by distances below c, not even by way of others, are assigned
-    apart. The pairs are in the order of the first points. Time and memory grow with the number of pairs below c.
+    d is the Euclidean distance; every point is in at most one pair, and all pairs are nearer than c, as splitting a
+    farther one costs no more. So clusters of points, linked by distances below c, are assigned independently. The pairs
+    are in the order of the first points. Time and memory grow with the number of pairs below c.
     """
-    near = _near(first, second, c)
+    near = _pairs_within(first, second, c)
     alone = (np.bincount(near.first)[near.first] == 1) & (np.bincount(near.second)[near.second] == 1)
     contested = np.flatnonzero(~alone)
     taken = [np.flatnonzero(alone)]
     for batch in _batches(near, contested):
-        rival = near.chosen(batch)
-        # A point without a pair costs as much as a pair at the cut-off: what is nearer gains the rest.
+        rival = near.select(batch)
+        # An unassigned pair of points costs as much as a pair at the cut-off: a nearer one gains the difference.
         gain = 1.0 - (rival.distance / c) ** p
-        taken.append(batch[matching(rival.first, rival.second, gain)])
+        taken.append(batch[solve_assignment(rival.first, rival.second, gain)])
     which = np.concatenate(taken)
-    return near.chosen(which[np.argsort(near.first[which])])
+    return near.select(which[np.argsort(near.first[which])])
 
 
-def _near(first: Floats, second: Floats, c: float) -> Pairs:
+def _pairs_within(first: Floats, second: Floats, c: float) -> Pairs:
     """Return all pairs nearer than c."""
     found = cKDTree(first).sparse_distance_matrix(cKDTree(second), c, output_type="ndarray")
     below = found[found["v"] < c]
@@ -56,7 +56,7 @@ def _near(first: Floats, second: Floats, c: float) -> Pairs:
 
 
 def _batches(near: Pairs, which: Indices) -> list[Indices]:
-    """Return these of the pairs in groups of about `PAIRS_A_BATCH`; a cluster of linked points is never split."""
+    """Return these pairs in batches of about `PAIRS_A_BATCH`; a cluster of linked points is never split."""
     if not len(which):
         return []
     first, second = near.first[which], near.second[which]

@@ -1,4 +1,4 @@
-"""Whether errors are as large as their covariance says: NEES, NIS and ANEES, with bounds by the chi-squared law."""
+"""Filter consistency: NEES, NIS and ANEES, with their chi-square bounds."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +12,12 @@ from svc_tracker.domain.state.types import Floats
 
 PROBABILITY: Final = 0.95
 SYMMETRY_TOLERANCE: Final = 1e-9
-"""How unequal the halves of a covariance may be, in correlations: rounding, and no more."""
+"""The largest asymmetry of a correlation matrix that counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anees:
-    """The mean of the samples' NEES or NIS by its degrees of freedom, 1 for a consistent filter, and its bounds."""
+    """The mean NEES or NIS per degree of freedom, 1 on average for a consistent filter, and its bounds."""
 
     mean_per_dof: float
     low: float
@@ -26,7 +26,7 @@ class Anees:
 
     @property
     def consistent(self) -> bool:
-        """Whether the mean lies within the bounds; above them, the covariances are too small."""
+        """True if the mean is within the bounds; above them, the covariances are too small."""
         return self.low <= self.mean_per_dof <= self.high
 
 
@@ -34,8 +34,8 @@ def nees(error: ArrayLike, covariance: ArrayLike) -> Floats:
     """Return the normalised estimation error squared e' P^-1 e, (n,), of errors (k, n) with covariances (k, k, n).
 
     Bar-Shalom, Li and Kirubarajan, "Estimation with applications to tracking and navigation", 2001, section 5.4.2. Of a
-    consistent filter it is chi-squared with k degrees of freedom. Raises ValueError, which begins with the argument's
-    name, unless all is finite, the shapes agree and each covariance is symmetric and positive definite.
+    consistent filter it is chi-square with k degrees of freedom. Raises ValueError naming the argument, unless every
+    value is finite, the shapes agree and every covariance is symmetric and positive definite.
     """
     return _normalised_squared("error", error, covariance)
 
@@ -43,33 +43,32 @@ def nees(error: ArrayLike, covariance: ArrayLike) -> Floats:
 def nis(innovation: ArrayLike, covariance: ArrayLike) -> Floats:
     """Return the normalised innovation squared v' S^-1 v, (n,), of innovations (k, n) with covariances (k, k, n).
 
-    As above; raises as `nees` does.
+    Same source and errors as `nees`.
     """
     return _normalised_squared("innovation", innovation, covariance)
 
 
 def anees(values: ArrayLike, dof: int, probability: float = PROBABILITY) -> Anees:
-    """Return the mean of NEES or NIS values (n,), each of so many degrees of freedom, by these, with its bounds.
+    """Return the mean of NEES or NIS values (n,) per degree of freedom, with its bounds.
 
-    The bounds hold for independent values: NEES of different runs or of different things, NIS of different times. The
-    NEES of one track at neighbouring times depend on each other, and their mean strays farther. Raises ValueError,
-    which begins with the argument's name, unless there is a value and all are finite and at least 0.
+    The bounds hold for independent values: NEES of different runs or targets, NIS of different times. NEES of one track
+    at successive times are correlated, and their mean varies more. Raises ValueError naming the argument, unless there
+    is a value and all are finite and at least 0.
     """
     given = numbers("values", values)
     if given.ndim != 1 or not len(given):
         raise ValueError(f"values must be of shape (n,) with n at least 1, not {given.shape}")
     if (given < 0.0).any():
-        raise ValueError("values holds a value below 0")
+        raise ValueError("values must be at least 0")
     low, high = band(dof, len(given), probability)
     return Anees(float(np.mean(given)) / dof, low, high, len(given))
 
 
 def band(dof: int, samples: int, probability: float = PROBABILITY) -> tuple[float, float]:
-    """Return the bounds between which the mean of so many samples, by dof, lies with this probability if consistent.
+    """Return the bounds of the mean of this many samples per degree of freedom, two-sided with equal tails.
 
-    The sum of n chi-squared values of k degrees is chi-squared with n k; as much is cut off at either end (as above).
-    Raises ValueError, which begins with the argument's name, unless dof and samples are at least 1 and the probability
-    is between 0 and 1.
+    The sum of n chi-square values of k degrees of freedom is chi-square with n k. Raises ValueError naming the
+    argument, unless dof and samples are at least 1 and the probability is between 0 and 1.
     """
     for name, number in (("dof", dof), ("samples", samples)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
@@ -78,7 +77,7 @@ def band(dof: int, samples: int, probability: float = PROBABILITY) -> tuple[floa
         raise ValueError(f"probability must be between 0 and 1, not {probability}")
     degrees = float(dof) * float(samples)
     tail = (1.0 - probability) / 2.0
-    # The chi-squared law of d degrees is the gamma law of shape d/2 and scale 2.
+    # Chi-square with d degrees of freedom is the gamma distribution of shape d/2 and scale 2.
     low, high = 2.0 * gammaincinv(degrees / 2.0, np.array([tail, 1.0 - tail])) / degrees
     return float(low), float(high)
 
@@ -94,7 +93,7 @@ def _normalised_squared(name: str, vector: ArrayLike, covariance: ArrayLike) -> 
     variances = np.einsum("iin->in", matrices)
     if (variances <= 0.0).any():
         raise ValueError("covariance must be positive definite")
-    # In units of each standard deviation, so that metres and metres a second are alike in size.
+    # In units of the standard deviations, so that metres and metres per second are of similar size.
     scale = np.sqrt(variances)
     correlation = np.moveaxis(matrices / scale[:, None] / scale[None, :], -1, 0)
     scaled = (vectors / scale).T[..., None]
@@ -107,5 +106,5 @@ def _normalised_squared(name: str, vector: ArrayLike, covariance: ArrayLike) -> 
     with np.errstate(over="ignore"):
         squared: Floats = np.sum(np.linalg.solve(root, scaled) ** 2, axis=(1, 2))
     if not np.isfinite(squared).all():
-        raise ValueError(f"{name} holds a value too large for its covariance")
+        raise ValueError(f"{name} has a value too large for its covariance")
     return squared

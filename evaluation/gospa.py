@@ -1,4 +1,4 @@
-"""How far a set of estimates is from the truth: GOSPA and OSPA, with exact assignment."""
+"""GOSPA and OSPA: distances between a set of estimates and the truth, with optimal assignment."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,15 @@ from evaluation.numbers import numbers
 from svc_tracker.domain.state.types import Floats, Indices
 
 MAX_LOG_POWER: Final = 600.0
-"""c^p lies between exp of this and its reciprocal, so that sums of such powers are ordinary numbers."""
+"""c^p is between exp of this and its reciprocal, so that sums of such powers are representable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gospa:
     """The GOSPA metric and its parts: total^p = localisation + missed + false, each a sum of p-th powers.
 
-    `assigned` estimates were nearer than c to a thing of their own, `missed_count` things had none, `false_count`
-    estimates had no thing. `pairs` (assigned, 2) has the row of the thing and that of its estimate, in the things'
-    order.
+    `assigned` estimates have a target within c, `missed_count` targets have no estimate, `false_count` estimates have
+    no target. `pairs` (assigned, 2) are the rows of target and estimate, in the order of the targets.
     """
 
     total: float
@@ -35,13 +34,13 @@ class Gospa:
 
 
 def gospa(truth: ArrayLike, estimates: ArrayLike, c: float, p: float = 2.0) -> Gospa:
-    """Return the GOSPA metric with alpha = 2 between truth (n, k) and estimates (m, k), both maybe empty.
+    """Return the GOSPA metric with alpha = 2 between truth (n, k) and estimates (m, k), either of which may be empty.
 
-    min over assignments of [sum d^p + c^p / 2 (things and estimates not assigned)]^(1/p), d being the Euclidean
+    min over assignments of [sum d^p + c^p / 2 (unassigned targets and estimates)]^(1/p), d being the Euclidean
     distance (Rahmathullah, Garcia-Fernandez and Svensson, "Generalized optimal sub-pattern assignment metric", FUSION
-    2017, proposition 1). A pair exactly c apart is one missed and one false, which costs the same. Memory grows with
-    the number of pairs nearer than c, not with n m. Raises ValueError, which begins with the argument's name, unless
-    c > 0, p >= 1, the shapes agree and all is finite, and no larger than 1e100.
+    2017, proposition 1). A pair exactly c apart is one missed and one false, at the same cost. Memory grows with the
+    number of pairs nearer than c, not with n m. Raises ValueError naming the argument, unless c > 0, p >= 1, the shapes
+    agree and every value is finite and at most 1e100.
     """
     true_points, estimated_points, best = _assigned(truth, estimates, c, p)
     assigned = len(best.distance)
@@ -57,10 +56,10 @@ def ospa(truth: ArrayLike, estimates: ArrayLike, c: float, p: float = 2.0) -> fl
     """Return the OSPA metric between truth (n, k) and estimates (m, k); 0 where both are empty.
 
     [(min over assignments of sum min(d, c)^p + c^p |n - m|) / max(n, m)]^(1/p) (Schuhmacher, Vo and Vo, "A consistent
-    metric for performance evaluation of multi-object filters", IEEE Trans. SP 56(8), 2008). What has no partner nearer
-    than c costs c^p whether it is paired or not, so the best pairs are those of GOSPA. The minimum is over sums of p-th
-    powers, as published; Stone Soup 1.9.1 assigns by the plain distances and so may report more where p > 1. Raises
-    as `gospa` does.
+    metric for performance evaluation of multi-object filters", IEEE Trans. SP 56(8), 2008). A point without a
+    partner nearer than c costs c^p whether paired or not, so the optimal pairs are those of GOSPA. The minimum is over
+    sums of p-th powers, as published; Stone Soup 1.9.1 minimises the sum of distances and may report more for p > 1.
+    Raises as `gospa` does.
     """
     true_points, estimated_points, best = _assigned(truth, estimates, c, p)
     most = max(len(true_points), len(estimated_points))
@@ -71,13 +70,13 @@ def ospa(truth: ArrayLike, estimates: ArrayLike, c: float, p: float = 2.0) -> fl
 
 
 def _assigned(truth: ArrayLike, estimates: ArrayLike, c: float, p: float) -> tuple[Floats, Floats, Pairs]:
-    """Return the two sets of points, found to be usable, and the best pairs of them."""
+    """Return the two checked sets of points and their optimal pairs."""
     if not 0.0 < c < math.inf:
         raise ValueError(f"c must be greater than 0 and finite, not {c}")
     if not 1.0 <= p < math.inf:
         raise ValueError(f"p must be at least 1 and finite, not {p}")
     if abs(p * math.log(c)) > MAX_LOG_POWER:
-        raise ValueError(f"c must be such that c^p is an ordinary number, not {c} with p {p}")
+        raise ValueError(f"c must be such that c^p is representable, not {c} with p {p}")
     true_points, estimated_points = _points("truth", truth), _points("estimates", estimates)
     if estimated_points.shape[1] != true_points.shape[1]:
         raise ValueError(
@@ -87,7 +86,7 @@ def _assigned(truth: ArrayLike, estimates: ArrayLike, c: float, p: float) -> tup
 
 
 def _points(name: str, given: ArrayLike) -> Floats:
-    """Return the points (n, k) as float64. Raises ValueError, which begins with the name."""
+    """Return the points (n, k) as float64. Raises ValueError naming them."""
     points = numbers(name, given)
     if points.ndim != 2 or points.shape[1] == 0:
         raise ValueError(f"{name} must be of shape (n, k) with k at least 1, not {points.shape}")

@@ -1,4 +1,4 @@
-"""What is there and what is reported at one time, and which track belongs to which thing."""
+"""Truth and tracks at one time, and the association of each track with its nearest target."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -13,10 +13,9 @@ from svc_tracker.domain.state.types import Floats, Indices
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """n things, or n tracks: their ids, positions (n, k) in metres and, where known, velocities (n, k) in m/s.
+    """n targets or n tracks: ids, positions (n, k) in metres and, where known, velocities (n, k) in m/s.
 
-    Raises ValueError, which begins with the field's name, unless each id is there once, the shapes agree and all is
-    finite.
+    Raises ValueError naming the field, unless the ids are unique, the shapes agree and every value is finite.
     """
 
     ids: Sequence[Hashable]
@@ -25,7 +24,7 @@ class Objects:
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
-            raise ValueError("ids holds one twice")
+            raise ValueError("ids must be unique")
         for name, values in (("position_m", self.position_m), ("velocity_mps", self.velocity_mps)):
             if values is None:
                 continue
@@ -39,7 +38,7 @@ class Objects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """The truth and the tracks at one time, with as many coordinates. Raises ValueError, named as above."""
+    """The truth and the tracks at one time, with the same number of coordinates. Raises ValueError naming the field."""
 
     truth: Objects
     tracks: Objects
@@ -51,16 +50,16 @@ class Picture:
 
 
 def nearest(picture: Picture, limit_m: float) -> Indices:
-    """Return for each track that has a thing nearer than the limit the rows of the nearest and of the track, (k, 2).
+    """Return the rows (k, 2) of the nearest target and of the track, for each track with a target within the limit.
 
-    A thing may have several tracks, a track one thing. Where two are equally near it is either. Each picture is judged
-    alone, whereas Stone Soup's `TrackToTruth` forms and ends associations after several. Raises ValueError, which
-    begins with the argument's name, unless the limit is greater than 0 and finite.
+    A target may have several tracks, a track has one target; of two equally near, either. Each picture is associated
+    independently, whereas Stone Soup's `TrackToTruth` starts and ends associations after several. Raises ValueError
+    naming the argument, unless the limit is greater than 0 and finite.
     """
     if not 0.0 < limit_m < math.inf:
         raise ValueError(f"limit_m must be greater than 0 and finite, not {limit_m}")
     if not len(picture.truth) or not len(picture.tracks):
         return np.empty((0, 2), dtype=np.intp)
-    distance_m, thing = cKDTree(picture.truth.position_m).query(picture.tracks.position_m)
+    distance_m, target = cKDTree(picture.truth.position_m).query(picture.tracks.position_m)
     track = np.flatnonzero(distance_m < limit_m)
-    return np.column_stack([np.asarray(thing)[track], track]).astype(np.intp)
+    return np.column_stack([np.asarray(target)[track], track]).astype(np.intp)

@@ -1,4 +1,4 @@
-"""How complete, unambiguous, clean and accurate a picture is, and how continuous: metrics in the manner of SIAP.
+"""SIAP metrics: completeness, ambiguity, spuriousness, accuracy and continuity of tracks.
 
 The attributes of the Single Integrated Air Picture (Votruba et al., "Single Integrated Air Picture (SIAP) metrics
 implementation", SIAP System Engineering Task Force, 2001), in the form of Stone Soup's `SIAPMetrics`.
@@ -18,10 +18,11 @@ from svc_tracker.domain.state.types import Floats, Indices
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is there, in one picture or in several added up: the sums that the attributes are ratios of.
+    """The sums over one picture or several, whose ratios are the attributes.
 
-    `truths` is J, `tracked` of them, JT, have a track; `tracks` is N, `assigned` of them, NA, have a thing. The errors
-    are sums of Euclidean distances over the assigned tracks; that of velocity is None where one is not known.
+    `truths` is the number of targets J, of which `tracked`, JT, have a track; `tracks` is N, of which `assigned`, NA,
+    have a target. The errors are sums of Euclidean distances over the assigned tracks; the velocity error is None where
+    a velocity is unknown.
     """
 
     truths: int
@@ -45,27 +46,27 @@ class Counts:
 
     @property
     def completeness(self) -> float | None:
-        """The share of things that have a track, JT / J, 1 at best; None where there is nothing."""
+        """The fraction of targets with a track, JT / J, 1 at best; None without targets."""
         return self.tracked / self.truths if self.truths else None
 
     @property
     def ambiguity(self) -> float | None:
-        """Tracks for each thing that has any, NA / JT, 1 at best; None where none has."""
+        """Tracks per tracked target, NA / JT, 1 at best; None without tracked targets."""
         return self.assigned / self.tracked if self.tracked else None
 
     @property
     def spuriousness(self) -> float | None:
-        """The share of tracks that belong to nothing, (N - NA) / N, 0 at best; None without a track."""
+        """The fraction of tracks without a target, (N - NA) / N, 0 at best; None without tracks."""
         return (self.tracks - self.assigned) / self.tracks if self.tracks else None
 
     @property
     def position_accuracy_m(self) -> float | None:
-        """The mean distance of an assigned track from its thing; None where no track is assigned."""
+        """The mean distance of an assigned track from its target; None without assigned tracks."""
         return self.position_error_m / self.assigned if self.assigned else None
 
     @property
     def velocity_accuracy_mps(self) -> float | None:
-        """The mean difference of an assigned track's velocity; None where none is assigned, or one is not known."""
+        """The mean velocity error of an assigned track; None without assigned tracks, or with an unknown velocity."""
         if self.velocity_error_mps is None or not self.assigned:
             return None
         return self.velocity_error_mps / self.assigned
@@ -76,10 +77,10 @@ NOTHING = Counts(0, 0, 0, 0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Siap:
-    """The attributes of a run: each picture's, those over all pictures, and how continuous the tracks are.
+    """The attributes of a run: of each picture, overall, and the continuity of the tracks.
 
-    Over all pictures an attribute is the ratio of the sums, not the mean of the ratios. Stone Soup gives a number where
-    there is nothing to divide by (0, and 1 for the ambiguity); here that is None.
+    An overall attribute is the ratio of the sums, not the mean of the ratios. Where the denominator is 0, Stone Soup
+    gives 0 (1 for the ambiguity); here the attribute is None.
     """
 
     at_times: tuple[Counts, ...]
@@ -88,16 +89,16 @@ class Siap:
 
 
 def siap(time_s: ArrayLike, pictures: Sequence[Picture], pairs: Sequence[Indices]) -> Siap:
-    """Return the attributes of pictures at rising times (s,), with the pairs of each: (k, 2), rows of truth and track.
+    """Return the attributes of pictures at increasing times (s,), each with its pairs (k, 2), rows of truth and track.
 
-    A track belongs to one thing at most, a thing has any number; `nearest` gives such pairs, and the pairs of `gospa`
-    are a special case, with an ambiguity of 1. Raises ValueError, which begins with the argument's name.
+    A track has at most one target, a target any number of tracks; `nearest` gives such pairs, and those of `gospa` are
+    a special case with ambiguity 1. Raises ValueError naming the argument.
     """
     if len(pairs) != len(pictures):
         raise ValueError(f"pairs must be as many as pictures, {len(pictures)}, not {len(pairs)}")
     times_s = numbers("time_s", time_s)
     if times_s.shape != (len(pictures),) or (np.diff(times_s) <= 0.0).any():
-        raise ValueError(f"time_s must be as many as pictures, {len(pictures)}, and rise, not {times_s}")
+        raise ValueError(f"time_s must be as many as pictures, {len(pictures)}, and increase, not {times_s}")
     for picture, rows in zip(pictures, pairs, strict=True):
         _check(picture, rows)
     at_times = tuple(map(counts_of, pictures, pairs))
@@ -127,26 +128,26 @@ def _distances(first: Floats, second: Floats) -> float:
 
 
 def _check(picture: Picture, pairs: Indices) -> None:
-    """Raise ValueError unless these are rows of the picture's things and tracks, each track's once."""
+    """Raise ValueError unless these are rows of the picture's targets and tracks, each track at most once."""
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
         raise ValueError(f"pairs must be whole numbers of shape (k, 2), not {pairs.dtype} of {pairs.shape}")
     if (pairs < 0).any() or (pairs >= (len(picture.truth), len(picture.tracks))).any():
-        raise ValueError("pairs holds a row that the picture does not have")
+        raise ValueError("pairs must be rows of the picture")
     if len(np.unique(pairs[:, 1])) != len(pairs):
-        raise ValueError("pairs holds a track twice in one picture")
+        raise ValueError("pairs must have each track at most once in a picture")
 
 
 def _assigned(pictures: Sequence[Picture], pairs: Sequence[Indices], times_s: Floats) -> Assigned:
-    """Return the pairs of all pictures in columns, things and tracks by numbers in the order of their appearance."""
-    thing_number: dict[Hashable, int] = {}
+    """Return the pairs of all pictures, with targets and tracks numbered in the order of their appearance."""
+    target_number: dict[Hashable, int] = {}
     track_number: dict[Hashable, int] = {}
-    there: list[tuple[int, int]] = []
+    present: list[tuple[int, int]] = []
     paired: list[tuple[int, int, int]] = []
     for scan, (picture, rows) in enumerate(zip(pictures, pairs, strict=True)):
-        things = [thing_number.setdefault(own, len(thing_number)) for own in picture.truth.ids]
+        targets = [target_number.setdefault(own, len(target_number)) for own in picture.truth.ids]
         tracks = [track_number.setdefault(own, len(track_number)) for own in picture.tracks.ids]
-        there.extend((scan, thing) for thing in things)
-        paired.extend((scan, things[thing], tracks[track]) for thing, track in rows.tolist())
+        present.extend((scan, target) for target in targets)
+        paired.extend((scan, targets[target], tracks[track]) for target, track in rows.tolist())
     return Assigned(
-        times_s, np.array(there, dtype=np.intp).reshape(-1, 2), np.array(paired, dtype=np.intp).reshape(-1, 3)
+        times_s, np.array(present, dtype=np.intp).reshape(-1, 2), np.array(paired, dtype=np.intp).reshape(-1, 3)
     )

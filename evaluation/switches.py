@@ -1,21 +1,21 @@
-"""How often what follows a thing is no longer the same track, or nothing for a while."""
+"""Identity switches and breaks: changes and interruptions of the track of a target."""
 
 from collections.abc import Collection, Hashable, Sequence
 
 
 class IdSwitches:
-    """Identity switches and breaks, counted scan by scan from pairs of things and the tracks that follow them.
+    """Identity switches and breaks, counted scan by scan from pairs of targets and tracks.
 
-    A switch is a thing's having, in a scan, another track than the last it had, however long ago that was: the
+    A switch is a target's having, in a scan, another track than its last one, however long ago that was: the
     mismatches of CLEAR MOT (Bernardin and Stiefelhagen, "Evaluating multiple object tracking performance: the CLEAR MOT
-    metrics", EURASIP J. on Image and Video Processing, 2008; IDSW in the MOT benchmarks). A break is its being followed
-    again after one scan or more in which nothing followed it: the fragmentations of the MOT benchmarks (Milan et al.,
-    "MOT16: a benchmark for multi-object tracking", 2016). It can be both at once; a thing that is never followed again
-    has no more of either.
+    metrics", EURASIP J. on Image and Video Processing, 2008; IDSW in the MOT benchmarks). A break is its being tracked
+    again after one or more scans without a track: the fragmentations of the MOT benchmarks (Milan et al.,
+    "MOT16: a benchmark for multi-object tracking", 2016). One scan can be both; a target that is never tracked
+    again has no more of either.
 
     The pairs are the caller's; those of `gospa` minimise the distances of each scan alone, whereas CLEAR MOT keeps the
-    pairs of the scan before as long as they are near enough, so that tracks of things within the cut-off may count more
-    switches here. Stone Soup 1.9.1 compares with the scan before only: there, a switch across a gap is none.
+    pairs of the scan before as long as they are near enough, so that targets within the cut-off of each other may count
+    more switches here. Stone Soup 1.9.1 compares with the scan before only, and counts no switch across a gap.
     """
 
     __slots__ = ("_interrupted", "_last_track", "breaks", "switches")
@@ -32,22 +32,21 @@ class IdSwitches:
         track_ids: Sequence[Hashable],
         present: Collection[Hashable] | None = None,
     ) -> None:
-        """Take the pairs of the next scan: a thing and its track in the same place of the two, each named once.
+        """Count the next scan, of pairs of a target and its track at the same position of the two sequences.
 
-        `present` names the things that were there to be followed: the absence of others interrupts nothing. Without it,
-        all that were ever followed are taken to be there. Raises ValueError, which begins with the argument's name, and
-        then counts nothing.
+        `present` lists the targets that could be tracked: the absence of others is no interruption. Without it, all
+        targets ever tracked are present. Raises ValueError naming the argument, and counts nothing then.
         """
         if len(track_ids) != len(truth_ids):
             raise ValueError(f"track_ids must be as many as truth_ids, {len(truth_ids)}, not {len(track_ids)}")
-        followed = dict(zip(truth_ids, track_ids, strict=True))
-        if len(followed) != len(truth_ids):
-            raise ValueError("truth_ids name a thing twice in one scan")
+        tracked = dict(zip(truth_ids, track_ids, strict=True))
+        if len(tracked) != len(truth_ids):
+            raise ValueError("truth_ids must have each target at most once in a scan")
         if len(set(track_ids)) != len(track_ids):
-            raise ValueError("track_ids name a track twice in one scan")
-        for thing, track in followed.items():
-            self.switches += self._last_track.get(thing, track) != track
-            self.breaks += thing in self._interrupted
-        there = self._last_track.keys() if present is None else self._last_track.keys() & set(present)
-        self._interrupted = (self._interrupted | there) - followed.keys()
-        self._last_track.update(followed)
+            raise ValueError("track_ids must have each track at most once in a scan")
+        for target, track in tracked.items():
+            self.switches += self._last_track.get(target, track) != track
+            self.breaks += target in self._interrupted
+        present_targets = self._last_track.keys() if present is None else self._last_track.keys() & set(present)
+        self._interrupted = (self._interrupted | present_targets) - tracked.keys()
+        self._last_track.update(tracked)

@@ -165,7 +165,7 @@ class Follower:
         self._sequence += len(answer.tracks)
         self._guard.add(answer.guard)
         table = answer.table
-        begun, lost = table.birth_ns == table.time_ns, table.status == TrackStatus.LOST
+        begun, lost = table.records.birth_ns == table.time_ns, table.records.status == TrackStatus.LOST
         self._flow.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
         self._checkpoint(event, time_ns)
 

@@ -1,9 +1,9 @@
-"""Compiling the tracker's arithmetic before a frame has to wait for it."""
+"""Warm-up: compile the tracker's arithmetic before the first frame."""
 
 import numpy as np
 
 from svc_tracker.domain.association.existence import NS_PER_S
-from svc_tracker.domain.cycle import Following
+from svc_tracker.domain.cycle import TrackingCycle
 from svc_tracker.domain.frame import Frame, SensorModel, SensorStatus, bare_detections
 from svc_tracker.domain.model import TrackerModel
 
@@ -11,10 +11,10 @@ _FRAMES = 3
 
 
 def warm_up(model: TrackerModel) -> None:
-    """Follow one thing through a few frames: all that the model has compiled is compiled then, or read from disk."""
-    following = Following(model)
+    """Track one target through a few frames, which compiles every kernel, or reads it from disk."""
+    cycle = TrackingCycle(model)
     for count in range(_FRAMES):
-        following.step(_frame(count * NS_PER_S))
+        cycle.step(_frame(count * NS_PER_S))
 
 
 def _frame(time_ns: int) -> Frame:

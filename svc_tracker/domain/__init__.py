@@ -1,4 +1,8 @@
-"""The tracker's domain: frames become tracks, as a pure fold."""
+"""The tracker's domain: a pure fold from radar frames to tracks.
+
+A frame (`frame.py`) passes through the tracking cycle (`cycle.py`), identification (`identity/`) and the guard
+(`guard/`); `tracker.py` is the fold, `table.py` its output.
+"""
 
 from svc_tracker.domain.frame import (
     Detections,

@@ -37,15 +37,15 @@ def test_the_examples_rules_are_the_trackers() -> None:
         GuardKind.UNKNOWN_CONTACT_CLOSE,
     ]
     known = rules.identity.known
-    assert known.iff[known.bearer_of("QK-AIR-7")] == FriendFoe.FRIEND
-    assert known.object_type[known.bearer_of("QK-DRN-E")] == ObjectType.DRONE
-    assert known.iff[known.bearer_of("RAIDER-9")] == FriendFoe.FOE
-    assert known.iff[known.bearer_of("QK-AIR-70")] == FriendFoe.UNSPECIFIED
+    assert known.iff[known.index_of("QK-AIR-7")] == FriendFoe.FRIEND
+    assert known.object_type[known.index_of("QK-DRN-E")] == ObjectType.DRONE
+    assert known.iff[known.index_of("RAIDER-9")] == FriendFoe.FOE
+    assert known.iff[known.index_of("QK-AIR-70")] == FriendFoe.UNSPECIFIED
 
 
 def test_without_a_policy_nobody_is_known_and_nothing_is_an_alarm(tmp_path: Path) -> None:
     rules = to_rules(load(tmp_path, ""))
-    assert (rules.identity.bearers, rules.guard) == ((), ())
+    assert (rules.identity.platforms, rules.guard) == ((), ())
 
 
 def test_every_number_reaches_the_tracker(tmp_path: Path) -> None:

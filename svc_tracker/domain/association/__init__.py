@@ -1,1 +1,1 @@
-"""Association: gate, assignment, detection probability, existence."""
+"""Data association: gating, assignment, and what a scan says of each track's existence."""

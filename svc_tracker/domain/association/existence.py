@@ -1,120 +1,124 @@
-"""A track's life: the odds that it exists, what they make of it, and when it is given up.
+"""Track existence: the log-odds score, its prediction and update, confirmation and deletion.
 
-The odds are those of integrated probabilistic data association (Musicki, Evans and Stankovic, "Integrated Probabilistic
-Data Association", IEEE Trans. AC 39(6), 1994) for one detection a track, kept as logarithms; the thresholds are those
-of a sequential probability ratio test (Blackman and Popoli, "Design and Analysis of Modern Tracking Systems", 1999,
-section 6.2).
+The odds of existence are those of integrated probabilistic data association (Musicki, Evans and Stankovic, "Integrated
+Probabilistic Data Association", IEEE Trans. AC 39(6), 1994) for one detection per track, as logarithms; the thresholds
+are those of a sequential probability ratio test (Blackman and Popoli, "Design and Analysis of Modern Tracking
+Systems", 1999, section 6.2).
 """
 
 import numpy as np
 
 from svc_tracker.domain.frame import Frame, SensorStatus
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.state.records import Records
+from svc_tracker.domain.state.records import TrackRecords
 from svc_tracker.domain.state.tracks import LostReason, TrackStatus
 from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 NS_PER_S = 1_000_000_000
-# As plain numbers: an enumeration's members cost more to reach than a small array to compare.
+# As plain numbers: reading a member of an enumeration costs more than comparing a small array.
 _NEW, _TRACKED, _COASTING = int(TrackStatus.NEW), int(TrackStatus.TRACKED), int(TrackStatus.COASTING)
 _NONE, _NOT_CONFIRMED = int(LostReason.NONE), int(LostReason.NOT_CONFIRMED)
 _MISSED, _TOO_OLD = int(LostReason.MISSED), int(LostReason.TOO_OLD)
-# What of a gain is left to the most doubtful track.
-_LEAST_GAIN_SHARE = 1e-3
-# Below it odds are nought, and their inverses would overflow.
-_LEAST_SCORE = -600.0
-# A sensor that is said never to detect anything there has detected something.
-_LEAST_DETECTION_PROBABILITY = 1e-3
+# The share of an assignment gain that even the least probable track keeps.
+_MIN_GAIN_SHARE = 1e-3
+# Odds below this are 0, and their inverses would overflow.
+_MIN_SCORE = -600.0
+# The least detection probability where the sensor did detect the target.
+_MIN_DETECTION_PROBABILITY = 1e-3
 
 
-def survive(score: Floats, dt_s: float, model: TrackerModel) -> Floats:
-    """Return the scores dt_s later: existence p becomes s p, with s = exp(-dt / mean lifetime) to survive.
+def predict_existence(score: Floats, dt_s: float, model: TrackerModel) -> Floats:
+    """Return the scores dt_s later: existence p becomes s p, with survival probability s = exp(-dt / mean lifetime).
 
-    In odds: s p / (1 - s p) = s / (1 - s + exp(-score)). So the odds have a ceiling, and a long past does not outweigh
-    what is seen now.
+    In odds: s p / (1 - s p) = s / (1 - s + exp(-score)). So the odds are bounded, and a long past does not outweigh the
+    present.
     """
     if dt_s == 0.0:
         return score
     ratio = dt_s / model.mean_lifetime_s
-    later: Floats = -ratio - np.log(-np.expm1(-ratio) + _odds_against(score))
-    return later
+    predicted: Floats = -ratio - np.log(-np.expm1(-ratio) + _odds_against(score))
+    return predicted
 
 
 def new_per_scan(frame: Frame, model: TrackerModel) -> float:
-    """Return how many things are expected to be detected for the first time."""
-    return model.births_per_scan + model.new_share * frame.sensor_model.clutter_per_scan
+    """Return the expected number of targets detected for the first time in this scan."""
+    return model.birth_rate_per_scan + model.new_target_probability * frame.sensor_model.clutter_per_scan
 
 
 def extraneous_per_scan(frame: Frame, model: TrackerModel) -> float:
-    """Return how many detections that are no track's are expected: the false and the new."""
+    """Return the expected number of detections in this scan of no existing track: false ones and new targets."""
     return frame.sensor_model.clutter_per_scan + new_per_scan(frame, model)
 
 
-def birth_score(frame: Frame, model: TrackerModel) -> float:
-    """Return the score of a track of one detection: new against false ones, at best even."""
+def initial_score(frame: Frame, model: TrackerModel) -> float:
+    """Return the score of a new track: the odds of a new target against a false detection, at most even."""
     new = new_per_scan(frame, model)
     return float(np.log(new) - np.log(max(frame.sensor_model.clutter_per_scan, new)))
 
 
-def hit_evidence(detected: Floats, log_likelihood: Floats, log_extraneous: Floats) -> Floats:
-    """Return how much a detection speaks for its track: ln(Pd N / lambda)."""
-    evidence: Floats = np.log(np.maximum(detected, _LEAST_DETECTION_PROBABILITY)) + log_likelihood - log_extraneous
-    return evidence
+def hit_increment(detection_probability: Floats, log_likelihood: Floats, log_extraneous: Floats) -> Floats:
+    """Return the score increment of a detection: ln(Pd N(nu; 0, S) / lambda)."""
+    pd = np.maximum(detection_probability, _MIN_DETECTION_PROBABILITY)
+    increment: Floats = np.log(pd) + log_likelihood - log_extraneous
+    return increment
 
 
-def miss_evidence(detected: Floats, model: TrackerModel) -> Floats:
-    """Return how much a scan without a detection in the gate speaks for a track: ln(1 - Pd Pgate) <= 0."""
-    evidence: Floats = np.log1p(-detected * model.gate_probability)
-    return evidence
+def miss_increment(detection_probability: Floats, model: TrackerModel) -> Floats:
+    """Return the score increment of a scan without a detection in the gate: ln(1 - Pd Pgate) <= 0."""
+    increment: Floats = np.log1p(-detection_probability * model.gate_probability)
+    return increment
 
 
-def assignment_gain(score: Floats, evidence: Floats, detected: Floats, model: TrackerModel) -> Floats:
-    """Return what an assignment gains over none: ln(Pd N / lambda) - ln(1 - Pd), weighed down by doubt.
+def assignment_gain(score: Floats, hit: Floats, detection_probability: Floats, model: TrackerModel) -> Floats:
+    """Return the gain of an assignment over none: ln(Pd N / lambda) - ln(1 - Pd Pgate), reduced by doubtful existence.
 
-    A track that hardly exists gains less by ln p, p being its existence, so that it takes no detection from one that
-    does; it still gains something wherever the detection is likelier its own than not.
+    The gain is reduced by -ln p, p being the probability of existence, so that a doubtful track takes no detection from
+    a certain one; it stays positive where the detection is more likely the track's own than not.
     """
-    gain = evidence - miss_evidence(detected, model)
-    log_exists = -np.log1p(_odds_against(score))
-    return np.where(gain > 0.0, np.maximum(gain + log_exists, _LEAST_GAIN_SHARE * gain), 0.0)
+    gain = hit - miss_increment(detection_probability, model)
+    log_existence = -np.log1p(_odds_against(score))
+    return np.where(gain > 0.0, np.maximum(gain + log_existence, _MIN_GAIN_SHARE * gain), 0.0)
 
 
-def accountable(record: Records, detected: Floats, frame: Frame, sensor: int) -> Floats:
-    """Return how likely (n,) the frame was to see each track, 0 where its silence tells nothing.
+def expected_detection(records: TrackRecords, detection_probability: Floats, frame: Frame, sensor: int) -> Floats:
+    """Return the detection probability (n,) that counts in case of a miss; 0 where a miss is no evidence.
 
-    A sensor that did not work, or left detections out, tells nothing; nor does one about what it cannot see, except of
-    a new track that it began itself: where that went is no more than a guess.
+    A miss is no evidence from a sensor that did not work or truncated its detections, nor for a track out of its view;
+    except for a new track of that same sensor, whose predicted position is too uncertain to place it out of view.
     """
     if frame.status is not SensorStatus.OK or frame.truncated:
-        return np.zeros(len(record))
-    begun_here = (record["status"] == _NEW) & (record["sensor"] == sensor)
-    return np.where(begun_here, np.maximum(detected, frame.sensor_model.detection_probability), detected)
+        return np.zeros(len(records))
+    initiated_here = (records.status == _NEW) & (records.sensor == sensor)
+    least = np.maximum(detection_probability, frame.sensor_model.detection_probability)
+    return np.where(initiated_here, least, detection_probability)
 
 
-def status_after(record: Records, seen: Booleans, unseen: Booleans, sensor: int, model: TrackerModel) -> Integers:
-    """Return the statuses that the scores and this scan make.
+def updated_status(
+    records: TrackRecords, detected: Booleans, missed: Booleans, sensor: int, model: TrackerModel
+) -> Integers:
+    """Return the statuses after this scan (n,).
 
-    A confirmed track coasts that was missed, or that the sensor which saw it last sees no more; what another sensor
-    cannot see leaves its status alone.
+    A confirmed track coasts if it was missed, or if the sensor of its last detection does not detect it any more. A
+    track out of another sensor's view keeps its status.
     """
-    confirmed = (record["status"] != _NEW) | (seen & (record["score"] >= log_odds(model.confirm_probability)))
-    coasting = unseen | (~seen & (record["sensor"] == sensor))
-    status = np.where(coasting, _COASTING, np.where(seen, _TRACKED, record["status"]))
+    confirmed = (records.status != _NEW) | (detected & (records.score >= log_odds(model.confirm_probability)))
+    coasting = missed | (~detected & (records.sensor == sensor))
+    status = np.where(coasting, _COASTING, np.where(detected, _TRACKED, records.status))
     return np.where(confirmed, status, _NEW)
 
 
-def lapsed(record: Records, time_ns: int, model: TrackerModel) -> Booleans:
-    """Return which tracks were not measured for too long."""
-    late: Booleans = (time_ns - record["measured_ns"]) > round(model.max_coast_s * NS_PER_S)
+def coasted_out(records: TrackRecords, time_ns: int, model: TrackerModel) -> Booleans:
+    """Return which tracks (n,) have gone without a detection for longer than `max_coast_s`."""
+    late: Booleans = (time_ns - records.measured_ns) > round(model.max_coast_s * NS_PER_S)
     return late
 
 
-def lost_reason(record: Records, too_old: Booleans, model: TrackerModel) -> Integers:
-    """Return why each track is given up, NONE for those that are not."""
-    new = record["status"] == _NEW
-    floor = np.where(new, record["birth_score"] + np.log(model.new_odds_kept), log_odds(model.delete_probability))
+def lost_reason(records: TrackRecords, too_old: Booleans, model: TrackerModel) -> Integers:
+    """Return the reason (n,) for deleting each track, NONE for those that are kept."""
+    new = records.status == _NEW
+    floor = np.where(new, records.initial_score + np.log(model.new_odds_kept), log_odds(model.delete_probability))
     disproved = np.where(new, _NOT_CONFIRMED, _MISSED)
-    return np.where(too_old, _TOO_OLD, np.where(record["score"] < floor, disproved, _NONE))
+    return np.where(too_old, _TOO_OLD, np.where(records.score < floor, disproved, _NONE))
 
 
 def log_odds(p: float) -> float:
@@ -124,5 +128,5 @@ def log_odds(p: float) -> float:
 
 def _odds_against(score: Floats) -> Floats:
     """Return exp(-score), without overflow however small the score."""
-    odds: Floats = np.exp(-np.maximum(score, _LEAST_SCORE))
+    odds: Floats = np.exp(-np.maximum(score, _MIN_SCORE))
     return odds

@@ -1,1 +1,1 @@
-"""Filter: motion, IMM, predicted measurement, update, initiation."""
+"""The filter: an interacting multiple model of extended Kalman filters."""

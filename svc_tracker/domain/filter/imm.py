@@ -1,119 +1,122 @@
-"""The interacting multiple model: how modes mix, and what a time step does to each.
+"""Interacting multiple model: mixing of the modes, prediction of each, and the moments of their mixture.
 
-Components come first, then M modes, then n things: states are (s, M, n), packed covariances (p, M, n). What is done to
-`each` thing is elementwise NumPy, and one loop where numba compiles it as it is. BLK is Bar-Shalom, Li and
-Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001.
+Arrays have components first, then M modes, then the batch of n targets: states (s, M, n), packed covariances (p, M, n).
+BLK is Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001.
 """
 
 import numpy as np
 
-from svc_tracker.domain.state.types import Belief, Floats, Mixture, Packing, Step, each
+from svc_tracker.domain.state.types import Floats, Mixture, ModeEstimates, MotionStep, Packing, batch_axis
 
 
-def predict(belief: Belief, step: Step, packing: Packing) -> Belief:
-    """Return the belief a step later: the modes interact, then each predicts (BLK section 11.6.6)."""
-    probability, x, P = interact(belief, step.transition, packing)
-    return Belief(probability, *move(x, P, step))
+def predict(estimates: ModeEstimates, step: MotionStep, packing: Packing) -> ModeEstimates:
+    """Return the estimates one time step later: mix the modes, then predict each (BLK 11.6.6)."""
+    probability, mixing = mixing_probabilities(estimates.probability, step.mode_transition)
+    x, P = mix_moments(estimates.x, estimates.P, mixing, packing)
+    return ModeEstimates(probability, *predict_moments(x, P, step))
 
 
-def interact(belief: Belief, transition: Floats, packing: Packing) -> tuple[Floats, Floats, Floats]:
-    """Return what each mode begins with: probabilities (M, n), states (M, s, n) and covariances (M, p, n).
+def mixing_probabilities(probability: Floats, mode_transition: Floats) -> tuple[Floats, Floats]:
+    """Return predicted mode probabilities c_j (M, n) and mixing probabilities mu_ij (M, M, n) of mode probabilities.
 
-    With mu_ij = p_ij mu_i / c_j and c_j = sum_i p_ij mu_i these are the moments of the mixture of all modes i by mu_ij
-    (BLK 11.6.6, step 1). Modes come first: each one's are multiplied by matrices then.
+    c_j = sum_i p_ij mu_i and mu_ij = p_ij mu_i / c_j (BLK 11.6.6, step 1): the probability that mode j now was
+    mode i before.
     """
-    probability, x, P = belief
     modes, count = probability.shape
-    later, share = shares(probability, transition)
-    # Counted from one of the modes, so that squares of small differences are summed, not of positions.
-    away, begun, spread = np.empty_like(x), np.empty((modes, len(x), count)), np.empty((modes, len(P), count))
-    for a in range(len(x)):
-        for j in each(modes):
-            for n in each(count):
-                away[a, j, n] = x[a, j, n] - x[a, 0, n]
-        mix(begun, a, share, away[a])
-    moment = np.empty_like(probability)
-    for k in range(len(P)):
-        a, b = packing.row[k], packing.column[k]
-        for j in each(modes):
-            for n in each(count):
-                moment[j, n] = P[k, j, n] + away[a, j, n] * away[b, j, n]
-        mix(spread, k, share, moment)
-        for j in each(modes):
-            for n in each(count):
-                spread[j, k, n] -= begun[j, a, n] * begun[j, b, n]
-    for a in range(len(x)):
-        for j in each(modes):
-            for n in each(count):
-                begun[j, a, n] += x[a, 0, n]
-    return later, begun, spread
-
-
-def shares(probability: Floats, transition: Floats) -> tuple[Floats, Floats]:
-    """Return how probable the modes (M, n) are a step later, and mu_ij (M, M, n): how probably j was i before."""
-    modes, count = probability.shape
-    later, share = np.zeros((modes, count)), np.empty((modes, modes, count))
+    predicted, mixing = np.zeros((modes, count)), np.empty((modes, modes, count))
     for i in range(modes):
         for j in range(modes):
-            for n in each(count):
-                share[i, j, n] = transition[i, j] * probability[i, n]
-                later[j, n] += share[i, j, n]
+            for n in batch_axis(count):
+                mixing[i, j, n] = mode_transition[i, j] * probability[i, n]
+                predicted[j, n] += mixing[i, j, n]
     for i in range(modes):
-        for j in each(modes):
-            for n in each(count):
-                share[i, j, n] /= later[j, n]
-    return later, share
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                mixing[i, m, n] /= predicted[m, n]
+    return predicted, mixing
 
 
-def mix(mixed: Floats, component: int, share: Floats, values: Floats) -> None:
-    """Fill in of what is mixed (M, c, n) one component: sum_i mu_ij v_i of its values (M, n)."""
-    modes, count = values.shape
-    for j in each(modes):
-        for n in each(count):
-            mixed[j, component, n] = share[0, j, n] * values[0, n]
-    for i in range(1, modes):
-        for j in each(modes):
-            for n in each(count):
-                mixed[j, component, n] += share[i, j, n] * values[i, n]
+def mix_moments(x: Floats, P: Floats, mixing: Floats, packing: Packing) -> tuple[Floats, Floats]:
+    """Return the mixed states (M, s, n) and covariances (M, p, n): modes first, ready for matrix products.
 
-
-def move(x: Floats, P: Floats, step: Step) -> tuple[Floats, Floats]:
-    """Return states (s, M, n) and covariances (p, M, n) a step later, of (M, s, n) and (M, p, n): F x, F P F^T + Q."""
-    (modes, size, count), packed = x.shape, P.shape[1]
-    later_x, later_P = np.empty((size, modes, count)), np.empty((packed, modes, count))
-    for m in range(modes):
-        # One product of matrices for all things at once.
-        moved_x, moved_P = np.dot(step.F[m], x[m]), np.dot(step.mapped[m], P[m])
-        for a in range(size):
-            for n in each(count):
-                later_x[a, m, n] = moved_x[a, n]
-        for k in range(packed):
-            for n in each(count):
-                later_P[k, m, n] = moved_P[k, n] + step.Q[m, k]
-    return later_x, later_P
-
-
-def moments(belief: Belief, packing: Packing, needed: int) -> Mixture:
-    """Return the moments of the mixture of modes (BLK section 11.6.6, step 5).
-
-    Of the covariance only what concerns the first `needed` components; the rest is not filled in.
+    x_0j = sum_i mu_ij x_i and P_0j = sum_i mu_ij (P_i + x_i x_i^T) - x_0j x_0j^T (BLK 11.6.6, step 2), with all states
+    relative to that of mode 0: so small differences are squared, not positions.
     """
-    probability, x, P = belief
     size, modes, count = x.shape
-    mean, spread, away = np.zeros((size, count)), np.empty((len(P), count)), np.empty((needed, modes, count))
+    relative, mixed_x, mixed_P = np.empty_like(x), np.empty((modes, size, count)), np.empty((modes, len(P), count))
     for a in range(size):
-        for m in range(modes):
-            for n in each(count):
-                mean[a, n] += probability[m, n] * x[a, m, n]
-    for a in range(needed):
-        for m in each(modes):
-            for n in each(count):
-                away[a, m, n] = x[a, m, n] - mean[a, n]
-    for k in range(len(P)):
-        a, b = packing.row[k], packing.column[k]
-        if a < needed and b < needed:
-            spread[k] = 0.0
-            for m in range(modes):
-                for n in each(count):
-                    spread[k, n] += probability[m, n] * (P[k, m, n] + away[a, m, n] * away[b, m, n])
-    return Mixture(mean, spread)
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                relative[a, m, n] = x[a, m, n] - x[a, 0, n]
+        weighted_sum(mixed_x, a, mixing, relative[a])
+    moment = np.empty((modes, count))
+    for e in range(len(P)):
+        a, b = packing.row[e], packing.column[e]
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                moment[m, n] = P[e, m, n] + relative[a, m, n] * relative[b, m, n]
+        weighted_sum(mixed_P, e, mixing, moment)
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                mixed_P[m, e, n] -= mixed_x[m, a, n] * mixed_x[m, b, n]
+    for a in range(size):
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                mixed_x[m, a, n] += x[a, 0, n]
+    return mixed_x, mixed_P
+
+
+def weighted_sum(mixed: Floats, component: int, mixing: Floats, values: Floats) -> None:
+    """Fill in one component of mixed (M, c, n): sum_i mu_ij v_i of mixing probabilities (M, M, n) and values (M, n)."""
+    modes, count = values.shape
+    for m in batch_axis(modes):
+        for n in batch_axis(count):
+            mixed[m, component, n] = mixing[0, m, n] * values[0, n]
+    for i in range(1, modes):
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                mixed[m, component, n] += mixing[i, m, n] * values[i, n]
+
+
+def predict_moments(x: Floats, P: Floats, step: MotionStep) -> tuple[Floats, Floats]:
+    """Return F x (s, M, n) and F P F^T + Q (p, M, n) of states (M, s, n) and covariances (M, p, n) (BLK 5.2.3)."""
+    (modes, size, count), packed = x.shape, P.shape[1]
+    predicted_x, predicted_P = np.empty((size, modes, count)), np.empty((packed, modes, count))
+    for m in range(modes):
+        # One matrix product for all targets.
+        Fx, FPFt = np.dot(step.F[m], x[m]), np.dot(step.covariance_map[m], P[m])
+        for a in range(size):
+            for n in batch_axis(count):
+                predicted_x[a, m, n] = Fx[a, n]
+        for e in range(packed):
+            for n in batch_axis(count):
+                predicted_P[e, m, n] = FPFt[e, n] + step.Q[m, e]
+    return predicted_x, predicted_P
+
+
+def mixture_moments(estimates: ModeEstimates, packing: Packing, components: int) -> Mixture:
+    """Return mean and covariance of the mixture of modes (BLK 11.6.6, step 5).
+
+    x = sum_j mu_j x_j and P = sum_j mu_j (P_j + (x_j - x) (x_j - x)^T). The covariance is filled in for the first
+    `components` state components alone.
+    """
+    probability, x, P = estimates
+    size, modes, count = x.shape
+    mean, covariance = np.zeros((size, count)), np.empty((len(P), count))
+    deviation = np.empty((components, modes, count))
+    for a in range(size):
+        for j in range(modes):
+            for n in batch_axis(count):
+                mean[a, n] += probability[j, n] * x[a, j, n]
+    for a in range(components):
+        for m in batch_axis(modes):
+            for n in batch_axis(count):
+                deviation[a, m, n] = x[a, m, n] - mean[a, n]
+    for e in range(len(P)):
+        a, b = packing.row[e], packing.column[e]
+        if a < components and b < components:
+            covariance[e] = 0.0
+            for j in range(modes):
+                for n in batch_axis(count):
+                    covariance[e, n] += probability[j, n] * (P[e, j, n] + deviation[a, j, n] * deviation[b, j, n])
+    return Mixture(mean, covariance)

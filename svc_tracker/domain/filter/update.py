@@ -1,239 +1,195 @@
-"""What detections say of tracks: how far they are from what was expected, and what they make of it.
+"""Measurement update: innovations, the Kalman update of every mode, and the mode probabilities.
 
-Components come first, then M modes, then n things: states are (s, M, n), packed covariances (p, M, n). What is done to
-`each` thing is elementwise NumPy, and one loop where numba compiles it as it is. BLK is Bar-Shalom, Li and
-Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001.
+Arrays have components first, then M modes, then the batch: q pairs of a track and a detection. BLK is Bar-Shalom, Li
+and Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001.
 """
 
 import numpy as np
 
-from svc_tracker.domain.state.selection import chosen, columns, replace
+from svc_tracker.domain.state.linear_algebra import (
+    add_product,
+    cholesky_whiten,
+    cross_covariance,
+    innovation_covariance,
+    log_gaussian,
+    rank_update,
+    solve_triangular,
+)
+from svc_tracker.domain.state.selection import replace, select, select_rows
 from svc_tracker.domain.state.types import (
     BEARING,
-    LEAST_PIVOT,
-    Belief,
-    Expected,
     Floats,
     Indices,
     Measurements,
+    ModeEstimates,
     Packing,
     Pairing,
-    each,
+    PredictedMeasurement,
+    batch_axis,
 )
 
-_TURN = 2.0 * np.pi
-_LOG_TURN = float(np.log(2.0 * np.pi))
+_FULL_TURN = 2.0 * np.pi
 
 
-def correct_all(
-    belief: Belief, expected: Expected, measurements: Measurements, pairs: Pairing, packing: Packing
+def update(
+    estimates: ModeEstimates,
+    predicted: PredictedMeasurement,
+    measurements: Measurements,
+    pairs: Pairing,
+    packing: Packing,
 ) -> Floats:
-    """Correct the beliefs of the pairs' tracks by their detections, in place, and return ln N (q,) over all modes.
+    """Update the estimates of the pairs' tracks by their detections, in place; return ln p(z) (q,) of each detection.
 
-    Every mode is corrected, linearised where the mixture's mean is, so that nu_j = nu - H (x_j - x); its probability is
-    then as mu_j N(nu_j; S_j) (BLK section 11.6.6).
+    Each mode j is updated with H linearised at the mixture's mean, nu_j = nu - H (x_j - x); then its probability is
+    mu_j N(nu_j; 0, S_j) / p(z) (BLK 11.6.6, steps 3 and 4).
     """
-    rest = with_errors(expected.excess, expected, measurements, pairs)
-    H = gradient(expected, measurements, pairs, packing)
-    before = chosen(belief, pairs.track)
-    nu = innovation(expected, measurements, pairs)
-    x, P, likelihood = correct(before, H, of_modes(nu, H, before, expected, pairs.track), rest, packing)
-    probability, log_likelihood = weighed(before.probability, likelihood)
-    replace(belief, pairs.track, Belief(probability, x, P))
-    return log_likelihood
+    R = add_measurement_noise(predicted.added_covariance, predicted, measurements, pairs)
+    H = measurement_gradient(predicted, measurements, pairs, packing)
+    prior = select(estimates, pairs.track)
+    nu = mode_innovations(innovation(predicted, measurements, pairs), H, prior, predicted, pairs.track)
+    x, P, log_likelihood = kalman_update(prior, H, nu, R, packing)
+    probability, log_evidence = update_mode_probabilities(prior.probability, log_likelihood)
+    replace(estimates, pairs.track, ModeEstimates(probability, x, P))
+    return log_evidence
 
 
-def of_modes(nu: Floats, H: Floats, before: Belief, expected: Expected, track: Indices) -> Floats:
-    """Return the innovations (k, M, q) of the modes, of those of the mixtures (k, q)."""
-    (k, c, count), modes = H.shape, len(before.probability)
-    each_mode = np.empty((k, modes, count))
-    for i in range(k):
-        for m in each(modes):
-            for q in each(count):
-                each_mode[i, m, q] = nu[i, q]
-        for a in range(c):
-            for m in each(modes):
-                for q in each(count):
-                    each_mode[i, m, q] -= H[i, a, q] * (before.x[a, m, q] - expected.mean[a, track[q]])
-    return each_mode
+def kalman_update(
+    prior: ModeEstimates, H: Floats, nu: Floats, R: Floats, packing: Packing
+) -> tuple[Floats, Floats, Floats]:
+    """Return the posterior x (s, M, q) and P (p, M, q), in place of the prior's, and ln N(nu; 0, S) (M, q).
+
+    Innovations nu (k, M, q) differ by mode; H (k, c, q) and R (k, k, q) do not. x' = x + P H^T S^-1 nu and
+    P' = P - P H^T S^-1 H P (BLK 5.2.3). With S = L L^T and W = P H^T L^-T these are x + W L^-1 nu and P - W W^T.
+    """
+    (size, modes, count), k = prior.x.shape, len(nu)
+    W = cross_covariance(prior.P, H, packing)
+    S = innovation_covariance(W, H, R)
+    # From here on every mode of every pair is an update of its own.
+    batch = modes * count
+    W, S, nu = W.reshape((k, size, batch)), S.reshape((k, k, batch)), nu.reshape((k, batch))
+    x, P = prior.x.reshape((size, batch)), prior.P.reshape((len(prior.P), batch))
+    L, y, distance, determinant = cholesky_whiten(S, nu)
+    solve_triangular(W, L)
+    add_product(x, W, y)
+    rank_update(P, W, packing)
+    log_likelihood = log_gaussian(distance, determinant, k)
+    return x.reshape(prior.x.shape), P.reshape(prior.P.shape), log_likelihood.reshape((modes, count))
 
 
-def weighed(probability: Floats, log_likelihood: Floats) -> tuple[Floats, Floats]:
-    """Return the modes' probabilities (M, q) after their likelihoods, and ln of the mixture's (q,)."""
+def update_mode_probabilities(probability: Floats, log_likelihood: Floats) -> tuple[Floats, Floats]:
+    """Return the posterior mode probabilities mu_j N_j / sum_i mu_i N_i (M, q), and ln of the sum (q,) (BLK 11.6.6).
+
+    The largest ln N is taken out of the exponentials, which cannot overflow then.
+    """
     modes, count = probability.shape
-    after, most, total = np.empty((modes, count)), log_likelihood[0].copy(), np.zeros(count)
-    for m in range(1, modes):
-        for q in each(count):
-            most[q] = np.maximum(most[q], log_likelihood[m, q])
-    for m in range(modes):
-        for q in each(count):
-            after[m, q] = probability[m, q] * np.exp(log_likelihood[m, q] - most[q])
-            total[q] += after[m, q]
-    for m in each(modes):
-        for q in each(count):
-            after[m, q] /= total[q]
-    for q in each(count):
+    posterior, most, total = np.empty((modes, count)), log_likelihood[0].copy(), np.zeros(count)
+    for j in range(1, modes):
+        for q in batch_axis(count):
+            most[q] = np.maximum(most[q], log_likelihood[j, q])
+    for j in range(modes):
+        for q in batch_axis(count):
+            posterior[j, q] = probability[j, q] * np.exp(log_likelihood[j, q] - most[q])
+            total[q] += posterior[j, q]
+    for m in batch_axis(modes):
+        for q in batch_axis(count):
+            posterior[m, q] /= total[q]
+    for q in batch_axis(count):
         most[q] += np.log(total[q])
-    return after, most
+    return posterior, most
 
 
-def correct(before: Belief, H: Floats, nu: Floats, rest: Floats, packing: Packing) -> tuple[Floats, Floats, Floats]:
-    """Return states and covariances (., M, q) after one measurement each, in place, and ln N(nu; S) (M, q) of it.
-
-    The innovations nu (k, M, q) are those of the modes, H (k, c, q) and rest (k, k, q), what is in S besides H P H^T,
-    are common to them. x' = x + P H^T S^-1 nu, P' = P - P H^T S^-1 H P (BLK section 5.2.3); with S = L L^T, y = L^-1 nu
-    and W = P H^T L^-T that is x + W y and P - W W^T.
-    """
-    (size, modes, count), k = before.x.shape, len(nu)
-    together = modes * count
-    W = cross_covariance(before.P, H, packing)
-    S = innovation_covariance(W, H, rest).reshape((k, k, together))
-    L, y, distance, determinant = whiten(S, nu.reshape((k, together)))
-    W = W.reshape((k, size, together))
-    x, P = before.x.reshape((size, together)), before.P.reshape((len(before.P), together))
-    for i in range(k):
-        for a in range(size):
-            for j in range(i):
-                for q in each(together):
-                    W[i, a, q] -= W[j, a, q] * L[i, j, q]
-            for q in each(together):
-                W[i, a, q] /= L[i, i, q]
-                x[a, q] += W[i, a, q] * y[i, q]
-        for e in range(len(P)):
-            a, b = packing.row[e], packing.column[e]
-            for q in each(together):
-                P[e, q] -= W[i, a, q] * W[i, b, q]
-    for q in each(together):
-        distance[q] = -0.5 * (distance[q] + np.log(determinant[q]) + k * _LOG_TURN)
-    return x.reshape(before.x.shape), P.reshape(before.P.shape), distance.reshape((modes, count))
-
-
-def innovation_covariance(W: Floats, H: Floats, rest: Floats) -> Floats:
-    """Return S = H P H^T + rest (k, k, M, q), the lower triangle alone, of W = P H^T (k, s, M, q)."""
-    (k, c, count), modes = H.shape, W.shape[2]
-    S = np.zeros((k, k, modes, count))
-    for i in range(k):
-        for j in range(i + 1):
-            for b in range(c):
-                for m in each(modes):
-                    for q in each(count):
-                        S[i, j, m, q] += W[i, b, m, q] * H[j, b, q]
-        for m in each(modes):
-            for q in each(count):
-                # A measurement sharper than that would leave nothing but rounding errors in the covariance.
-                S[i, i, m, q] += np.maximum(rest[i, i, q], LEAST_PIVOT * S[i, i, m, q])
-                for j in range(i):
-                    S[i, j, m, q] += rest[i, j, q]
-    return S
-
-
-def cross_covariance(P: Floats, H: Floats, packing: Packing) -> Floats:
-    """Return P H^T (k, s, M, q) of packed covariances (p, M, q) and rows (k, c, q)."""
-    (k, c, count), modes, size = H.shape, P.shape[1], len(packing.place)
-    W = np.zeros((k, size, modes, count))
-    for i in range(k):
-        for a in range(size):
-            for b in range(c):
-                e = packing.place[a, b]
-                for m in each(modes):
-                    for q in each(count):
-                        W[i, a, m, q] += P[e, m, q] * H[i, b, q]
-    return W
-
-
-def inside(
-    expected: Expected, measurements: Measurements, track: Indices, detection: Indices, bound: float
+def gate_pairs(
+    predicted: PredictedMeasurement, measurements: Measurements, track: Indices, detection: Indices, bound: float
 ) -> tuple[Indices, Floats, Floats]:
-    """Return which of the pairs (q,) have d = nu^T S^-1 nu <= bound, and d and ln N(nu; S) of these."""
+    """Return which of the pairs (q,) have d = nu^T S^-1 nu <= bound, and d and ln N(nu; 0, S) of these."""
     pairs = Pairing(track, detection)
-    nu = innovation(expected, measurements, pairs)
-    S = with_errors(expected.S, expected, measurements, pairs)
+    nu = innovation(predicted, measurements, pairs)
+    S = add_measurement_noise(predicted.S, predicted, measurements, pairs)
     if len(measurements.time_offset_s) > 0:
-        add_drift(S, expected, measurements, pairs)
-    _, _, distance, determinant = whiten(S, nu)
-    which = np.flatnonzero(distance <= bound)
-    log_likelihood, d = np.empty(len(which)), np.empty(len(which))
-    for q in each(len(which)):
-        d[q] = distance[which[q]]
-        log_likelihood[q] = -0.5 * (d[q] + np.log(determinant[which[q]]) + len(nu) * _LOG_TURN)
-    return which, d, log_likelihood
+        add_rate_covariance(S, predicted, measurements, pairs)
+    _, _, distance, determinant = cholesky_whiten(S, nu)
+    inside = np.flatnonzero(distance <= bound)
+    d = distance[inside]
+    return inside, d, log_gaussian(d, determinant[inside], len(nu))
 
 
-def whiten(S: Floats, nu: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return L (k, k, n), y (k, n), nu^T S^-1 nu and |S| (n,) of S (k, k, n), its lower triangle, and nu (k, n).
+def innovation(predicted: PredictedMeasurement, measurements: Measurements, pairs: Pairing) -> Floats:
+    """Return the innovations nu = scale (z - h(x)) (k, q) of the pairs, in m and m/s; bearings the shorter way.
 
-    By Cholesky: S = L L^T, L y = nu, so that the third is y^T y (Golub and Van Loan, "Matrix Computations", 4.2). No
-    pivot is less than what rounding errors may be: what is known better than that is known well enough.
+    A detection `tau` seconds off the frame's time is compared with h(x) + tau dz/dt.
     """
-    (k, count), L, y = nu.shape, S.copy(), nu.copy()
-    distance, determinant = np.zeros(count), np.ones(count)
-    for i in range(k):
-        for j in range(i):
-            for e in range(j):
-                for n in each(count):
-                    L[i, j, n] -= L[i, e, n] * L[j, e, n]
-            for n in each(count):
-                L[i, j, n] /= L[j, j, n]
-                L[i, i, n] -= L[i, j, n] ** 2
-                y[i, n] -= L[i, j, n] * y[j, n]
-        for n in each(count):
-            pivot = np.maximum(L[i, i, n], LEAST_PIVOT * S[i, i, n])
-            L[i, i, n] = np.sqrt(pivot)
-            y[i, n] /= L[i, i, n]
-            distance[n] += y[i, n] ** 2
-            determinant[n] *= pivot
-    return L, y, distance, determinant
-
-
-def innovation(expected: Expected, measurements: Measurements, pairs: Pairing) -> Floats:
-    """Return how the detections differ from what was expected of the tracks, nu (k, q) in the innovation's units."""
-    (k, _), (track, detection), timed = expected.z.shape, pairs, len(measurements.time_offset_s) > 0
+    (k, _), (track, detection), timed = predicted.z.shape, pairs, len(measurements.time_offset_s) > 0
     nu = np.empty((k, len(track)))
     for i in range(k):
-        for q in each(len(track)):
-            nu[i, q] = measurements.z[i, detection[q]] - expected.z[i, track[q]]
+        for q in batch_axis(len(track)):
+            nu[i, q] = measurements.z[i, detection[q]] - predicted.z[i, track[q]]
             if i == BEARING:
-                # The shorter way round.
-                nu[i, q] -= _TURN * np.rint(nu[i, q] / _TURN)
-            nu[i, q] *= expected.scale[i, track[q]]
+                nu[i, q] -= _FULL_TURN * np.rint(nu[i, q] / _FULL_TURN)
+            nu[i, q] *= predicted.scale[i, track[q]]
             if timed:
-                nu[i, q] -= expected.drift[i, track[q]] * measurements.time_offset_s[detection[q]]
+                nu[i, q] -= predicted.z_rate[i, track[q]] * measurements.time_offset_s[detection[q]]
     return nu
 
 
-def with_errors(of: Floats, expected: Expected, measurements: Measurements, pairs: Pairing) -> Floats:
-    """Return covariances (k, k, q) of the pairs: the tracks' (k, k, n) and those of the detections' errors."""
-    (track, detection), covariance = pairs, columns(of, pairs.track)
-    for i in range(len(of)):
-        for q in each(len(track)):
-            covariance[i, i, q] += measurements.variance[i, detection[q]] * expected.scale[i, track[q]] ** 2
-    return covariance
+def mode_innovations(
+    nu: Floats, H: Floats, prior: ModeEstimates, predicted: PredictedMeasurement, track: Indices
+) -> Floats:
+    """Return nu_j = nu - H (x_j - x) (k, M, q): the innovations of the modes, of those of the mixture (k, q)."""
+    (k, c, count), modes = H.shape, len(prior.probability)
+    nu_modes = np.empty((k, modes, count))
+    for i in range(k):
+        for m in batch_axis(modes):
+            for q in batch_axis(count):
+                nu_modes[i, m, q] = nu[i, q]
+        for a in range(c):
+            for m in batch_axis(modes):
+                for q in batch_axis(count):
+                    nu_modes[i, m, q] -= H[i, a, q] * (prior.x[a, m, q] - predicted.mean[a, track[q]])
+    return nu_modes
 
 
-def add_drift(covariance: Floats, expected: Expected, measurements: Measurements, pairs: Pairing) -> None:
-    """Add to the pairs' covariances (k, k, q) what the time from the detection to the frame's makes uncertain."""
-    track, detection = pairs
+def add_measurement_noise(
+    covariance: Floats, predicted: PredictedMeasurement, measurements: Measurements, pairs: Pairing
+) -> Floats:
+    """Return covariances (k, k, q) of the pairs: those of the tracks (k, k, n) plus the detections' error variances."""
+    (track, detection), noisy = pairs, select_rows(covariance, pairs.track)
     for i in range(len(covariance)):
-        for j in range(len(covariance)):
-            for q in each(len(track)):
+        for q in batch_axis(len(track)):
+            noisy[i, i, q] += measurements.variance[i, detection[q]] * predicted.scale[i, track[q]] ** 2
+    return noisy
+
+
+def add_rate_covariance(S: Floats, predicted: PredictedMeasurement, measurements: Measurements, pairs: Pairing) -> None:
+    """Add to S (k, k, q), in place, the uncertainty of the time from the detection to the frame, tau.
+
+    cov(z + tau dz/dt) = S + tau cov(z, dz/dt) + tau^2 cov(dz/dt).
+    """
+    track, detection = pairs
+    for i in range(len(S)):
+        for j in range(len(S)):
+            for q in batch_axis(len(track)):
                 tau = measurements.time_offset_s[detection[q]]
-                covariance[i, j, q] += expected.drift_with_z[i, j, track[q]] * tau
-                covariance[i, j, q] += expected.drift_with_drift[i, j, track[q]] * tau**2
+                S[i, j, q] += predicted.z_rate_cross_covariance[i, j, track[q]] * tau
+                S[i, j, q] += predicted.z_rate_covariance[i, j, track[q]] * tau**2
 
 
-def gradient(expected: Expected, measurements: Measurements, pairs: Pairing, packing: Packing) -> Floats:
-    """Return H (k, c, q) of the pairs: a detection before the frame's time is of where the track was then."""
-    H = columns(expected.H, pairs.track)
+def measurement_gradient(
+    predicted: PredictedMeasurement, measurements: Measurements, pairs: Pairing, packing: Packing
+) -> Floats:
+    """Return H (k, c, q) of the pairs; of a detection tau seconds off the frame's time, H x is h at that time.
+
+    The gradient in velocity gets tau H_position; that of a radial velocity twice, as its line of sight turns too.
+    """
+    H = select_rows(predicted.H, pairs.track)
     if len(measurements.time_offset_s) == 0:
         return H
-    tau, axes = measurements.time_offset_s[pairs.detection], packing.place.shape[0] // 2
-    wider = np.zeros((len(H), 2 * axes, len(tau)))
-    wider[:, : H.shape[1]] = H
+    tau, axes = measurements.time_offset_s[pairs.detection], len(packing.element) // 2
+    wide = np.zeros((len(H), 2 * axes, len(tau)))
+    wide[:, : H.shape[1]] = H
     for i in range(len(H)):
         for a in range(axes):
-            wider[i, axes + a] += H[i, a] * tau
+            wide[i, axes + a] += H[i, a] * tau
     if measurements.radial_velocity:
-        # With the line of sight turns that of a radial velocity, too.
         for a in range(axes):
-            wider[-1, axes + a] += H[-1, a] * tau
-    return wider
+            wide[-1, axes + a] += H[-1, a] * tau
+    return wide

@@ -1,1 +1,1 @@
-"""Guard: alarms of its rules over the tracks."""
+"""The guard: alarm rules over the tracks, and their motion relative to the own ship."""

@@ -1,4 +1,4 @@
-"""The guard: raises and clears the alarms of its rules, as a fold over tables of tracks."""
+"""The guard: raises and clears the alarms of its rules, as a fold over track tables."""
 
 import hashlib
 import json
@@ -9,33 +9,33 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from svc_tracker.domain.guard.rules import GuardRule, Situation, holds
+from svc_tracker.domain.guard.rules import GuardInput, GuardRule, is_met
 from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.state.types import Booleans, Integers
 
 VERSION: Final = 1
 MAX_RULES: Final = 32
 NS_PER_S: Final = 1_000_000_000
-# Before every time that a frame may have.
+# No time: before every time that a frame may have.
 _NEVER: Final = -(2**63)
 
 
 class GuardPhase(IntEnum):
-    """What happened to an alarm; the numbers are those on the wire."""
+    """The phase of an alarm; the numbers are those on the wire."""
 
     RAISED = 1
     CLEARED = 2
 
 
 class GuardStateError(ValueError):
-    """Bytes that are no state of a guard, or that of one with other rules."""
+    """Bytes that are not a guard's state, or one of other rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardEvent:
-    """An alarm raised or cleared: its rule, the track's number and row in the table, and since when the rule holds.
+    """An alarm raised or cleared: its rule, the track's number and row in the table, and since when the rule is met.
 
-    `raised_ns` is when it was raised: rule, track and that time name the alarm, for good.
+    The alarm was raised at `raised_ns`: rule, track number and that time identify it for good.
     """
 
     rule: GuardRule
@@ -47,10 +47,11 @@ class GuardEvent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Watch:
-    """What is remembered of tracks (n) under rules (r): times (r, n), _NEVER where there is none.
+class _AlarmTimes:
+    """The alarm times of tracks (n,) under rules: each array (r, n), _NEVER where there is none.
 
-    Since when a rule holds, when the alarm was raised that stands, and when the last one was cleared.
+    The rule has been met since `since_ns`, the current alarm was raised at `raised_ns`, the last one cleared at
+    `cleared_ns`.
     """
 
     number: Integers
@@ -64,69 +65,69 @@ class _Watch:
 
 
 class Guard:
-    """Watches the tracks of one run, in the order of the frames' times; remembers at most rules x live tracks."""
+    """The guard of one run, over frames in the order of their times; its state is at most rules x live tracks."""
 
     def __init__(self, rules: Sequence[GuardRule]) -> None:
         self.rules = tuple(rules)
         names = [rule.name for rule in self.rules]
         if len(self.rules) > MAX_RULES or len(set(names)) < len(names):
-            raise ValueError(f"guard_rules must be at most {MAX_RULES}, of different names: {', '.join(names)}")
-        self._watch = _nothing(len(self.rules), np.empty(0, dtype=np.int64))
-        self._lasting_ns = _column(rule.min_duration_s for rule in self.rules)
-        self._pause_ns = _column(rule.cooldown_s for rule in self.rules)
+            raise ValueError(f"guard_rules must be at most {MAX_RULES}, each with its own name: {', '.join(names)}")
+        self._alarms = _no_alarms(len(self.rules), np.empty(0, dtype=np.int64))
+        self._min_duration_ns = _column(rule.min_duration_s for rule in self.rules)
+        self._cooldown_ns = _column(rule.cooldown_s for rule in self.rules)
 
-    def step(self, situation: Situation) -> list[GuardEvent]:
-        """Take up the tracks after a frame; return what happened, in the order of the rules and then of the tracks.
+    def step(self, guard_input: GuardInput) -> list[GuardEvent]:
+        """Process the tracks after a frame; return the alarms raised and cleared, by rule and then by track.
 
-        A track that is lost is in the table once more, as such: that clears its alarms.
+        A lost track is in the table once, with that status, which clears its alarms.
         """
-        table, now_ns = situation.table, situation.table.time_ns
-        before = _aligned(self._watch, table.number)
+        records, now_ns = guard_input.table.records, guard_input.table.time_ns
+        before = _aligned(self._alarms, records.number)
         since_ns, raised_ns, cleared_ns = before.times
         standing = raised_ns != _NEVER
-        held = self._held(situation, eased=False)
-        stays = standing & self._held(situation, eased=True)
+        met = self._is_met(guard_input, with_hysteresis=False)
+        stays = standing & self._is_met(guard_input, with_hysteresis=True)
 
-        since_ns = np.where(standing | held, np.where(since_ns == _NEVER, now_ns, since_ns), _NEVER)
-        raised = held & ~standing & self._ripe(since_ns, cleared_ns, now_ns)
+        since_ns = np.where(standing | met, np.where(since_ns == _NEVER, now_ns, since_ns), _NEVER)
+        raised = met & ~standing & self._is_due(since_ns, cleared_ns, now_ns)
         cleared = standing & ~stays
-        told_ns = np.where(raised, now_ns, raised_ns)
-        after = _Watch(
-            table.number,
+        alarm_ns = np.where(raised, now_ns, raised_ns)
+        after = _AlarmTimes(
+            records.number,
             np.where(cleared, _NEVER, since_ns),
-            np.where(cleared, _NEVER, told_ns),
+            np.where(cleared, _NEVER, alarm_ns),
             np.where(cleared, now_ns, cleared_ns),
         )
-        self._watch = _chosen(after, table.status != TrackStatus.LOST)
+        self._alarms = _select(after, records.status != TrackStatus.LOST)
         return [
             GuardEvent(
                 rule=self.rules[rule],
                 phase=GuardPhase.RAISED if raised[rule, row] else GuardPhase.CLEARED,
-                number=int(table.number[row]),
+                number=int(records.number[row]),
                 row=row,
                 since_ns=int(since_ns[rule, row]),
-                raised_ns=int(told_ns[rule, row]),
+                raised_ns=int(alarm_ns[rule, row]),
             )
             for rule, row in np.argwhere(raised | cleared).tolist()
         ]
 
     @property
     def state(self) -> object:
-        """The whole state. A step replaces it and never changes it in place: who keeps it can go back to it."""
-        return self._watch
+        """The whole state. A step replaces it and never changes it in place, so a kept state can be restored."""
+        return self._alarms
 
     @state.setter
     def state(self, state: object) -> None:
-        assert isinstance(state, _Watch), "must be what `state` was"
-        self._watch = state
+        assert isinstance(state, _AlarmTimes), "must be a value of `state`"
+        self._alarms = state
 
     def snapshot(self) -> bytes:
-        """Return the whole state: what is restored from it goes on to the same events."""
-        times = np.stack(self._watch.times) if self.rules else np.empty((3, 0, 0), dtype=np.int64)
+        """Return the whole state, from which `restore` continues to the same events."""
+        times = np.stack(self._alarms.times) if self.rules else np.empty((3, 0, 0), dtype=np.int64)
         state = {
             "version": VERSION,
             "rules": _digest(self.rules),
-            "numbers": self._watch.number.tolist(),
+            "numbers": self._alarms.number.tolist(),
             "watched": [
                 [rule, row, *times[:, rule, row].tolist()]
                 for rule, row in np.argwhere((times != _NEVER).any(axis=0)).tolist()
@@ -136,53 +137,53 @@ class Guard:
 
     @classmethod
     def restore(cls, rules: Sequence[GuardRule], data: bytes) -> Self:
-        """Return the guard whose `snapshot` these bytes are; raises GuardStateError for others, or of other rules."""
+        """Return the guard of a `snapshot`; raises GuardStateError if the bytes are none, or of other rules."""
         guard = cls(rules)
         try:
             state: dict[str, Any] = json.loads(data)
             version, digest = state["version"], state["rules"]
-            guard._watch = _nothing(len(guard.rules), np.array(state["numbers"], dtype=np.int64))
+            guard._alarms = _no_alarms(len(guard.rules), np.array(state["numbers"], dtype=np.int64))
             for rule, row, *times in state["watched"]:
-                for column, time_ns in zip(guard._watch.times, times, strict=True):
+                for column, time_ns in zip(guard._alarms.times, times, strict=True):
                     column[rule, row] = time_ns
         except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-            raise GuardStateError(f"these bytes are no state of a guard: {error}") from error
+            raise GuardStateError(f"these bytes are not a guard's state: {error}") from error
         if version != VERSION:
             raise GuardStateError(f"the guard's state is of version {version}, not {VERSION}")
         if digest != _digest(guard.rules):
             raise GuardStateError("the guard's state was made with other rules")
         return guard
 
-    def _held(self, situation: Situation, *, eased: bool) -> Booleans:
-        count = len(situation.table)
-        rows = [holds(rule, situation, rule.hysteresis if eased else 0.0) for rule in self.rules]
+    def _is_met(self, guard_input: GuardInput, *, with_hysteresis: bool) -> Booleans:
+        count = len(guard_input.table)
+        rows = [is_met(rule, guard_input, rule.hysteresis if with_hysteresis else 0.0) for rule in self.rules]
         return np.array(rows, dtype=np.bool_).reshape(len(self.rules), count)
 
-    def _ripe(self, since_ns: Integers, cleared_ns: Integers, now_ns: int) -> Booleans:
-        """Return which alarms may be raised: the rule has held long enough, and the last one is long enough ago."""
-        held_ns = now_ns - np.where(since_ns == _NEVER, now_ns, since_ns)
-        rest_ns = now_ns - np.where(cleared_ns == _NEVER, now_ns, cleared_ns)
-        # An alarm is named by its time: where the last one was cleared at this very time, no other can begin.
-        rested = (cleared_ns == _NEVER) | ((rest_ns >= self._pause_ns) & (rest_ns > 0))
-        ripe: Booleans = (held_ns >= self._lasting_ns) & rested
-        return ripe
+    def _is_due(self, since_ns: Integers, cleared_ns: Integers, now_ns: int) -> Booleans:
+        """Return which alarms are due: the rule met for `min_duration_s`, the last alarm cleared `cooldown_s` ago."""
+        lasted_ns = now_ns - np.where(since_ns == _NEVER, now_ns, since_ns)
+        pause_ns = now_ns - np.where(cleared_ns == _NEVER, now_ns, cleared_ns)
+        # The time identifies an alarm: no other can be raised at the very time the last one was cleared.
+        paused = (cleared_ns == _NEVER) | ((pause_ns >= self._cooldown_ns) & (pause_ns > 0))
+        due: Booleans = (lasted_ns >= self._min_duration_ns) & paused
+        return due
 
 
-def _nothing(rules: int, number: Integers) -> _Watch:
-    return _Watch(number, *(np.full((rules, len(number)), _NEVER, dtype=np.int64) for _ in range(3)))
+def _no_alarms(rules: int, number: Integers) -> _AlarmTimes:
+    return _AlarmTimes(number, *(np.full((rules, len(number)), _NEVER, dtype=np.int64) for _ in range(3)))
 
 
-def _chosen(watch: _Watch, which: Booleans) -> _Watch:
-    return _Watch(watch.number[which], *(times[:, which] for times in watch.times))
+def _select(alarms: _AlarmTimes, rows: Booleans) -> _AlarmTimes:
+    return _AlarmTimes(alarms.number[rows], *(times[:, rows] for times in alarms.times))
 
 
-def _aligned(watch: _Watch, number: Integers) -> _Watch:
-    """Return what is remembered of these tracks, whose numbers ascend; nothing of those that are new."""
-    assert np.isin(watch.number, number).all(), "a track is announced as lost before it is gone"
-    place = np.searchsorted(number, watch.number)
-    aligned = _nothing(len(watch.since_ns), number)
-    for old, new in zip(watch.times, aligned.times, strict=True):
-        new[:, place] = old
+def _aligned(alarms: _AlarmTimes, number: Integers) -> _AlarmTimes:
+    """Return the alarm times of the tracks of these numbers, which ascend; none for new tracks."""
+    assert np.isin(alarms.number, number).all(), "a track is reported as lost before it disappears"
+    position = np.searchsorted(number, alarms.number)
+    aligned = _no_alarms(len(alarms.since_ns), number)
+    for old, new in zip(alarms.times, aligned.times, strict=True):
+        new[:, position] = old
     return aligned
 
 

@@ -1,4 +1,4 @@
-"""Where tracks are as seen from the own ship."""
+"""Relative position: range, bearing, elevation and radial velocity of each track from the own ship."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from svc_tracker.domain.table import TrackTable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relative:
-    """n tracks as seen from the own ship, each array (n,); at range 0 the rest is 0 and says nothing."""
+    """n tracks relative to the own ship, each array (n,); at range 0 the other values are 0."""
 
     range_m: Floats
     bearing_deg: Floats
@@ -19,10 +19,10 @@ class Relative:
 
 
 def relative(table: TrackTable, own_position_m: Floats, own_velocity_mps: Floats) -> Relative:
-    """Return where the tracks are as seen from an own ship of this position and velocity, each (3,) in ENU.
+    """Return the tracks relative to an own ship of this position and velocity, each (3,) in ENU.
 
-    With r and v the track's position and velocity less the own ship's: range R = |r|, bearing = atan2(east, north) in
-    [0, 360), elevation = atan2(up, |(east, north)|), radial velocity dR/dt = v . r / R, negative when closing.
+    With r and v the relative position and velocity: range R = |r|, bearing = atan2(east, north) in [0, 360),
+    elevation = atan2(up, |(east, north)|), radial velocity dR/dt = v . r / R, negative when closing.
     """
     east, north, up = (table.position_m - own_position_m).T
     velocity = table.velocity_mps - own_velocity_mps

@@ -1,4 +1,4 @@
-"""What guard rules watch for, and for which tracks they hold."""
+"""Guard rules: the conditions of alarms, and the tracks that meet them."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_SPAN_S: Final = 86_400.0
 
 
 class GuardKind(IntEnum):
-    """What a rule watches for; the numbers are those on the wire."""
+    """The kind of a rule; the numbers are those on the wire."""
 
     UNKNOWN_CONTACT_CLOSE = 1
     FOE_TRANSPONDER_OFF_APPROACH = 2
@@ -29,11 +29,11 @@ class GuardKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """One rule; a limit that its kind does not use is left at 0. Raises ValueError naming the field.
+    """One rule; limits that its kind does not use stay 0. Raises ValueError naming the field.
 
-    An alarm is raised once the rule has held for `min_duration_s`, and at the earliest `cooldown_s` after the last one
-    of the same track was cleared. It is cleared when the rule does not hold any more with every limit eased by the
-    share `hysteresis`: distances, ranges and times are longer then, speeds and probabilities lower. `severity` is a
+    An alarm is raised once a track has met the rule for `min_duration_s`, at the earliest `cooldown_s` after the last
+    alarm of the same track was cleared. It is cleared when the track no longer meets the rule with every limit relaxed
+    by the fraction `hysteresis`: longer distances, ranges and times, lower speeds and probabilities. `severity` is a
     number of the wire.
     """
 
@@ -62,41 +62,40 @@ class GuardRule:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Situation:
-    """A table of tracks after a frame, and how they are to the own ship."""
+class GuardInput:
+    """The tracks after a frame, relative to the own ship, with their closest approaches."""
 
     table: TrackTable
     relative: Relative
     closest: ClosestApproaches
 
 
-def holds(rule: GuardRule, situation: Situation, eased: float) -> Booleans:
-    """Return for which tracks (n,) the rule holds, its limits eased by a share in [0, 1].
-
-    Only a confirmed track that is not lost is watched: what is not confirmed may not be there.
-    """
-    table = situation.table
-    watched: Booleans = (table.status == TrackStatus.TRACKED) | (table.status == TrackStatus.COASTING)
-    near = situation.relative.range_m <= rule.range_m * (1.0 + eased)
+def is_met(rule: GuardRule, guard_input: GuardInput, hysteresis: float) -> Booleans:
+    """Return which confirmed live tracks (n,) meet the rule with its limits relaxed by a fraction in [0, 1]."""
+    table, identification = guard_input.table, guard_input.table.identification
+    status = table.records.status
+    eligible: Booleans = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
+    near = guard_input.relative.range_m <= rule.range_m * (1.0 + hysteresis)
     match rule.kind:
         case GuardKind.UNKNOWN_CONTACT_CLOSE:
-            found: Booleans = near & (table.iff == FriendFoe.UNKNOWN)
+            met: Booleans = near & (identification.iff == FriendFoe.UNKNOWN)
         case GuardKind.FOE_TRANSPONDER_OFF_APPROACH:
-            # Negative when closing; one that keeps its distance does not approach.
-            approaching = situation.relative.vr_mps < -rule.closing_speed_mps * (1.0 - eased)
-            found = near & approaching & (table.iff == FriendFoe.FOE) & ~table.transponder_on
+            # Negative when closing: at radial velocity 0 a track does not approach.
+            approaching = guard_input.relative.vr_mps < -rule.closing_speed_mps * (1.0 - hysteresis)
+            silent_foe = (identification.iff == FriendFoe.FOE) & ~table.identities.transponder_on
+            met = near & approaching & silent_foe
         case GuardKind.SPOOFING_DETECTED:
-            found = table.spoof_evidence != 0
+            met = identification.spoof_evidence != 0
         case GuardKind.CLOSEST_POINT_OF_APPROACH:
-            found = _comes_too_near(rule, situation.closest, eased)
-    return watched & found
+            met = _passes_too_near(rule, guard_input.closest, hysteresis)
+    return eligible & met
 
 
 def probability_within(distance_m: float, closest: ClosestApproaches) -> Floats:
-    """Return how probable closest distances below `distance_m` are, (n,).
+    """Return the probabilities (n,) of closest distances below `distance_m`.
 
-    The distance is taken for normal, cut off at 0: P = (Phi((L - m) / s) - Phi(-m / s)) / (1 - Phi(-m / s)). Where it
-    has no error it is either certain or impossible.
+    The distance is normal, truncated at 0: P = (Phi((L - m) / s) - Phi(-m / s)) / (1 - Phi(-m / s)). Without an error
+    the probability is 0 or 1.
     """
     mean, sigma = closest.distance_m, closest.distance_sigma_m
     exact = sigma <= 0.0
@@ -107,10 +106,10 @@ def probability_within(distance_m: float, closest: ClosestApproaches) -> Floats:
     return np.where(exact, mean < distance_m, np.clip(probability, 0.0, 1.0))
 
 
-def _comes_too_near(rule: GuardRule, closest: ClosestApproaches, eased: float) -> Booleans:
-    probability = probability_within(rule.distance_m * (1.0 + eased), closest)
-    near: Booleans = probability >= rule.probability * (1.0 - eased)
-    soon: Booleans = closest.time_s <= rule.within_s * (1.0 + eased)
-    # A rule that asks for no probability at all still asks for some.
-    found: Booleans = near & soon & (probability > 0.0)
-    return found
+def _passes_too_near(rule: GuardRule, closest: ClosestApproaches, hysteresis: float) -> Booleans:
+    probability = probability_within(rule.distance_m * (1.0 + hysteresis), closest)
+    near: Booleans = probability >= rule.probability * (1.0 - hysteresis)
+    soon: Booleans = closest.time_s <= rule.within_s * (1.0 + hysteresis)
+    # A rule with probability 0 is met by any probability above 0.
+    met: Booleans = near & soon & (probability > 0.0)
+    return met

@@ -1,1 +1,1 @@
-"""Identity: transponder replies, spoofing, IFF, classification."""
+"""Identification: transponder replies, spoofing evidence, friend or foe, target classification."""

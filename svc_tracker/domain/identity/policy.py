@@ -1,4 +1,4 @@
-"""What is known of identities beforehand: whose they are, what their bearers can do, and what it takes to believe."""
+"""Identity policy: the known platforms, and the thresholds of confirmation, spoofing evidence and classification."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ import numpy as np
 
 from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
-MAX_BEARERS: Final = 1_000
+MAX_PLATFORMS: Final = 1_000
 MAX_REPLIES: Final = 1_000
 MAX_SPAN_S: Final = 86_400.0
-NOBODY: Final = -1
+NOT_LISTED: Final = -1
 
 
 class FriendFoe(IntEnum):
-    """Whose a track is held to be; the numbers are those on the wire."""
+    """The identification of a track as friend or foe; the numbers are those on the wire."""
 
     UNSPECIFIED = 0
     FRIEND = 1
@@ -26,7 +26,7 @@ class FriendFoe(IntEnum):
 
 
 class ObjectType(IntEnum):
-    """What a track is held to be; the numbers are those on the wire."""
+    """The class of a target; the numbers are those on the wire."""
 
     UNSPECIFIED = 0
     DRONE = 1
@@ -38,10 +38,11 @@ class ObjectType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """Whose an identity is, and how its bearer can move. With `is_prefix` it stands for all that begin with it.
+class KnownPlatform:
+    """A platform by its transponder identity, its side, and its limits of motion.
 
-    What is not known of the bearer is left at its widest: it contradicts nothing.
+    With `is_prefix` it covers every identity that starts with `identity`. An unknown limit stays at its widest, which
+    no motion violates. Raises ValueError naming the field.
     """
 
     identity: str
@@ -65,7 +66,7 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class HostileApproach:
-    """What makes a foe of one that does not answer: so fast towards the own ship, so near, for so long."""
+    """The approach that makes a track without replies a foe: range, closing speed and duration. Raises ValueError."""
 
     range_m: float
     closing_speed_mps: float
@@ -79,23 +80,23 @@ class HostileApproach:
 
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """How identities are heard, doubted and judged. Raises ValueError, which begins with the field's name.
+    """The rules of identification. Raises ValueError naming the field.
 
-    Hearing: a track takes its first identity at once, another one after hearing that `identity_switch_replies` times in
-    a row; its transponder counts as silent after `transponder_silent_detections` detections without a reply.
+    Replies: a track takes its first identity at once, another one after `identity_switch_replies` replies in a row with
+    that one; its transponder counts as off after `transponder_silent_detections` detections without a reply.
 
-    Believing: `confirm_replies` of one identity over at least `confirm_time_s` confirm it; one that was not heard for
-    `max_identity_age_s` must be confirmed again.
+    Confirmation: `confirm_replies` replies with one identity over at least `confirm_time_s` confirm it; after
+    `max_identity_age_s` without a reply it must be confirmed again.
 
-    Doubting: a contradiction counts as evidence once it has held for `evidence_time_s`, and is remembered for
-    `evidence_memory_s` after that; `significance_sigma` standard deviations make a contradiction. Two tracks are heard
-    at the same time when both were within `simultaneous_s`. Accelerations are taken over `acceleration_span_s`.
-    A track with evidence that it lies is held to be a `spoofer`.
+    Evidence: a contradiction becomes evidence once it has lasted `evidence_time_s`, and stays evidence for
+    `evidence_memory_s` after that. A deviation of `significance_sigma` standard deviations is a contradiction. Replies
+    within `simultaneous_s` of each other count as simultaneous. Accelerations are measured over `acceleration_span_s`.
+    A track with evidence of spoofing is identified as `spoofer`.
 
-    A class of thing is told from `min_class_probability` on.
+    Classification: a target class is reported from `min_class_probability` on.
     """
 
-    bearers: tuple[Bearer, ...] = ()
+    platforms: tuple[KnownPlatform, ...] = ()
     identity_switch_replies: int = 3
     transponder_silent_detections: int = 3
     confirm_replies: int = 4
@@ -109,11 +110,11 @@ class IdentityPolicy:
     min_class_probability: float = 0.7
     spoofer: FriendFoe = FriendFoe.FOE
     hostile_approach: HostileApproach | None = None
-    known: "Known" = field(init=False, repr=False, compare=False)
+    known: "PlatformTable" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if len(self.bearers) > MAX_BEARERS:
-            raise ValueError(f"bearers must be at most {MAX_BEARERS}, not {len(self.bearers)}")
+        if len(self.platforms) > MAX_PLATFORMS:
+            raise ValueError(f"platforms must be at most {MAX_PLATFORMS}, not {len(self.platforms)}")
         for name in ("identity_switch_replies", "transponder_silent_detections", "confirm_replies"):
             if not 1 <= getattr(self, name) <= MAX_REPLIES:
                 raise ValueError(f"{name} must be within [1, {MAX_REPLIES}], not {getattr(self, name)}")
@@ -129,12 +130,12 @@ class IdentityPolicy:
             raise ValueError(f"min_class_probability must be within (0.5, 1), not {self.min_class_probability}")
         if self.spoofer not in (FriendFoe.FOE, FriendFoe.UNKNOWN):
             raise ValueError(f"spoofer must be FOE or UNKNOWN, not {self.spoofer}")
-        object.__setattr__(self, "known", _known(self.bearers))
+        object.__setattr__(self, "known", _platform_table(self.platforms))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """The bearers as columns (k + 1,), the last of which is of nobody that is known: so that NOBODY finds it."""
+class PlatformTable:
+    """The known platforms as columns (k + 1,); the last row, at index NOT_LISTED, is an unlimited unknown platform."""
 
     iff: Integers
     min_speed_mps: Floats
@@ -145,30 +146,30 @@ class Known:
     exact: Mapping[str, int]
     prefixes: tuple[tuple[str, int], ...]
 
-    def bearer_of(self, identity: str) -> int:
-        """Return the place of the bearer of an identity: the one it names, else the longest prefix; NOBODY for none."""
-        found = self.exact.get(identity)
-        if found is not None:
-            return found
-        return next((place for prefix, place in self.prefixes if identity.startswith(prefix)), NOBODY)
+    def index_of(self, identity: str) -> int:
+        """Return the row of the platform with this identity, else of the longest matching prefix, else NOT_LISTED."""
+        row = self.exact.get(identity)
+        if row is not None:
+            return row
+        return next((row for prefix, row in self.prefixes if identity.startswith(prefix)), NOT_LISTED)
 
 
-def _known(bearers: tuple[Bearer, ...]) -> Known:
+def _platform_table(platforms: tuple[KnownPlatform, ...]) -> PlatformTable:
     exact: dict[str, int] = {}
     prefixes: dict[str, int] = {}
-    for place, bearer in enumerate(bearers):
-        if (prefixes if bearer.is_prefix else exact).setdefault(bearer.identity, place) != place:
-            raise ValueError(f"bearers: {bearer.identity!r} is given twice")
-    lowest = np.array([*(each.min_speed_mps for each in bearers), 0.0])
-    highest = np.array([*(each.max_speed_mps for each in bearers), np.inf])
-    agility = np.array([*(each.max_acceleration_mps2 for each in bearers), np.inf])
-    return Known(
-        iff=np.array([*(int(each.iff) for each in bearers), int(FriendFoe.UNSPECIFIED)], dtype=np.int64),
-        min_speed_mps=lowest,
-        max_speed_mps=highest,
-        max_acceleration_mps2=agility,
-        object_type=np.array([*(int(each.object_type) for each in bearers), 0], dtype=np.int64),
-        is_limited=(lowest > 0.0) | (highest < np.inf) | (agility < np.inf),
+    for row, platform in enumerate(platforms):
+        if (prefixes if platform.is_prefix else exact).setdefault(platform.identity, row) != row:
+            raise ValueError(f"platforms: {platform.identity!r} is listed twice")
+    min_speed = np.array([*(platform.min_speed_mps for platform in platforms), 0.0])
+    max_speed = np.array([*(platform.max_speed_mps for platform in platforms), np.inf])
+    max_acceleration = np.array([*(platform.max_acceleration_mps2 for platform in platforms), np.inf])
+    return PlatformTable(
+        iff=np.array([*(int(platform.iff) for platform in platforms), int(FriendFoe.UNSPECIFIED)], dtype=np.int64),
+        min_speed_mps=min_speed,
+        max_speed_mps=max_speed,
+        max_acceleration_mps2=max_acceleration,
+        object_type=np.array([*(int(platform.object_type) for platform in platforms), 0], dtype=np.int64),
+        is_limited=(min_speed > 0.0) | (max_speed < np.inf) | (max_acceleration < np.inf),
         exact=exact,
         prefixes=tuple(sorted(prefixes.items(), key=lambda item: (-len(item[0]), item[1]))),
     )

@@ -1,33 +1,33 @@
-"""Who tracks say they are: what was heard of each, held against single contradictions and silences."""
+"""Transponder replies: the identity of each track, robust against single wrong replies and missing ones."""
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from svc_tracker.domain.frame import Detections
-from svc_tracker.domain.identity.policy import NOBODY, IdentityPolicy
+from svc_tracker.domain.identity.policy import NOT_LISTED, IdentityPolicy
 from svc_tracker.domain.state.selection import Columns
 from svc_tracker.domain.state.types import Booleans, Floats, Indices, Integers, Texts, texts
 
-NS_PER_S = 1_000_000_000
-# The mean of the cross section forgets: what is older than so many detections weighs less and less.
-RCS_MEMORY = 50
+NS_PER_S: Final = 1_000_000_000
+# The running mean of the cross section for classification follows the last detections, about this many.
+RCS_MEMORY: Final = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Identities(Columns):
-    """What was heard of n tracks, one a track; arrays are (n,) unless said otherwise, and never written to.
+class IdentityRecords(Columns):
+    """The replies and the evidence of n tracks; arrays are (n,) unless said otherwise, and never written to.
 
-    `identity` is the one that stands, "" for none, `key` its hash (0 for none), `bearer` its place in the policy.
-    `former` is the one that stood before. `rival` is one heard `rival_replies` times in a row against it. `replies`
-    counts how often the standing one was heard since `first_ns`, `heard_ns` is the last time; `proven` says that it was
-    confirmed once. `unanswered` counts detections in a row without a reply.
+    `identity` is the current identity, "" for none, `key` its hash (0 for none), `platform` its row in the policy's
+    table; `previous` is the identity before it. `rival` is another identity, received `rival_replies` times in a row.
+    `replies` counts the replies with the current identity since `first_ns`, the last one at `received_ns`;
+    `was_confirmed` is true once the identity has been confirmed. `unanswered` counts detections in a row without reply.
 
-    Evidence is kept in seconds: for how long a contradiction has held now (`apart_s`, `misfit_s`, `approach_s`), and
-    for how long it is still remembered (`jump_left_s`, `apart_left_s`, `misfit_left_s`). The anchor is a past velocity
-    (3, n) with its variance, -1 for none, that accelerations are taken from; `too_agile` is what came of the last one.
+    A contradiction has lasted for `duplicate_s`, `violation_s` or `approach_s` without a break, and remains evidence
+    for `jump_memory_s`, `duplicate_memory_s` or `violation_memory_s`. Accelerations are measured from a reference
+    velocity (3, n) with its variance, -1 for none; `is_too_agile` is the result of the last measurement.
     """
 
     transponder_on: Booleans
@@ -35,186 +35,190 @@ class Identities(Columns):
     unanswered: Integers
     identity: Texts
     key: Integers
-    bearer: Integers
-    former: Texts
+    platform: Integers
+    previous: Texts
     rival: Texts
     rival_replies: Integers
     replies: Integers
     first_ns: Integers
-    heard_ns: Integers
-    proven: Booleans
-    jump_left_s: Floats
-    apart_s: Floats
-    apart_left_s: Floats
-    misfit_s: Floats
-    misfit_left_s: Floats
+    received_ns: Integers
+    was_confirmed: Booleans
+    jump_memory_s: Floats
+    duplicate_s: Floats
+    duplicate_memory_s: Floats
+    violation_s: Floats
+    violation_memory_s: Floats
     approach_s: Floats
-    anchor_ns: Integers
-    anchor_velocity_mps: Floats
-    anchor_variance_m2ps2: Floats
-    too_agile: Booleans
+    reference_ns: Integers
+    reference_velocity_mps: Floats
+    reference_variance_m2ps2: Floats
+    is_too_agile: Booleans
     rcs_dbsm: Floats
     rcs_count: Integers
 
 
-def unheard(count: int) -> Identities:
-    """Return the identities of tracks of which nothing was heard yet."""
-    number, no, real = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_), np.zeros(count)
-    nothing = texts([""] * count)
-    return Identities(
-        transponder_on=no,
+def empty(count: int) -> IdentityRecords:
+    """Return the identity records of new tracks, without any reply."""
+    number, false, real = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_), np.zeros(count)
+    no_text = texts([""] * count)
+    return IdentityRecords(
+        transponder_on=false,
         transponder_mode=number,
         unanswered=number,
-        identity=nothing,
+        identity=no_text,
         key=number,
-        bearer=np.full(count, NOBODY, dtype=np.int64),
-        former=nothing,
-        rival=nothing,
+        platform=np.full(count, NOT_LISTED, dtype=np.int64),
+        previous=no_text,
+        rival=no_text,
         rival_replies=number,
         replies=number,
         first_ns=number,
-        heard_ns=number,
-        proven=no,
-        jump_left_s=real,
-        apart_s=real,
-        apart_left_s=real,
-        misfit_s=real,
-        misfit_left_s=real,
+        received_ns=number,
+        was_confirmed=false,
+        jump_memory_s=real,
+        duplicate_s=real,
+        duplicate_memory_s=real,
+        violation_s=real,
+        violation_memory_s=real,
         approach_s=real,
-        anchor_ns=number,
-        anchor_velocity_mps=np.zeros((3, count)),
-        anchor_variance_m2ps2=np.full(count, -1.0),
-        too_agile=no,
+        reference_ns=number,
+        reference_velocity_mps=np.zeros((3, count)),
+        reference_variance_m2ps2=np.full(count, -1.0),
+        is_too_agile=false,
         rcs_dbsm=real,
         rcs_count=number,
     )
 
 
-def hear(
-    identities: Identities,
+def update_replies(
+    identities: IdentityRecords,
     rows: Indices,
     detections: Detections,
-    heard: Indices,
+    received: Indices,
     *,
     time_ns: int,
     policy: IdentityPolicy,
-) -> Identities:
-    """Return the identities after tracks `rows` (k,), each once, got the detections `heard` (k,); others had none.
+) -> IdentityRecords:
+    """Return the identity records after tracks `rows` (k,), each once, took the detections `received` (k,).
 
-    The first identity is taken at once, another only after it was heard often enough in a row; hearing the own one
-    again ends the doubt, silence neither ends nor feeds it.
+    The first identity is taken at once, another one after enough replies in a row. A reply with the current identity
+    resets the rival; a missing reply neither resets nor confirms it.
     """
     if len(rows) == 0:
         return identities
-    answered = detections.transponder_on[heard]
+    answered = detections.transponder_on[received]
     unanswered = np.where(answered, 0, identities.unanswered[rows] + 1)
     on = answered | (identities.transponder_on[rows] & (unanswered < policy.transponder_silent_detections))
     kept = on & ~answered
-    mode = np.where(kept, identities.transponder_mode[rows], detections.transponder_mode[heard])
+    mode = np.where(kept, identities.transponder_mode[rows], detections.transponder_mode[received])
     count = np.minimum(identities.rcs_count[rows] + 1, RCS_MEMORY)
     mean = identities.rcs_dbsm[rows]
     identities = replace(
         identities,
-        transponder_on=_put(identities.transponder_on, rows, on),
-        transponder_mode=_put(identities.transponder_mode, rows, mode),
-        unanswered=_put(identities.unanswered, rows, unanswered),
-        rcs_dbsm=_put(identities.rcs_dbsm, rows, mean + (detections.rcs_dbsm[heard] - mean) / count),
-        rcs_count=_put(identities.rcs_count, rows, count),
+        transponder_on=_with_rows(identities.transponder_on, rows, on),
+        transponder_mode=_with_rows(identities.transponder_mode, rows, mode),
+        unanswered=_with_rows(identities.unanswered, rows, unanswered),
+        rcs_dbsm=_with_rows(identities.rcs_dbsm, rows, mean + (detections.rcs_dbsm[received] - mean) / count),
+        rcs_count=_with_rows(identities.rcs_count, rows, count),
     )
-    telling = np.flatnonzero(detections.id_present[heard])
-    if len(telling) == 0:
+    with_id = np.flatnonzero(detections.id_present[received])
+    if len(with_id) == 0:
         return identities
-    told = texts([detections.transponder_id[index] for index in heard[telling].tolist()])
-    said = told != ""
-    return _listen(identities, rows[telling[said]], told[said], time_ns, policy)
+    reported = texts([detections.transponder_id[index] for index in received[with_id].tolist()])
+    valid = reported != ""
+    return _update_identities(identities, rows[with_id[valid]], reported[valid], time_ns, policy)
 
 
-def _listen(identities: Identities, rows: Indices, told: Texts, time_ns: int, policy: IdentityPolicy) -> Identities:
-    """Return the identities after tracks `rows` (k,) answered with `told` (k,), none of which is empty."""
-    before = identities.chosen(rows)
-    same = told == before.identity
-    replies = np.where(same, 0, np.where(told == before.rival, before.rival_replies, 0) + 1)
-    taken = ~same & ((before.key == 0) | (replies >= policy.identity_switch_replies))
-    settled = same | taken
+def _update_identities(
+    identities: IdentityRecords, rows: Indices, reported: Texts, time_ns: int, policy: IdentityPolicy
+) -> IdentityRecords:
+    """Return the identity records after tracks `rows` (k,) replied with `reported` (k,), none of which is empty."""
+    before = identities.select(rows)
+    same = reported == before.identity
+    rival_replies = np.where(same, 0, np.where(reported == before.rival, before.rival_replies, 0) + 1)
+    switched = ~same & ((before.key == 0) | (rival_replies >= policy.identity_switch_replies))
+    agreed = same | switched
 
-    # One that was silent for too long begins its history anew, as a new one does.
-    stale = time_ns - before.heard_ns > round(policy.max_identity_age_s * NS_PER_S)
-    begun = taken | (same & stale)
-    first_ns = np.where(begun, time_ns, before.first_ns)
-    history = np.where(same & ~stale, before.replies + 1, np.where(taken, replies, np.where(same, 1, before.replies)))
-    heard_ns = np.where(settled, time_ns, before.heard_ns)
-    proven = is_confirmed(history, first_ns, heard_ns, policy) | (before.proven & ~taken)
+    # After too long a silence confirmation starts again, as for a new identity.
+    stale = time_ns - before.received_ns > round(policy.max_identity_age_s * NS_PER_S)
+    restarted = switched | (same & stale)
+    first_ns = np.where(restarted, time_ns, before.first_ns)
+    unchanged = np.where(switched, rival_replies, np.where(same, 1, before.replies))
+    replies = np.where(same & ~stale, before.replies + 1, unchanged)
+    received_ns = np.where(agreed, time_ns, before.received_ns)
+    was_confirmed = is_confirmed(replies, first_ns, received_ns, policy) | (before.was_confirmed & ~switched)
     after = replace(
         before,
-        identity=np.where(taken, told, before.identity),
-        rival=np.where(settled, "", told),
-        rival_replies=np.where(settled, 0, replies),
-        replies=history,
+        identity=np.where(switched, reported, before.identity),
+        rival=np.where(agreed, "", reported),
+        rival_replies=np.where(agreed, 0, rival_replies),
+        replies=replies,
         first_ns=first_ns,
-        heard_ns=heard_ns,
-        proven=proven,
+        received_ns=received_ns,
+        was_confirmed=was_confirmed,
     )
-    identities = identities.with_rows(rows, after)
-    fresh = np.flatnonzero(taken)
-    return _take(identities, rows[fresh], before.identity[fresh], policy) if len(fresh) else identities
+    identities = identities.replace_rows(rows, after)
+    fresh = np.flatnonzero(switched)
+    return _switch(identities, rows[fresh], before.identity[fresh], policy) if len(fresh) else identities
 
 
-def is_confirmed(replies: Integers, first_ns: Integers, heard_ns: Integers, policy: IdentityPolicy) -> Booleans:
-    """Return whether histories of replies are long enough, in number and in time."""
+def is_confirmed(replies: Integers, first_ns: Integers, received_ns: Integers, policy: IdentityPolicy) -> Booleans:
+    """Return which identities (n,) have enough replies, over a long enough time."""
     confirmed: Booleans = (replies >= policy.confirm_replies) & (
-        heard_ns - first_ns >= round(policy.confirm_time_s * NS_PER_S)
+        received_ns - first_ns >= round(policy.confirm_time_s * NS_PER_S)
     )
     return confirmed
 
 
 def key_of(identity: str) -> int:
-    """Return a number, never 0, that is the same for the same text in every process."""
+    """Return a hash of the identity that is the same in every process, and never 0."""
     return int.from_bytes(hashlib.blake2b(identity.encode("utf-8", "replace"), digest_size=7).digest(), "little") + 1
 
 
-def _take(identities: Identities, rows: Indices, former: Texts, policy: IdentityPolicy) -> Identities:
-    """Return the identities with what follows from tracks `rows` (k,) having taken another one than `former` (k,).
+def _switch(identities: IdentityRecords, rows: Indices, previous: Texts, policy: IdentityPolicy) -> IdentityRecords:
+    """Return the identity records with the consequences of tracks `rows` (k,) having switched from `previous` (k,).
 
-    One that had an identity before has jumped, and what is known of its bearer's motion begins anew.
+    A track that had an identity before has jumped; the evidence of motion starts again for the new platform.
     """
-    taken = identities.chosen(rows)
-    told: list[str] = taken.identity.tolist()
-    jumped = former != ""
-    identities = identities.with_rows(
+    switched = identities.select(rows)
+    names: list[str] = switched.identity.tolist()
+    jumped = previous != ""
+    identities = identities.replace_rows(
         rows,
         replace(
-            taken,
-            key=np.array([key_of(text) for text in told], dtype=np.int64),
-            bearer=np.array([policy.known.bearer_of(text) for text in told], dtype=np.int64),
-            former=former,
-            jump_left_s=np.where(jumped, policy.evidence_memory_s, taken.jump_left_s),
-            apart_s=np.zeros(len(rows)),
-            misfit_s=np.zeros(len(rows)),
-            anchor_variance_m2ps2=np.full(len(rows), -1.0),
-            too_agile=np.zeros(len(rows), dtype=np.bool_),
+            switched,
+            key=np.array([key_of(name) for name in names], dtype=np.int64),
+            platform=np.array([policy.known.index_of(name) for name in names], dtype=np.int64),
+            previous=previous,
+            jump_memory_s=np.where(jumped, policy.evidence_memory_s, switched.jump_memory_s),
+            duplicate_s=np.zeros(len(rows)),
+            violation_s=np.zeros(len(rows)),
+            reference_variance_m2ps2=np.full(len(rows), -1.0),
+            is_too_agile=np.zeros(len(rows), dtype=np.bool_),
         ),
     )
     swapped = [partner for row in rows[jumped].tolist() for partner in _swapped(identities, row)]
     if not swapped:
         return identities
-    return replace(identities, jump_left_s=_put(identities.jump_left_s, np.array(swapped, dtype=np.intp), 0.0))
+    cleared = _with_rows(identities.jump_memory_s, np.array(swapped, dtype=np.intp), 0.0)
+    return replace(identities, jump_memory_s=cleared)
 
 
-def _swapped(identities: Identities, row: int) -> list[int]:
-    """Return a track that jumped and the one it has swapped identities with; none where it has jumped alone.
+def _swapped(identities: IdentityRecords, row: int) -> list[int]:
+    """Return a track that jumped and those it swapped identities with; nothing if it jumped alone.
 
-    Where two things pass close by, it is the tracker that may take one for the other: then both answer as they always
-    did, and each track hears the other's identity. The partner has done it too, or is about to.
+    Where two targets pass close by, the tracker may swap their tracks: then each track receives the other's identity,
+    and nobody is spoofing. The partner has switched too, or is about to.
     """
-    mine, before = identities.identity[row], identities.former[row]
-    done = (identities.identity == before) & (identities.former == mine)
-    doing = (identities.identity == mine) & (identities.rival == before)
-    partners: list[int] = np.flatnonzero(done | doing).tolist()
+    identity, previous = identities.identity[row], identities.previous[row]
+    has_switched = (identities.identity == previous) & (identities.previous == identity)
+    is_switching = (identities.identity == identity) & (identities.rival == previous)
+    partners: list[int] = np.flatnonzero(has_switched | is_switching).tolist()
     return [row, *partners] if partners else []
 
 
-def _put(column: Any, rows: Indices, values: Any) -> Any:
-    """Return a copy of the column with some rows set."""
+def _with_rows(column: Any, rows: Indices, values: Any) -> Any:
+    """Return a copy of the column with some rows replaced."""
     changed = column.copy()
     changed[rows] = values
     return changed

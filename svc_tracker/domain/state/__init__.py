@@ -1,1 +1,1 @@
-"""State of the tracks: array types, records, selection."""
+"""State of the tracks: array types, records, estimates, selection."""

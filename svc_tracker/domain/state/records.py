@@ -1,67 +1,111 @@
-"""What is kept of tracks besides their motion: by field and, all fields at once, by track."""
+"""Track records: the per-track quantities besides the state estimates, with a typed property for each.
 
-from typing import Any, Final, Self
+A new quantity of a track is declared here, computed in `cycle.py` and encoded in `wire/tracks.py` (and, for sessions
+that ask for columns, `wire/columns.py`): snapshots, selection and the track table carry every record without change.
+"""
+
+from typing import ClassVar, Self
 
 import numpy as np
 
-from svc_tracker.domain.state.types import Indices, Integers
-
-_INTEGERS: Final = (
-    *("number", "status", "birth_ns", "measured_ns", "hits", "misses", "misses_in_all"),
-    *("nis_dof", "detection", "sensor", "range_band"),
-)
-_FLOATS: Final = ("score", "birth_score", "nis", "snr_db", "rcs_dbsm", "mean_rcs_dbsm")
-_ROW: Final = {name: row for row, name in enumerate(_INTEGERS + _FLOATS)}
-_FLOATS_FROM: Final = len(_INTEGERS)
+from svc_tracker.domain.state.types import Floats, Indices, Integers
 
 
-class Records:
-    """The records of n tracks: `records["score"]` is that field of all of them, (n,), to be read and written.
+class _IntegerRow:
+    """One integer quantity of every track, (n,): a row of the records' words."""
 
-    `misses` counts the scans in a row that should have seen a track and did not, `misses_in_all` all of them. `score`
-    is the logarithm of the odds that it exists, `birth_score` what it began with. `nis` is of the last innovation, of
-    `nis_dof` components; `detection` is that of the last frame, by its place in it. `sensor` says whose detection was
-    last, at `measured_ns`, as an index into the tracker's list; `mean_rcs_dbsm` follows the measured cross sections
-    slowly. Integers and floats are words (f, n) of one array, which moves as one.
+    def __set_name__(self, owner: "type[TrackRecords]", name: str) -> None:
+        self._row, owner.rows = owner.rows, owner.rows + 1
+
+    def __get__(self, records: "TrackRecords", owner: object = None) -> Integers:
+        row: Integers = records.words[self._row]
+        return row
+
+    def __set__(self, records: "TrackRecords", values: Integers | int) -> None:
+        records.words[self._row] = values
+
+
+class _FloatRow:
+    """One real quantity of every track, (n,): a row of the records' words, read as float64."""
+
+    def __set_name__(self, owner: "type[TrackRecords]", name: str) -> None:
+        self._row, owner.rows = owner.rows, owner.rows + 1
+
+    def __get__(self, records: "TrackRecords", owner: object = None) -> Floats:
+        row: Floats = records.floats[self._row]
+        return row
+
+    def __set__(self, records: "TrackRecords", values: Floats | float) -> None:
+        records.floats[self._row] = values
+
+
+class TrackRecords:
+    """The records of n tracks, each property an array (n,) to read and write.
+
+    `consecutive_misses` counts the missed detections in a row, `total_misses` all of them (the wire's `misses`).
+    `score` is the log-odds of existence, `initial_score` its value at initiation. `nis` is the normalised innovation
+    squared of the last update, of `nis_dof` components. `detection` is the index of this frame's detection, -1 for
+    none. `sensor` is the index of the sensor of the last detection, at `measured_ns`. `mean_rcs_dbsm` is a running mean
+    of the measured cross sections.
+
+    All quantities are 64-bit words (f, n) of one array, so that the records are selected and concatenated at once.
     """
 
-    __slots__ = ("_floats", "words")
+    rows: ClassVar[int] = 0
+
+    number = _IntegerRow()
+    status = _IntegerRow()
+    lost_reason = _IntegerRow()
+    birth_ns = _IntegerRow()
+    measured_ns = _IntegerRow()
+    hits = _IntegerRow()
+    consecutive_misses = _IntegerRow()
+    total_misses = _IntegerRow()
+    nis_dof = _IntegerRow()
+    detection = _IntegerRow()
+    sensor = _IntegerRow()
+    range_band = _IntegerRow()
+    score = _FloatRow()
+    initial_score = _FloatRow()
+    nis = _FloatRow()
+    snr_db = _FloatRow()
+    rcs_dbsm = _FloatRow()
+    mean_rcs_dbsm = _FloatRow()
+
+    __slots__ = ("floats", "words")
 
     def __init__(self, words: Integers) -> None:
-        """Take the words over."""
+        """Wrap an array of words (f, n), which is not copied."""
         self.words = words
-        self._floats = words.view(np.float64)
+        self.floats: Floats = words.view(np.float64)
 
     @classmethod
-    def blank(cls, count: int) -> Self:
-        """Return so many records, all of them 0."""
-        return cls(np.zeros((len(_ROW), count), dtype=np.int64))
+    def zeros(cls, count: int) -> Self:
+        """Return this many records, every quantity 0."""
+        return cls(np.zeros((cls.rows, count), dtype=np.int64))
 
     def __len__(self) -> int:
         return int(self.words.shape[1])
 
-    def __getitem__(self, name: str) -> Any:
-        row = _ROW[name]
-        return self._floats[row] if row >= _FLOATS_FROM else self.words[row]
-
-    def __setitem__(self, name: str, values: Any) -> None:
-        self[name][:] = values
-
-    def copied(self) -> Self:
-        """Return the same records in an array of their own."""
+    def copy(self) -> Self:
+        """Return a copy in an array of its own."""
         return type(self)(self.words.copy())
 
-    def chosen(self, which: Indices) -> Self:
-        """Return some of the records, by index."""
-        return type(self)(self.words.take(which, axis=1))
+    def select(self, rows: Indices) -> Self:
+        """Return some of the records, by index, in an array of their own."""
+        return type(self)(self.words.take(rows, axis=1))
 
-    def replace(self, which: Indices, rows: Self) -> None:
+    def replace_rows(self, rows: Indices, values: Self) -> None:
         """Replace some of the records, by index, in place."""
-        self.words[:, which] = rows.words
+        self.words[:, rows] = values.words
 
-    def joined(self, younger: Self, kept: Indices) -> Self:
-        """Return the records that are kept and, after them, the younger ones."""
-        words = np.empty((len(_ROW), len(kept) + len(younger)), dtype=np.int64)
+    def concatenate(self, new: Self) -> Self:
+        """Return these records followed by the new ones, in an array of their own."""
+        return type(self)(np.concatenate((self.words, new.words), axis=1))
+
+    def select_and_append(self, kept: Indices, new: Self) -> Self:
+        """Return the kept records, by index, followed by the new ones."""
+        words = np.empty((self.rows, len(kept) + len(new)), dtype=np.int64)
         words[:, : len(kept)] = self.words.take(kept, axis=1)
-        words[:, len(kept) :] = younger.words
+        words[:, len(kept) :] = new.words
         return type(self)(words)

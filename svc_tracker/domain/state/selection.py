@@ -1,94 +1,94 @@
-"""Choosing, replacing and joining beliefs by index; where numba compiles it, each is one loop."""
+"""Selection by track index: select, replace and concatenate estimates and columns; compiled, each is one loop."""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from svc_tracker.domain.state.types import Belief, Booleans, Floats, Indices, each
+from svc_tracker.domain.state.types import Booleans, Floats, Indices, ModeEstimates, batch_axis
 
 
-def chosen(belief: Belief, which: Indices) -> Belief:
-    """Return what is believed of some of the things, by index, in arrays of its own."""
-    probability = columns(np.expand_dims(belief.probability, 0), which)[0]
-    return Belief(probability, columns(belief.x, which), columns(belief.P, which))
+def select(estimates: ModeEstimates, rows: Indices) -> ModeEstimates:
+    """Return the estimates of some targets, by index, in arrays of their own."""
+    probability = select_rows(np.expand_dims(estimates.probability, 0), rows)[0]
+    return ModeEstimates(probability, select_rows(estimates.x, rows), select_rows(estimates.P, rows))
 
 
-def replace(belief: Belief, which: Indices, rows: Belief) -> None:
-    """Replace what is believed of some of the things, by index, in place."""
-    put(np.expand_dims(belief.probability, 0), which, np.expand_dims(rows.probability, 0))
-    put(belief.x, which, rows.x)
-    put(belief.P, which, rows.P)
+def replace(estimates: ModeEstimates, rows: Indices, values: ModeEstimates) -> None:
+    """Replace the estimates of some targets, by index, in place."""
+    replace_rows(np.expand_dims(estimates.probability, 0), rows, np.expand_dims(values.probability, 0))
+    replace_rows(estimates.x, rows, values.x)
+    replace_rows(estimates.P, rows, values.P)
 
 
-def joined(belief: Belief, younger: Belief, kept: Indices) -> Belief:
-    """Return those of the things that are kept and, after them, the younger ones."""
-    probability = one_after_another(np.expand_dims(belief.probability, 0), np.expand_dims(younger.probability, 0), kept)
-    x = one_after_another(belief.x, younger.x, kept)
-    return Belief(probability[0], x, one_after_another(belief.P, younger.P, kept))
+def select_and_append(estimates: ModeEstimates, new: ModeEstimates, kept: Indices) -> ModeEstimates:
+    """Return the kept estimates, by index, followed by the new ones."""
+    probability = concatenate(np.expand_dims(estimates.probability, 0), np.expand_dims(new.probability, 0), kept)
+    x = concatenate(estimates.x, new.x, kept)
+    return ModeEstimates(probability[0], x, concatenate(estimates.P, new.P, kept))
 
 
-def columns(values: Floats, which: Indices) -> Floats:
-    """Return of values (a, b, n) those of some things, (a, b, q)."""
-    (rows, modes, _), count = values.shape, len(which)
-    found = np.empty((rows, modes, count))
-    for a in each(rows):
-        for m in each(modes):
-            for q in each(count):
-                found[a, m, q] = values[a, m, which[q]]
-    return found
+def select_rows(values: Floats, rows: Indices) -> Floats:
+    """Return the elements (a, b, q) at these batch indices of values (a, b, n)."""
+    (components, modes, _), count = values.shape, len(rows)
+    selected = np.empty((components, modes, count))
+    for a in batch_axis(components):
+        for m in batch_axis(modes):
+            for q in batch_axis(count):
+                selected[a, m, q] = values[a, m, rows[q]]
+    return selected
 
 
-def put(values: Floats, which: Indices, found: Floats) -> None:
-    """Replace of values (a, b, n) those of some things, (a, b, q)."""
-    rows, modes, count = found.shape
-    for a in each(rows):
-        for m in each(modes):
-            for q in each(count):
-                values[a, m, which[q]] = found[a, m, q]
+def replace_rows(values: Floats, rows: Indices, new: Floats) -> None:
+    """Replace the elements at these batch indices of values (a, b, n) by new ones (a, b, q), in place."""
+    components, modes, count = new.shape
+    for a in batch_axis(components):
+        for m in batch_axis(modes):
+            for q in batch_axis(count):
+                values[a, m, rows[q]] = new[a, m, q]
 
 
-def one_after_another(values: Floats, younger: Floats, kept: Indices) -> Floats:
-    """Return of values (a, b, n) the kept ones, and then the younger ones."""
-    (rows, modes, more), count = younger.shape, len(kept)
-    both = np.empty((rows, modes, count + more))
-    for a in each(rows):
-        for m in each(modes):
-            for q in each(count):
+def concatenate(values: Floats, new: Floats, kept: Indices) -> Floats:
+    """Return the kept elements of values (a, b, n), by batch index, followed by the new ones."""
+    (components, modes, more), count = new.shape, len(kept)
+    both = np.empty((components, modes, count + more))
+    for a in batch_axis(components):
+        for m in batch_axis(modes):
+            for q in batch_axis(count):
                 both[a, m, q] = values[a, m, kept[q]]
-    both[:, :, count:] = younger
+    both[:, :, count:] = new
     return both
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """n things as arrays, one a quantity: the last axis of each counts the things."""
+    """A table of n rows, one array per column; the last axis of each array is the row."""
 
     def __len__(self) -> int:
         return int(self._arrays()[0].shape[-1])
 
     def _arrays(self) -> list[Any]:
-        # The slots are the fields' names, and cheaper to reach than the fields.
+        # The slots are the fields' names, and faster to read than `dataclasses.fields`.
         names: tuple[str, ...] = type(self).__slots__
         return [getattr(self, name) for name in names]
 
-    def chosen(self, which: Booleans | Indices) -> Self:
-        """Return some of the things, by mask or index."""
-        return type(self)(*(array[..., which] for array in self._arrays()))
+    def select(self, rows: Booleans | Indices) -> Self:
+        """Return some of the rows, by mask or index."""
+        return type(self)(*(array[..., rows] for array in self._arrays()))
 
-    def with_rows(self, which: Indices, rows: Self) -> Self:
-        """Return these things with some of them, by index, replaced."""
+    def replace_rows(self, rows: Indices, values: Self) -> Self:
+        """Return a table in which some of the rows, by index, are replaced."""
         columns = []
-        for mine, theirs in zip(self._arrays(), rows._arrays(), strict=True):
-            values = mine.copy()
-            values[..., which] = theirs
-            columns.append(values)
+        for mine, theirs in zip(self._arrays(), values._arrays(), strict=True):
+            changed = mine.copy()
+            changed[..., rows] = theirs
+            columns.append(changed)
         return type(self)(*columns)
 
-    def joined(self, younger: Self) -> Self:
-        """Return these things and, after them, the younger ones, in arrays of one memory layout.
+    def concatenate(self, new: Self) -> Self:
+        """Return these rows followed by the new ones, in C-contiguous arrays.
 
-        Sums over an axis may round otherwise in another layout, and what is restored has no other than this.
+        Sums over an axis may round differently in another memory layout, and restored snapshots are C-contiguous.
         """
-        pairs = zip(self._arrays(), younger._arrays(), strict=True)
+        pairs = zip(self._arrays(), new._arrays(), strict=True)
         return type(self)(*(np.ascontiguousarray(np.concatenate(pair, axis=-1)) for pair in pairs))

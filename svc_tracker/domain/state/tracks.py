@@ -1,20 +1,21 @@
-"""Every track's state as one array a quantity: the last axis counts the tracks."""
+"""Tracks: state estimates and records of every live track; the last axis of each array is the track."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 
-from svc_tracker.domain.state.records import Records
-from svc_tracker.domain.state.types import Belief, Floats, Indices, Layout
+from svc_tracker.domain.state.records import TrackRecords
+from svc_tracker.domain.state.types import Floats, Indices, Layout, ModeEstimates
 
 NO_DETECTION: Final = -1
+SelectAndAppend: TypeAlias = Callable[[ModeEstimates, ModeEstimates, Indices], ModeEstimates]
 
 
 class TrackStatus(IntEnum):
-    """Where a track is in its life; the numbers are those on the wire."""
+    """The life-cycle status of a track; the numbers are those on the wire."""
 
     NEW = 1
     TRACKED = 2
@@ -23,7 +24,7 @@ class TrackStatus(IntEnum):
 
 
 class LostReason(IntEnum):
-    """Why a track was given up; the numbers are those on the wire."""
+    """The reason for deleting a track; the numbers are those on the wire."""
 
     NONE = 0
     NOT_CONFIRMED = 1
@@ -34,30 +35,33 @@ class LostReason(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """n tracks in the order of their numbers: what is believed of their motion, and their records."""
+    """n tracks in the order of their numbers: state estimates and records."""
 
-    belief: Belief
-    record: Records
+    estimates: ModeEstimates
+    records: TrackRecords
 
     @classmethod
     def none(cls, modes: int, layout: Layout) -> Self:
         """Return zero tracks."""
-        s, p = layout.size, layout.packed
-        shapes = ((modes, 0), (s, modes, 0), (p, modes, 0))
-        return cls(Belief(*map(np.empty, shapes)), Records.blank(0))
+        s, p = layout.size, layout.packed_size
+        estimates = ModeEstimates(np.empty((modes, 0)), np.empty((s, modes, 0)), np.empty((p, modes, 0)))
+        return cls(estimates, TrackRecords.zeros(0))
 
     def __len__(self) -> int:
-        return len(self.record)
+        return len(self.records)
 
-    def joined(self, younger: Self, kept: Indices, join: Callable[..., Belief]) -> Self:
-        """Return those of these tracks that are kept and, after them, the younger ones; `join` joins the beliefs."""
-        return type(self)(join(self.belief, younger.belief, kept), self.record.joined(younger.record, kept))
+    def select_and_append(self, kept: Indices, new: Self, select_and_append: SelectAndAppend) -> Self:
+        """Return the kept tracks, by index, followed by the new ones; the kernel does the same for the estimates."""
+        return type(self)(
+            select_and_append(self.estimates, new.estimates, kept), self.records.select_and_append(kept, new.records)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What goes on from frame to frame: the last frame's time, None before the first, the next track's number, the
-    sensors heard of in the order of their first frames, and the live tracks.
+    """The tracker's state between frames: time of the last frame (None before the first), next track number, tracks.
+
+    `sensors` lists the sensor ids in the order of their first frames.
     """
 
     time_ns: int | None
@@ -66,8 +70,24 @@ class State:
     tracks: Tracks
 
 
-def probability(log_odds: Floats) -> Floats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Kinematics:
+    """The motion of n tracks: `position_m`, `velocity_mps` (3, n), `covariance` (6, 6, n) of both, in ENU at `time_ns`.
+
+    `dt_s` is the time since the frame before; `own_position_m` and `own_velocity_mps` (3,) are the own ship's.
+    """
+
+    time_ns: int
+    dt_s: float
+    position_m: Floats
+    velocity_mps: Floats
+    covariance: Floats
+    own_position_m: Floats
+    own_velocity_mps: Floats
+
+
+def probability_of(log_odds: Floats) -> Floats:
     """Return p of ln(p / (1 - p)), without overflow however large the odds."""
-    # Of exp only what cannot overflow is asked: of minus the magnitude.
+    # exp of minus the magnitude cannot overflow.
     smaller = np.exp(-np.abs(log_odds))
     return np.where(log_odds >= 0.0, 1.0, smaller) / (1.0 + smaller)

@@ -1,7 +1,11 @@
-"""What the tracker computes with, as arrays: struct of arrays, of a covariance the upper triangle alone."""
+"""Array types of the tracker: state estimates, covariances and measurements, stored as structs of arrays.
+
+Shapes: s state components, p = s (s + 1) / 2 elements of a packed covariance (its upper triangle), d spatial axes,
+k measured components, M motion modes; the last axis is the batch: n tracks, m detections or q pairs of both.
+"""
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +15,18 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Texts = npt.NDArray[np.object_]
-"""Arrays of str: texts of any length, compared and chosen elementwise."""
+"""Arrays of str: texts of any length, compared and selected elementwise."""
+
+# The components of a measurement: range in m, bearing and elevation in rad; the radial velocity is the last.
+RANGE, BEARING, ELEVATION = 0, 1, 2
+# The smallest pivot of a Cholesky factor, as a share of the diagonal element: less than that is a rounding error.
+MIN_PIVOT: Final = 1e-12
 
 
-def each(count: int) -> Any:
-    """Return the indices of so many things to loop over: a slice of all of them, for NumPy, once; compiled, `range`.
+def batch_axis(count: int) -> tuple[slice]:
+    """Return the batch indices to loop over: in NumPy one slice of them all; compiled by numba, `range(count)`.
 
-    So what is written for a thing is done for all of them elementwise, and compiled it is one loop over them.
+    One source serves both: elementwise array arithmetic in NumPy, one scalar loop when compiled.
     """
     return (slice(0, count),)
 
@@ -29,47 +38,37 @@ def texts(values: tuple[str, ...] | list[str]) -> Texts:
     return array
 
 
-# The components of a measurement: range in m, bearing and elevation in rad; the radial velocity is the last.
-RANGE, BEARING, ELEVATION = 0, 1, 2
-# What rounding may leave of a variance that is none the less positive.
-LEAST_PIVOT: Final = 1e-12
-
-
 class Packing(NamedTuple):
-    """Which components value k of a packed covariance is of, `row[k]` and `column[k]`; `place` (s, s) is the way
-    back.
-    """
+    """Index maps of a packed covariance: element e is (`row[e]`, `column[e]`), and (a, b) is `element[a, b]`."""
 
     row: Indices
     column: Indices
-    place: Indices
+    element: Indices
 
 
-class Belief(NamedTuple):
-    """What is believed of n things: states (s, M, n) and covariances (p, M, n) by mode, and the modes' probabilities.
-
-    The latter are (M, n).
-    """
+class ModeEstimates(NamedTuple):
+    """The IMM state of n targets: mode probabilities (M, n), states (s, M, n) and packed covariances (p, M, n)."""
 
     probability: Floats
     x: Floats
     P: Floats
 
-    def copied(self) -> "Belief":
-        """Return the same belief in arrays of its own."""
-        return Belief(*(array.copy() for array in self))
+    def copy(self) -> "ModeEstimates":
+        """Return a copy in arrays of its own."""
+        return ModeEstimates(self.probability.copy(), self.x.copy(), self.P.copy())
 
 
-class Step(NamedTuple):
-    """What a time step does, for M modes: F (M, s, s) to states, `mapped` (M, p, p) and Q (M, p) to packed covariances.
+class MotionStep(NamedTuple):
+    """The M motion models over one time step: F (M, s, s), Q (M, p) packed, and the mode transition matrix (M, M).
 
-    `mapped` takes P to F P F^T. `transition` (M, M) holds the probabilities that mode i has become mode j meanwhile.
+    `covariance_map` (M, p, p) takes packed P to packed F P F^T. `mode_transition[i, j]` is the probability that mode i
+    has become mode j.
     """
 
     F: Floats
-    mapped: Floats
+    covariance_map: Floats
     Q: Floats
-    transition: Floats
+    mode_transition: Floats
 
 
 class Pairing(NamedTuple):
@@ -80,14 +79,14 @@ class Pairing(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    """The moments of the mixture of modes: `mean` (s, n) and `spread` (p, n)."""
+    """Mean (s, n) and packed covariance (p, n) of the mixture of modes."""
 
     mean: Floats
-    spread: Floats
+    covariance: Floats
 
 
 class Sensor(NamedTuple):
-    """Where a sensor is: position and velocity (d,), and the position's covariance (d, d)."""
+    """Position and velocity (d,) of a sensor in ENU, and the covariance (d, d) of its position."""
 
     position: Floats
     velocity: Floats
@@ -95,21 +94,22 @@ class Sensor(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What is known before anything is measured: variances of the velocity (d,), how probable the modes (M,) are, and
-    mean and variance of an elevation, in rad, that the sensor does not measure.
+    """The prior of a new target: variances of the velocity (d,), mode probabilities (M,), elevation and its variance.
+
+    The elevation, in rad, applies where the sensor does not measure it.
     """
 
-    speed_variance: Floats
-    modes: Floats
+    velocity_variance: Floats
+    mode_probability: Floats
     elevation: float
     elevation_variance: float
 
 
 class Measurements(NamedTuple):
-    """m detections as measured: `z` (k, m) and the variances of its errors (k, m), in m, rad, rad and m/s.
+    """m measurements: values `z` (k, m) and their error variances (k, m), in m, rad, rad and m/s.
 
-    `time_offset_s` (m,) is when, from the frame's time on; empty where all are of that time. `log_volume` is the
-    logarithm of what the sensor measures over, in the same units: false detections are uniform in it.
+    `time_offset_s` (m,) is the time of each relative to the frame's; empty where all are 0. `log_volume` is the
+    logarithm of the measurement volume, in the same units: false detections are uniform in it.
     """
 
     z: Floats
@@ -120,14 +120,15 @@ class Measurements(NamedTuple):
     radial_velocity: bool
 
 
-class Expected(NamedTuple):
-    """What the sensor is expected to measure of n tracks: `z` (k, n), linearised at the `mean` (s, n) of each.
+class PredictedMeasurement(NamedTuple):
+    """The predicted measurement `z` (k, n) of n tracks, linearised at the mean (s, n) of each.
 
-    `scale` (k, n) takes differences of z to the innovation's units: metres, and m/s. H (k, c, n) is the gradient of the
-    scaled measurement with respect to the first c components of the state, c being their number without the velocity
-    where that plays no part. S (k, k, n) = H P H^T + `excess`, what is uncertain besides the track. `drift` (k, n) and
-    its covariances with z and with itself, (k, k, n) each, tell how S and z change for a detection before the frame's
-    time; they are empty where there is none.
+    Differences of z times `scale` (k, n) are innovations: in m across and along the line of sight, and m/s. H (k, c, n)
+    is the gradient of the scaled measurement with respect to the first c state components: positions alone where
+    velocity has no effect. S (k, k, n) = H P H^T + `added_covariance`: second-order terms and the sensor's position.
+
+    For detections before the frame's time, `z_rate` (k, n) is the change of z per second, with its cross-covariance
+    with z and its own covariance, (k, k, n) each; empty where there are none.
     """
 
     mean: Floats
@@ -135,50 +136,48 @@ class Expected(NamedTuple):
     scale: Floats
     H: Floats
     S: Floats
-    excess: Floats
-    drift: Floats
-    drift_with_z: Floats
-    drift_with_drift: Floats
+    added_covariance: Floats
+    z_rate: Floats
+    z_rate_cross_covariance: Floats
+    z_rate_covariance: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """A state of s = 2 `axes` components is (s, n), position then velocity; a covariance is (p, n), p = s (s + 1) /
-    2.
-    """
+    """The state vector of a tracker along `axes` axes: s = 2 `axes` components, positions then velocities."""
 
     axes: int
     packing: Packing
 
     @classmethod
     def of(cls, axes: int) -> Self:
-        """Return the layout of positions and velocities along so many axes."""
+        """Return the layout of positions and velocities along this many axes."""
         row, column = np.triu_indices(2 * axes)
-        place = np.empty((2 * axes, 2 * axes), dtype=np.intp)
-        place[row, column] = place[column, row] = np.arange(len(row))
-        return cls(axes, Packing(row, column, place))
+        element = np.empty((2 * axes, 2 * axes), dtype=np.intp)
+        element[row, column] = element[column, row] = np.arange(len(row))
+        return cls(axes, Packing(row, column, element))
 
     @property
     def size(self) -> int:
-        """Return s."""
+        """The number of state components s."""
         return 2 * self.axes
 
     @property
-    def packed(self) -> int:
-        """Return p."""
+    def packed_size(self) -> int:
+        """The number of elements p of a packed covariance."""
         return len(self.packing.row)
 
     def pack(self, P: Floats) -> Floats:
-        """Return full matrices (s, s, ...) packed."""
+        """Return symmetric matrices (s, s, ...) packed, (p, ...)."""
         packed: Floats = P[self.packing.row, self.packing.column]
         return packed
 
-    def full(self, P: Floats) -> Floats:
-        """Return packed matrices (p, n) in full: (s, s, n)."""
-        full: Floats = P[self.packing.place]
+    def unpack(self, P: Floats) -> Floats:
+        """Return packed matrices (p, n) in full, (s, s, n)."""
+        full: Floats = P[self.packing.element]
         return full
 
-    def mapped(self, F: Floats) -> Floats:
+    def covariance_map(self, F: Floats) -> Floats:
         """Return the matrix (p, p) that takes packed P to packed F P F^T."""
         i, k = self.packing.row, self.packing.column
         a, b = i[:, None], k[:, None]

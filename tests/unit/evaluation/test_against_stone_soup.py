@@ -148,7 +148,7 @@ def quiet(seed: int) -> Scene:
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_gospa_and_each_of_its_parts_are_those_of_stone_soup(seed: int, p: float) -> None:
+def test_gospa_and_its_parts_agree_with_stone_soup(seed: int, p: float) -> None:
     drawn = scene(seed)
     generator = GOSPAMetric(p=p, c=C_M, measure=MEASURE)
     theirs = drawn.manager(generators=[generator]).generate_metrics()["gospa_generator"]["GOSPA Metrics"].value
@@ -160,19 +160,19 @@ def test_gospa_and_each_of_its_parts_are_those_of_stone_soup(seed: int, p: float
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_ospa_of_order_one_is_that_of_stone_soup(seed: int) -> None:
+def test_ospa_of_order_one_agrees_with_stone_soup(seed: int) -> None:
     for ours, theirs in ospa_both(scene(seed), 1.0):
         assert ours == pytest.approx(theirs, abs=SIX_DECIMALS)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_ospa_of_higher_order_is_that_of_stone_soup_where_there_is_no_choice(seed: int) -> None:
+def test_ospa_of_higher_order_agrees_with_stone_soup_without_ambiguity(seed: int) -> None:
     for ours, theirs in ospa_both(quiet(seed), 2.0):
         assert ours == pytest.approx(theirs, abs=SIX_DECIMALS)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_ospa_is_the_minimum_that_its_definition_asks_for_where_stone_soup_assigns_by_plain_distances(
+def test_ospa_is_the_minimum_of_its_definition_where_stone_soup_assigns_by_distances(
     seed: int,
 ) -> None:
     metric = OSPAMetric(c=C_M, p=2.0, measure=MEASURE)
@@ -265,7 +265,7 @@ SIAP_TITLES = (
 
 @pytest.mark.parametrize("is_quiet", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_attributes_at_every_time_and_over_all_are_those_of_stone_soup(seed: int, is_quiet: bool) -> None:
+def test_the_attributes_per_scan_and_overall_agree_with_stone_soup(seed: int, is_quiet: bool) -> None:
     found = measured(seed, is_quiet)
     assert found.ours.overall.assigned > 0
     for title, name, stand_in in SIAP_TITLES:
@@ -278,14 +278,14 @@ def test_the_attributes_at_every_time_and_over_all_are_those_of_stone_soup(seed:
 
 @pytest.mark.parametrize("is_quiet", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_longest_segment_is_that_of_stone_soup(seed: int, is_quiet: bool) -> None:
+def test_the_longest_segment_agrees_with_stone_soup(seed: int, is_quiet: bool) -> None:
     found = measured(seed, is_quiet)
     assert same(found.ours.continuity.longest_segment, found.theirs["SIAP Longest Track Segment"])
 
 
 @pytest.mark.parametrize("is_quiet", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_rate_of_track_number_change_is_that_of_stone_soup_unless_it_breaks_off(seed: int, is_quiet: bool) -> None:
+def test_the_track_change_rate_agrees_with_stone_soup_unless_its_search_stops_early(seed: int, is_quiet: bool) -> None:
     found = measured(seed, is_quiet)
     theirs = found.theirs["SIAP Rate of Track Number Change"]
     if (seed, is_quiet) in BREAKS_OFF:
@@ -297,13 +297,13 @@ def test_the_rate_of_track_number_change_is_that_of_stone_soup_unless_it_breaks_
 BREAKS_OFF = ((12, True), (19, True))
 
 
-def test_all_segments_count_where_stone_soup_breaks_off_at_one_of_which_the_last_time_alone_is_needed() -> None:
+def test_all_segments_count_where_the_search_of_stone_soup_stops_early() -> None:
     found = measure(followed((0, 3), (2, 4), (6, 8)), 2, 1)
     assert found.ours.continuity.track_changes == 2
     assert found.theirs["SIAP Rate of Track Number Change"] == pytest.approx(1 / found.ours.continuity.tracked_s)
 
 
-def test_the_fewest_segments_count_where_stone_soup_takes_the_track_that_is_seen_last() -> None:
+def test_the_fewest_segments_count_where_stone_soup_takes_the_track_seen_last() -> None:
     thing = np.zeros((10, 4))
     returning = thing.copy()
     returning[3:8] += 1_000.0
@@ -322,7 +322,7 @@ def followed(*spans: tuple[int, int]) -> Scene:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_measures_of_identity_are_those_of_stone_soup(seed: int) -> None:
+def test_the_identity_measures_agree_with_stone_soup(seed: int) -> None:
     found = measured(seed, False)
     overall = sum(found.identities, IdentityCounts(0, 0, 0, 0))
     assert overall.tracked == found.ours.overall.tracked
@@ -334,7 +334,7 @@ def test_the_measures_of_identity_are_those_of_stone_soup(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_tracks_that_keep_to_their_things_are_associated_as_by_stone_soup(seed: int) -> None:
+def test_unambiguous_tracks_are_associated_as_by_stone_soup(seed: int) -> None:
     drawn, found = quiet(seed), measured(seed, True)
     for scan, picture in enumerate(drawn.pictures()):
         theirs = rows(found.associations, picture, drawn.timestamp(scan))
@@ -358,7 +358,7 @@ def relay(seed: int) -> Scene:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_switches_are_the_mismatches_of_stone_soup_where_things_are_followed_without_gaps(seed: int) -> None:
+def test_switches_are_the_mismatches_of_stone_soup_for_targets_tracked_without_gaps(seed: int) -> None:
     drawn = relay(seed)
     manager = drawn.manager()
     paths = {path.id: path for key in ("groundtruth_paths", "tracks") for path in manager.states_sets[key]}

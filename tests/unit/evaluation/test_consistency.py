@@ -20,11 +20,11 @@ def drawn(seed: int, k: int, n: int) -> tuple[Any, Any]:
     return (root @ rng.normal(size=(n, k, 1)))[..., 0].T, covariance
 
 
-def test_it_is_the_square_by_the_variance_where_there_is_one_dimension() -> None:
+def test_in_one_dimension_nees_is_the_square_over_the_variance() -> None:
     assert nees([[3.0, -1.0]], [[[9.0, 4.0]]]).tolist() == [1.0, 0.25]
 
 
-def test_it_is_the_quadratic_form_of_the_inverse() -> None:
+def test_nees_is_the_quadratic_form_of_the_inverse() -> None:
     error, covariance = drawn(1, 4, 50)
     expected = [error[:, n] @ np.linalg.inv(covariance[:, :, n]) @ error[:, n] for n in range(50)]
     assert nees(error, covariance) == pytest.approx(expected, rel=1e-6)
@@ -36,7 +36,7 @@ def test_no_samples_give_no_values() -> None:
 
 
 @pytest.mark.parametrize("dof", [1, 2, 6])
-def test_errors_of_the_stated_covariance_lie_within_the_bounds_and_larger_ones_above(dof: int) -> None:
+def test_consistent_errors_are_within_the_bounds_and_larger_ones_above(dof: int) -> None:
     error, covariance = drawn(3, dof, 2_000)
     found = anees(nees(error, covariance), dof)
     assert found.samples == 2_000
@@ -48,14 +48,14 @@ def test_errors_of_the_stated_covariance_lie_within_the_bounds_and_larger_ones_a
     assert not anees(nees(0.8 * error, covariance), dof).consistent
 
 
-def test_the_bounds_are_the_textbooks_of_fifty_runs_and_two_degrees() -> None:
+def test_the_bounds_are_the_textbooks_for_fifty_runs_and_two_degrees() -> None:
     # Of 50 runs and 2 degrees, the mean lies in [1.5, 2.6] (Bar-Shalom, Li and Kirubarajan 2001, section 5.4.2).
     low, high = band(2, 50)
     assert (2 * low, 2 * high) == pytest.approx((1.484, 2.591), abs=1e-3)
 
 
 @pytest.mark.parametrize(("dof", "samples", "probability"), [(1, 1, 0.95), (6, 1, 0.99), (3, 10_000_000, 0.5)])
-def test_the_bounds_cut_off_as_much_at_either_end(dof: int, samples: int, probability: float) -> None:
+def test_the_bounds_leave_equal_tails(dof: int, samples: int, probability: float) -> None:
     low, high = band(dof, samples, probability)
     tail = (1.0 - probability) / 2.0
     total = chi2(dof * samples)
@@ -64,7 +64,7 @@ def test_the_bounds_cut_off_as_much_at_either_end(dof: int, samples: int, probab
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95])
-def test_the_bounds_hold_as_often_as_they_promise(share: float) -> None:
+def test_the_bounds_hold_with_their_probability(share: float) -> None:
     rng = np.random.default_rng(5)
     held = [anees(chi2.rvs(4, size=30, random_state=rng), 4, share).consistent for _ in range(2_000)]
     assert np.mean(held) == pytest.approx(share, abs=4.0 * math.sqrt(share * (1.0 - share) / 2_000))
@@ -89,7 +89,7 @@ def test_the_bounds_hold_as_often_as_they_promise(share: float) -> None:
         ("covariance", [[1.0], [2.0]], np.array([[1.0, 0.5], [0.0, 1.0]])[:, :, None]),
     ],
 )
-def test_what_has_no_normalised_square_is_refused_by_its_name(name: str, error: Any, covariance: Any) -> None:
+def test_invalid_errors_or_covariances_are_refused_by_name(name: str, error: Any, covariance: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         nees(error, covariance)
     with pytest.raises(ValueError, match=rf"^{name.replace('error', 'innovation')} "):
@@ -110,7 +110,7 @@ def test_what_has_no_normalised_square_is_refused_by_its_name(name: str, error: 
         ("probability", ([1.0], 2, math.nan)),
     ],
 )
-def test_what_has_no_mean_or_no_bounds_is_refused_by_its_name(name: str, arguments: Any) -> None:
+def test_invalid_nees_values_are_refused_by_name(name: str, arguments: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         anees(*arguments)
 

@@ -22,7 +22,7 @@ def points(*rows: Any) -> Points:
     return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 
-def test_nothing_against_nothing_is_no_error() -> None:
+def test_two_empty_sets_have_distance_zero() -> None:
     assert gospa(points(), points(), c=10.0).total == 0.0
     assert ospa(points(), points(), c=10.0) == 0.0
 
@@ -36,7 +36,7 @@ def test_the_parts_are_sums_of_powers_and_add_up_to_the_total() -> None:
     assert found.total == pytest.approx(math.sqrt(76.0))
 
 
-def test_an_estimate_as_far_as_the_cut_off_is_one_missed_and_one_false() -> None:
+def test_an_estimate_at_the_cut_off_is_one_missed_and_one_false() -> None:
     found = gospa(points((0, 0)), points((10, 0)), c=10.0)
     assert (found.assigned, found.missed_count, found.false_count) == (0, 1, 1)
     assert found.total == pytest.approx(10.0)
@@ -65,7 +65,7 @@ def test_the_total_is_the_least_over_all_partial_assignments(truth: Any, estimat
 
 @settings(max_examples=100, deadline=None)
 @given(first=POINTS, second=POINTS, third=POINTS)
-def test_both_are_metrics_symmetric_and_with_the_triangle_inequality(first: Any, second: Any, third: Any) -> None:
+def test_gospa_and_ospa_are_symmetric_and_satisfy_the_triangle_inequality(first: Any, second: Any, third: Any) -> None:
     a, b, c = points(*first), points(*second), points(*third)
     for metric in (_gospa, _ospa):
         assert metric(a, b) == pytest.approx(metric(b, a))
@@ -103,7 +103,7 @@ def test_pairs_are_rows_of_the_truth_and_of_its_estimates_in_the_order_of_the_tr
 
 @pytest.mark.parametrize("spread_m", [1.0, 200.0, 700.0, 2_000.0, 20_000.0])
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
-def test_what_is_assigned_cluster_by_cluster_is_as_good_as_one_assignment_of_all(spread_m: float, p: float) -> None:
+def test_assignment_by_clusters_is_optimal(spread_m: float, p: float) -> None:
     rng = np.random.default_rng(7)
     c = 100.0
     for things in (20, 60, 150):
@@ -119,7 +119,7 @@ def test_what_is_assigned_cluster_by_cluster_is_as_good_as_one_assignment_of_all
         assert ospa(truth, estimates, c, p) ** p == pytest.approx((least + unpaired) / most)
 
 
-def test_ten_thousand_points_need_no_table_of_all_with_all() -> None:
+def test_ten_thousand_points_need_no_full_distance_matrix() -> None:
     rng = np.random.default_rng(11)
     truth = rng.uniform(0.0, 220e3, (10_000, 2))
     offset = rng.normal(0.0, 20.0, truth.shape)
@@ -136,13 +136,13 @@ def test_ten_thousand_points_need_no_table_of_all_with_all() -> None:
     assert found.total <= np.sqrt(np.sum(offset**2))
 
 
-def test_points_in_one_place_are_each_assigned_once() -> None:
+def test_coincident_points_are_each_assigned_once() -> None:
     found = gospa(np.zeros((30, 2)), np.zeros((20, 2)), 10.0)
     assert (found.localisation, found.assigned, found.missed_count, found.false_count) == (0.0, 20, 10, 0)
     assert len(np.unique(found.pairs[:, 0])) == len(np.unique(found.pairs[:, 1])) == 20
 
 
-def test_far_away_and_huge_figures_are_only_far_away() -> None:
+def test_very_large_distances_count_as_missed_and_false() -> None:
     found = gospa(points((0, 0), (1e100, 1e100)), points((1e9, 0), (-1e100, 1e100)), 10.0)
     assert (found.assigned, found.missed_count, found.false_count) == (0, 2, 2)
     assert found.total == pytest.approx(math.sqrt(200.0))
@@ -171,7 +171,7 @@ def test_far_away_and_huge_figures_are_only_far_away() -> None:
         ("estimates", (points(), np.zeros((1, 3)), 1.0)),
     ],
 )
-def test_what_has_no_distance_is_refused_by_its_name(name: str, arguments: Any) -> None:
+def test_invalid_points_and_parameters_are_refused_by_name(name: str, arguments: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         gospa(*arguments)
     with pytest.raises(ValueError, match=rf"^{name} "):

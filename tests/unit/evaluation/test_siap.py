@@ -32,7 +32,7 @@ def measured(*pictures: Picture, step_s: float = 1.0) -> Siap:
 # --- attributes -------------------------------------------------------------------------------------------------------
 
 
-def test_the_attributes_are_shares_of_things_and_of_tracks() -> None:
+def test_the_attributes_are_ratios_of_targets_and_tracks() -> None:
     truth = objects(alone=0.0, shared=100.0, unseen=200.0)
     found = measured(Picture(truth, objects(one=3.0, two=99.0, three=105.0, false=300.0))).overall
     assert (found.truths, found.tracked, found.tracks, found.assigned) == (3, 2, 4, 3)
@@ -43,7 +43,7 @@ def test_the_attributes_are_shares_of_things_and_of_tracks() -> None:
     assert found.velocity_accuracy_mps == 0.0
 
 
-def test_what_there_is_nothing_to_divide_by_for_is_not_known() -> None:
+def test_an_attribute_without_a_denominator_is_none() -> None:
     found = measured(Picture(objects(), objects()))
     for name in ("completeness", "ambiguity", "spuriousness", "position_accuracy_m", "velocity_accuracy_mps"):
         assert getattr(found.overall, name) is None, name
@@ -52,19 +52,19 @@ def test_what_there_is_nothing_to_divide_by_for_is_not_known() -> None:
     assert siap([], [], []).overall.completeness is None
 
 
-def test_over_all_pictures_an_attribute_is_the_ratio_of_the_sums() -> None:
+def test_an_overall_attribute_is_the_ratio_of_the_sums() -> None:
     empty, full = Picture(objects(a=0.0), objects()), Picture(objects(a=0.0, b=50.0), objects(x=1.0, y=51.0))
     found = measured(empty, full)
     assert [one.completeness for one in found.at_times] == [0.0, 1.0]
     assert found.overall.completeness == pytest.approx(2 / 3)
 
 
-def test_the_accuracy_of_velocity_is_unknown_where_a_velocity_is() -> None:
+def test_the_velocity_accuracy_is_none_where_a_velocity_is_unknown() -> None:
     still = Objects(["x"], np.zeros((1, 1)))
     assert measured(Picture(objects(a=0.0), still)).overall.velocity_accuracy_mps is None
 
 
-def test_a_track_goes_to_its_nearest_thing_alone_and_not_as_far_as_the_limit() -> None:
+def test_a_track_is_associated_with_its_nearest_target_within_the_limit() -> None:
     picture = Picture(objects(a=0.0, b=8.0), objects(x=5.0, y=18.0, z=-9.9))
     assert nearest(picture, LIMIT_M).tolist() == [[1, 0], [0, 2]]
     assert nearest(Picture(objects(), objects(x=1.0)), LIMIT_M).shape == (0, 2)
@@ -74,13 +74,13 @@ def test_a_track_goes_to_its_nearest_thing_alone_and_not_as_far_as_the_limit() -
 # --- continuity -------------------------------------------------------------------------------------------------------
 
 
-def test_one_track_all_the_time_is_the_best_there_is() -> None:
+def test_one_track_throughout_has_perfect_continuity() -> None:
     found = measured(*(Picture(objects(a=0.0), objects(x=1.0)) for _ in range(5))).continuity
     assert found == Continuity(track_changes=0, tracked_s=4.0, longest_s=4.0, lifetime_s=4.0)
     assert (found.track_change_rate_hz, found.longest_segment) == (0.0, 1.0)
 
 
-def test_a_track_that_takes_over_is_a_change_and_the_step_between_belongs_to_neither() -> None:
+def test_a_takeover_is_a_track_change_and_its_step_belongs_to_neither_track() -> None:
     names = ("x", "x", "x", "y", "y")
     found = measured(*(Picture(objects(a=0.0), objects(**{name: 1.0})) for name in names), step_s=2.0)
     assert found.continuity == Continuity(track_changes=1, tracked_s=6.0, longest_s=4.0, lifetime_s=8.0)
@@ -96,7 +96,7 @@ CHOICES = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(choices=CHOICES, steps_s=st.lists(st.integers(1, 4), min_size=SCANS, max_size=SCANS))
-def test_continuity_is_that_of_the_fewest_segments_which_cover_all_times_with_a_track(
+def test_continuity_counts_the_fewest_segments_that_cover_all_tracked_times(
     choices: list[list[int]], steps_s: list[int]
 ) -> None:
     times_s = np.cumsum(steps_s).tolist()
@@ -141,7 +141,7 @@ def fewest(segments: list[tuple[int, int, int]]) -> int:
 # --- identity ---------------------------------------------------------------------------------------------------------
 
 
-def test_things_are_unknown_correct_wrong_or_ambiguous_by_all_of_their_tracks() -> None:
+def test_targets_are_unknown_correct_wrong_or_ambiguous_by_all_their_tracks() -> None:
     truth = ("own", "own", "own", "own", "", "unseen")
     tracks = ("", "own", "own", "other", "own", "", "other")
     rows = np.array([(0, 0), (1, 1), (1, 2), (2, 3), (3, 4), (3, 5), (4, 6)])
@@ -151,7 +151,7 @@ def test_things_are_unknown_correct_wrong_or_ambiguous_by_all_of_their_tracks() 
     assert found + found == IdentityCounts(10, 2, 2, 4)
 
 
-def test_where_nothing_is_tracked_nothing_is_known_of_identities() -> None:
+def test_without_tracks_every_identity_count_is_zero() -> None:
     found = identity_counts(["own"], ["own"], np.empty((0, 2), dtype=np.intp))
     assert (found.completeness, found.correctness, found.ambiguity) == (None, None, None)
 
@@ -170,7 +170,7 @@ def test_where_nothing_is_tracked_nothing_is_known_of_identities() -> None:
         ("velocity_mps", (["a"], np.zeros((1, 2)), np.array([[math.inf, 0.0]]))),
     ],
 )
-def test_objects_that_cannot_be_are_refused_by_the_fields_name(name: str, arguments: Any) -> None:
+def test_invalid_objects_are_refused_by_field(name: str, arguments: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} "):
         Objects(*arguments)
 
@@ -181,7 +181,7 @@ def test_a_picture_has_one_number_of_coordinates() -> None:
 
 
 @pytest.mark.parametrize("limit_m", [0.0, -1.0, math.nan, math.inf])
-def test_a_limit_that_is_none_is_refused(limit_m: float) -> None:
+def test_an_invalid_limit_is_refused(limit_m: float) -> None:
     with pytest.raises(ValueError, match=r"^limit_m "):
         nearest(Picture(objects(a=0.0), objects(x=0.0)), limit_m)
 

@@ -15,7 +15,7 @@ def counted(*scans: dict[str, int], present: Any = None) -> tuple[int, int]:
     return counter.switches, counter.breaks
 
 
-def test_nothing_has_neither() -> None:
+def test_empty_scans_have_no_switches_or_breaks() -> None:
     assert counted() == counted({}, {}) == (0, 0)
 
 
@@ -23,29 +23,29 @@ def test_the_first_track_and_the_same_track_are_no_switch() -> None:
     assert counted({"a": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 2}) == (0, 0)
 
 
-def test_another_track_is_a_switch_each_time_and_on_the_way_back_too() -> None:
+def test_every_change_of_track_is_a_switch() -> None:
     assert counted({"a": 1}, {"a": 2}, {"a": 2}, {"a": 1}) == (2, 0)
 
 
-def test_tracks_that_change_places_are_two_switches() -> None:
+def test_swapped_tracks_are_two_switches() -> None:
     assert counted({"a": 1, "b": 2}, {"a": 2, "b": 1}) == (2, 0)
 
 
-def test_a_gap_is_one_break_however_long_and_does_not_forget_the_track() -> None:
+def test_a_gap_of_any_length_is_one_break_and_keeps_the_last_track() -> None:
     assert counted({"a": 1}, {}, {}, {"a": 1}) == (0, 1)
     assert counted({"a": 1}, {}, {"a": 2}) == (1, 1)
     assert counted({"a": 1}, {}, {"a": 1}, {}, {"a": 1}) == (0, 2)
 
 
-def test_what_is_never_followed_again_is_no_break() -> None:
+def test_a_target_that_is_never_tracked_again_has_no_break() -> None:
     assert counted({"a": 1}, {}, {}) == (0, 0)
 
 
-def test_a_track_that_goes_to_another_thing_is_no_switch_of_its_own() -> None:
+def test_a_track_that_moves_to_a_new_target_is_no_switch_of_that_target() -> None:
     assert counted({"a": 1}, {"b": 1}) == (0, 0)
 
 
-def test_the_absence_of_what_is_not_there_is_no_break_and_its_return_with_another_track_a_switch() -> None:
+def test_an_absent_target_has_no_break_and_its_return_under_another_track_is_a_switch() -> None:
     counter = IdSwitches()
     for things, tracks, present in ((["a"], [1], {"a"}), ([], [], set[str]()), (["a"], [2], {"a"})):
         counter.take(things, tracks, present)
@@ -60,7 +60,7 @@ def test_the_absence_of_what_is_not_there_is_no_break_and_its_return_with_anothe
     ("name", "truth_ids", "track_ids"),
     [("track_ids", ["a"], []), ("truth_ids", ["a", "a"], [1, 2]), ("track_ids", ["a", "b"], [1, 1])],
 )
-def test_a_scan_that_contradicts_itself_is_refused_and_not_counted(name: str, truth_ids: Any, track_ids: Any) -> None:
+def test_an_inconsistent_scan_is_refused_and_not_counted(name: str, truth_ids: Any, track_ids: Any) -> None:
     counter = IdSwitches()
     counter.take(["a"], [9])
     with pytest.raises(ValueError, match=rf"^{name} "):

@@ -1,4 +1,4 @@
-"""Whatever a frame may hold, it is refused by its field or tracks stay finite and possible; nothing else is raised."""
+"""Any frame is either refused by its field or leaves finite, valid tracks; no other error is raised."""
 
 import dataclasses
 from collections.abc import Callable
@@ -137,14 +137,18 @@ def made_of(table: Any, *, with_times: bool, with_sigmas: bool) -> Detections:
 
 
 def check(tracks: TrackTable, model: TrackerModel) -> None:
-    for column in dataclasses.fields(tracks):
-        values = getattr(tracks, column.name)
-        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-            assert np.all(np.isfinite(values)), column.name
-    assert np.all((tracks.quality >= 0.0) & (tracks.quality <= 1.0))
-    assert np.all(tracks.nis >= 0.0)
+    for name in ("score", "initial_score", "nis", "snr_db", "rcs_dbsm", "mean_rcs_dbsm"):
+        assert np.all(np.isfinite(getattr(tracks.records, name))), name
+    assert np.all(np.isfinite(tracks.mode_probability))
+    for part in (tracks.kinematics, tracks.identities, tracks.identification):
+        for column in dataclasses.fields(part):
+            values = getattr(part, column.name)
+            if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+                assert np.all(np.isfinite(values)), column.name
+    assert np.all((tracks.existence_probability >= 0.0) & (tracks.existence_probability <= 1.0))
+    assert np.all(tracks.records.nis >= 0.0)
     assert np.all(np.abs(tracks.mode_probability.sum(axis=1) - 1.0) < 1e-9)
-    assert np.all(np.diff(tracks.number) > 0)
+    assert np.all(np.diff(tracks.records.number) > 0)
     which = np.r_[: model.axes, 3 : 3 + model.axes]
     covariance = tracks.covariance[:, which[:, None], which]
     assert np.array_equal(covariance, covariance.transpose(0, 2, 1))
@@ -177,7 +181,7 @@ AS_FOUND = settings(max_examples=80, deadline=None, phases=[Phase.explicit, Phas
 @EACH_MODEL
 @AS_FOUND
 @given(told=st.lists(frames(RADARS), min_size=1, max_size=7))
-def test_a_radars_frame_is_refused_and_leaves_no_trace_or_gives_tracks_that_can_be(
+def test_a_radar_frame_is_refused_without_effect_or_gives_valid_tracks(
     model: TrackerModel, told: list[dict[str, Any]]
 ) -> None:
     step_all(model, told)
@@ -186,7 +190,7 @@ def test_a_radars_frame_is_refused_and_leaves_no_trace_or_gives_tracks_that_can_
 @EACH_MODEL
 @AS_FOUND
 @given(told=st.lists(frames(WIRES), min_size=1, max_size=7))
-def test_whatever_the_wire_lets_through_is_refused_and_leaves_no_trace_or_gives_tracks_that_can_be(
+def test_any_frame_of_the_wire_is_refused_without_effect_or_gives_valid_tracks(
     model: TrackerModel, told: list[dict[str, Any]]
 ) -> None:
     step_all(model, told)

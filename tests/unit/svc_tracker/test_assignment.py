@@ -12,8 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import chi2
 
 from svc_tracker.domain import TrackerModel
-from svc_tracker.domain.association.assignment import assign, plain
-from tracker_truth import NOTHING, STRAIGHT, Sensor, detections, known, taken
+from svc_tracker.domain.association.assignment import assign, dominant_pairs
+from tracker_truth import NOTHING, STRAIGHT, Sensor, assigned, detections, known
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ TIES = st.dictionaries(st.tuples(st.integers(0, 11), st.integers(0, 11)), st.int
 def chosen(pairs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
     table = sorted(pairs)
     track, detection = (np.array([pair[side] for pair in table], dtype=np.intp) for side in (0, 1))
-    found = assign(track, detection, np.array([pairs[pair] for pair in table], dtype=np.float64), plain)
+    found = assign(track, detection, np.array([pairs[pair] for pair in table], dtype=np.float64), dominant_pairs)
     return [table[index] for index in found]
 
 
@@ -46,25 +46,25 @@ def check(pairs: dict[tuple[int, int], float]) -> None:
     assert sum(pairs[pair] for pair in found) == pytest.approx(most(pairs), rel=1e-12)
 
 
-def test_of_nothing_nothing_is_taken() -> None:
+def test_no_pairs_give_no_assignment() -> None:
     assert chosen({}) == []
 
 
-def test_a_pair_that_loses_is_not_taken_even_if_nothing_competes() -> None:
+def test_a_pair_with_a_negative_gain_is_not_assigned_even_without_competition() -> None:
     assert chosen({(0, 0): -0.1, (1, 1): 0.1}) == [(1, 1)]
 
 
-def test_a_pair_that_neither_gains_nor_loses_is_not_taken() -> None:
+def test_a_pair_with_gain_zero_is_not_assigned() -> None:
     assert chosen({(0, 0): 0.0, (1, 1): -0.0}) == []
 
 
-def test_the_greatest_total_is_taken_not_the_greatest_pair() -> None:
+def test_the_assignment_maximises_the_total_gain_not_the_largest_pair() -> None:
     assert chosen({(0, 0): 10.0, (0, 1): 9.0, (1, 0): 9.0}) == [(0, 1), (1, 0)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(pairs=PAIRS)
-def test_no_other_choice_gains_more(pairs: Any) -> None:
+def test_no_other_assignment_gains_more(pairs: Any) -> None:
     best = 0.0
     for size in range(len(pairs) + 1):
         for choice in itertools.combinations(pairs, size):
@@ -77,12 +77,12 @@ def test_no_other_choice_gains_more(pairs: Any) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(pairs=TIES)
-def test_of_many_equal_gains_the_total_is_still_the_greatest(pairs: Any) -> None:
+def test_the_total_gain_is_maximal_among_equal_gains(pairs: Any) -> None:
     check({pair: float(gain) for pair, gain in pairs.items()})
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_the_total_is_that_of_a_dense_solver(seed: int) -> None:
+def test_the_total_gain_is_that_of_a_dense_solver(seed: int) -> None:
     """Sparse problems from a few pairs to a crowd in which most is connected, with and without equal gains."""
     rng = np.random.default_rng(seed)
     tracks, found = rng.integers(1, 120, 2)
@@ -94,13 +94,13 @@ def test_the_total_is_that_of_a_dense_solver(seed: int) -> None:
     check({(int(t), int(d)): float(g) for t, d, g in zip(track, detection, gain, strict=True)})
 
 
-def test_gains_of_any_size_are_held_apart() -> None:
+def test_gains_of_very_different_sizes_are_compared_exactly() -> None:
     """What decides may be smaller than what is decided about by many digits."""
     check({(0, 0): 1e6, (0, 1): 1e6 - 1e-3, (1, 0): 1e6 - 1e-3, (1, 1): 1e6 - 1e-2, (2, 1): 1e-6})
     check({(0, 0): 1e-9, (0, 1): 1e-9, (1, 1): 2e-9})
 
 
-def test_the_order_of_the_pairs_changes_no_total() -> None:
+def test_the_order_of_the_pairs_does_not_change_the_total_gain() -> None:
     rng = np.random.default_rng(5)
     pairs = {
         (int(t), int(d)): float(g) for t, d, g in zip(*rng.integers(0, 9, (2, 40)), rng.normal(2, 3, 40), strict=True)
@@ -111,7 +111,7 @@ def test_the_order_of_the_pairs_changes_no_total() -> None:
         order = [table[place] for place in rng.permutation(len(table))]
         track, detection = (np.array([pair[side] for pair in order], dtype=np.intp) for side in (0, 1))
         gain = np.array([pairs[pair] for pair in order])
-        totals.add(round(float(gain[assign(track, detection, gain, plain)].sum()), 9))
+        totals.add(round(float(gain[assign(track, detection, gain, dominant_pairs)].sum()), 9))
     assert len(totals) == 1
 
 
@@ -131,47 +131,47 @@ def ellipse() -> tuple[Floats, Floats, Floats]:
 
 @pytest.mark.parametrize("angle_deg", range(0, 360, 30))
 @pytest.mark.parametrize("share", [0.5, 0.97, 1.03, 2.0])
-def test_the_gate_lets_through_what_is_within_its_probabilitys_ellipse(angle_deg: float, share: float) -> None:
+def test_the_gate_is_the_ellipse_of_its_probability(angle_deg: float, share: float) -> None:
     """A detection `share` of the way to the edge of nu^T S^-1 nu = chi2, in any direction."""
     x, P, S = ellipse()
     direction = np.array([np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))])
     nu = share * np.sqrt(chi2(2).ppf(GATE)) * np.linalg.cholesky(S) @ direction
     seen = detections(30e3 + nu[0], 90.0 + np.degrees(nu[1] / 30e3), 0.0, 0.0)
     model = TrackerModel(axes=2, modes=STRAIGHT, gate_probability=GATE)
-    followed = known(model, FLAT, x, P).step(FLAT.frame(0.0, seen))
-    assert taken(followed) == ([0] if share < 1.0 else [-1])
-    assert len(followed.younger) == (share > 1.0)
+    result = known(model, FLAT, x, P).step(FLAT.frame(0.0, seen))
+    assert assigned(result) == ([0] if share < 1.0 else [-1])
+    assert len(result.new) == (share > 1.0)
     if share < 1.0:
-        assert followed.tracks.record["nis"][0] == pytest.approx(nu @ np.linalg.solve(S, nu), rel=1e-3)
-        assert followed.tracks.record["nis_dof"][0] == 2
+        assert result.tracks.records.nis[0] == pytest.approx(nu @ np.linalg.solve(S, nu), rel=1e-3)
+        assert result.tracks.records.nis_dof[0] == 2
 
 
-def test_of_two_in_the_gate_the_likelier_is_taken_and_the_other_begins_a_track() -> None:
+def test_of_two_detections_in_the_gate_the_likelier_is_assigned_and_the_other_initiates_a_track() -> None:
     x, P, S = ellipse()
     sigma = np.sqrt(S[0, 0])
     seen = detections([30e3 - 1.5 * sigma, 30e3 + 0.5 * sigma], 90.0, 0.0, 0.0)
     model = TrackerModel(axes=2, modes=STRAIGHT)
-    followed = known(model, FLAT, x, P).step(FLAT.frame(0.0, seen))
-    assert taken(followed) == [1]
-    assert followed.younger.record["detection"].tolist() == [0]
+    result = known(model, FLAT, x, P).step(FLAT.frame(0.0, seen))
+    assert assigned(result) == [1]
+    assert result.new.records.detection.tolist() == [0]
 
 
-def test_an_empty_gate_is_an_empty_gate() -> None:
+def test_an_empty_gate_assigns_no_detection() -> None:
     x, P, _ = ellipse()
     model = TrackerModel(axes=2, modes=STRAIGHT)
-    assert taken(known(model, FLAT, x, P).step(FLAT.frame(0.0, NOTHING))) == [-1]
+    assert assigned(known(model, FLAT, x, P).step(FLAT.frame(0.0, NOTHING))) == [-1]
 
 
-def test_the_density_of_clutter_is_that_of_the_radars_clutter() -> None:
+def test_the_clutter_density_follows_from_the_clutter_per_scan() -> None:
     """A detection speaks for its track by ln(Pd N / lambda): lambda is uniform in what is measured, the new in it."""
     x, P, S = ellipse()
     model = TrackerModel(axes=2, modes=STRAIGHT)
     sensor = Sensor(elev_sigma_deg=None, vr_sigma_mps=None, max_range_m=50e3, clutter_per_scan=40.0)
-    following = known(model, sensor, x, P)
-    before = following.state.tracks.record["score"][0]
-    followed = following.step(sensor.frame(0.0, detections(30e3, 90.0, 0.0, 0.0)))
-    extraneous = 40.0 + model.births_per_scan + model.new_share * 40.0
+    cycle = known(model, sensor, x, P)
+    before = cycle.state.tracks.records.score[0]
+    result = cycle.step(sensor.frame(0.0, detections(30e3, 90.0, 0.0, 0.0)))
+    extraneous = 40.0 + model.birth_rate_per_scan + model.new_target_probability * 40.0
     density = extraneous / (50e3 * 2.0 * np.pi * 30e3)
     peak = 1.0 / (2.0 * np.pi * np.sqrt(np.linalg.det(S)))
-    gained = followed.tracks.record["score"][0] - before
+    gained = result.tracks.records.score[0] - before
     assert gained == pytest.approx(np.log(0.9 * peak / density), abs=1e-3)

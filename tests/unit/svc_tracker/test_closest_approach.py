@@ -33,7 +33,9 @@ def diagonal(position_sigma_m: float, velocity_sigma_mps: float) -> Floats:
 
 
 @given(position=vector, motion=velocity, own_position=vector, own_motion=velocity)
-def test_no_other_time_is_nearer(position: object, motion: object, own_position: object, own_motion: object) -> None:
+def test_no_other_time_has_a_smaller_distance(
+    position: object, motion: object, own_position: object, own_motion: object
+) -> None:
     found = one(position, motion, own=(own_position, own_motion))
     r, v = np.subtract(position, own_position), np.subtract(motion, own_motion)
     times = np.concatenate([np.linspace(0.0, 4_000.0, 4_001), found.time_s + np.linspace(-1.0, 1.0, 201)])
@@ -45,14 +47,14 @@ def test_no_other_time_is_nearer(position: object, motion: object, own_position:
     assert found.distance_sigma_m[0] == found.time_sigma_s[0] == 0.0
 
 
-def test_it_is_where_a_drawing_has_it() -> None:
+def test_the_closest_approach_is_that_of_the_geometry() -> None:
     found = one((3_000.0, 10_000.0, 400.0), (0.0, -100.0, 0.0))
     assert found.distance_m[0] == pytest.approx(np.hypot(3_000.0, 400.0))
     assert found.time_s[0] == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize("motion", [(0.0, 10.0, 0.0), (0.0, 0.0, 0.0), (10.0, 0.0, 0.0), (1e-9, -1e-9, 0.0)])
-def test_what_moves_apart_or_not_at_all_is_nearest_now(motion: object) -> None:
+def test_a_track_that_recedes_or_stands_still_is_nearest_now(motion: object) -> None:
     found = one((0.0, 5_000.0, 0.0), motion, diagonal(10.0, 1.0))
     assert found.time_s[0] == found.time_sigma_s[0] == 0.0
     assert found.distance_m[0] == pytest.approx(5_000.0, abs=0.1)
@@ -67,7 +69,7 @@ def test_what_moves_apart_or_not_at_all_is_nearest_now(motion: object) -> None:
         ((300.0, 4_000.0, 0.0), (0.0, -200.0, 0.0)),
     ],
 )
-def test_mean_and_sigma_are_those_of_many_drawn_tracks(position: object, motion: object) -> None:
+def test_mean_and_sigma_are_those_of_a_monte_carlo_sample(position: object, motion: object) -> None:
     rng = np.random.default_rng(3)
     root = rng.normal(size=(6, 6)) * np.array([20.0] * 3 + [1.0] * 3)[:, None] * 0.4
     covariance = root @ root.T
@@ -80,7 +82,7 @@ def test_mean_and_sigma_are_those_of_many_drawn_tracks(position: object, motion:
     assert found.time_sigma_s[0] == pytest.approx(drawn.time_s.std(), rel=0.05)
 
 
-def test_a_collision_course_is_told_with_a_distance_of_its_errors_own_size() -> None:
+def test_a_collision_course_has_a_distance_of_the_size_of_its_errors() -> None:
     covariance = diagonal(30.0, 0.0)
     found = one((0.0, 10_000.0, 0.0), (0.0, -100.0, 0.0), covariance)
     assert found.distance_m[0] == pytest.approx(30.0)
@@ -97,7 +99,7 @@ def test_a_collision_course_is_told_with_a_distance_of_its_errors_own_size() -> 
     position_sigma_m=st.floats(0.0, 1e5),
     velocity_sigma_mps=st.floats(0.0, 1e3),
 )
-def test_whatever_the_track_is_what_is_told_is_finite(
+def test_any_track_has_a_finite_closest_approach(
     position: object, motion: object, position_sigma_m: float, velocity_sigma_mps: float
 ) -> None:
     found = one(position, motion, diagonal(position_sigma_m, velocity_sigma_mps))
@@ -108,13 +110,13 @@ def test_whatever_the_track_is_what_is_told_is_finite(
 
 
 @pytest.mark.parametrize("extreme", [1e-300, 1e-9, 1e6, 1e12])
-def test_extremes_stay_finite(extreme: float) -> None:
+def test_extreme_tracks_have_finite_closest_approaches(extreme: float) -> None:
     for position, motion in (((extreme,) * 3, (-1e-300,) * 3), ((extreme, 0.0, 0.0), (-1e6, 1e-9, 0.0))):
         found = one(position, motion, diagonal(extreme, 1.0))
         assert all(np.isfinite(column).all() for column in (found.distance_m, found.time_s, found.time_sigma_s))
 
 
-def test_no_tracks_have_no_approaches() -> None:
+def test_no_tracks_give_no_closest_approaches() -> None:
     none = np.empty((0, 3))
     found = closest_approach(none, none, np.empty((0, 6, 6)), np.zeros(3), np.zeros(3))
     assert found.distance_m.shape == found.time_sigma_s.shape == (0,)

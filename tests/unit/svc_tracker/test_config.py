@@ -40,19 +40,19 @@ def commented_example() -> str:
     return "\n".join(section)
 
 
-def test_what_is_left_out_is_the_trackers_own(tmp_path: Path) -> None:
+def test_settings_left_out_take_the_trackers_defaults(tmp_path: Path) -> None:
     assert to_rules(load(tmp_path, "")).model == TrackerModel()
     assert to_rules(load(tmp_path, "tracker: {}\n")).model == TrackerModel()
     assert to_rules(load_bot_spec(example_bot_spec()).spec).model == TrackerModel()
 
 
-def test_the_examples_comment_tells_the_trackers_own_values_and_all_of_them(tmp_path: Path) -> None:
+def test_the_examples_comment_lists_every_setting_with_its_default(tmp_path: Path) -> None:
     spec = load(tmp_path, commented_example())
     assert to_rules(spec).model == TrackerModel()
     assert all(value is not None for value in spec.tracker.model_dump().values())
 
 
-def test_every_value_reaches_the_tracker(tmp_path: Path) -> None:
+def test_every_setting_reaches_the_tracker(tmp_path: Path) -> None:
     text = """
 tracker:
   modes:
@@ -73,8 +73,8 @@ tracker:
         horizontal_speed_sigma_mps=10.0,
         vertical_speed_sigma_mps=1.0,
         gate_probability=0.99,
-        new_share=0.5,
-        births_per_scan=2.5,
+        new_target_probability=0.5,
+        birth_rate_per_scan=2.5,
         mean_lifetime_s=1000.0,
         confirm_probability=0.9,
         delete_probability=0.1,
@@ -82,13 +82,13 @@ tracker:
     )
 
 
-def test_what_contradicts_the_trackers_own_value_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_a_setting_that_contradicts_a_default_is_refused_at_the_start(tmp_path: Path) -> None:
     spec = load(tmp_path, "tracker: {delete_probability: 0.9}\n")
     with pytest.raises(StartError, match=r"^the BotSpec's tracker: delete_probability must be less than confirm_"):
         to_rules(spec)
 
 
-def test_compiling_without_numba_is_refused_at_the_start_with_what_to_do(
+def test_compiled_without_numba_is_refused_at_the_start_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
@@ -98,13 +98,13 @@ def test_compiling_without_numba_is_refused_at_the_start_with_what_to_do(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
-def test_compiling_with_numba_is_the_models(tmp_path: Path) -> None:
+def test_compiled_with_numba_reaches_the_model(tmp_path: Path) -> None:
     model = to_rules(load(tmp_path, "tracker: {compiled: true}\n")).model
     assert model == dataclasses.replace(TrackerModel(), compiled=True)
 
 
 @pytest.mark.asyncio
-async def test_a_scan_longer_than_an_unseen_track_is_kept_is_refused_at_the_start(tmp_path: Path) -> None:
+async def test_a_scan_longer_than_max_coast_is_refused_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
     path.write_text(f"{example_bot_spec().read_text()}\ntracker: {{max_coast_s: 1.0}}\n")
     base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))

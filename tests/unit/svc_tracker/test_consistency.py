@@ -9,8 +9,8 @@ import pytest
 
 from evaluation.consistency import anees, nees
 from svc_tracker.domain import TrackerModel
-from svc_tracker.domain.cycle import Following
-from tracker_truth import STRAIGHT, Drift, Sensor, moments, taken
+from svc_tracker.domain.cycle import TrackingCycle
+from tracker_truth import STRAIGHT, Drift, Sensor, assigned, moments
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,27 +59,27 @@ def followed(sensor: Sensor, axes: int, seed: int) -> Held:
     # A gate that leaves out the rare large errors would leave out what is to be counted.
     model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-9)
     rng = np.random.default_rng(seed)
-    truth, following = drifting(axes, model, rng), Following(model)
+    truth, cycle = drifting(axes, model, rng), TrackingCycle(model)
     kept, errors, innovations = np.arange(COUNT), list[Floats](), list[Floats]()
     for step in range(SCANS):
         now = sensor.after(float(step))
         seen = now.measure(truth.position_m, truth.velocity_mps, rng)
-        found = following.step(now.frame(float(step), seen))
-        tracks = following.state.tracks
-        # A thing belongs to the test for as long as its own track takes its own detection.
-        number, detection = tracks.record["number"], tracks.record["detection"]
+        found = cycle.step(now.frame(float(step), seen))
+        tracks = cycle.state.tracks
+        # A target belongs to the test for as long as its own track is assigned its own detection.
+        number, detection = tracks.records.number, tracks.records.detection
         place = np.full(COUNT, -1)
         old = number <= COUNT
         place[number[old] - 1] = np.flatnonzero(old)
         kept = kept[(place[kept] >= 0) & (detection[place[kept]] == kept)]
         row = place[kept]
         state = np.concatenate([truth.position_m[kept, :axes], truth.velocity_mps[kept, :axes]], axis=1).T
-        mean, covariance = moments(tracks.belief, row)
+        mean, covariance = moments(tracks.estimates, row)
         errors.append(nees(mean - state, covariance))
         if step:
-            innovations.append(tracks.record["nis"][row])
-            assert set(tracks.record["nis_dof"][row].tolist()) == {nis_dof(sensor)}
-        assert len(found.column("number")) == len(found.tracks) + len(found.younger)
+            innovations.append(tracks.records.nis[row])
+            assert set(tracks.records.nis_dof[row].tolist()) == {nis_dof(sensor)}
+        assert len(found.records().number) == len(found.tracks) + len(found.new)
         truth.move(1.0)
     assert len(kept) > 0.99 * COUNT
     return Held(errors, innovations, 2 * axes, nis_dof(sensor))
@@ -97,7 +97,7 @@ def within(values: Floats, dof: int, nonlinear: float = 0.0) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", SENSORS)
-def test_the_errors_of_many_tracks_are_as_large_as_their_covariances_say(name: str, seed: int) -> None:
+def test_the_nees_of_many_tracks_is_within_bounds(name: str, seed: int) -> None:
     """Of each scan by itself: the errors of different things are independent, those of one at different times are not.
 
     A radial velocity is far from linear while the velocity across is unknown: the first scans' errors stray farther.
@@ -109,7 +109,7 @@ def test_the_errors_of_many_tracks_are_as_large_as_their_covariances_say(name: s
 
 
 @pytest.mark.parametrize("name", SENSORS)
-def test_innovations_are_as_large_as_expected_and_independent(name: str) -> None:
+def test_innovations_are_white_with_nis_within_bounds(name: str) -> None:
     sensor = SENSORS[name]
     held = followed(sensor, 2 if sensor.elev_sigma_deg is None else 3, 3)
     within(held.nis[0], held.nis_dof, 0.1 if sensor.vr_sigma_mps else 0.0)
@@ -120,9 +120,7 @@ def test_innovations_are_as_large_as_expected_and_independent(name: str) -> None
 @pytest.mark.parametrize(
     ("sensor", "bias"), [(Sensor(), 0.0), (Sensor(bearing_sigma_deg=5.0, elev_sigma_deg=4.0), 0.5)]
 )
-def test_first_places_are_unbiased_and_never_claim_more_than_is_known(
-    sensor: Sensor, bias: float, elev_deg: float
-) -> None:
+def test_initial_positions_are_unbiased_and_not_overconfident(sensor: Sensor, bias: float, elev_deg: float) -> None:
     """Along the line of sight, across it to the right, and across it upwards, by the errors claimed there.
 
     Of directions known to degrees alone a place is the chord's, nearer than the arc: by less than the error claimed.
@@ -133,7 +131,7 @@ def test_first_places_are_unbiased_and_never_claim_more_than_is_known(
     axes = np.stack([along, right, np.cross(right, along)])
     truth = np.tile(11_000.0 * along, (count, 1))
     drawn = sensor.measure(truth, np.zeros_like(truth), np.random.default_rng(6))
-    begun = Following(TrackerModel()).step(sensor.frame(0.0, drawn)).younger.belief
+    begun = TrackingCycle(TrackerModel()).step(sensor.frame(0.0, drawn)).new.estimates
     place, covariance = moments(begun)
     error = axes @ (place[:3] - truth.T)
     variance = np.einsum("ki,ijn,kj->kn", axes, covariance[:3, :3], axes)
@@ -148,10 +146,10 @@ def test_first_places_are_unbiased_and_never_claim_more_than_is_known(
 
 
 @pytest.mark.parametrize("axes", [2, 3])
-def test_a_newborns_radial_velocity_is_expected_as_it_comes(axes: int) -> None:
+def test_a_new_tracks_radial_velocity_is_predicted_without_bias(axes: int) -> None:
     """A thing first seen straight ahead may go anywhere across: its range rate then grows, whichever way it goes."""
     # Nothing else is seen, so that all but the rarest detections are their own tracks'.
-    model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-15, births_per_scan=1e-12)
+    model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-15, birth_rate_per_scan=1e-12)
     rng, count = np.random.default_rng(7), 40
     sensor = Sensor(elev_sigma_deg=0.2 if axes == 3 else None, range_sigma_m=10.0, clutter_per_scan=0.0)
     bearing = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
@@ -160,13 +158,13 @@ def test_a_newborns_radial_velocity_is_expected_as_it_comes(axes: int) -> None:
     nis = list[float]()
     for _ in range(10):
         truth = Drift(place, sigma * rng.standard_normal((count, 3)), (0.7, 0.7, 0.5 * (axes == 3)), rng)
-        following = Following(model)
+        cycle = TrackingCycle(model)
         for step in (0, 1):
             seen = sensor.measure(truth.position_m, truth.velocity_mps, rng)
-            found = following.step(sensor.frame(float(step), seen))
+            found = cycle.step(sensor.frame(float(step), seen))
             truth.move(1.0)
-        own = np.array(taken(found)) == np.arange(count)
-        nis.extend(found.tracks.record["nis"][own].tolist())
+        own = np.array(assigned(found)) == np.arange(count)
+        nis.extend(found.tracks.records.nis[own].tolist())
     assert len(nis) > 0.99 * 10 * count
     # Linearised alone it would be many times as large.
     assert np.mean(nis) / nis_dof(sensor) == pytest.approx(1.0, abs=0.25)

@@ -1,4 +1,4 @@
-"""The filter agrees with references that share no code with it: Stone Soup's, and a textbook's with its matrices."""
+"""The filter agrees with references that share no code with it: Stone Soup and a textbook IMM in full matrices."""
 
 import dataclasses
 import datetime
@@ -20,12 +20,12 @@ from stonesoup.types.state import GaussianState
 from stonesoup.updater.kalman import ExtendedKalmanUpdater, KalmanUpdater
 
 from svc_tracker.domain import Tracker, TrackerModel
-from svc_tracker.domain.cycle import Following
-from svc_tracker.domain.filter.update import correct
+from svc_tracker.domain.cycle import TrackingCycle
+from svc_tracker.domain.filter.update import kalman_update
 from svc_tracker.domain.model import Mode
 from svc_tracker.domain.state.types import Layout
 from tracker_scenes import LONG, crowd, frame
-from tracker_truth import NOTHING, STRAIGHT, Drift, Sensor, detections, in_full, known, moments, one_belief, taken
+from tracker_truth import NOTHING, STRAIGHT, Drift, Sensor, assigned, detections, in_full, known, moments, one_estimate
 
 Floats = npt.NDArray[np.float64]
 T = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -74,11 +74,11 @@ def stone_soup_motion(mode: Mode, axes: int) -> Any:
 @pytest.mark.parametrize("axes", [2, 3])
 @pytest.mark.parametrize("dt_s", [1e-3, 0.7, 30.0])
 @pytest.mark.parametrize("turn_rate_dps", [0.0, 4.0, -11.0])
-def test_a_prediction_is_stone_soups(axes: int, dt_s: float, turn_rate_dps: float) -> None:
+def test_the_prediction_agrees_with_stone_soup(axes: int, dt_s: float, turn_rate_dps: float) -> None:
     mode = Mode("any", turn_rate_dps, 3.0, 0.4, 20.0)
     model, sensor = TrackerModel(axes=axes, modes=(mode,), max_coast_s=60.0), watching(axes)
     x, P = states(axes, 5)
-    mean, covariance = moments(known(model, sensor, x, P).step(sensor.frame(dt_s, NOTHING)).tracks.belief)
+    mean, covariance = moments(known(model, sensor, x, P).step(sensor.frame(dt_s, NOTHING)).tracks.estimates)
     predictor = KalmanPredictor(stone_soup_motion(mode, axes))
     for n in range(5):
         reference = predictor.predict(stone_soup_state(x[:, n], P[:, :, n]), T + datetime.timedelta(seconds=dt_s))
@@ -89,23 +89,23 @@ def watching(axes: int) -> Sensor:
     return Sensor(elev_sigma_deg=0.2 if axes == 3 else None, vr_sigma_mps=None)
 
 
-def test_predicting_by_no_time_changes_no_bit() -> None:
+def test_a_prediction_over_no_time_changes_no_bit() -> None:
     x, P = states(3, 5)
-    following = known(TrackerModel(), Sensor(), x, P)
-    before = following.state.tracks.belief
-    later = following.step(Sensor().frame(0.0, NOTHING)).tracks.belief
+    cycle = known(TrackerModel(), Sensor(), x, P)
+    before = cycle.state.tracks.estimates
+    later = cycle.step(Sensor().frame(0.0, NOTHING)).tracks.estimates
     assert [values.tobytes() for values in later] == [values.tobytes() for values in before]
 
 
 @pytest.mark.parametrize(("axes", "k"), [(2, 1), (2, 3), (3, 2), (3, 4)])
-def test_a_correction_by_a_linear_measurement_is_stone_soups(axes: int, k: int) -> None:
+def test_the_update_by_a_linear_measurement_agrees_with_stone_soup(axes: int, k: int) -> None:
     rng, count, layout = np.random.default_rng(k), 6, Layout.of(axes)
     x, P = states(axes, count)
     H = rng.standard_normal((k, 2 * axes)) / SIZES[np.r_[:axes, 3 : 3 + axes]]
     root = rng.standard_normal((k, k))
     noise, nu = root @ root.T, rng.standard_normal((k, count)) * 3.0
-    corrected, packed, log_likelihood = correct(
-        one_belief(x, P),
+    corrected, packed, log_likelihood = kalman_update(
+        one_estimate(x, P),
         np.repeat(H[:, :, None], count, axis=2),
         nu[:, None],
         np.repeat(noise[:, :, None], count, axis=2),
@@ -146,7 +146,7 @@ class BearingRange(CartesianToBearingRange):
         return np.array([[north / r**2, 0.0, -east / r**2, 0.0], [east / r, 0.0, north / r, 0.0]])
 
 
-def test_a_correction_by_range_and_bearing_is_stone_soups_extended_filters() -> None:
+def test_the_update_by_range_and_bearing_agrees_with_stone_soups_extended_filter() -> None:
     """Stone Soup's is told of the second order of the range: how much farther things are, and how uncertain that is."""
     count, sensor = 25, Sensor(elev_sigma_deg=None, vr_sigma_mps=None, position_m=(400.0, -900.0, 0.0))
     model = TrackerModel(axes=2, modes=STRAIGHT)
@@ -154,9 +154,9 @@ def test_a_correction_by_range_and_bearing_is_stone_soups_extended_filters() -> 
     rng = np.random.default_rng(1)
     place = np.pad(x[:2].T, ((0, 0), (0, 1))) + rng.normal(0.0, 20.0, (count, 3)) * [1, 1, 0]
     seen = sensor.measure(place, np.zeros((count, 3)), None)
-    followed = known(model, sensor, x, P).step(sensor.frame(0.0, seen))
-    assert taken(followed) == list(range(count))
-    mean, covariance = moments(followed.tracks.belief)
+    result = known(model, sensor, x, P).step(sensor.frame(0.0, seen))
+    assert assigned(result) == list(range(count))
+    mean, covariance = moments(result.tracks.estimates)
     for n in range(count):
         away = x[:2, n] - sensor.position_m[:2]
         distance = np.linalg.norm(away)
@@ -174,7 +174,7 @@ def test_a_correction_by_range_and_bearing_is_stone_soups_extended_filters() -> 
         agree(mean[:, n], covariance[:, :, n], reference, 1e-9)
 
 
-def test_a_correction_in_space_with_radial_velocity_is_stone_soups_extended_filters() -> None:
+def test_the_update_in_space_with_radial_velocity_agrees_with_stone_soups_extended_filter() -> None:
     """For things known well enough: what the second order adds is then below a thousandth of the errors."""
     count = 25
     sensor = Sensor(position_m=(400.0, -900.0, 150.0), velocity_mps=(60.0, -30.0, 4.0))
@@ -182,9 +182,9 @@ def test_a_correction_in_space_with_radial_velocity_is_stone_soups_extended_filt
     rng = np.random.default_rng(2)
     place, velocity = x[:3].T + rng.normal(0.0, 5.0, (count, 3)), x[3:].T + rng.normal(0.0, 0.3, (count, 3))
     seen = sensor.measure(place, velocity, None)
-    followed = known(TrackerModel(modes=STRAIGHT), sensor, x, P).step(sensor.frame(0.0, seen))
-    assert taken(followed) == list(range(count))
-    mean, covariance = moments(followed.tracks.belief)
+    result = known(TrackerModel(modes=STRAIGHT), sensor, x, P).step(sensor.frame(0.0, seen))
+    assert assigned(result) == list(range(count))
+    mean, covariance = moments(result.tracks.estimates)
     angle = np.radians(0.2)
     measurement_model = CartesianToElevationBearingRangeRate(
         6,
@@ -263,7 +263,7 @@ class TextbookImm:
         return mean, spread
 
 
-def test_many_modes_are_a_textbooks_imm_for_each_thing_by_itself() -> None:
+def test_the_imm_of_many_targets_agrees_with_a_textbook_imm_of_each() -> None:
     """Seen from so far that a direction is as good as a coordinate: the textbook linearises each mode by itself."""
     model = TrackerModel(axes=2, gate_probability=0.9999999)
     sensor = Sensor(
@@ -282,7 +282,7 @@ def test_many_modes_are_a_textbooks_imm_for_each_thing_by_itself() -> None:
         rng,
     )
     noise = np.diag([sensor.range_sigma_m, 2e-6]) ** 2
-    following, textbook = Following(model), list[TextbookImm]()
+    cycle, textbook = TrackingCycle(model), list[TextbookImm]()
     for step in range(25):
         truth.move(dt_s)
         # Half of them turn right by 4 degrees a second between the scans 8 and 18.
@@ -292,23 +292,22 @@ def test_many_modes_are_a_textbooks_imm_for_each_thing_by_itself() -> None:
             truth.velocity_mps[:, 0] = east * np.cos(angle) + north * np.sin(angle)
             truth.velocity_mps[:, 1] = north * np.cos(angle) - east * np.sin(angle)
         seen = sensor.measure(truth.position_m, truth.velocity_mps, rng)
-        followed = following.step(sensor.frame(step * dt_s, seen))
+        result = cycle.step(sensor.frame(step * dt_s, seen))
         if step == 0:
-            begun = followed.younger.belief
+            initial = result.new.estimates
             for n in range(count):
-                P = in_full(begun.P[:, :, n])
+                P = in_full(initial.P[:, :, n])
                 textbook.append(
                     TextbookImm(
                         model.modes,
-                        begun.probability[:, n].copy(),
-                        list(begun.x[:, :, n].T),
+                        initial.probability[:, n].copy(),
+                        list(initial.x[:, :, n].T),
                         list(np.moveaxis(P, 2, 0)),
                     )
                 )
             continue
-        assert taken(followed) == list(range(count))
-        belief = followed.tracks.belief
-        found, covariance = moments(belief)
+        assert assigned(result) == list(range(count))
+        found, covariance = moments(result.tracks.estimates)
         for n, one in enumerate(textbook):
             one.predict(dt_s)
             bearing = np.mod(np.radians(seen.bearing_deg[n]) + 1.0, 2.0 * np.pi) - 1.0
@@ -318,10 +317,10 @@ def test_many_modes_are_a_textbooks_imm_for_each_thing_by_itself() -> None:
             np.testing.assert_allclose(found[:, n] / sigma, mean / sigma, rtol=0.0, atol=1e-4)
             unit = np.outer(sigma, sigma)
             np.testing.assert_allclose(covariance[:, :, n] / unit, spread / unit, rtol=0.0, atol=1e-4)
-            np.testing.assert_allclose(belief.probability[:, n], one.weight, rtol=0.0, atol=1e-4)
+            np.testing.assert_allclose(result.tracks.estimates.probability[:, n], one.weight, rtol=0.0, atol=1e-4)
         if step == 17:
             # The modes are told apart: the agreement is about something.
-            assert np.argmax(belief.probability, axis=0).tolist() == [0, 1] * (count // 2)
+            assert np.argmax(result.tracks.estimates.probability, axis=0).tolist() == [0, 1] * (count // 2)
 
 
 def test_a_covariance_stays_symmetric_to_the_last_bit() -> None:
@@ -332,7 +331,7 @@ def test_a_covariance_stays_symmetric_to_the_last_bit() -> None:
     assert np.array_equal(tracks.covariance, tracks.covariance.transpose(0, 2, 1))
 
 
-def test_a_first_state_knows_the_radial_velocity_and_nothing_across() -> None:
+def test_an_initial_state_has_the_measured_radial_velocity_and_the_prior_across() -> None:
     model = TrackerModel()
     sensor = Sensor(velocity_mps=(0.0, 50.0, 0.0), vr_sigma_mps=1.0)
     (found,) = [Tracker(model).step(sensor.frame(1.0, detections(30_000.0, 0.0, 0.0, -250.0)))]

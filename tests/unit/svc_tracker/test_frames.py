@@ -41,7 +41,7 @@ def with_value(name: str, index: int, value: Any) -> Any:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
 @pytest.mark.parametrize("name", FLOATS)
-def test_a_detection_that_is_not_finite_or_absurd_is_refused_by_index_and_field(name: str, value: float) -> None:
+def test_a_detection_that_is_not_finite_or_out_of_range_is_refused_by_index_and_field(name: str, value: float) -> None:
     with pytest.raises(FrameError) as refused:
         dataclasses.replace(GOOD.detections, **with_value(name, 3, value))
     assert refused.value.field == f"detections[3].{name}"
@@ -68,7 +68,7 @@ def test_a_detection_out_of_the_wires_bounds_is_refused_by_index_and_field(name:
     assert refused.value.field == f"detections[3].{name}"
 
 
-def test_of_several_wrong_detections_the_first_is_named() -> None:
+def test_of_several_invalid_detections_the_first_is_named() -> None:
     wrong = GOOD.detections.range_m.copy()
     wrong[[2, 5]] = math.nan
     with pytest.raises(FrameError, match=r"^detections\[2\]\.range_m: must be within .* not nan"):
@@ -114,7 +114,7 @@ def test_columns_of_another_shape_or_type_are_refused(column: Any) -> None:
         *((name, value) for name in NUMBERS for value in (math.nan, math.inf)),
     ],
 )
-def test_a_sensor_model_that_cannot_be_is_refused_by_its_field(name: str, value: float) -> None:
+def test_an_invalid_sensor_model_is_refused_by_its_field(name: str, value: float) -> None:
     with pytest.raises(FrameError) as refused:
         dataclasses.replace(sensor_model(LONG), **{name: value})
     # Where a limit is wrong, the other one of the pair may be what is named.
@@ -132,22 +132,22 @@ def test_a_sensor_model_that_cannot_be_is_refused_by_its_field(name: str, value:
         (0.0, math.nan, "sector.width_deg"),
     ],
 )
-def test_a_sector_that_is_none_is_refused_by_its_field(start_deg: float, width_deg: float, field: str) -> None:
+def test_an_invalid_sector_is_refused_by_its_field(start_deg: float, width_deg: float, field: str) -> None:
     with pytest.raises(FrameError) as refused:
         Sector(start_deg, width_deg)
     assert refused.value.field == field
 
 
-def test_a_sector_holds_its_bearings_across_north() -> None:
-    held = Sector(350.0, 20.0).holds(np.array([349.9, 350.0, 359.0, 0.0, 10.0, 10.1, 180.0]))
-    assert held.tolist() == [False, True, True, True, True, False, False]
+def test_a_sector_across_north_contains_its_bearings() -> None:
+    contained = Sector(350.0, 20.0).contains(np.array([349.9, 350.0, 359.0, 0.0, 10.0, 10.1, 180.0]))
+    assert contained.tolist() == [False, True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
     ("flag", "sigma"), [("no_elevation", "elev_sigma_deg"), ("no_radial_velocity", "vr_sigma_mps")]
 )
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
-def test_the_sigma_of_what_is_not_measured_says_nothing(flag: str, sigma: str, value: float) -> None:
+def test_the_sigma_of_a_quantity_that_is_not_measured_is_ignored(flag: str, sigma: str, value: float) -> None:
     model = dataclasses.replace(sensor_model(LONG), **{flag: True, sigma: value})
     assert getattr(model, flag)
 
@@ -163,7 +163,7 @@ def test_the_sigma_of_what_is_not_measured_says_nothing(flag: str, sigma: str, v
         ("vr_sigma_mps", math.inf),
     ],
 )
-def test_a_detections_time_and_sigmas_are_refused_by_index_and_field(name: str, value: float) -> None:
+def test_an_invalid_time_offset_or_sigma_is_refused_by_index_and_field(name: str, value: float) -> None:
     column = np.zeros(len(GOOD.detections))
     column[3] = value
     with pytest.raises(FrameError) as refused:
@@ -215,7 +215,7 @@ def many_sensors(tracker: Tracker) -> None:
         tracker.step(dataclasses.replace(empty_frame(5.0), sensor_id=f"sensor {index}"))
 
 
-def test_a_refused_frame_changes_no_bit_of_what_comes_after() -> None:
+def test_a_refused_frame_changes_no_bit_of_the_later_tracks() -> None:
     model = TrackerModel(max_detections=len(GOOD.detections) + 20)
     tracker, other = Tracker(model), Tracker(model)
     for each in (tracker, other):
@@ -226,11 +226,11 @@ def test_a_refused_frame_changes_no_bit_of_what_comes_after() -> None:
             tracker.step(wrong)
         assert error.value.field == field
         assert tracker.snapshot() == before
-    following = frame(LONG, crowd(12, 40e3, 1).after(1.0), 6.0, 6)
-    assert bits(tracker.step(following)) == bits(other.step(following))
+    later = frame(LONG, crowd(12, 40e3, 1).after(1.0), 6.0, 6)
+    assert bits(tracker.step(later)) == bits(other.step(later))
 
 
-def test_one_sensor_too_many_is_refused_and_the_known_ones_go_on() -> None:
+def test_one_sensor_too_many_is_refused_and_the_others_continue() -> None:
     tracker = Tracker(TrackerModel())
     many_sensors(tracker)
     before = tracker.snapshot()
@@ -275,7 +275,7 @@ def test_a_model_out_of_bounds_is_refused_by_its_field(name: str, wrong: Any) ->
         ),
     ],
 )
-def test_a_mode_that_is_none_is_refused_by_its_field(name: str, wrong: Any) -> None:
+def test_an_invalid_mode_is_refused_by_its_field(name: str, wrong: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must "):
         dataclasses.replace(DEFAULT_MODES[0], **{name: wrong})
 
@@ -290,5 +290,11 @@ def test_a_frame_is_either_refused_or_gives_tracks_that_are_finite(name: str, in
     except FrameError:
         return
     tracks = tracker.step(dataclasses.replace(GOOD, detections=changed))
-    for column in (tracks.position_m, tracks.velocity_mps, tracks.covariance, tracks.quality, tracks.score):
+    for column in (
+        tracks.position_m,
+        tracks.velocity_mps,
+        tracks.covariance,
+        tracks.existence_probability,
+        tracks.records.score,
+    ):
         assert np.all(np.isfinite(column))

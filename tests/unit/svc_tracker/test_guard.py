@@ -1,4 +1,4 @@
-"""The guard rules: when an alarm is raised, when it is cleared, and that nothing else makes a difference."""
+"""The guard: the conditions that raise and clear alarms, and its state."""
 
 import dataclasses
 import json
@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from svc_tracker.domain.guard.closest_approach import ClosestApproaches
 from svc_tracker.domain.guard.guard import MAX_RULES, Guard, GuardPhase, GuardStateError
 from svc_tracker.domain.guard.relative import Relative
-from svc_tracker.domain.guard.rules import GuardKind, GuardRule, Situation, probability_within
+from svc_tracker.domain.guard.rules import GuardInput, GuardKind, GuardRule, probability_within
+from svc_tracker.domain.identity.iff import Identification
 from svc_tracker.domain.identity.policy import FriendFoe
-from svc_tracker.domain.state.tracks import TrackStatus
+from svc_tracker.domain.identity.replies import empty
+from svc_tracker.domain.state.records import TrackRecords
+from svc_tracker.domain.state.tracks import Kinematics, TrackStatus
 from svc_tracker.domain.table import TrackTable
 
 S = 1_000_000_000
@@ -52,50 +55,59 @@ class Seen:
     time_s: float = 30.0
 
 
-def situation(time_s: float, *seen: Seen) -> Situation:
+def guard_input(time_s: float, *seen: Seen) -> GuardInput:
     def column(name: str, dtype: Any = np.float64) -> Any:
-        return np.array([getattr(each, name) for each in seen], dtype=dtype)
+        return np.array([getattr(track, name) for track in seen], dtype=dtype)
 
     count = len(seen)
-    given_: dict[str, Any] = {
-        "time_ns": round(time_s * S),
-        "not_initiated": 0,
-        "modes": ("cv",),
-        "transponder_id": ("",) * count,
-        "number": column("number", np.int64),
-        "status": column("status", np.int64),
-        "iff": column("iff", np.int64),
-        "transponder_on": column("transponder_on", np.bool_),
-        "spoof_evidence": column("evidence", np.int64),
-    }
-    columns = {each.name: given_.get(each.name, np.zeros(count)) for each in dataclasses.fields(TrackTable)}
-    still = np.zeros(count)
-    return Situation(
-        TrackTable(**columns),
-        Relative(column("range_m"), still, still, column("vr_mps")),
-        ClosestApproaches(column("distance_m"), column("sigma_m"), column("time_s"), still),
+    records, zeros, numbers = TrackRecords.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)
+    records.number, records.status = column("number", np.int64), column("status", np.int64)
+    vectors = np.zeros((3, count))
+    kinematics = Kinematics(round(time_s * S), 1.0, vectors, vectors, np.zeros((6, 6, count)), np.zeros(3), np.zeros(3))
+    identification = Identification(
+        object_type=numbers,
+        object_type_probability=zeros,
+        iff=column("iff", np.int64),
+        identity_source=numbers,
+        identity_age_s=zeros,
+        identity_conflict=zeros > 0.0,
+        spoof_evidence=column("evidence", np.int64),
+    )
+    table = TrackTable(
+        records=records,
+        kinematics=kinematics,
+        modes=("cv",),
+        mode_probability=np.ones((count, 1)),
+        identities=dataclasses.replace(empty(count), transponder_on=column("transponder_on", np.bool_)),
+        identification=identification,
+        not_initiated=0,
+    )
+    return GuardInput(
+        table,
+        Relative(column("range_m"), zeros, zeros, column("vr_mps")),
+        ClosestApproaches(column("distance_m"), column("sigma_m"), column("time_s"), zeros),
     )
 
 
-def told(guard: Guard, *steps: Seen, period_s: float = 1.0) -> str:
-    """Return what one track brings about, step by step: R raised, C cleared, a dot for nothing."""
+def phases(guard: Guard, *steps: Seen, period_s: float = 1.0) -> str:
+    """Return the events of one track, step by step: R raised, C cleared, a dot for none."""
     letters = ""
     for step, seen in enumerate(steps):
-        events = guard.step(situation(step * period_s, seen))
+        events = guard.step(guard_input(step * period_s, seen))
         assert len(events) <= 1
         letters += {GuardPhase.RAISED: "R", GuardPhase.CLEARED: "C"}[events[0].phase] if events else "."
     return letters
 
 
 def ranges(*range_m: float) -> Iterator[Seen]:
-    return (Seen(range_m=each) for each in range_m)
+    return (Seen(range_m=distance) for distance in range_m)
 
 
 # -- the kinds --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("rule", "seen", "holds"),
+    ("rule", "seen", "met"),
     [
         (CLOSE, Seen(), True),
         (CLOSE, Seen(range_m=1_000.0), True),
@@ -126,65 +138,65 @@ def ranges(*range_m: float) -> Iterator[Seen]:
         (CPA, Seen(distance_m=450.0, sigma_m=2_000.0), False),
     ],
 )
-def test_an_alarm_is_raised_where_the_rule_holds_and_only_there(rule: GuardRule, seen: Seen, holds: bool) -> None:
-    assert told(Guard([rule]), seen) == ("R" if holds else ".")
+def test_an_alarm_is_raised_if_and_only_if_the_rule_is_met(rule: GuardRule, seen: Seen, met: bool) -> None:
+    assert phases(Guard([rule]), seen) == ("R" if met else ".")
 
 
-def test_how_probable_a_distance_is_is_what_drawing_them_says() -> None:
+def test_the_probability_of_a_distance_is_that_of_a_monte_carlo_sample() -> None:
     rng = np.random.default_rng(2)
     for mean, sigma, limit in ((400.0, 100.0, 500.0), (100.0, 200.0, 300.0), (900.0, 200.0, 500.0)):
-        drawn = rng.normal(mean, sigma, 200_000)
-        drawn = drawn[drawn >= 0.0]
+        sample = rng.normal(mean, sigma, 200_000)
+        sample = sample[sample >= 0.0]
         closest = ClosestApproaches(np.array([mean]), np.array([sigma]), np.zeros(1), np.zeros(1))
-        assert probability_within(limit, closest)[0] == pytest.approx((drawn < limit).mean(), abs=0.005)
+        assert probability_within(limit, closest)[0] == pytest.approx((sample < limit).mean(), abs=0.005)
 
 
 # -- duration, hysteresis, cooldown -----------------------------------------------------------------------------------
 
 
-def test_an_alarm_stands_until_the_rule_holds_no_more() -> None:
-    assert told(Guard([CLOSE]), *ranges(2_000, 900, 900, 900, 2_000, 2_000)) == ".R..C."
+def test_an_alarm_stands_until_the_rule_is_no_longer_met() -> None:
+    assert phases(Guard([CLOSE]), *ranges(2_000, 900, 900, 900, 2_000, 2_000)) == ".R..C."
 
 
-def test_a_rule_must_hold_for_its_duration_without_a_break() -> None:
+def test_a_rule_must_be_met_for_its_duration_without_a_break() -> None:
     lasting = dataclasses.replace(CLOSE, min_duration_s=2.0)
-    assert told(Guard([lasting]), *ranges(900, 900, 2_000, 900, 900, 900, 900)) == ".....R."
+    assert phases(Guard([lasting]), *ranges(900, 900, 2_000, 900, 900, 900, 900)) == ".....R."
 
 
 def test_an_alarm_is_cleared_beyond_the_hysteresis() -> None:
-    eased = dataclasses.replace(CLOSE, hysteresis=0.2)
-    assert told(Guard([eased]), *ranges(900, 1_100, 1_200, 1_201, 1_100, 900)) == "R..C.R"
+    relaxed = dataclasses.replace(CLOSE, hysteresis=0.2)
+    assert phases(Guard([relaxed]), *ranges(900, 1_100, 1_200, 1_201, 1_100, 900)) == "R..C.R"
 
 
-def test_every_limit_is_eased() -> None:
+def test_hysteresis_applies_to_every_limit() -> None:
     foe = Seen(iff=FriendFoe.FOE)
-    eased = (dataclasses.replace(foe, vr_mps=-46.0), dataclasses.replace(foe, range_m=10_900.0))
-    assert told(Guard([SILENT]), foe, *eased, dataclasses.replace(foe, vr_mps=-44.0)) == "R..C"
+    relaxed = (dataclasses.replace(foe, vr_mps=-46.0), dataclasses.replace(foe, range_m=10_900.0))
+    assert phases(Guard([SILENT]), foe, *relaxed, dataclasses.replace(foe, vr_mps=-44.0)) == "R..C"
     near = Seen(distance_m=400.0)
     nearly = (Seen(distance_m=590.0), Seen(distance_m=400.0, time_s=71.0), Seen(distance_m=400.0, sigma_m=900.0))
-    assert told(Guard([CPA]), near, *nearly[:2], Seen(distance_m=650.0)) == "R..C"
-    assert told(Guard([CPA]), near, nearly[2]) == "RC"
+    assert phases(Guard([CPA]), near, *nearly[:2], Seen(distance_m=650.0)) == "R..C"
+    assert phases(Guard([CPA]), near, nearly[2]) == "RC"
 
 
-def test_no_other_alarm_is_raised_before_the_cooldown_is_over() -> None:
+def test_no_alarm_is_raised_during_the_cooldown() -> None:
     pausing = dataclasses.replace(CLOSE, cooldown_s=3.0)
-    assert told(Guard([pausing]), *ranges(900, 2_000, 900, 900, 900, 900, 2_000)) == "RC..R.C"
+    assert phases(Guard([pausing]), *ranges(900, 2_000, 900, 900, 900, 900, 2_000)) == "RC..R.C"
 
 
-def test_a_rule_that_goes_on_holding_through_the_cooldown_is_raised_at_its_end() -> None:
+def test_a_rule_met_throughout_the_cooldown_raises_an_alarm_at_its_end() -> None:
     both = dataclasses.replace(CLOSE, cooldown_s=2.0, min_duration_s=2.0)
-    assert told(Guard([both]), *ranges(900, 900, 900, 2_000, 900, 900, 900)) == "..RC..R"
+    assert phases(Guard([both]), *ranges(900, 900, 900, 2_000, 900, 900, 900)) == "..RC..R"
 
 
-def test_two_alarms_of_a_rule_and_a_track_never_have_one_time() -> None:
+def test_two_alarms_of_a_rule_and_a_track_never_have_the_same_time() -> None:
     guard = Guard([CLOSE])
-    assert told(guard, *ranges(900, 2_000, 900, 900), period_s=0.0) == "RC.."
-    assert guard.step(situation(1.0, Seen()))[0].raised_ns == S
+    assert phases(guard, *ranges(900, 2_000, 900, 900), period_s=0.0) == "RC.."
+    assert guard.step(guard_input(1.0, Seen()))[0].raised_ns == S
 
 
-def test_how_long_it_held_and_when_it_was_raised_is_told() -> None:
+def test_an_event_has_the_times_since_which_the_rule_is_met_and_at_which_it_was_raised() -> None:
     guard = Guard([dataclasses.replace(CLOSE, min_duration_s=2.0)])
-    events = [event for step in range(8) for event in guard.step(situation(step, Seen(range_m=900.0 + 30.0 * step)))]
+    events = [event for step in range(8) for event in guard.step(guard_input(step, Seen(range_m=900.0 + 30.0 * step)))]
     assert [(event.phase, event.since_ns, event.raised_ns) for event in events] == [
         (GuardPhase.RAISED, 0, 2 * S),
         (GuardPhase.CLEARED, 0, 2 * S),
@@ -194,21 +206,21 @@ def test_how_long_it_held_and_when_it_was_raised_is_told() -> None:
 # -- tracks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_track_that_is_lost_clears_its_alarms_once() -> None:
+def test_a_lost_track_clears_its_alarms_once() -> None:
     guard = Guard([CLOSE, SPOOF])
-    guard.step(situation(0.0, Seen(evidence=2), Seen(number=2)))
-    events = guard.step(situation(1.0, Seen(evidence=2, status=TrackStatus.LOST), Seen(number=2)))
+    guard.step(guard_input(0.0, Seen(evidence=2), Seen(number=2)))
+    events = guard.step(guard_input(1.0, Seen(evidence=2, status=TrackStatus.LOST), Seen(number=2)))
     assert [(event.rule.name, event.phase, event.number) for event in events] == [
         ("close", GuardPhase.CLEARED, 1),
         ("spoof", GuardPhase.CLEARED, 1),
     ]
-    assert guard.step(situation(2.0, Seen(number=2))) == []
+    assert guard.step(guard_input(2.0, Seen(number=2))) == []
 
 
-def test_events_come_by_rule_and_then_by_track_with_their_rows() -> None:
+def test_events_are_ordered_by_rule_and_then_by_track() -> None:
     guard = Guard([SPOOF, CLOSE])
     seen = [Seen(number=3, evidence=2), Seen(number=5), Seen(number=9, evidence=4)]
-    events = guard.step(situation(0.0, *seen))
+    events = guard.step(guard_input(0.0, *seen))
     assert [(event.rule.name, event.number, event.row) for event in events] == [
         ("spoof", 3, 0),
         ("spoof", 9, 2),
@@ -220,25 +232,25 @@ def test_events_come_by_rule_and_then_by_track_with_their_rows() -> None:
 
 def test_tracks_do_not_disturb_each_other() -> None:
     guard = Guard([CLOSE])
-    assert len(guard.step(situation(0.0, Seen(number=4)))) == 1
-    assert [event.number for event in guard.step(situation(1.0, Seen(number=4), Seen(number=7)))] == [7]
-    assert [event.number for event in guard.step(situation(2.0, Seen(number=4, range_m=9e3), Seen(number=7)))] == [4]
+    assert len(guard.step(guard_input(0.0, Seen(number=4)))) == 1
+    assert [event.number for event in guard.step(guard_input(1.0, Seen(number=4), Seen(number=7)))] == [7]
+    assert [event.number for event in guard.step(guard_input(2.0, Seen(number=4, range_m=9e3), Seen(number=7)))] == [4]
 
 
-def test_what_is_remembered_is_bounded_by_the_live_tracks() -> None:
+def test_the_state_is_bounded_by_the_live_tracks() -> None:
     guard = Guard([CLOSE])
-    guard.step(situation(0.0, *(Seen(number=number) for number in range(1, 200))))
+    guard.step(guard_input(0.0, *(Seen(number=number) for number in range(1, 200))))
     lost = [Seen(number=number, status=TrackStatus.LOST) for number in range(1, 200)]
-    assert len(guard.step(situation(1.0, *lost))) == 199
+    assert len(guard.step(guard_input(1.0, *lost))) == 199
     assert len(guard.snapshot()) < 200
 
 
 @pytest.mark.parametrize("rules", [[], [CLOSE]])
-def test_nothing_happens_with_nothing_there(rules: list[GuardRule]) -> None:
+def test_no_rules_or_no_tracks_give_no_events(rules: list[GuardRule]) -> None:
     guard = Guard(rules)
-    assert guard.step(situation(0.0)) == []
-    assert Guard.restore(rules, guard.snapshot()).step(situation(1.0)) == []
-    assert len(guard.step(situation(2.0, Seen()))) == len(rules)
+    assert guard.step(guard_input(0.0)) == []
+    assert Guard.restore(rules, guard.snapshot()).step(guard_input(1.0)) == []
+    assert len(guard.step(guard_input(2.0, Seen()))) == len(rules)
 
 
 # -- what is kept -----------------------------------------------------------------------------------------------------
@@ -256,11 +268,11 @@ seen_track = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(tables=st.lists(st.lists(seen_track, min_size=3, max_size=3), min_size=2, max_size=25), data=st.data())
-def test_a_guard_restored_anywhere_goes_on_to_the_same_events(tables: list[list[Seen]], data: st.DataObject) -> None:
+def test_a_restored_guard_continues_to_the_same_events(tables: list[list[Seen]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(tables) - 1))
     straight, restored = Guard(RULES), Guard(RULES)
     for step, table in enumerate(tables):
-        now = situation(step, *(dataclasses.replace(seen, number=n) for n, seen in enumerate(table, start=1)))
+        now = guard_input(step, *(dataclasses.replace(seen, number=n) for n, seen in enumerate(table, start=1)))
         if step == cut:
             restored = Guard.restore(RULES, restored.snapshot())
         assert straight.step(now) == restored.step(now)
@@ -274,7 +286,7 @@ def test_the_state_of_other_rules_is_refused() -> None:
 
 
 @pytest.mark.parametrize("change", [b"", b"{", b"[]", b"null", b'{"version": 1}'])
-def test_bytes_that_are_no_state_are_refused(change: bytes) -> None:
+def test_bytes_that_are_not_a_state_are_refused(change: bytes) -> None:
     with pytest.raises(GuardStateError):
         Guard.restore([CLOSE], change)
 
@@ -282,9 +294,9 @@ def test_bytes_that_are_no_state_are_refused(change: bytes) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("version", 9), ("watched", [[7, 0, 1, 2, 3]]), ("watched", [[0, 0, 1]]), ("numbers", ["x"])]
 )
-def test_a_state_with_something_else_in_it_is_refused(key: str, value: object) -> None:
+def test_a_state_with_other_contents_is_refused(key: str, value: object) -> None:
     guard = Guard([CLOSE])
-    guard.step(situation(0.0, Seen()))
+    guard.step(guard_input(0.0, Seen()))
     state = json.loads(guard.snapshot())
     with pytest.raises(GuardStateError):
         Guard.restore([CLOSE], json.dumps({**state, key: value}).encode())
@@ -301,13 +313,13 @@ def test_a_state_with_something_else_in_it_is_refused(key: str, value: object) -
         ("distance_m", float("nan")),
     ],
 )
-def test_a_rule_that_is_none_is_refused_with_its_field(field: str, value: float) -> None:
+def test_an_invalid_rule_is_refused_by_its_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         dataclasses.replace(CLOSE, **{field: value})  # type: ignore[arg-type]
 
 
-def test_too_many_rules_and_two_of_one_name_are_refused() -> None:
+def test_too_many_rules_or_two_of_the_same_name_are_refused() -> None:
     with pytest.raises(ValueError, match="guard_rules"):
         Guard([dataclasses.replace(CLOSE, name=f"r{number}") for number in range(MAX_RULES + 1)])
-    with pytest.raises(ValueError, match="different names"):
+    with pytest.raises(ValueError, match="its own name"):
         Guard([CLOSE, CLOSE])

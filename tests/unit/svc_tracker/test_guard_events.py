@@ -66,7 +66,7 @@ def test_every_kind_has_its_code(kind: Any, phase: Any, code: str, severity: str
     assert Severity.Name(found.severity) == f"SEVERITY_{severity}"
 
 
-def test_it_can_be_put_on_record_and_says_what_the_alarm_says() -> None:
+def test_the_audit_event_has_the_contents_of_the_alarm() -> None:
     found = to_audit_event(headers(), guard_event().SerializeToString())
     assert to_submission(found).body == found.SerializeToString(deterministic=True)
     assert (found.run_id, found.reporter) == (RUN_ID, "svc_tracker")
@@ -90,25 +90,25 @@ def test_the_same_message_gives_the_same_event() -> None:
     assert to_audit_event(headers(), payload) == to_audit_event(headers(), payload)
 
 
-def test_its_id_is_its_own_for_the_stream_that_holds_both_takes_an_id_once() -> None:
+def test_its_id_differs_from_the_alarms_as_a_stream_stores_an_id_once() -> None:
     found = to_audit_event(headers(), guard_event().SerializeToString())
     other = to_audit_event(headers(**{"ce-id": RUN_ID}), guard_event().SerializeToString())
     assert len({EVENT_ID, RUN_ID, found.event_id, other.event_id}) == 4
 
 
-def test_one_without_a_severity_has_its_codes() -> None:
+def test_an_alarm_without_a_severity_takes_that_of_its_code() -> None:
     found = to_audit_event(headers(), guard_event(severity=0).SerializeToString())
     assert found.severity == Severity.SEVERITY_CRITICAL
 
 
 @pytest.mark.parametrize("changes", [{"kind": 0}, {"kind": 99}, {"phase": 0}, {"phase": 7}])
-def test_one_that_says_nothing_known_is_refused(changes: dict[str, int]) -> None:
+def test_an_alarm_of_unknown_kind_or_phase_is_refused(changes: dict[str, int]) -> None:
     with pytest.raises(UndecodableError) as caught:
         to_audit_event(headers(), guard_event(**changes).SerializeToString())
     assert caught.value.reason == "MALFORMED_PAYLOAD"
 
 
-def test_bytes_that_are_none_are_refused() -> None:
+def test_bytes_that_are_not_a_guard_event_are_refused() -> None:
     with pytest.raises(UndecodableError) as caught:
         to_audit_event(headers(), b"\xff\xff")
     assert caught.value.reason == "MALFORMED_PAYLOAD"

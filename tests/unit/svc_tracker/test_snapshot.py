@@ -1,4 +1,4 @@
-"""A tracker restored from its snapshot goes on to the same bytes; other bytes are refused."""
+"""A tracker restored from its snapshot continues to the same bytes; other bytes are refused."""
 
 import dataclasses
 import hashlib
@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svc_tracker.domain import FrameError, SnapshotError, Tracker, TrackerModel
-from svc_tracker.domain.identity.policy import Bearer, FriendFoe, IdentityPolicy
+from svc_tracker.domain.identity.policy import FriendFoe, IdentityPolicy, KnownPlatform
 from svc_tracker.domain.model import Mode
 from tracker_scenes import LONG, SHORT, bits, crowd, empty_frame, frame
 from tracker_truth import STRAIGHT
 
 MODEL = TrackerModel()
-POLICY = IdentityPolicy(bearers=(Bearer("Flüg", FriendFoe.FRIEND, is_prefix=True, max_speed_mps=400.0),))
+POLICY = IdentityPolicy(platforms=(KnownPlatform("Flüg", FriendFoe.FRIEND, is_prefix=True, max_speed_mps=400.0),))
 SCENE = dataclasses.replace(crowd(15, 10e3, 6), identity=tuple(f"Flüg {number}" for number in range(15)))
 
 
@@ -39,7 +39,7 @@ def test_equal_frames_give_equal_bytes() -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 25])
-def test_what_is_restored_goes_on_to_the_same_bytes(cut: int) -> None:
+def test_a_restored_tracker_continues_to_the_same_bytes(cut: int) -> None:
     tracker = Tracker(MODEL, POLICY)
     steps(tracker, 1, cut)
     data = tracker.snapshot()
@@ -49,7 +49,7 @@ def test_what_is_restored_goes_on_to_the_same_bytes(cut: int) -> None:
     assert restored.snapshot() == tracker.snapshot()
 
 
-def test_a_tracker_restored_before_every_scan_is_as_one_that_never_was() -> None:
+def test_a_tracker_restored_before_every_scan_gives_the_same_bytes() -> None:
     whole, broken = Tracker(MODEL, POLICY), Tracker(MODEL, POLICY)
     for step in range(1, 15):
         broken = Tracker.restore(MODEL, broken.snapshot(), POLICY)
@@ -60,7 +60,7 @@ def test_a_tracker_restored_before_every_scan_is_as_one_that_never_was() -> None
 @pytest.mark.parametrize(
     "model", [TrackerModel(axes=2), TrackerModel(axes=2, modes=STRAIGHT), TrackerModel(axes=3, modes=STRAIGHT)]
 )
-def test_what_is_restored_goes_on_in_the_plane_and_with_one_mode(model: TrackerModel) -> None:
+def test_a_restored_tracker_in_the_plane_or_with_one_mode_continues_to_the_same_bytes(model: TrackerModel) -> None:
     tracker = Tracker(model)
     flat_steps(tracker, 1, 8)
     restored = Tracker.restore(model, tracker.snapshot())
@@ -68,7 +68,7 @@ def test_what_is_restored_goes_on_in_the_plane_and_with_one_mode(model: TrackerM
     assert restored.snapshot() == tracker.snapshot()
 
 
-def test_a_snapshot_taken_changes_nothing() -> None:
+def test_taking_a_snapshot_changes_nothing() -> None:
     one, two = Tracker(MODEL), Tracker(MODEL)
     for step in range(1, 8):
         one.snapshot()
@@ -102,7 +102,7 @@ def test_a_snapshot_of_another_model_is_refused(other: TrackerModel) -> None:
 def test_a_snapshot_of_another_policy_is_refused() -> None:
     data = Tracker(MODEL, POLICY).snapshot()
     for other in (None, IdentityPolicy(confirm_replies=5), dataclasses.replace(POLICY, spoofer=FriendFoe.UNKNOWN)):
-        with pytest.raises(SnapshotError, match="another policy"):
+        with pytest.raises(SnapshotError, match="another identity policy"):
             Tracker.restore(MODEL, data, other)
 
 
@@ -127,7 +127,7 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         Tracker.restore(MODEL, data)
 
 
-def test_bytes_behind_a_snapshot_are_refused() -> None:
+def test_extra_bytes_after_a_snapshot_are_refused() -> None:
     with pytest.raises(SnapshotError):
         Tracker.restore(MODEL, DATA + b"\0")
 
@@ -136,7 +136,7 @@ def test_a_snapshot_of_another_version_is_refused() -> None:
     """One that is whole: its checksum is right."""
     begin = len(b"QIKI-TRACKS\n")
     rest = DATA[begin + 32 :]
-    other = rest.replace(b'"version": 3', b'"version": 2', 1)
+    other = rest.replace(b'"version": 4', b'"version": 3', 1)
     assert other != rest
-    with pytest.raises(SnapshotError, match="version 2"):
+    with pytest.raises(SnapshotError, match="version 3"):
         Tracker.restore(MODEL, DATA[:begin] + hashlib.sha256(other).digest() + other)

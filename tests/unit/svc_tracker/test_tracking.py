@@ -19,27 +19,27 @@ CUTOFF_M = 1_000.0
 
 
 def confirmed(tracks: TrackTable) -> Any:
-    return (tracks.status == TrackStatus.TRACKED) | (tracks.status == TrackStatus.COASTING)
+    return (tracks.records.status == TrackStatus.TRACKED) | (tracks.records.status == TrackStatus.COASTING)
 
 
 def owners(tracks: TrackTable, now: Scene) -> list[int]:
     """Return the number of the confirmed track nearest to each thing, 0 for none within the cut-off."""
-    number, position_m = tracks.number[confirmed(tracks)], tracks.position_m[confirmed(tracks)]
+    number, position_m = tracks.records.number[confirmed(tracks)], tracks.position_m[confirmed(tracks)]
     distance = cdist(now.position_m, position_m)
     return [int(number[row.argmin()]) if row.size and row.min() < CUTOFF_M else 0 for row in distance]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_twenty_things_in_clutter_are_followed_within_bounds(seed: int) -> None:
+def test_twenty_targets_in_clutter_are_tracked_within_bounds(seed: int) -> None:
     start = crowd(20, 35e3, seed)
     radar = dataclasses.replace(LONG, clutter_per_scan=20.0)
     tracker, errors, standing = Tracker(PATIENT), list[float](), Counter[int]()
     held: list[set[int]] = [set() for _ in range(20)]
     for now, seen in frames(radar, start, 60, seed):
         tracks = tracker.step(seen)
-        standing.update(tracks.number.tolist())
+        standing.update(tracks.records.number.tolist())
         error = gospa(now.position_m, tracks.position_m[confirmed(tracks)], CUTOFF_M)
-        if seen.time_ns - tracks.birth_ns[0] > 10e9:
+        if seen.time_ns - tracks.records.birth_ns[0] > 10e9:
             errors.append(error.total**2)
             for thing, number in enumerate(owners(tracks, now)):
                 held[thing].add(number)
@@ -61,7 +61,7 @@ def test_clutter_alone_is_never_confirmed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_things_that_cross_keep_their_numbers(seed: int) -> None:
+def test_crossing_targets_keep_their_tracks(seed: int) -> None:
     crossing = scene(
         ((-3_000, 20_000, 2_000), (200, 10, 0)),
         ((3_000, 20_300, 2_300), (-200, 0, 0)),
@@ -78,7 +78,7 @@ def test_things_that_cross_keep_their_numbers(seed: int) -> None:
     assert len(set().union(*held)) == 3
 
 
-def test_a_turning_aircraft_keeps_its_number() -> None:
+def test_a_turning_aircraft_keeps_its_track() -> None:
     """Three degrees a second at 120 m/s, which is the standard rate of turn."""
     tracker, held, place = Tracker(MODEL), set[int](), np.array([10_000.0, 15_000.0, 2_000.0])
     for step in range(1, 80):
@@ -92,7 +92,7 @@ def test_a_turning_aircraft_keeps_its_number() -> None:
     assert len(held) == 1
 
 
-def test_the_short_radar_takes_over_what_comes_near_under_the_same_number() -> None:
+def test_the_short_range_radar_takes_over_an_approaching_track() -> None:
     coming = scene(((500, 25_000, 1_500), (0, -200, 0)))
     tracker, held, bands = Tracker(MODEL), set(), []
     for step in range(1, 121):
@@ -101,14 +101,14 @@ def test_the_short_radar_takes_over_what_comes_near_under_the_same_number() -> N
             tracks = tracker.step(frame(radar, now, float(step), step))
         if step > 5:
             held.update(owners(tracks, now))
-            bands.append(int(tracks.range_band[confirmed(tracks)][0]))
+            bands.append(int(tracks.records.range_band[confirmed(tracks)][0]))
     assert len(held) == 1
     assert (bands[0], bands[-1]) == (1, 2)
     error = np.linalg.norm(tracks.position_m[confirmed(tracks)][0] - now.position_m[0])
     assert error < 30.0
 
 
-def test_a_moving_sensor_sees_the_world_stand_still() -> None:
+def test_a_static_target_is_static_to_a_moving_sensor() -> None:
     standing = scene(((3_000, 20_000, 500), (0, 0, 0)))
     tracker = Tracker(MODEL)
     for step in range(1, 41):
@@ -120,7 +120,7 @@ def test_a_moving_sensor_sees_the_world_stand_still() -> None:
     assert np.linalg.norm(tracks.position_m[confirmed(tracks)][0] - standing.position_m[0]) < 150.0
 
 
-def test_four_thousand_detections_are_a_frame_like_any_other() -> None:
+def test_a_frame_of_four_thousand_detections_is_tracked() -> None:
     radar = dataclasses.replace(LONG, clutter_per_scan=3_900.0)
     start, tracker = crowd(20, 35e3, 1), Tracker(MODEL)
     for _, seen in frames(radar, start, 8):
@@ -136,43 +136,46 @@ CALLING = dataclasses.replace(
 )
 
 
-def test_the_last_detection_is_what_is_told_of_strength() -> None:
+def test_strength_and_time_are_those_of_the_last_detection() -> None:
     tracker = Tracker(MODEL)
     for step in (1, 2, 3):
         seen = frame(CALLING, scene(((0, 20_000, 2_000), (100, 0, 0))).after(step), float(step), step)
         tracks = tracker.step(seen)
-    assert tracks.snr_db.tolist() == seen.detections.snr_db.tolist()
-    assert tracks.rcs_dbsm.tolist() == seen.detections.rcs_dbsm.tolist()
-    assert tracks.range_band.tolist() == [1]
-    assert tracks.measured_ns.tolist() == [seen.time_ns]
+    assert tracks.records.snr_db.tolist() == seen.detections.snr_db.tolist()
+    assert tracks.records.rcs_dbsm.tolist() == seen.detections.rcs_dbsm.tolist()
+    assert tracks.records.range_band.tolist() == [1]
+    assert tracks.records.measured_ns.tolist() == [seen.time_ns]
     later = tracker.step(empty_frame(4.0))
-    assert later.snr_db.tolist() == tracks.snr_db.tolist()
-    assert later.measured_ns.tolist() == [seen.time_ns]
+    assert later.records.snr_db.tolist() == tracks.records.snr_db.tolist()
+    assert later.records.measured_ns.tolist() == [seen.time_ns]
 
 
-def test_an_identity_goes_with_its_own_track() -> None:
+def test_an_identity_belongs_to_its_own_track() -> None:
     tracker = Tracker(MODEL)
     pair = scene(((0, 20_000, 2_000), (100, 0, 0)), ((9_000, -20_000, 2_000), (0, 100, 0)), identity=("N", "S"))
     for step in (1, 2, 3):
         tracks = tracker.step(frame(CALLING, pair.after(step), float(step), step))
     north = int(np.argmax(tracks.position_m[:, 1]))
-    assert (tracks.transponder_id[north], tracks.transponder_id[1 - north]) == ("N", "S")
+    assert (
+        tuple(tracks.identities.identity.tolist())[north],
+        tuple(tracks.identities.identity.tolist())[1 - north],
+    ) == ("N", "S")
 
 
-def test_an_identity_stays_with_its_track_when_others_before_it_are_lost() -> None:
+def test_an_identity_stays_with_its_track_when_earlier_tracks_are_lost() -> None:
     tracker, both = Tracker(MODEL), scene(((0, 20_000, 2_000), (90, 0, 0)), ((9_000, -20_000, 2_000), (0, 90, 0)))
     named = dataclasses.replace(both, identity=("N", "S"))
     for step in range(1, 5):
         tracks = tracker.step(frame(CALLING, named.after(step), float(step), step))
-    assert tracks.transponder_id == ("N", "S")
+    assert tuple(tracks.identities.identity.tolist()) == ("N", "S")
     left = scene(((9_000, -20_000, 2_000), (0, 90, 0)), identity=("S",))
     for step in range(5, 16):
         tracks = tracker.step(frame(CALLING, left.after(step), float(step), step))
-    assert (tracks.number.tolist(), tracks.transponder_id) == ([2], ("S",))
+    assert (tracks.records.number.tolist(), tuple(tracks.identities.identity.tolist())) == ([2], ("S",))
 
 
 @pytest.mark.parametrize(("rate_dps", "mode"), [(0.0, "straight"), (4.0, "turn_right"), (-4.0, "turn_left")])
-def test_the_mode_in_which_a_thing_moves_is_told(rate_dps: float, mode: str) -> None:
+def test_the_most_probable_mode_is_that_of_the_targets_motion(rate_dps: float, mode: str) -> None:
     tracker, place = Tracker(MODEL), np.array([8_000.0, 9_000.0, 1_000.0])
     precise = dataclasses.replace(SHORT, detection_probability=1.0, clutter_per_scan=0.0, max_range_m=90e3)
     for step in range(1, 40):

@@ -101,7 +101,7 @@ def refused(frame: RadarFrame) -> str:
     return caught.value.field
 
 
-def test_every_value_of_a_frame_is_taken_up() -> None:
+def test_every_value_of_a_frame_is_converted() -> None:
     frame = message(*DETECTIONS)
     frame.timestamp.nanos = 250
     frame.truncated = True
@@ -121,7 +121,7 @@ def test_every_value_of_a_frame_is_taken_up() -> None:
         assert list(getattr(found.detections, column.name)) == expected, column.name
 
 
-def test_every_field_of_a_sensor_model_is_taken_up_but_how_it_looks_around() -> None:
+def test_every_field_of_a_sensor_model_but_the_scan_kind_is_converted() -> None:
     told = radar_pb2.SensorModel()
     told.CopyFrom(MODEL)
     told.coverage.CopyFrom(Sector(start_deg=300.0, width_deg=90.0))
@@ -145,7 +145,7 @@ def _is_number(model: radar_pb2.SensorModel, name: str) -> bool:
     return isinstance(getattr(model, name), float) and getattr(model, name) == 0.0
 
 
-def test_what_a_frame_leaves_out_has_the_meaning_of_its_default() -> None:
+def test_fields_left_out_have_their_defaults() -> None:
     found = wire.to_frame(message())
     assert found.status is SensorStatus.OK
     assert found.sensor_model.coverage == domain.ALL_AROUND
@@ -244,7 +244,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_value_is_named_as_it_stands_on_the_wire(name: str, value: Any) -> None:
+def test_an_invalid_value_is_named_by_its_path_on_the_wire(name: str, value: Any) -> None:
     frame = message(*DETECTIONS)
     setattr(frame.detections[1], name, value)
     assert refused(frame) == f"detections[1].{name}"
@@ -261,13 +261,13 @@ def test_an_unknown_range_band_is_refused_by_its_name(band: int) -> None:
     assert refused(frame) == "detection_columns.range_band"
 
 
-def test_detections_both_ways_at_once_are_refused() -> None:
+def test_detections_as_messages_and_columns_at_once_are_refused() -> None:
     frame = message(*DETECTIONS)
     frame.detection_columns.SetInParent()
     assert refused(frame) == "detection_columns"
 
 
-def test_a_sensor_that_did_not_work_has_seen_nothing_either_way() -> None:
+def test_a_sensor_that_did_not_work_must_have_no_detections() -> None:
     frame = message(*DETECTIONS)
     frame.status = radar_pb2.SENSOR_STATUS_FAILED
     assert refused(frame) == "detections"
@@ -358,7 +358,7 @@ def test_a_sensor_that_measures_no_elevation_needs_no_sigma_of_it() -> None:
     assert model.no_radial_velocity
 
 
-def test_reasons_and_kinds_that_are_new_do_not_matter() -> None:
+def test_unknown_scan_kinds_and_blind_sector_reasons_are_ignored() -> None:
     frame = message()
     frame.sensor_model.scan_kind = 99  # type: ignore[assignment]
     frame.blind_sectors.add(sector=Sector(width_deg=1.0), reason=99)
