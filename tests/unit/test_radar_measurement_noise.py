@@ -12,7 +12,7 @@ from scipy import stats
 
 from radar_scenes import ORIGIN, PHYSICAL, assert_distributed, at, moving, scan, things
 from svc_radar.domain import Bias, RadarModel, ScanKind
-from svc_radar.domain.errors import reference_sigmas, sigmas
+from svc_radar.domain.measurement_noise import reference_sigmas, sigmas
 from svc_radar.domain.scene import polar
 
 DRAWS = 4_000

@@ -1,4 +1,4 @@
-"""What measuring adds to the truth: noise that follows the echo's strength, and constant errors."""
+"""Measurement noise: random errors that depend on the signal-to-noise ratio, and constant biases."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from svc_radar.domain.model import RadarModel
 from svc_radar.domain.scene import Floats, Polar
 from svc_radar.domain.signal import ratio
 
-# A noisy range can reach zero, and nothing is ever seen there.
+# A noisy range can reach zero, which is not a valid detection.
 MIN_REPORTED_RANGE_M: Final = 1e-3
 # The slope of a monopulse antenna's error signal: Curry, "Radar System Performance Modeling".
 MONOPULSE_SLOPE: Final = 1.6
@@ -18,7 +18,7 @@ MONOPULSE_SLOPE: Final = 1.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sigmas:
-    """Standard deviations of n measurements, each array (n,); 0 of what is not measured."""
+    """Standard deviations of n measurements, each array (n,); 0 for quantities that are not measured."""
 
     range_m: Floats
     bearing_deg: Floats
@@ -27,10 +27,9 @@ class Sigmas:
 
 
 def sigmas(model: RadarModel, snr: Floats) -> Sigmas:
-    """Return the standard deviations of measurements (n,) from echoes of this signal to noise ratio, which is positive.
+    """Return the standard deviations of measurements at these signal-to-noise ratios (n,), which are positive.
 
-    sigma = resolution / (k sqrt(2 SNR)), and no less than the model's, which stands for all that a stronger echo does
-    not better; k is 1 for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar
+    sigma = resolution / (k sqrt(2 SNR)), at least the model's, which covers the errors independent of the echo; k is 1 for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar
     Measurement" (1969); Skolnik, "Introduction to Radar Systems", 2nd ed., ch. 11.
     """
     better = np.sqrt(2.0 * snr)
@@ -47,7 +46,7 @@ def sigmas(model: RadarModel, snr: Floats) -> Sigmas:
 
 
 def reference_sigmas(model: RadarModel) -> tuple[float, float, float, float]:
-    """Return the deviations of range, bearing, elevation and radial velocity of the reference thing at its range."""
+    """Return the standard deviations of range, bearing, elevation and radial velocity of the reference target."""
     found = sigmas(model, np.array([ratio(model.snr_ref_db)]))
     return tuple(float(column[0]) for column in (found.range_m, found.bearing_deg, found.elev_deg, found.vr_mps))  # type: ignore[return-value]  # four of them
 
@@ -55,7 +54,7 @@ def reference_sigmas(model: RadarModel) -> tuple[float, float, float, float]:
 def measured(model: RadarModel, truth: Polar, sigma: Sigmas, noise: Floats, bias: tuple[float, float]) -> Polar:
     """Return the truth (n,) as the radar measures it.
 
-    `noise` (n, 4) are standard normal draws, `bias` what is added to every range in metres and bearing in degrees.
+    `noise` (n, 4) are standard normal draws, `bias` is added to every range in metres and bearing in degrees.
     """
     range_m = truth.range_m + bias[0] + sigma.range_m * noise[:, 0]
     bearing_deg = truth.bearing_deg + bias[1] + sigma.bearing_deg * noise[:, 1]
@@ -73,12 +72,12 @@ def measured(model: RadarModel, truth: Polar, sigma: Sigmas, noise: Floats, bias
 def over_the_pole(bearing_deg: Floats, elev_deg: Floats) -> tuple[Floats, Floats]:
     """Return the same directions with elevation in [-90, 90].
 
-    An elevation beyond the zenith (or nadir) comes down on the other side, at the opposite bearing.
+    A direction beyond the zenith (or nadir) is one at the opposite bearing.
     """
     from_nadir_deg = np.mod(elev_deg + 90.0, 360.0)
     other_side = from_nadir_deg > 180.0
     beyond = (elev_deg < -90.0) | (elev_deg > 90.0)
-    # Only what is beyond is folded: the detour over the nadir would cost the others their last bits.
+    # Only directions beyond are folded: the conversion would round the others.
     folded_deg = np.where(other_side, 270.0 - from_nadir_deg, from_nadir_deg - 90.0)
     return (
         np.where(beyond & other_side, bearing_deg + 180.0, bearing_deg),
@@ -94,7 +93,7 @@ def wrapped(bearing_deg: Floats) -> Floats:
 
 
 def reported_position_m(model: RadarModel, position_m: Floats, noise: Floats) -> Floats:
-    """Return where the radar takes itself to be: its position (3,) with independent errors, `noise` (3,) standard."""
+    """Return the position (3,) the radar reports of itself: with independent errors, of standard normal `noise` (3,)."""
     return position_m + model.pose_sigma_m * noise
 
 
