@@ -29,8 +29,9 @@ class Sigmas:
 def sigmas(model: RadarModel, snr: Floats) -> Sigmas:
     """Return the standard deviations of measurements at these signal-to-noise ratios (n,), which are positive.
 
-    sigma = resolution / (k sqrt(2 SNR)), at least the model's, which covers the errors independent of the echo; k is 1 for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar
-    Measurement" (1969); Skolnik, "Introduction to Radar Systems", 2nd ed., ch. 11.
+    sigma = resolution / (k sqrt(2 SNR)), at least the model's, which covers the errors independent of the echo; k is 1
+    for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar Measurement" (1969);
+    Skolnik, "Introduction to Radar Systems", 2nd ed., ch. 11.
     """
     better = np.sqrt(2.0 * snr)
     angle = MONOPULSE_SLOPE * better
@@ -93,7 +94,7 @@ def wrapped(bearing_deg: Floats) -> Floats:
 
 
 def reported_position_m(model: RadarModel, position_m: Floats, noise: Floats) -> Floats:
-    """Return the position (3,) the radar reports of itself: with independent errors, of standard normal `noise` (3,)."""
+    """Return the position (3,) that the radar reports as its own, with errors by standard normal `noise` (3,)."""
     return position_m + model.pose_sigma_m * noise
 
 
