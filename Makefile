@@ -11,7 +11,7 @@ SCENARIO ?=
 SAMPLE := recordings/paris.csv.gz
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 SERVICES := $(filter %_service.proto,$(PROTOS))
-CODE := checks mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters cli sdk tests bench
+CODE := checks mesh botspec svc_sim svc_radar svc_tracker svc_registrar adapters evaluation cli sdk tests bench
 
 help: ## List what one can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'

@@ -16,7 +16,7 @@ from qiki.radar.v1.track_pb2 import RadarTrack, TrackSet
 from qiki_sdk.columns import extend
 from svc_tracker import wire
 from svc_tracker.domain import Tracker, TrackerModel, TrackTable
-from svc_tracker.domain.arrays import Floats
+from svc_tracker.domain.state.types import Floats
 
 TARGETS: Final = 1_000
 WARM_UP_SCANS: Final = 8

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from svc_tracker.metrics.gospa import Gospa, gospa
-from svc_tracker.metrics.picture import Picture, nearest
-from svc_tracker.metrics.siap import NOTHING, counts_of
-from svc_tracker.metrics.switches import IdSwitches
+from evaluation.gospa import Gospa, gospa
+from evaluation.picture import Picture, nearest
+from evaluation.siap import NOTHING, counts_of
+from evaluation.switches import IdSwitches
 
 GOSPA_C_M: Final = 2_000.0
 GOSPA_P: Final = 2.0

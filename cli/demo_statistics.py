@@ -10,7 +10,7 @@ import numpy as np
 
 from cli.demo_score import Score, score_of
 from cli.run_record import RunRecord, Scan, TrackPart, Truth
-from svc_tracker.metrics.picture import Objects, Picture
+from evaluation.picture import Objects, Picture
 
 WARM_UP_SCANS: Final = 10
 MAX_NAMED = 5

@@ -12,7 +12,7 @@ from qiki.radar.v1.radar_pb2 import Sector as WireSector
 from qiki.radar.v1.radar_service_pb2 import DetectionTruth, FrameTruth
 from qiki.sim.v1.world_pb2 import SensorFaultKind, WorldSnapshot
 from svc_radar.domain import Faults, Jamming, Platform, RadarModel, Scan, Sector, Targets
-from svc_radar.domain.errors import pose_covariance, reference_sigmas
+from svc_radar.domain.measurement_noise import pose_covariance, reference_sigmas
 from svc_radar.domain.model import ALL_AROUND
 from svc_radar.domain.signal import reference_probability
 

@@ -15,16 +15,19 @@ from mesh.errors import StartError
 from mesh.retention import RetentionSettings
 from mesh.settings import Port
 from qiki_sdk.codes import Severity
-from svc_tracker.domain.guard_rules import GuardKind, GuardRule
+from svc_tracker.domain.guard.rules import GuardKind, GuardRule
+from svc_tracker.domain.identity.policy import FriendFoe, HostileApproach, IdentityPolicy, KnownPlatform, ObjectType
 from svc_tracker.domain.kernels import Kernels
 from svc_tracker.domain.model import Mode, TrackerModel
-from svc_tracker.domain.policy import Bearer, FriendFoe, HostileApproach, IdentityPolicy, ObjectType
+
+# Keys of the BotSpec's section `tracker` whose names in the domain differ.
+_RENAMED = {"new_share": "new_target_probability", "births_per_scan": "birth_rate_per_scan"}
 
 
 class TrackerSettings(RetentionSettings):
-    """What the tracker can be told; the environment's prefix is `QIKI_TRACKER_`.
+    """The settings of the tracker; the environment's prefix is `QIKI_TRACKER_`.
 
-    Without `state_dir` no checkpoints are kept: a restart folds the run from the oldest frame the radar still has.
+    Without `state_dir` no checkpoints are kept: a restart replays the run from the oldest frame the radar still has.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_TRACKER_")
@@ -39,7 +42,7 @@ class TrackerSettings(RetentionSettings):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the BotSpec says of tracks: how they are followed, whose they are held to be, and what is an alarm."""
+    """The BotSpec's rules for tracks: the tracker model, the identity policy and the guard rules."""
 
     model: TrackerModel
     identity: IdentityPolicy
@@ -59,12 +62,12 @@ def to_rules(bot_spec: BotSpec) -> Rules:
     )
 
 
-def to_model(told: tracker.Tracker) -> TrackerModel:
-    """Return the domain's model: what is not told is its own. Raises StartError as `to_rules` does."""
-    values = told.model_dump(exclude={"modes"}, exclude_none=True)
-    if told.modes is not None:
-        values["modes"] = tuple(Mode(**mode.model_dump()) for mode in told.modes)
-    if told.compiled:
+def to_model(section: tracker.Tracker) -> TrackerModel:
+    """Return the domain's model, with its defaults for what the section leaves out. Raises StartError."""
+    values = {_RENAMED.get(key, key): value for key, value in section.model_dump(exclude_none=True).items()}
+    if section.modes is not None:
+        values["modes"] = tuple(Mode(**mode.model_dump()) for mode in section.modes)
+    if section.compiled:
         _require_numba()
     try:
         return TrackerModel(**values)
@@ -87,8 +90,8 @@ def to_policy(policy: spec.IdentityPolicy) -> IdentityPolicy:
     numbers = policy.model_dump(exclude={"friends", "foes", "spoofer", "hostile_approach"})
     rule = policy.hostile_approach
     return IdentityPolicy(
-        bearers=tuple(
-            _to_bearer(known, iff)
+        platforms=tuple(
+            _to_platform(known, iff)
             for iff, listed in ((FriendFoe.FRIEND, policy.friends), (FriendFoe.FOE, policy.foes))
             for known in listed
         ),
@@ -104,8 +107,8 @@ def to_guard_rule(rule: spec.GuardRule) -> GuardRule:
     return GuardRule(kind=GuardKind[rule.kind], severity=int(Severity[rule.severity]), **limits)
 
 
-def _to_bearer(known: spec.FoeIdentity, iff: FriendFoe) -> Bearer:
-    return Bearer(
+def _to_platform(known: spec.FoeIdentity, iff: FriendFoe) -> KnownPlatform:
+    return KnownPlatform(
         identity=known.identity.removesuffix("*"),
         iff=iff,
         is_prefix=known.identity.endswith("*"),

@@ -19,8 +19,8 @@ from svc_tracker.checkpoint_keeper import CheckpointKeeper
 from svc_tracker.checkpoints import Checkpoint, Checkpointing, CheckpointStore, Output, Place
 from svc_tracker.config import Rules
 from svc_tracker.domain.frame import FrameError
+from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
-from svc_tracker.domain.tracks import TrackStatus
 from svc_tracker.guard_feed import GuardFeed
 from svc_tracker.resumption import Resumption, resume
 
@@ -165,7 +165,7 @@ class Follower:
         self._sequence += len(answer.tracks)
         self._guard.add(answer.guard)
         table = answer.table
-        begun, lost = table.birth_ns == table.time_ns, table.status == TrackStatus.LOST
+        begun, lost = table.records.birth_ns == table.time_ns, table.records.status == TrackStatus.LOST
         self._flow.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
         self._checkpoint(event, time_ns)
 

@@ -6,11 +6,11 @@ from mesh.feed import Feed, Made
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki_sdk.stream import Event
-from svc_tracker.domain.closest_approach import closest_approach
 from svc_tracker.domain.frame import Frame
-from svc_tracker.domain.guard import Guard
-from svc_tracker.domain.guard_rules import Situation
-from svc_tracker.domain.relative import relative
+from svc_tracker.domain.guard.closest_approach import closest_approach
+from svc_tracker.domain.guard.guard import Guard
+from svc_tracker.domain.guard.relative import relative
+from svc_tracker.domain.guard.rules import GuardInput
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.guard_wire import to_guard_event
 
@@ -30,12 +30,12 @@ class GuardFeed:
 
         The guard has taken its step; nothing is added to the feed yet.
         """
-        situation = situation_of(table, seen)
-        happened = self.guard.step(situation)
+        guard_input = to_guard_input(table, seen)
+        happened = self.guard.step(guard_input)
         tracks = [track for track_set in track_sets for track in track_set.tracks] if happened else []
         return [
             self._feed.make(
-                to_guard_event(each, situation, tracks[each.row], event),
+                to_guard_event(each, guard_input, tracks[each.row], event),
                 sequence=self.sequence + number,
                 time_ns=table.time_ns,
                 tick=event.payload.tick,
@@ -53,10 +53,10 @@ class GuardFeed:
         self.sequence += len(made)
 
 
-def situation_of(table: TrackTable, seen: Frame) -> Situation:
-    """Return the tracks and how they are to the own ship, which is where the frame's sensor is."""
+def to_guard_input(table: TrackTable, seen: Frame) -> GuardInput:
+    """Return the tracks relative to the own ship, whose position is that of the frame's sensor."""
     position_m, velocity_mps = seen.sensor_position_m, seen.sensor_velocity_mps
-    return Situation(
+    return GuardInput(
         table,
         relative(table, position_m, velocity_mps),
         closest_approach(table.position_m, table.velocity_mps, table.covariance, position_m, velocity_mps),

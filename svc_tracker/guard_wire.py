@@ -7,18 +7,18 @@ from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import RadarTrack, SpoofEvidence
 from qiki.tracker.v1 import guard_pb2
 from qiki_sdk.stream import Event
-from svc_tracker.domain.guard import NS_PER_S, GuardEvent, GuardPhase
-from svc_tracker.domain.guard_rules import GuardKind, Situation
-from svc_tracker.domain.tracks import TrackStatus
+from svc_tracker.domain.guard.guard import NS_PER_S, GuardEvent, GuardPhase
+from svc_tracker.domain.guard.rules import GuardInput, GuardKind
+from svc_tracker.domain.state.tracks import TrackStatus
 
 SCHEMA_VERSION = 1
 
 
 def to_guard_event(
-    event: GuardEvent, situation: Situation, track: RadarTrack, cause: Event[RadarFrame]
+    event: GuardEvent, guard_input: GuardInput, track: RadarTrack, cause: Event[RadarFrame]
 ) -> guard_pb2.GuardEvent:
     """Return the message of an event that came of a frame, its `cause`; `track` is the event's."""
-    frame, now_ns = cause.payload, situation.table.time_ns
+    frame, now_ns = cause.payload, guard_input.table.time_ns
     return guard_pb2.GuardEvent(
         schema_version=SCHEMA_VERSION,
         rule=event.rule.name,
@@ -31,7 +31,7 @@ def to_guard_event(
         time=to_timestamp(now_ns),
         track=track,
         held_s=(now_ns - event.since_ns) / NS_PER_S,
-        message=_message(event, situation, track),
+        message=_message(event, guard_input, track),
         severity=event.rule.severity,  # type: ignore[arg-type]
     )
 
@@ -41,11 +41,11 @@ def alarm_id(run_id: str, event: GuardEvent) -> str:
     return str(uuid.uuid5(uuid.UUID(run_id), f"alarms/{event.rule.name}/{event.number}/{event.raised_ns}"))
 
 
-def _message(event: GuardEvent, situation: Situation, track: RadarTrack) -> str:
+def _message(event: GuardEvent, guard_input: GuardInput, track: RadarTrack) -> str:
     who = f"{event.rule.name}: {_name(track)}"
     if event.phase is GuardPhase.RAISED:
-        return f"{who} {_what(event, situation, track)}"
-    lost = situation.table.status[event.row] == TrackStatus.LOST
+        return f"{who} {_what(event, guard_input, track)}"
+    lost = guard_input.table.records.status[event.row] == TrackStatus.LOST
     return f"{who} was lost" if lost else f"{who} is no reason for alarm any more"
 
 
@@ -54,7 +54,7 @@ def _name(track: RadarTrack) -> str:
     return f"{track.transponder_id} ({short})" if track.transponder_id else short
 
 
-def _what(event: GuardEvent, situation: Situation, track: RadarTrack) -> str:
+def _what(event: GuardEvent, guard_input: GuardInput, track: RadarTrack) -> str:
     match event.rule.kind:
         case GuardKind.UNKNOWN_CONTACT_CLOSE:
             return f"is not known, and {track.range_m:.0f} m away"
@@ -64,6 +64,6 @@ def _what(event: GuardEvent, situation: Situation, track: RadarTrack) -> str:
             names = [SpoofEvidence.Name(each).removeprefix("SPOOF_EVIDENCE_") for each in track.spoof_evidence]
             return f"answers with an identity that is held to be false: {', '.join(names)}"
         case GuardKind.CLOSEST_POINT_OF_APPROACH:
-            closest, row = situation.closest, event.row
+            closest, row = guard_input.closest, event.row
             distance = f"{closest.distance_m[row]:.0f} m (sigma {closest.distance_sigma_m[row]:.0f} m)"
             return f"comes as near as {distance} in {closest.time_s[row]:.0f} s"

@@ -9,7 +9,7 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import CHECKPOINT_DAMAGED, STORAGE_FAILED
 from svc_tracker.checkpoints import Checkpoint, CheckpointStore, Found, Place, Written
 from svc_tracker.config import Rules
-from svc_tracker.domain.guard import Guard, GuardStateError
+from svc_tracker.domain.guard.guard import Guard, GuardStateError
 from svc_tracker.domain.snapshot import SnapshotError
 from svc_tracker.domain.tracker import Tracker
 

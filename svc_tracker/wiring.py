@@ -21,9 +21,9 @@ from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_
 from qiki_sdk.channel import connect
 from svc_tracker.checkpoints import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
-from svc_tracker.domain.warm_up import warm_up
 from svc_tracker.follower import Follower, Outputs
 from svc_tracker.service import TrackerServicer
+from svc_tracker.warm_up import warm_up
 
 _LOG = logging.getLogger(__name__)
 READER = "tracker"

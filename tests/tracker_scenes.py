@@ -1,4 +1,4 @@
-"""Scenes for the tracker's tests: truth that moves in straight lines, seen by the radar's own domain."""
+"""Scenes for the tracker's tests: targets at constant velocity, observed by the radar's own domain."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, obs
 from svc_radar.wire import to_sensor_model
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
 from svc_tracker.domain.frame import Sector, SwerlingCase
+from svc_tracker.domain.state.records import TrackRecords
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def platform(position_m: Any = (0, 0, 0), velocity_mps: Any = (0, 0, 0)) -> Plat
 
 @dataclass
 class Scene:
-    """n things, each array (n, 3) in ENU, and who they say they are."""
+    """n targets, each array (n, 3) in ENU, with their transponder identities."""
 
     position_m: Floats
     velocity_mps: Floats
@@ -85,14 +86,14 @@ class Scene:
         )
 
 
-def scene(*things: Any, identity: tuple[str, ...] = ()) -> Scene:
-    """Return things given as (position, velocity)."""
-    states = np.array(things, dtype=np.float64).reshape(-1, 2, 3)
+def scene(*targets: Any, identity: tuple[str, ...] = ()) -> Scene:
+    """Return targets given as (position, velocity)."""
+    states = np.array(targets, dtype=np.float64).reshape(-1, 2, 3)
     return Scene(states[:, 0].copy(), states[:, 1].copy(), identity)
 
 
 def crowd(count: int, size_m: float, seed: int) -> Scene:
-    """Return things spread over a square of half this size, as aircraft are."""
+    """Return aircraft spread over a square of half this size."""
     rng = np.random.default_rng(seed)
     level = rng.uniform(-size_m, size_m, (count, 2))
     course = rng.uniform(0.0, 2.0 * np.pi, count)
@@ -104,15 +105,15 @@ def crowd(count: int, size_m: float, seed: int) -> Scene:
 
 
 def sensor_model(radar: RadarModel) -> SensorModel:
-    """Return what a frame of the radar says of it."""
-    told = to_sensor_model(radar)
-    same: dict[str, Any] = {name.name: getattr(told, name.name) for name in dataclasses.fields(SensorModel)}
+    """Return the sensor model of the radar's frames."""
+    message = to_sensor_model(radar)
+    same: dict[str, Any] = {name.name: getattr(message, name.name) for name in dataclasses.fields(SensorModel)}
     coverage = Sector(radar.coverage.start_deg, radar.coverage.width_deg)
-    return SensorModel(**(same | {"coverage": coverage, "swerling": SwerlingCase(told.swerling)}))
+    return SensorModel(**(same | {"coverage": coverage, "swerling": SwerlingCase(message.swerling)}))
 
 
 def frame(radar: RadarModel, seen: Scene, t_s: float, step: int, seed: int = 1) -> Frame:
-    """Return what the radar sees of the scene, which is the state at this time."""
+    """Return the radar's frame of the scene at this time."""
     scan = observe(radar, seen.own, seen.targets(), generator(seed, radar.sensor_id, step))
     return Frame(
         time_ns=START_NS + round(t_s * NS_PER_S),
@@ -134,7 +135,7 @@ def frames(radar: RadarModel, start: Scene, scans: int, seed: int = 1) -> Iterat
 
 
 def empty_frame(t_s: float, status: SensorStatus = SensorStatus.OK, radar: RadarModel = LONG) -> Frame:
-    """Return a frame in which nothing was seen."""
+    """Return a frame without detections."""
     return Frame(
         time_ns=START_NS + round(t_s * NS_PER_S),
         sensor_id=radar.sensor_id,
@@ -151,7 +152,12 @@ def detections(scan: Scan, radar: RadarModel) -> Detections:
     return Detections(**{name: getattr(scan, name) for name in columns}, range_band=band)
 
 
-def bits(thing: Any) -> tuple[Any, ...]:
-    """Return every value of a dataclass of arrays, exactly."""
-    values = (getattr(thing, column.name) for column in dataclasses.fields(thing))
-    return tuple((value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value for value in values)
+def bits(value: Any) -> Any:
+    """Return every value of nested dataclasses and records of arrays, exactly."""
+    if isinstance(value, TrackRecords):
+        return bits(value.words)
+    if dataclasses.is_dataclass(value):
+        return tuple(bits(getattr(value, column.name)) for column in dataclasses.fields(value))
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype == np.object_ else (value.shape, value.tobytes())
+    return value

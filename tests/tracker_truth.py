@@ -1,4 +1,4 @@
-"""Truth for the filter's tests, and what a sensor measures of it by the textbook: no code of the radar's is in it."""
+"""Truth and textbook measurements for the filter's tests, independent of the radar's code."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
-from svc_tracker.domain.following import Followed, Following
-from svc_tracker.domain.layout import Belief
+from svc_tracker.domain.cycle import ScanResult, TrackingCycle
 from svc_tracker.domain.model import Mode, TrackerModel
+from svc_tracker.domain.state.types import ModeEstimates
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,7 +21,7 @@ STRAIGHT = (Mode("straight", 0.0, 0.7, 0.5, 60.0),)
 
 @dataclass(frozen=True)
 class Sensor:
-    """A sensor's errors, None for what it does not measure, and how it stands; the rest is `model`."""
+    """A sensor: its errors, None for a quantity that it does not measure, its position and velocity."""
 
     range_sigma_m: float = 20.0
     bearing_sigma_deg: float = 0.2
@@ -55,7 +55,7 @@ class Sensor:
         return dataclasses.replace(self, position_m=tuple(moved.tolist()))
 
     def exact(self, position_m: Floats, velocity_mps: Floats) -> Floats:
-        """Return range, bearing, elevation, radial velocity (4, n) of things (n, 3), in m, rad and m/s."""
+        """Return range, bearing, elevation, radial velocity (4, n) of targets (n, 3), in m, rad and m/s."""
         away, moving = position_m - np.array(self.position_m), velocity_mps - np.array(self.velocity_mps)
         distance = np.linalg.norm(away, axis=1)
         bearing = np.arctan2(away[:, 0], away[:, 1])
@@ -63,14 +63,14 @@ class Sensor:
         return np.stack([distance, bearing, elev, np.einsum("ni,ni->n", away, moving) / distance])
 
     def measure(self, position_m: Floats, velocity_mps: Floats, rng: np.random.Generator | None) -> Detections:
-        """Return a detection of each thing, in order; without `rng` free of errors."""
+        """Return a detection of each target, in order; without `rng` free of errors."""
         sigma = [self.range_sigma_m, np.radians(self.bearing_sigma_deg)]
         sigma += [np.radians(self.elev_sigma_deg or 0.0), self.vr_sigma_mps or 0.0]
         z = self.exact(position_m, velocity_mps)
         if rng is not None:
             z += np.array(sigma)[:, None] * rng.standard_normal(z.shape)
         bearing_deg, elev_deg = np.degrees(z[1]), np.degrees(z[2])
-        # Past the zenith a thing is seen on the other side.
+        # Past the zenith a target appears on the other side.
         over = np.abs(elev_deg) > 90.0
         elev_deg = np.where(over, np.copysign(180.0, elev_deg) - elev_deg, elev_deg)
         return detections(z[0], bearing_deg + 180.0 * over, elev_deg, z[3])
@@ -89,7 +89,7 @@ class Sensor:
 
 
 def detections(range_m: Any, bearing_deg: Any, elev_deg: Any, vr_mps: Any, **columns: Any) -> Detections:
-    """Return detections of which nothing more is known."""
+    """Return detections of these quantities alone."""
     range_m, bearing_deg, elev_deg, vr_mps = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (range_m, bearing_deg, elev_deg, vr_mps))
     )
@@ -114,7 +114,7 @@ def detections(range_m: Any, bearing_deg: Any, elev_deg: Any, vr_mps: Any, **col
 
 @dataclass
 class Drift:
-    """n things moved by white acceleration noise of these densities, each (n, 3) in ENU; drawn from `rng`."""
+    """n targets moved by white acceleration noise of these densities, each (n, 3) in ENU; drawn from `rng`."""
 
     position_m: Floats
     velocity_mps: Floats
@@ -122,25 +122,25 @@ class Drift:
     rng: np.random.Generator = field(repr=False)
 
     def move(self, dt_s: float) -> None:
-        """Move them by exactly what white noise integrates to over a step, position and velocity together."""
+        """Move them by the exact integral of white noise over a step, position and velocity together."""
         root = np.linalg.cholesky(np.array([[dt_s**3 / 3.0, dt_s**2 / 2.0], [dt_s**2 / 2.0, dt_s]]))
         kick = np.sqrt(self.noise_m2ps3) * self.rng.standard_normal((2, *self.position_m.shape))
         self.position_m = self.position_m + dt_s * self.velocity_mps + root[0, 0] * kick[0]
         self.velocity_mps = self.velocity_mps + root[1, 0] * kick[0] + root[1, 1] * kick[1]
 
 
-def one_belief(mean: Floats, covariance: Floats, modes: int = 1) -> Belief:
-    """Return a belief in the same state (s, n) and covariance (s, s, n) in every mode, all modes alike."""
+def one_estimate(mean: Floats, covariance: Floats, modes: int = 1) -> ModeEstimates:
+    """Return estimates of the same state (s, n) and covariance (s, s, n) in every mode, all equally probable."""
     row, column = np.triu_indices(len(mean))
     packed, count = covariance[row, column], mean.shape[1]
     x, P = np.repeat(mean[:, None], modes, axis=1), np.repeat(packed[:, None], modes, axis=1)
-    return Belief(np.full((modes, count), 1.0 / modes), x, P)
+    return ModeEstimates(np.full((modes, count), 1.0 / modes), x, P)
 
 
-def moments(belief: Belief, which: Any = None) -> tuple[Floats, Floats]:
-    """Return mean (s, n) and covariance (s, s, n) of the mixture of modes, of some of the things."""
-    chosen = np.arange(belief.x.shape[-1]) if which is None else which
-    weight, x, P = belief.probability[:, chosen], belief.x[:, :, chosen], in_full(belief.P[:, :, chosen])
+def moments(estimates: ModeEstimates, which: Any = None) -> tuple[Floats, Floats]:
+    """Return mean (s, n) and covariance (s, s, n) of the mixture of modes, of some of the targets."""
+    rows = np.arange(estimates.x.shape[-1]) if which is None else which
+    weight, x, P = estimates.probability[:, rows], estimates.x[:, :, rows], in_full(estimates.P[:, :, rows])
     mean = np.einsum("mn,smn->sn", weight, x)
     away = x - mean[:, None]
     return mean, np.einsum("mn,stmn->stn", weight, P) + np.einsum("mn,smn,tmn->stn", weight, away, away)
@@ -155,21 +155,21 @@ def in_full(packed: Floats) -> Floats:
     return full
 
 
-def known(model: TrackerModel, sensor: Sensor, mean: Floats, covariance: Floats) -> Following:
-    """Return one that already follows things of these states (s, n), with covariances (s, s, n), at time 0."""
+def known(model: TrackerModel, sensor: Sensor, mean: Floats, covariance: Floats) -> TrackingCycle:
+    """Return a cycle with tracks of these states (s, n) and covariances (s, s, n) at time 0."""
     axes, count = model.axes, mean.shape[1]
     position = np.zeros((count, 3))
     position[:, :axes] = mean[:axes].T
-    following = Following(model)
-    following.step(sensor.frame(0.0, sensor.measure(position, np.zeros((count, 3)), None)))
-    belief = one_belief(mean, covariance, len(model.modes))
-    tracks = dataclasses.replace(following.state.tracks, belief=belief)
-    return Following(model, dataclasses.replace(following.state, tracks=tracks))
+    cycle = TrackingCycle(model)
+    cycle.step(sensor.frame(0.0, sensor.measure(position, np.zeros((count, 3)), None)))
+    estimates = one_estimate(mean, covariance, len(model.modes))
+    tracks = dataclasses.replace(cycle.state.tracks, estimates=estimates)
+    return TrackingCycle(model, dataclasses.replace(cycle.state, tracks=tracks))
 
 
 NOTHING = detections(np.empty(0), np.empty(0), np.empty(0), np.empty(0))
 
 
-def taken(followed: Followed) -> list[int]:
-    """Return the detection that each of the old tracks took, -1 for none."""
-    return [int(detection) for detection in followed.tracks.record["detection"]]
+def assigned(result: ScanResult) -> list[int]:
+    """Return the detection assigned to each existing track, -1 for none."""
+    return [int(detection) for detection in result.tracks.records.detection]

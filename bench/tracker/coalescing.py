@@ -18,11 +18,11 @@ from bench.tracker.runner import Runner
 from bench.tracker.scene import Scan, wrapped
 from bench.tracker.stone_soup import Radar, Settings, StoneSoup
 from bench.tracker.stone_soup_jpda import StoneSoupJpda
+from evaluation.gospa import gospa
 from mesh.rng import generator
 from svc_tracker.domain import SensorModel
-from svc_tracker.domain.arrays import Floats, Integers
 from svc_tracker.domain.frame import Sector
-from svc_tracker.metrics.gospa import gospa
+from svc_tracker.domain.state.types import Floats, Integers
 
 SEEDS: Final = tuple(range(1, 21))
 CUT_OFF_M: Final = 10.0

@@ -7,10 +7,10 @@ import numpy as np
 
 from bench.tracker.runner import Estimates
 from bench.tracker.scene import Scan
-from svc_tracker.domain.arrays import Floats
-from svc_tracker.metrics.consistency import Anees, anees, nees
-from svc_tracker.metrics.gospa import gospa
-from svc_tracker.metrics.switches import IdSwitches
+from evaluation.consistency import Anees, anees, nees
+from evaluation.gospa import gospa
+from evaluation.switches import IdSwitches
+from svc_tracker.domain.state.types import Floats
 
 CUT_OFF_M: Final = 300.0
 JUDGED_AFTER: Final = 15

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.tracker.runner import Estimates
 from bench.tracker.scene import RANGE_SIGMA_M, Scan, Scene
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 _REPORTED_FROM: Final = 3
 _LEAST_PROBABILITY: Final = 1e-12

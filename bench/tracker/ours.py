@@ -15,12 +15,11 @@ from svc_tracker.domain import (
     TrackStatus,
     bare_detections,
 )
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
-from svc_tracker.domain.following import Followed, Following
-from svc_tracker.domain.imm import moments
-from svc_tracker.domain.layout import Layout
+from svc_tracker.domain.cycle import ScanResult, TrackingCycle
+from svc_tracker.domain.filter.imm import mixture_moments
 from svc_tracker.domain.model import DEFAULT_MODES, Mode
-from svc_tracker.domain.tracks import probability
+from svc_tracker.domain.state.tracks import probability_of
+from svc_tracker.domain.state.types import Booleans, Floats, Integers, Layout
 
 _NS_PER_S: Final = 1_000_000_000
 _PLANE: Final = np.array([0, 1, 3, 4])
@@ -34,8 +33,8 @@ def bench_model() -> TrackerModel:
     return TrackerModel(
         axes=2,
         modes=(replace(straight, horizontal_noise_m2ps3=0.3, mean_stay_s=300.0), *turns),
-        new_share=0.001,
-        births_per_scan=2.2,
+        new_target_probability=0.001,
+        birth_rate_per_scan=2.2,
         mean_lifetime_s=200.0,
         confirm_probability=0.6,
         delete_probability=0.02,
@@ -54,7 +53,7 @@ def recorded_model(flat: bool) -> TrackerModel:
 def coalescing_model() -> TrackerModel:
     """Return the configuration for few things that drift by metres on one course: slower by a hundred times."""
     drift = Mode("straight", 0.0, horizontal_noise_m2ps3=0.01, vertical_noise_m2ps3=0.01, mean_stay_s=1_000.0)
-    return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0, births_per_scan=0.1)
+    return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0, birth_rate_per_scan=0.1)
 
 
 def sensor_model(scene: Scene) -> SensorModel:
@@ -90,8 +89,8 @@ class Ours:
     def __init__(self, sensor: SensorModel, model: TrackerModel) -> None:
         self._sensor = sensor
         self._layout = Layout.of(model.axes)
-        self._following = Following(model)
-        self._followed: Followed | None = None
+        self._cycle = TrackingCycle(model)
+        self._result: ScanResult | None = None
 
     def prepare(self, scan: Scan) -> Frame:
         """Return the scan as a frame of a radar at the origin."""
@@ -107,19 +106,19 @@ class Ours:
 
     def step(self, prepared: Frame) -> None:
         """Take up a frame."""
-        self._followed = self._following.step(prepared)
+        self._result = self._cycle.step(prepared)
 
     def estimates(self) -> Estimates:
         """Return the confirmed tracks."""
-        followed = self._followed
-        if followed is None:
+        result = self._result
+        if result is None:
             return Estimates(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 4, 4)))
-        status = followed.status()
-        held = reported(status, probability(followed.column("score")))
-        mixture = moments(followed.belief(), self._layout.packing, self._layout.size)
-        mean = mixture.mean[:, held].T
-        covariance = self._layout.full(mixture.spread[:, held]).transpose(2, 0, 1)
-        return Estimates(followed.column("number")[held], mean[:, :2], mean[:, 2:], covariance)
+        records = result.records()
+        rows = reported(records.status, probability_of(records.score))
+        mixture = mixture_moments(result.estimates(), self._layout.packing, self._layout.size)
+        mean = mixture.mean[:, rows].T
+        covariance = self._layout.unpack(mixture.covariance[:, rows]).transpose(2, 0, 1)
+        return Estimates(records.number[rows], mean[:, :2], mean[:, 2:], covariance)
 
 
 def in_plane(covariance: Floats) -> Floats:

@@ -15,7 +15,7 @@ from bench.tracker.accuracy import Result, Trial, make_runner
 from bench.tracker.findings import Findings
 from bench.tracker.judge import CUT_OFF_M, JUDGED_AFTER
 from bench.tracker.scene import MANOEUVRING, SCAN_S, Scan, Scene
-from svc_tracker.domain.arrays import Floats
+from svc_tracker.domain.state.types import Floats
 
 # Okabe and Ito's colours, told apart by everybody.
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"

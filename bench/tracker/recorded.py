@@ -13,12 +13,12 @@ import numpy as np
 from bench.tracker.ours import recorded_model, reported
 from bench.tracker.scene import wrapped
 from bench.tracker.solo import Solo
+from evaluation.gospa import gospa
+from evaluation.switches import IdSwitches
 from mesh.rng import generator
 from svc_sim.domain.trajectory import Trajectory, parse_trajectory
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, Tracker, bare_detections
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
-from svc_tracker.metrics.gospa import gospa
-from svc_tracker.metrics.switches import IdSwitches
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 SEEDS: Final = (1, 2, 3)
 CUT_OFF_M: Final = 1_000.0
@@ -106,14 +106,14 @@ def run(path: Path, name: str, seed: int) -> tuple[Floats, int, float]:
     for count, look in enumerate(looks(path, radar, seed)):
         table = tracker.step(look.frame)
         solo.step(look.frame, look.ids, look.whose)
-        held = reported(table.status, table.quality) & _in_view(table.position_m)
+        held = reported(table.records.status, table.existence_probability) & _in_view(table.position_m)
         known = solo.known()
         if count < JUDGED_AFTER:
             continue
         ours = gospa(look.position_m, table.position_m[held], CUT_OFF_M)
         oracle = gospa(look.position_m, known.position_m[_in_view(known.position_m)], CUT_OFF_M)
         thing, track = ours.pairs.T
-        switches.take(look.ids[thing].tolist(), table.number[held][track].tolist(), look.ids.tolist())
+        switches.take(look.ids[thing].tolist(), table.records.number[held][track].tolist(), look.ids.tolist())
         figures.append([(each.total, each.localisation, each.missed, each.false) for each in (ours, oracle)])
         in_view.append(len(look.ids))
     return np.array(figures).mean(axis=0), switches.switches, float(np.mean(in_view))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.tracker.scene import Scan
-from svc_tracker.domain.arrays import Floats, Integers
+from svc_tracker.domain.state.types import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

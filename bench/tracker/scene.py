@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mesh.rng import generator
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 DENSITY_PER_KM2: Final = 0.2
 CLUTTER_PER_KM2: Final = 0.1

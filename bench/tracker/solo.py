@@ -9,7 +9,7 @@ from bench.tracker.ours import Ours, in_plane
 from bench.tracker.runner import Estimates
 from bench.tracker.scene import Scan
 from svc_tracker.domain import Detections, Frame, SensorModel, Tracker, TrackerModel, TrackStatus, TrackTable
-from svc_tracker.domain.arrays import Floats, Integers
+from svc_tracker.domain.state.types import Floats, Integers
 
 REPORTED_FROM: Final = 3
 # A radar that may miss so much and never invents gives no tracker a reason to give up a track.
@@ -65,10 +65,10 @@ class Solo:
         """Return the states of the things that were detected often enough."""
         found = []
         for thing, table in self._tables.items():
-            live = np.flatnonzero(table.status != TrackStatus.LOST)
+            live = np.flatnonzero(table.records.status != TrackStatus.LOST)
             if self._hits[thing] >= REPORTED_FROM and len(live):
                 # A detection outside even the widest gate begins a track beside the one that has followed until now.
-                row = live[np.lexsort((table.hits[live], table.measured_ns[live]))[-1]]
+                row = live[np.lexsort((table.records.hits[live], table.records.measured_ns[live]))[-1]]
                 found.append((thing, table.position_m[row], table.velocity_mps[row], table.covariance[row]))
         ids, position, velocity, covariance = zip(*found, strict=True) if found else ((), (), (), ())
         return Known(

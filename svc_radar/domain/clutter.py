@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from svc_radar.domain.errors import MIN_REPORTED_RANGE_M, wrapped
+from svc_radar.domain.measurement_noise import MIN_REPORTED_RANGE_M, wrapped
 from svc_radar.domain.model import RadarModel
 from svc_radar.domain.scene import Floats, Polar
 from svc_radar.domain.signal import measured_snr, threshold

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from svc_radar.domain.errors import Sigmas
 from svc_radar.domain.faults import Blind
+from svc_radar.domain.measurement_noise import Sigmas
 from svc_radar.domain.model import RadarModel
 from svc_radar.domain.scene import Booleans, Floats, Integers, Polar, TransponderMode
 from svc_radar.domain.signal import path_loss_db, pattern_loss_db

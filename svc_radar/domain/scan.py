@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from svc_radar.domain import beam, clutter, errors, faults, resolution, signal, transponder
-from svc_radar.domain.errors import Sigmas
+from svc_radar.domain import beam, clutter, faults, measurement_noise, resolution, signal, transponder
 from svc_radar.domain.faults import NO_FAULTS, Faults
+from svc_radar.domain.measurement_noise import Sigmas
 from svc_radar.domain.model import RadarModel
 from svc_radar.domain.report import Detections, Scan, reported
 from svc_radar.domain.scene import Booleans, Floats, Indices, Platform, Polar, Targets
@@ -45,7 +45,7 @@ def observe(
     Every target takes its draws in order, seen or not, so that no target's detection depends on another's visibility.
     """
     draws = _draw(model, len(targets), rng)
-    position_m = errors.reported_position_m(model, platform.position_m, draws.position)
+    position_m = measurement_noise.reported_position_m(model, platform.position_m, draws.position)
     blind = faults.blind_sectors(model, wrong)
     if draws.dropout < wrong.dropout_probability:
         return reported(model, _nothing(), position_m, blind, failed=True)
@@ -58,7 +58,11 @@ def failed_scan(model: RadarModel, position_m: Floats, rng: np.random.Generator)
     """Return a scan that reports nothing but that it failed, and where the radar takes itself to be."""
     rng.random()  # the draw that comes before those of the position
     return reported(
-        model, _nothing(), errors.reported_position_m(model, position_m, rng.standard_normal(3)), (), failed=True
+        model,
+        _nothing(),
+        measurement_noise.reported_position_m(model, position_m, rng.standard_normal(3)),
+        (),
+        failed=True,
     )
 
 
@@ -103,7 +107,7 @@ def _measured(model: RadarModel, targets: Targets, echoes: _Echoes, draws: _Draw
     single, strength = echoes.looked.truth[detected], signal.measured_snr(echoes.power[detected])
     groups = resolution.groups_of(single, strength, resolution.cell_of(model))
     truth, snr, leaders = resolution.merged(single, strength, groups)
-    sigma = errors.sigmas(model, snr)
+    sigma = measurement_noise.sigmas(model, snr)
     north_deg = model.north_sigma_deg * draws.north
     bias = (model.bias.range_m + wrong.range_bias_m, model.bias.bearing_deg + wrong.bearing_bias_deg + north_deg)
     index_of = detected.tolist()
@@ -111,7 +115,7 @@ def _measured(model: RadarModel, targets: Targets, echoes: _Echoes, draws: _Draw
     heard, identities = transponder.heard_from(echoes.replies, targets, of)
     own = detected[leaders]
     return Detections(
-        measured=errors.measured(model, truth, sigma, draws.error[own], bias),
+        measured=measurement_noise.measured(model, truth, sigma, draws.error[own], bias),
         snr=snr,
         time_offset_s=echoes.looked.time_offset_s[own],
         sigma=sigma,
@@ -130,7 +134,7 @@ def _false(model: RadarModel, drawn: tuple[Polar, Floats], wrong: Faults) -> Det
         measured=measured,
         snr=snr,
         time_offset_s=beam.passage_s(model, measured.bearing_deg),
-        sigma=errors.sigmas(model, snr),
+        sigma=measurement_noise.sigmas(model, snr),
         heard=np.zeros(count, dtype=np.bool_),
         identities=[""] * count,
         of=[()] * count,

@@ -1,4 +1,8 @@
-"""The tracker's domain: frames become tracks, as a pure fold."""
+"""The tracker's domain: a pure fold from radar frames to tracks.
+
+A frame (`frame.py`) passes through the tracking cycle (`cycle.py`), identification (`identity/`) and the guard
+(`guard/`); `tracker.py` is the fold, `table.py` its output.
+"""
 
 from svc_tracker.domain.frame import (
     Detections,
@@ -11,9 +15,9 @@ from svc_tracker.domain.frame import (
 )
 from svc_tracker.domain.model import Mode, TrackerModel
 from svc_tracker.domain.snapshot import SnapshotError
+from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import Tracker
-from svc_tracker.domain.tracks import TrackStatus
 
 __all__ = [
     "Detections",

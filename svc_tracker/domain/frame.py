@@ -1,4 +1,4 @@
-"""What one sensor reported of one scan, checked: nothing that is not finite or not possible gets past here."""
+"""Radar frame: the checked report of one sensor on one scan. Values that are not finite or out of range are refused."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -6,17 +6,17 @@ from typing import Final
 
 import numpy as np
 
-from svc_tracker.domain.arrays import Booleans, Floats, Integers
+from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 # From 1824 to 2116: the difference of two times fits into 64 bits of nanoseconds.
 MAX_TIME_NS: Final = 2**62
-# Positions are known to a tenth of a millimetre up to here.
+# The resolution of a position in float64 is a tenth of a millimetre up to here.
 MAX_DISTANCE_M: Final = 1e12
 MAX_RANGE_M: Final = 1e9
 MAX_SPEED_MPS: Final = 1e6
 MAX_DECIBELS: Final = 1e15
 MAX_CLUTTER_PER_SCAN: Final = 100_000.0
-# Beyond it a direction's error is no longer an ellipse in space, which is what the filter takes it for.
+# The filter takes a direction's error for an ellipse in space, which it is not beyond this.
 MAX_ANGLE_SIGMA_DEG: Final = 10.0
 MAX_TEXT_CHARACTERS: Final = 64
 MAX_SCAN_S: Final = 3_600.0
@@ -32,8 +32,8 @@ _COLUMN_LIMITS: Final = {
     "transponder_mode": (0, 3),
     "range_band": (0, 2),
 }
-# Columns that may be left empty: then every value is 0.
-_SPARE_LIMITS: Final = {
+# Optional columns: where one is empty, every value is 0.
+_OPTIONAL_LIMITS: Final = {
     "time_offset_s": (-MAX_SCAN_S, 0.0),
     "range_sigma_m": (0.0, MAX_RANGE_M),
     "bearing_sigma_deg": (0.0, MAX_ANGLE_SIGMA_DEG),
@@ -43,7 +43,7 @@ _SPARE_LIMITS: Final = {
 
 
 class FrameError(ValueError):
-    """A frame that is refused: `field` is the path on the wire of what is wrong with it."""
+    """A refused frame: `field` is the path of the wrong field on the wire."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -52,7 +52,7 @@ class FrameError(ValueError):
 
 
 class SensorStatus(IntEnum):
-    """Whether a sensor worked during a scan; the numbers are those on the wire."""
+    """The status of a sensor during a scan; the numbers are those on the wire."""
 
     OK = 1
     OFF = 2
@@ -60,7 +60,7 @@ class SensorStatus(IntEnum):
 
 
 class SwerlingCase(IntEnum):
-    """How an echo's power fluctuates from scan to scan; the numbers are those on the wire."""
+    """The fluctuation of an echo's power from scan to scan; the numbers are those on the wire."""
 
     UNSPECIFIED = 0
     CASE_0 = 1
@@ -81,8 +81,8 @@ class Sector:
         if not 0.0 < self.width_deg <= 360.0:
             raise FrameError("sector.width_deg", f"must be within (0, 360], not {self.width_deg}")
 
-    def holds(self, bearing_deg: Floats) -> Booleans:
-        """Return which of the bearings are in it."""
+    def contains(self, bearing_deg: Floats) -> Booleans:
+        """Return which of the bearings are in the sector."""
         within: Booleans = np.mod(bearing_deg - self.start_deg, 360.0) <= self.width_deg
         return within
 
@@ -92,10 +92,10 @@ ALL_AROUND: Final = Sector(0.0, 360.0)
 
 @dataclass(frozen=True, slots=True)
 class SensorModel:
-    """What the sensor can see and how well, as on the wire. Raises FrameError.
+    """The coverage and accuracy of a sensor, as on the wire. Raises FrameError.
 
-    A sigma of what is not measured says nothing. With `range_ref_m` 0 every thing in view is detected with
-    `detection_probability`, else as the radar equation says.
+    The sigma of a quantity that is not measured is ignored. With `range_ref_m` 0 every target in view is detected with
+    `detection_probability`, else with that of the radar equation.
     """
 
     min_range_m: float
@@ -128,13 +128,13 @@ class SensorModel:
         self._require("max_range_m", self.min_range_m < self.max_range_m <= MAX_RANGE_M, "must exceed min_range_m")
         self._require("min_elev_deg", -90.0 <= self.min_elev_deg <= 90.0, "must be within [-90, 90]")
         self._require("max_elev_deg", self.min_elev_deg < self.max_elev_deg <= 90.0, "must exceed min_elev_deg")
-        for name, most, idle in (
+        for name, most, ignored in (
             ("range_sigma_m", MAX_RANGE_M, False),
             ("bearing_sigma_deg", MAX_ANGLE_SIGMA_DEG, False),
             ("elev_sigma_deg", MAX_ANGLE_SIGMA_DEG, self.no_elevation),
             ("vr_sigma_mps", MAX_SPEED_MPS, self.no_radial_velocity),
         ):
-            self._require(name, idle or 0.0 < getattr(self, name) <= most, f"must be within (0, {most:g}]")
+            self._require(name, ignored or 0.0 < getattr(self, name) <= most, f"must be within (0, {most:g}]")
         for name, most in (
             ("range_resolution_m", MAX_RANGE_M),
             ("bearing_resolution_deg", 360.0),
@@ -153,18 +153,18 @@ class SensorModel:
         most = MAX_CLUTTER_PER_SCAN
         self._require("clutter_per_scan", 0.0 <= self.clutter_per_scan <= most, f"must be within [0, {most:g}]")
 
-    def _require(self, name: str, holds: bool, what: str) -> None:
-        if not holds:
-            raise FrameError(f"sensor_model.{name}", f"{what}, not {getattr(self, name)}")
+    def _require(self, name: str, valid: bool, problem: str) -> None:
+        if not valid:
+            raise FrameError(f"sensor_model.{name}", f"{problem}, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """m detections as on the wire, each array (m,). Raises FrameError naming the first that is wrong.
+    """m detections as on the wire, each array (m,). Raises FrameError naming the first invalid value.
 
     The range is positive, the bearing in [0, 360), the elevation in [-90, 90], the radial velocity negative when
-    closing; `transponder_id` counts where `id_present` holds. The time offsets are from the frame's time, never after
-    it, and a sigma of 0 stands for the sensor model's; these columns may be empty: then every value is 0.
+    closing; `transponder_id` is valid where `id_present` holds. Time offsets are relative to the frame's time and not
+    positive; a sigma of 0 stands for the sensor model's. These columns may be empty: then every value is 0.
     """
 
     range_m: Floats
@@ -186,16 +186,16 @@ class Detections:
 
     def __post_init__(self) -> None:
         self._require_shapes()
-        for name, (low, high) in {**_COLUMN_LIMITS, **_SPARE_LIMITS}.items():
+        for name, (low, high) in {**_COLUMN_LIMITS, **_OPTIONAL_LIMITS}.items():
             column: Floats | Integers = getattr(self, name)
-            # A NaN is within no limits: it fails the comparison.
+            # A NaN fails the comparison.
             self._require_all(name, (column >= low) & (column <= high), f"must be within [{low:g}, {high:g}]")
         self._require_all("range_m", self.range_m > 0.0, "must be greater than 0")
         self._require_all("bearing_deg", self.bearing_deg < 360.0, "must be less than 360")
         for index, text in enumerate(self.transponder_id):
             if len(text) > MAX_TEXT_CHARACTERS:
-                what = f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
-                raise FrameError(f"detections[{index}].transponder_id", what)
+                problem = f"must have at most {MAX_TEXT_CHARACTERS} characters, not {len(text)}"
+                raise FrameError(f"detections[{index}].transponder_id", problem)
 
     def __len__(self) -> int:
         return len(self.transponder_id)
@@ -205,39 +205,37 @@ class Detections:
             column = getattr(self, name)
             kinds = "iu" if name in ("transponder_mode", "range_band") else "b" if name not in _COLUMN_LIMITS else "f"
             if column.shape != (len(self),) or column.dtype.kind not in kinds:
-                what = f"column {name} is {column.dtype} of shape {column.shape}, not {kinds} of ({len(self)},)"
-                raise FrameError("detections", what)
-        for name in _SPARE_LIMITS:
+                problem = f"column {name} is {column.dtype} of shape {column.shape}, not {kinds} of ({len(self)},)"
+                raise FrameError("detections", problem)
+        for name in _OPTIONAL_LIMITS:
             column = getattr(self, name)
             if column.dtype.kind != "f" or column.shape not in ((len(self),), (0,)):
                 raise FrameError("detections", f"column {name} is {column.dtype} of shape {column.shape}")
 
-    def _require_all(self, name: str, holds: Booleans, what: str) -> None:
-        if not holds.all():
-            index = int(np.argmin(holds))
-            raise FrameError(f"detections[{index}].{name}", f"{what}, not {getattr(self, name)[index]}")
+    def _require_all(self, name: str, valid: Booleans, problem: str) -> None:
+        if not valid.all():
+            index = int(np.argmin(valid))
+            raise FrameError(f"detections[{index}].{name}", f"{problem}, not {getattr(self, name)[index]}")
 
 
 def bare_detections(range_m: Floats, bearing_deg: Floats) -> Detections:
-    """Return detections (m,) of which nothing is known but range and bearing: all else is 0, or as the sensor's model
-    says.
-    """
+    """Return detections (m,) of range and bearing alone: the other columns are 0, the sigmas the sensor model's."""
     count = len(range_m)
-    zero, number, fact = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
-    return Detections(range_m, bearing_deg, zero, zero, zero, zero, fact, number, ("",) * count, fact, number)
+    real, number, flag = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    return Detections(range_m, bearing_deg, real, real, real, real, flag, number, ("",) * count, flag, number)
 
 
 def no_detections() -> Detections:
-    """Return the detections of a scan in which nothing was seen."""
+    """Return the detections of an empty scan."""
     return bare_detections(np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One scan of one sensor: its end in nanoseconds, the sensor's position and velocity (3,) in ENU then.
+    """One scan of one sensor: its end in nanoseconds, and the sensor's position and velocity (3,) in ENU at that time.
 
-    `sensor_position_covariance` is (3, 3) in m2, `sensor_north_sigma_deg` the error common to all bearings; in
-    `blind_sectors` nothing could be seen. Raises FrameError, which names the field as on the wire.
+    `sensor_position_covariance` is (3, 3) in m2, `sensor_north_sigma_deg` the error common to all bearings; nothing is
+    detected in `blind_sectors`. Raises FrameError, which names the field as on the wire.
     """
 
     time_ns: int
@@ -264,8 +262,8 @@ class Frame:
         if self.status is not SensorStatus.OK and len(self.detections):
             raise FrameError("detections", f"must be empty from a sensor that is {SensorStatus(self.status).name}")
         if not 0.0 <= self.sensor_north_sigma_deg <= MAX_ANGLE_SIGMA_DEG:
-            what = f"must be within [0, {MAX_ANGLE_SIGMA_DEG:g}], not {self.sensor_north_sigma_deg}"
-            raise FrameError("sensor_north_sigma_deg", what)
+            problem = f"must be within [0, {MAX_ANGLE_SIGMA_DEG:g}], not {self.sensor_north_sigma_deg}"
+            raise FrameError("sensor_north_sigma_deg", problem)
         if len(self.blind_sectors) > MAX_BLIND_SECTORS:
             raise FrameError("blind_sectors", f"must be at most {MAX_BLIND_SECTORS}, not {len(self.blind_sectors)}")
         _require_covariance(self.sensor_position_covariance)

@@ -1,4 +1,4 @@
-"""What the tracker assumes about the things it follows, and how sure it wants to be."""
+"""Tracker model: the parameters of motion, gating, existence and confirmation."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +12,8 @@ MAX_TRACKS: Final = 100_000
 MAX_DETECTIONS: Final = 100_000
 
 
-def _require_above_zero(holder: object, name: str, most: float) -> None:
-    value: float = getattr(holder, name)
+def _require_above_zero(owner: object, name: str, most: float) -> None:
+    value: float = getattr(owner, name)
     # A NaN is within no limits: it fails the comparison.
     if not 0.0 < value <= most:
         raise ValueError(f"{name} must be within (0, {most:g}], not {value}")
@@ -21,10 +21,10 @@ def _require_above_zero(holder: object, name: str, most: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way of moving: straight on or turning clockwise at a rate, disturbed by white acceleration noise.
+    """One motion mode: constant velocity or a clockwise turn at a constant rate, with white acceleration noise.
 
-    The noise has these spectral densities, horizontally for each of two axes. The mode lasts `mean_stay_s` on average.
-    Raises ValueError, which begins with the field's name.
+    The noise has these spectral densities, the horizontal one on each of two axes. The mode lasts `mean_stay_s` on
+    average. Raises ValueError naming the field.
     """
 
     name: str
@@ -52,19 +52,19 @@ DEFAULT_MODES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TrackerModel:
-    """The tracker's parameters. Raises ValueError, which begins with the field's name.
+    """The tracker's parameters. Raises ValueError naming the field.
 
-    Motion: in space (`axes` 3) or in the plane (2, for radars without elevation), in one of `modes`, which last as long
-    as they say and are left for all others alike; before anything is measured, each component of the velocity has mean
-    0 and these standard deviations.
+    Motion: in space (`axes` 3) or in the plane (2, for radars without elevation), in one of `modes`, each of which is
+    left for all others alike. The prior of each velocity component has mean 0 and these standard deviations.
 
-    Gate: the chance that a thing's own detection falls inside its track's gate.
+    Gate: `gate_probability` is the probability that a target's own detection falls inside its track's gate.
 
-    Life: of the detections that are no track's, `new_share` are of things, not false; in a scan without false ones,
-    `births_per_scan` are expected. Things live for `mean_lifetime_s`. A track is confirmed when its probability of
-    existence reaches `confirm_probability`, and given up when it falls below `delete_probability`; before it is
-    confirmed, when its odds fall below `new_odds_kept` of those it was born with. Whatever was not measured for
-    `max_coast_s`, in view of a sensor or not, is given up too: it must exceed the longest scan period.
+    Existence: a detection of no existing track is of a new target with `new_target_probability`, else false; a scan
+    without false detections has `birth_rate_per_scan` new targets on average (in the BotSpec: `new_share` and
+    `births_per_scan`). Targets live for `mean_lifetime_s` on average. A track is confirmed when its probability of
+    existence reaches `confirm_probability`, and deleted when it falls below `delete_probability`; before confirmation,
+    when its odds fall below `new_odds_kept` of its initial odds. A track without a detection for `max_coast_s` is
+    deleted in any case: that must exceed the longest scan period.
     """
 
     axes: int = 3
@@ -72,8 +72,8 @@ class TrackerModel:
     horizontal_speed_sigma_mps: float = 120.0
     vertical_speed_sigma_mps: float = 20.0
     gate_probability: float = 0.9995
-    new_share: float = 0.002
-    births_per_scan: float = 0.05
+    new_target_probability: float = 0.002
+    birth_rate_per_scan: float = 0.05
     mean_lifetime_s: float = 600.0
     confirm_probability: float = 0.6
     delete_probability: float = 0.1
@@ -88,14 +88,20 @@ class TrackerModel:
             raise ValueError(f"axes must be 2 or 3, not {self.axes}")
         names = [mode.name for mode in self.modes]
         if not 1 <= len(names) <= MAX_MODES or len(set(names)) != len(names):
-            raise ValueError(f"modes must be 1 to {MAX_MODES} of different names, not {names}")
+            raise ValueError(f"modes must be 1 to {MAX_MODES}, each with its own name, not {names}")
         for name in ("horizontal_speed_sigma_mps", "vertical_speed_sigma_mps"):
             _require_above_zero(self, name, MAX_SPEED_MPS)
-        for name in ("gate_probability", "confirm_probability", "delete_probability", "new_odds_kept", "new_share"):
+        for name in (
+            "gate_probability",
+            "confirm_probability",
+            "delete_probability",
+            "new_odds_kept",
+            "new_target_probability",
+        ):
             value: float = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise ValueError(f"{name} must be within (0, 1), not {value}")
-        _require_above_zero(self, "births_per_scan", float(MAX_DETECTIONS))
+        _require_above_zero(self, "birth_rate_per_scan", float(MAX_DETECTIONS))
         for name in ("mean_lifetime_s", "max_coast_s"):
             _require_above_zero(self, name, MAX_SPAN_S)
         for name, most in (("max_tracks", MAX_TRACKS), ("max_detections", MAX_DETECTIONS)):

@@ -1,103 +1,108 @@
-"""The tracker: a fold over frames, of where things are and who they say they are."""
+"""The tracker: a fold over frames, from radar detections to identified tracks."""
 
 from typing import Self
 
 import numpy as np
 
 from svc_tracker.domain import snapshot
-from svc_tracker.domain.evidence import Kinematics, weigh
-from svc_tracker.domain.following import Followed, Following
+from svc_tracker.domain.cycle import ScanResult, TrackingCycle
+from svc_tracker.domain.filter.imm import mixture_moments
 from svc_tracker.domain.frame import Frame
-from svc_tracker.domain.identities import Identities, hear, unheard
-from svc_tracker.domain.iff import judge
-from svc_tracker.domain.imm import moments
-from svc_tracker.domain.layout import Layout, Mixture
+from svc_tracker.domain.identity.iff import classify
+from svc_tracker.domain.identity.policy import IdentityPolicy
+from svc_tracker.domain.identity.replies import IdentityRecords, empty, update_replies
+from svc_tracker.domain.identity.spoofing import update_evidence
 from svc_tracker.domain.model import TrackerModel
-from svc_tracker.domain.policy import IdentityPolicy
-from svc_tracker.domain.table import TrackTable, in_space, table_of
-from svc_tracker.domain.tracks import NO_DETECTION, State
+from svc_tracker.domain.state.tracks import NO_DETECTION, Kinematics, State
+from svc_tracker.domain.state.types import Floats, Layout, Mixture
+from svc_tracker.domain.table import TrackTable
 
 
 class Tracker:
-    """Follows things from frame to frame, each of one sensor, in the order of their times.
+    """Tracks targets from frame to frame, each of one sensor, in the order of their times.
 
-    Nothing but frames goes in, so equal frames give equal bytes.
+    Frames are the only input, so equal frames give equal bytes.
     """
 
     def __init__(self, model: TrackerModel, policy: IdentityPolicy | None = None) -> None:
-        """Begin with nothing; without a policy nobody is known."""
+        """Start without tracks; without a policy no platform is known."""
         self._model = model
         self._policy = policy or IdentityPolicy()
         self._layout = Layout.of(model.axes)
-        self._following = Following(model)
-        self._identities = unheard(0)
+        self._cycle = TrackingCycle(model)
+        self._identities = empty(0)
 
     @classmethod
     def restore(cls, model: TrackerModel, data: bytes, policy: IdentityPolicy | None = None) -> Self:
-        """Return the tracker whose `snapshot` these bytes are.
-
-        Raises SnapshotError for others, or for another model's or policy's.
-        """
+        """Return the tracker of a `snapshot`; raises SnapshotError for other bytes, or another model or policy."""
         tracker = cls(model, policy)
         state, tracker._identities = snapshot.decode(data, model, tracker._policy)
-        tracker._following = Following(model, state)
+        tracker._cycle = TrackingCycle(model, state)
         return tracker
 
     @property
-    def state(self) -> tuple[State, Identities]:
-        """The whole state. A step replaces it and never changes it in place: who keeps it can go back to it."""
-        return self._following.state, self._identities
+    def state(self) -> tuple[State, IdentityRecords]:
+        """The whole state. A step replaces it and never changes it in place, so a kept state can be restored."""
+        return self._cycle.state, self._identities
 
     @state.setter
-    def state(self, state: tuple[State, Identities]) -> None:
-        self._following.state, self._identities = state
+    def state(self, state: tuple[State, IdentityRecords]) -> None:
+        self._cycle.state, self._identities = state
 
     def snapshot(self) -> bytes:
-        """Return the whole state: what is restored from it goes on to the same bytes."""
-        return snapshot.encode(self._following.state, self._identities, self._model, self._policy)
+        """Return the whole state, from which `restore` continues to the same bytes."""
+        return snapshot.encode(self._cycle.state, self._identities, self._model, self._policy)
 
     def step(self, frame: Frame) -> TrackTable:
-        """Take up a frame and return every live track, and those lost with this frame, as they are at its time.
+        """Process a frame and return the tracks at its time: every live one, and those lost in this frame.
 
-        Raises FrameError for a frame that is older than the one before, has too many detections, is of one sensor too
-        many, or of one that cannot be followed: then nothing has changed.
+        Raises FrameError, and leaves the state unchanged, for a frame older than the one before, with more than
+        `max_detections`, of more than `MAX_SENSORS` sensors, or with elevations in a tracker in the plane.
         """
-        followed = self._following.step(frame)
-        count = len(followed.tracks)
-        identities = self._identities.joined(unheard(len(followed.younger)))
-        detection = followed.column("detection")
-        rows = np.flatnonzero(detection != NO_DETECTION)
-        identities = hear(
-            identities, rows, frame.detections, detection[rows], time_ns=frame.time_ns, policy=self._policy
+        result = self._cycle.step(frame)
+        records, estimates = result.records(), result.estimates()
+        mixture = mixture_moments(estimates, self._layout.packing, self._layout.size)
+        kinematics = _kinematics(result, mixture, frame, self._layout)
+
+        identities = self._identities.concatenate(empty(len(result.new)))
+        rows = np.flatnonzero(records.detection != NO_DETECTION)
+        received = records.detection[rows]
+        identities = update_replies(
+            identities, rows, frame.detections, received, time_ns=frame.time_ns, policy=self._policy
         )
-        belief = followed.belief()
-        mixture = moments(belief, self._layout.packing, self._layout.size)
-        kinematics = _kinematics(followed, mixture, frame, self._layout)
-        identities = weigh(identities, kinematics, self._policy)
-        judged = judge(
-            identities,
-            followed.status(),
-            kinematics.velocity_mps,
-            kinematics.covariance,
-            time_ns=frame.time_ns,
-            policy=self._policy,
+        identities = update_evidence(identities, kinematics, self._policy)
+        live = np.concatenate([result.kept, np.arange(len(result.tracks), len(identities))])
+        self._identities = identities.select(live)
+        return TrackTable(
+            records=records,
+            kinematics=kinematics,
+            modes=tuple(mode.name for mode in self._model.modes),
+            mode_probability=estimates.probability.T,
+            identities=identities,
+            identification=classify(identities, records.status, kinematics, self._policy),
+            not_initiated=result.not_initiated,
         )
-        table = table_of(followed, belief.probability, identities, judged, kinematics, model=self._model)
-        going_on = np.concatenate([followed.kept, np.arange(count, len(identities))])
-        self._identities = identities.chosen(going_on)
-        return table
 
 
-def _kinematics(followed: Followed, mixture: Mixture, frame: Frame, layout: Layout) -> Kinematics:
+def _kinematics(result: ScanResult, mixture: Mixture, frame: Frame, layout: Layout) -> Kinematics:
     axes, count = layout.axes, mixture.mean.shape[1]
     position, velocity = np.zeros((3, count)), np.zeros((3, count))
     position[:axes], velocity[:axes] = mixture.mean[:axes], mixture.mean[axes:]
     return Kinematics(
         time_ns=frame.time_ns,
-        dt_s=followed.dt_s,
+        dt_s=result.dt_s,
         position_m=position,
         velocity_mps=velocity,
-        covariance=in_space(mixture.spread, layout),
+        covariance=_in_space(mixture.covariance, layout),
         own_position_m=frame.sensor_position_m,
         own_velocity_mps=frame.sensor_velocity_mps,
     )
+
+
+def _in_space(packed: Floats, layout: Layout) -> Floats:
+    """Return packed covariances (p, n) as (6, 6, n); of a tracker in the plane the vertical components are 0."""
+    covariance = np.zeros((6, 6, packed.shape[1]))
+    component = np.arange(layout.size)
+    component[layout.axes :] += 3 - layout.axes
+    covariance[component[:, None], component] = layout.unpack(packed)
+    return covariance

@@ -1,4 +1,4 @@
-"""Frames of the wire, with detections as messages or as columns, as the domain's frames."""
+"""Radar frames of the wire, with detections as messages or columns, as the domain's frames."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,6 @@ import numpy as np
 from qiki.common.v1.geometry_pb2 import Vector3d
 from qiki.radar.v1 import radar_pb2
 from qiki.radar.v1.radar_pb2 import DetectionColumns, RadarFrame
-from svc_tracker.domain.arrays import Floats
 from svc_tracker.domain.frame import (
     ALL_AROUND,
     MAX_BLIND_SECTORS,
@@ -25,11 +24,12 @@ from svc_tracker.domain.frame import (
     SensorStatus,
     SwerlingCase,
 )
+from svc_tracker.domain.state.types import Floats
 
 _NUMBERS: Final = tuple(field.name for field in fields(SensorModel) if field.name not in ("coverage", "swerling"))
 _read_numbers: Final[Callable[[Any], tuple[Any, ...]]] = attrgetter(*_NUMBERS)
 
-# The columns of detections and what they hold.
+# The columns of the detections and their types.
 _COLUMNS: Final[dict[str, Any]] = {
     "range_m": np.float64,
     "bearing_deg": np.float64,
@@ -52,9 +52,9 @@ _DETECTION: Final = re.compile(r"detections\[(\d+)\]\.(\w+)")
 
 
 def to_frame(frame: RadarFrame) -> Frame:
-    """Return a frame of the wire, whichever way its detections are told; both give equal frames.
+    """Return the domain's frame; detections as messages and as columns give equal frames.
 
-    `scan_kind` and the reasons of blind sectors tell a tracker nothing and are not looked at.
+    The tracker ignores `scan_kind` and the reasons of blind sectors.
 
     Raises:
         FrameError: a field is missing or wrong; names it as on the wire.
@@ -97,12 +97,12 @@ def _to_detections(frame: RadarFrame) -> Detections:
     if not frame.HasField("detection_columns"):
         return _from_messages(frame)
     if frame.detections:
-        raise FrameError("detection_columns", "must not be there beside detections: one or the other")
+        raise FrameError("detection_columns", "must be left out where there are detections: give one or the other")
     return _from_columns(frame.detection_columns)
 
 
 def _from_messages(frame: RadarFrame) -> Detections:
-    """Return the detections in one pass over them: reading fields is what costs."""
+    """Return the detections in one pass over the messages, as reading their fields is slow."""
     if not frame.detections:
         return _from_columns(DetectionColumns())
     *columns, bands, identities = zip(*map(_read_detection, frame.detections), strict=True)
@@ -135,7 +135,7 @@ def _require_length(name: str, length: int, count: int) -> None:
 
 
 def _column_of(field: str) -> str:
-    """Return the name of a detection's field where it is a value of a column."""
+    """Return the path in the columns of a detection's field."""
     if field == "detections":
         return "detection_columns"
     return _DETECTION.sub(r"detection_columns.\2[\1]", field)
@@ -167,7 +167,7 @@ def _to_sector(sector: radar_pb2.Sector, field: str) -> Sector:
 
 
 def _to_covariance(frame: RadarFrame) -> Floats:
-    """Return the covariance (3, 3) of the sensor's position, zero where the frame tells none."""
+    """Return the covariance (3, 3) of the sensor's position, zero where the frame has none."""
     values: Floats = np.array(frame.sensor_position_covariance, np.float64)
     if len(values) not in (0, 6):
         raise FrameError("sensor_position_covariance", f"must have 0 or 6 values, not {len(values)}")
@@ -176,7 +176,7 @@ def _to_covariance(frame: RadarFrame) -> Floats:
 
 
 def _require_attitude(frame: RadarFrame) -> None:
-    """Refuse an attitude that is not finite: no filter uses it, but the sets of tracks repeat it."""
+    """Refuse an attitude that is not finite: the filter does not use it, but the track sets repeat it."""
     attitude = frame.sensor_pose.attitude
     for axis in ("w", "x", "y", "z"):
         if not isfinite(getattr(attitude, axis)):

@@ -1,4 +1,4 @@
-"""A table of tracks as messages, in as many parts as events and the transport need."""
+"""Track tables as messages, in as many parts as events and the transport need."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +18,16 @@ from qiki.radar.v1.track_pb2 import (
     RadarTrack,
     TrackSet,
 )
-from svc_tracker.domain.arrays import Floats, Integers
-from svc_tracker.domain.closest_approach import closest_approach
-from svc_tracker.domain.relative import relative
+from svc_tracker.domain.guard.closest_approach import closest_approach
+from svc_tracker.domain.guard.relative import relative
+from svc_tracker.domain.state.types import Floats, Integers
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.frames import components
 
 SCHEMA_VERSION: Final = 1
-# An event holds 900 kB: what is left is for the set's own fields and for what the event is.
+# The bytes of one part: an event's 900 kB, less the set's own fields and the event's metadata.
 PART_BYTES: Final = 880_000
-# The most that a track takes besides its modes.
+# The most bytes of one track besides its modes.
 TRACK_BYTES: Final = 1_450
 _MODE_BYTES: Final = 15
 # The six numbers of a symmetric 3x3 matrix: its upper triangle by rows.
@@ -36,16 +36,16 @@ _UPPER: Final = np.ravel_multi_index(np.triu_indices(6), (6, 6))
 
 
 class TrackIds:
-    """The ids of one feed's tracks: UUIDs of their numbers in a namespace, made once for as long as a track is told."""
+    """The ids of one feed's tracks: UUIDs of their numbers in a namespace, cached while the track is in the table."""
 
     def __init__(self, namespace: uuid.UUID) -> None:
         self._namespace = namespace
         self._known: dict[int, str] = {}
 
     def of(self, table: TrackTable) -> list[str]:
-        """Return the ids of a table's tracks; those of tracks that are not in it are forgotten."""
+        """Return the ids of a table's tracks, and drop those of all others from the cache."""
         known = self._known
-        self._known = {number: known.get(number) or self._make(number) for number in table.number.tolist()}
+        self._known = {number: known.get(number) or self._make(number) for number in table.records.number.tolist()}
         return list(self._known.values())
 
     def _make(self, number: int) -> str:
@@ -55,24 +55,24 @@ class TrackIds:
 def to_track_sets(
     table: TrackTable, frame: RadarFrame, frame_sequence: int, ids: TrackIds, make: Callable[[], TrackSet] = TrackSet
 ) -> list[TrackSet]:
-    """Return the tracks after a frame in as many parts as they need, one at least: each fits into an event of 900 kB.
+    """Return the tracks after a frame in one or more parts that each fit into an event of 900 kB.
 
-    `make` returns an empty set for each: one that is part of an answer already need not be copied into it.
+    `make` returns an empty set for each part; one that belongs to a response already saves a copy.
 
     Raises:
-        ValueError: a value that is not finite, which no frame brings about.
+        ValueError: a value is not finite: a bug of the tracker.
     """
     tracks = list(_to_tracks(table, frame, ids.of(table)))
     sets = parts_of(frame, frame_sequence, len(table), tracks_a_part(table.modes), make)
-    for track_set, chosen in sets:
-        track_set.tracks.extend(tracks[chosen])
+    for track_set, part in sets:
+        track_set.tracks.extend(tracks[part])
     return [track_set for track_set, _ in sets]
 
 
 def parts_of(
     frame: RadarFrame, frame_sequence: int, count: int, most: int, make: Callable[[], TrackSet]
 ) -> list[tuple[TrackSet, slice]]:
-    """Return sets without tracks, one at least, and which of the tracks are to go into each: at most so many."""
+    """Return one or more sets without tracks, and the slice of the tracks that goes into each: at most `most`."""
     firsts = range(0, count, most) or (0,)
     head = TrackSet(
         schema_version=SCHEMA_VERSION,
@@ -93,7 +93,7 @@ def parts_of(
 
 
 def tracks_a_part(modes: Sequence[str]) -> int:
-    """Return how many tracks an event holds, whatever they are."""
+    """Return how many tracks an event holds, whatever their values."""
     return PART_BYTES // (TRACK_BYTES + sum(_MODE_BYTES + len(mode.encode()) for mode in modes))
 
 
@@ -104,37 +104,37 @@ def triangle(table: TrackTable) -> Floats:
 
 
 def age_s(table: TrackTable) -> Floats:
-    """Return how long the tracks have lived, (n,)."""
-    age: Floats = (table.time_ns - table.birth_ns) / 1e9
+    """Return the ages of the tracks (n,)."""
+    age: Floats = (table.time_ns - table.records.birth_ns) / 1e9
     return age
 
 
 def require_finite(**columns: Floats) -> None:
-    """Raise ValueError naming a column that holds what is no number: it would be a fault of the tracker's own."""
+    """Raise ValueError naming a column with a value that is not finite, which would be a bug of the tracker."""
     for name, values in columns.items():
         if not np.isfinite(values).all():
             raise ValueError(f"tracks: {name} is not finite")
 
 
 def _to_tracks(table: TrackTable, frame: RadarFrame, ids: Sequence[str]) -> Iterator[RadarTrack]:
-    """Yield the tracks: every column once as a list, then row by row, as reading NumPy's scalars is what costs."""
+    """Yield the tracks row by row, from columns as lists: reading NumPy scalars one by one is slow."""
     require_finite(position_m=table.position_m, velocity_mps=table.velocity_mps)
     floats = _floats(table, frame)
     require_finite(**floats)
-    timestamp = to_timestamp(table.time_ns)
+    timestamp, identities = to_timestamp(table.time_ns), table.identities.identity.tolist()
     columns: dict[str, Sequence[Any]] = {
         **{name: values.tolist() for name, values in floats.items()},
         **{name: values.tolist() for name, values in _integers(table).items()},
         "track_id": [UUID(value=text) for text in ids],
-        "transponder_on": table.transponder_on.tolist(),
-        "transponder_id": table.transponder_id,
-        "id_present": [text != "" for text in table.transponder_id],
+        "transponder_on": table.identities.transponder_on.tolist(),
+        "transponder_id": identities,
+        "id_present": [text != "" for text in identities],
         "position": _to_vectors(table.position_m),
         "velocity": _to_vectors(table.velocity_mps),
         "mode_probabilities": _to_modes(table),
         "contributing_detections": _to_contributions(table, frame),
-        "identity_conflict": table.identity_conflict.tolist(),
-        "spoof_evidence": _to_evidence(table.spoof_evidence),
+        "identity_conflict": table.identification.identity_conflict.tolist(),
+        "spoof_evidence": _to_evidence(table.identification.spoof_evidence),
         "closest_approach": _to_approaches(table, frame),
     }
     for row in zip(*columns.values(), strict=True):
@@ -144,40 +144,43 @@ def _to_tracks(table: TrackTable, frame: RadarFrame, ids: Sequence[str]) -> Iter
 def _floats(table: TrackTable, frame: RadarFrame) -> dict[str, Floats]:
     pose = frame.sensor_pose
     seen = relative(table, components(pose.position), components(pose.velocity))
+    records, identification, quality = table.records, table.identification, table.existence_probability
     rows, columns = np.array(_TRIANGLE).T
     return {
-        "quality": table.quality,
+        "quality": quality,
         "range_m": seen.range_m,
         "bearing_deg": seen.bearing_deg,
         "elev_deg": seen.elev_deg,
         "vr_mps": seen.vr_mps,
-        "snr_db": table.snr_db,
-        "rcs_dbsm": table.rcs_dbsm,
+        "snr_db": records.snr_db,
+        "rcs_dbsm": records.rcs_dbsm,
         "position_covariance": table.covariance[:, rows, columns],
         "velocity_covariance": table.covariance[:, rows + 3, columns + 3],
         "covariance": triangle(table),
         "age_s": age_s(table),
-        "existence_probability": table.quality,
-        "score": table.score,
-        "nis": table.nis,
-        "object_type_probability": table.object_type_probability,
-        "identity_age_s": table.identity_age_s,
+        "existence_probability": quality,
+        "score": records.score,
+        "nis": records.nis,
+        "object_type_probability": identification.object_type_probability,
+        "identity_age_s": identification.identity_age_s,
     }
 
 
 def _integers(table: TrackTable) -> dict[str, Integers]:
+    records, identification = table.records, table.identification
     return {
-        "object_type": table.object_type,
-        "iff": table.iff,
-        "transponder_mode": table.transponder_mode,
-        "status": table.status,
-        "miss_count": table.misses,
-        "nis_dof": table.nis_dof,
-        "hits": table.hits,
-        "misses": table.misses_in_all,
-        "identity_source": table.identity_source,
-        "lost_reason": table.lost_reason,
-        "range_band": table.range_band,
+        "object_type": identification.object_type,
+        "iff": identification.iff,
+        "transponder_mode": table.identities.transponder_mode,
+        "status": records.status,
+        "miss_count": records.consecutive_misses,
+        "nis_dof": records.nis_dof,
+        "hits": records.hits,
+        # The wire's `misses` is the total, `miss_count` the misses in a row.
+        "misses": records.total_misses,
+        "identity_source": identification.identity_source,
+        "lost_reason": records.lost_reason,
+        "range_band": records.range_band,
     }
 
 
@@ -197,14 +200,14 @@ def _to_contributions(table: TrackTable, frame: RadarFrame) -> list[list[Contrib
     sensor_id, scan_number = frame.sensor_id, frame.scan_number
     return [
         [ContributingDetection(sensor_id=sensor_id, scan_number=scan_number, index=index)] if index >= 0 else []
-        for index in table.detection.tolist()
+        for index in table.records.detection.tolist()
     ]
 
 
 def _to_evidence(masks: Integers) -> list[list[int]]:
-    """Return the numbers of the bits that are set; few masks ever are."""
-    told = {mask: [bit for bit in range(mask.bit_length()) if mask >> bit & 1] for mask in set(masks.tolist())}
-    return [told[mask] for mask in masks.tolist()]
+    """Return the numbers of the set bits of each mask; there are few different masks."""
+    numbers = {mask: [bit for bit in range(mask.bit_length()) if mask >> bit & 1] for mask in set(masks.tolist())}
+    return [numbers[mask] for mask in masks.tolist()]
 
 
 def _to_approaches(table: TrackTable, frame: RadarFrame) -> list[ClosestApproach]:

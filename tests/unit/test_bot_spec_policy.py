@@ -8,9 +8,9 @@ from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
 from botspec.yaml_source import SpecError
 from svc_tracker.config import to_rules
-from svc_tracker.domain.guard import Guard
-from svc_tracker.domain.guard_rules import GuardKind, GuardRule
-from svc_tracker.domain.policy import FriendFoe, ObjectType
+from svc_tracker.domain.guard.guard import Guard
+from svc_tracker.domain.guard.rules import GuardKind, GuardRule
+from svc_tracker.domain.identity.policy import FriendFoe, ObjectType
 
 HEAD = "schema_version: 1\nbot: {bot_id: b, name: B}\nsimulation: {}\nchannels: []\n"
 
@@ -37,15 +37,15 @@ def test_the_examples_rules_are_the_trackers() -> None:
         GuardKind.UNKNOWN_CONTACT_CLOSE,
     ]
     known = rules.identity.known
-    assert known.iff[known.bearer_of("QK-AIR-7")] == FriendFoe.FRIEND
-    assert known.object_type[known.bearer_of("QK-DRN-E")] == ObjectType.DRONE
-    assert known.iff[known.bearer_of("RAIDER-9")] == FriendFoe.FOE
-    assert known.iff[known.bearer_of("QK-AIR-70")] == FriendFoe.UNSPECIFIED
+    assert known.iff[known.index_of("QK-AIR-7")] == FriendFoe.FRIEND
+    assert known.object_type[known.index_of("QK-DRN-E")] == ObjectType.DRONE
+    assert known.iff[known.index_of("RAIDER-9")] == FriendFoe.FOE
+    assert known.iff[known.index_of("QK-AIR-70")] == FriendFoe.UNSPECIFIED
 
 
 def test_without_a_policy_nobody_is_known_and_nothing_is_an_alarm(tmp_path: Path) -> None:
     rules = to_rules(load(tmp_path, ""))
-    assert (rules.identity.bearers, rules.guard) == ((), ())
+    assert (rules.identity.platforms, rules.guard) == ((), ())
 
 
 def test_every_number_reaches_the_tracker(tmp_path: Path) -> None:

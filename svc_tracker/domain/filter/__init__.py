@@ -1,0 +1,1 @@
+"""The filter: an interacting multiple model of extended Kalman filters."""

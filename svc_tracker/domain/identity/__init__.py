@@ -1,0 +1,1 @@
+"""Identification: transponder replies, spoofing evidence, friend or foe, target classification."""

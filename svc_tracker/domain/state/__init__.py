@@ -1,0 +1,1 @@
+"""State of the tracks: array types, records, estimates, selection."""

@@ -1,0 +1,405 @@
+"""The tracker's fold on real files: what a restart goes on from, and what a frame that makes it fail leaves behind."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from prometheus_client import CollectorRegistry
+
+import svc_tracker.follower
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.change import Change
+from mesh.feed import Feed, FeedSettings, Pace
+from mesh.fold import FoldReports
+from mesh.health import Health
+from mesh.quarantine import Quarantine
+from mesh.ring import Retention
+from qiki.common.v1.geometry_pb2 import UUID, Pose, Quaternion, Vector3d
+from qiki.common.v1.stream_pb2 import EventContext, Run
+from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
+from qiki.tracker.v1.tracker_service_pb2 import WatchGuardResponse, WatchTracksResponse
+from qiki_sdk import Event
+from qiki_sdk.audit import AuditReporter
+from svc_tracker.checkpoints import Checkpointing
+from svc_tracker.config import to_rules
+from svc_tracker.domain.guard.guard import Guard
+from svc_tracker.domain.tracker import Tracker
+from svc_tracker.follower import Follower, Outputs
+
+pytestmark = pytest.mark.asyncio
+
+RUN = Run(
+    run_id="0b6e1c1e-0000-4000-8000-0000000000aa",
+    start_time=Timestamp(seconds=1_767_225_600),
+    bot_id="qiki-01",
+    tick_ns=1_000_000_000,
+)
+SENSOR = "aaaaaaaa-0000-4000-8000-000000000001"
+MODEL = SensorModel(
+    min_range_m=10,
+    max_range_m=50_000,
+    min_elev_deg=-30,
+    max_elev_deg=60,
+    range_sigma_m=10,
+    bearing_sigma_deg=0.2,
+    elev_sigma_deg=0.2,
+    vr_sigma_mps=0.5,
+    detection_probability=0.95,
+    clutter_per_scan=0.5,
+)
+Events = dict[str, dict[int, bytes]]  # digests by feed and sequence
+RULES = to_rules(load_bot_spec(example_bot_spec()).spec)
+READERS = ("bridge",)
+PERIOD_S = 10.0
+LAST = 50
+WAIT_S = 20.0
+
+
+def frame(sequence: int) -> Event[RadarFrame]:
+    """Return a second's frame: one target approaches from the north at 100 m/s, another crosses."""
+    time = Timestamp(seconds=RUN.start_time.seconds + sequence)
+    pose = Pose(position=Vector3d(), velocity=Vector3d(), attitude=Quaternion(w=1.0))
+    made = RadarFrame(schema_version=1, timestamp=time, tick=sequence, sensor_model=MODEL, sensor_pose=pose)
+    made.frame_id.CopyFrom(UUID(value=f"{sequence:08}-0000-4000-8000-000000000000"))
+    made.sensor_id.value = SENSOR
+    made.detections.append(RadarDetection(range_m=6_000.0 - 90.0 * sequence, bearing_deg=0.5, vr_mps=-90.0, snr_db=20))
+    east, north = 100.0 * sequence, 9_000.0
+    away, bearing = math.hypot(east, north), math.degrees(math.atan2(east, north))
+    made.detections.append(RadarDetection(range_m=away, bearing_deg=bearing, vr_mps=100.0 * east / away, snr_db=20))
+    context = EventContext(sequence=sequence, run_id=RUN.run_id, time=time)
+    return Event(made, context, f"frame {sequence}")
+
+
+def make_outputs() -> Outputs:
+    confirmations = Change()
+    retention = Retention(10**15, 10**9)
+    tracks, guard = (FeedSettings(name, retention, READERS, Pace.LOSSLESS) for name in ("tracks", "guard"))
+    return Outputs(
+        Feed(tracks, WatchTracksResponse, "track_set", confirmations=confirmations),
+        Feed(guard, WatchGuardResponse, "guard_event", confirmations=confirmations),
+    )
+
+
+class Trail(AuditReporter):
+    """An audit trail whose events can be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__("", "svc_tracker")
+        self.reports: list[tuple[str, str, dict[str, object]]] = []
+
+    def report(self, code: Any, message: str = "", **facts: Any) -> str:
+        self.reports.append((code.name, message, facts))
+        return super().report(code, message, **facts)
+
+    def of(self, name: str) -> list[dict[str, object]]:
+        return [facts for code, _, facts in self.reports if code == name]
+
+
+@dataclass
+class Folding:
+    fold: Follower
+    outputs: Outputs
+    audit: Trail
+    registry: CollectorRegistry
+    keeping: asyncio.Task[None]
+
+    async def take(self, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            await self.fold.take(frame(sequence))
+            await self.until(lambda: self.fold._keeper is None or self.fold._keeper.is_free)
+
+    def confirm(self, through_frame: int) -> None:
+        """Confirm all that the outputs hold of the frames up to this one, as the bridge does."""
+        for feed in (self.outputs.tracks, self.outputs.guard):
+            end_ns = (RUN.start_time.seconds + through_frame) * 10**9
+            last = feed.ring.oldest_sequence - 1
+            while (entry := feed.ring.get(last + 1)) is not None and entry.time_ns <= end_ns:
+                last += 1
+            feed.confirm("bridge", feed.place(last).encode())
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not holds():  # noqa: ASYNC110 (a thread sets no event of ours)
+                await asyncio.sleep(0)
+
+    def events(self) -> Events:
+        """Return the digests of all events kept, by feed and sequence."""
+        return {
+            feed.name: {
+                sequence: feed.ring.digest_at(sequence) or b""
+                for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1)
+            }
+            for feed in (self.outputs.tracks, self.outputs.guard)
+        }
+
+
+@asynccontextmanager
+async def folding(directory: Path | None, *, from_scratch: bool = False) -> AsyncIterator[Folding]:
+    """Fold as the service does, from where its files say; leaving the block is the process's death."""
+    outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
+    reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
+    checkpointing = Checkpointing(directory, PERIOD_S)
+    fold = await Follower.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
+    for feed in (outputs.tracks, outputs.guard):
+        feed.begin(RUN)
+    fold.begin()
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(fold.keep())
+        yield Folding(fold, outputs, audit, registry, keeping)
+        keeping.cancel()
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Events:
+    return asyncio.run(run_undisturbed())
+
+
+async def run_undisturbed() -> Events:
+    async with folding(None) as it:
+        await it.take(range(1, LAST + 1))
+        events = it.events()
+    assert len(events["tracks"]) == LAST
+    assert events["guard"], "the scene raises alarms"
+    return events
+
+
+def merged(*parts: Events) -> Events:
+    """Return the events of several processes in one, as the bridge writes them: the same one where both have it."""
+    found: Events = {"tracks": {}, "guard": {}}
+    for part in parts:
+        for name, events in part.items():
+            for sequence, digest in events.items():
+                assert found[name].setdefault(sequence, digest) == digest, "one event, one content"
+    return found
+
+
+def checkpoints(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("*.checkpoint"))
+
+
+# -- restarts ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_that_nobody_has_confirmed_to_begins_at_the_first_frame(
+    tmp_path: Path, undisturbed: Events
+) -> None:
+    async with folding(tmp_path) as first:
+        await first.take(range(1, 26))
+        assert first.fold.safe_token() == ""
+    assert len(checkpoints(tmp_path)) == 2
+    async with folding(tmp_path) as again:
+        assert again.fold.start_token == ""
+        await again.take(range(1, LAST + 1))
+        assert again.events() == undisturbed
+
+
+async def test_a_restart_goes_on_after_the_newest_checkpoint_that_is_confirmed_and_makes_the_same_events(
+    tmp_path: Path, undisturbed: Events
+) -> None:
+    async with folding(tmp_path) as first:
+        await first.take(range(1, 46))
+        first.confirm(25)
+        await first.until(lambda: first.fold.safe_token() == "frame 20")
+        before = first.events()
+    async with folding(tmp_path) as again:
+        assert (again.fold.start_token, again.fold.safe_token()) == ("frame 20", "frame 20")
+        await again.take(range(21, LAST + 1))
+        assert merged(before, again.events()) == undisturbed
+
+
+async def test_checkpoints_are_taken_at_the_same_frames_before_and_after_a_restart(tmp_path: Path) -> None:
+    async with folding(tmp_path) as first:
+        await first.take(range(1, 32))
+        first.confirm(31)
+        await first.until(lambda: first.fold.safe_token() == "frame 30")
+    async with folding(tmp_path) as again:
+        await again.take(range(31, LAST + 1))
+        again.confirm(LAST)
+        await again.until(lambda: again.fold.safe_token() == "frame 50")
+
+
+async def test_what_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> None:
+    async with folding(tmp_path) as it:
+        await it.take(range(1, LAST + 1))
+        assert it.outputs.guard.ring.last_sequence > 0
+        it.outputs.tracks.confirm("bridge", it.outputs.tracks.place(LAST).encode())
+        await asyncio.sleep(0.1)
+        first_alarm = it.outputs.guard.ring.get(1)
+        assert first_alarm is not None
+        alarm_frame = first_alarm.time_ns // 10**9 - RUN.start_time.seconds
+        safe = it.fold.safe_token()
+        assert not safe or int(safe.split()[1]) < alarm_frame
+
+
+async def test_a_confirmation_ahead_of_the_fold_is_not_safe_until_its_place_is_reached(tmp_path: Path) -> None:
+    async with folding(None) as other:
+        await other.take(range(1, LAST + 1))
+        ahead = {
+            feed.name: feed.place(feed.ring.last_sequence).encode()
+            for feed in (other.outputs.tracks, other.outputs.guard)
+        }
+    async with folding(tmp_path) as it:
+        for feed in (it.outputs.tracks, it.outputs.guard):
+            feed.confirm("bridge", ahead[feed.name])
+        await it.take(range(1, LAST))
+        await asyncio.sleep(0.1)
+        assert it.fold.safe_token() == ""
+        assert len(checkpoints(tmp_path)) == 4
+        await it.take([LAST])
+        await it.until(lambda: it.fold.safe_token() == f"frame {LAST}")
+
+
+async def test_when_the_safe_checkpoint_is_damaged_the_fold_begins_with_the_first_frame_and_says_so(
+    tmp_path: Path, undisturbed: Events
+) -> None:
+    async with folding(tmp_path) as first:
+        await first.take(range(1, 35))
+        first.confirm(15)
+        await first.until(lambda: first.fold.safe_token() == "frame 10")
+    safe = tmp_path / checkpoints(tmp_path)[0]
+    safe.write_bytes(safe.read_bytes()[:-1])
+    async with folding(tmp_path) as again:
+        assert again.fold.start_token == ""
+        assert len(again.audit.of("CHECKPOINT_DAMAGED")) == 1
+        await again.take(range(1, LAST + 1))
+        assert again.events() == undisturbed
+        assert again.audit.of("GAP") == []
+
+
+async def test_frames_that_are_gone_are_reported_when_no_checkpoint_covers_them(tmp_path: Path) -> None:
+    async with folding(tmp_path, from_scratch=True) as it:
+        await it.take(range(20, 30))
+        (gap,) = it.audit.of("GAP")
+    assert (gap["feed"], gap["first"], gap["last"]) == ("frames", 1, 19)
+
+
+async def test_to_begin_from_scratch_makes_nothing_safe_that_is_not_confirmed_anew(tmp_path: Path) -> None:
+    async with folding(tmp_path) as first:
+        await first.take(range(1, 35))
+        first.confirm(34)
+        await first.until(lambda: first.fold.safe_token() == "frame 30")
+    async with folding(tmp_path, from_scratch=True) as it:
+        assert (it.fold.start_token, it.fold.safe_token()) == ("", "")
+        await it.take(range(1, 25))
+    async with folding(tmp_path) as again:
+        assert again.fold.start_token == ""
+
+
+async def test_without_a_directory_nothing_is_ever_safe() -> None:
+    async with folding(None) as it:
+        await it.take(range(1, LAST + 1))
+        it.confirm(LAST)
+        assert it.fold.safe_token() == ""
+
+
+async def test_a_directory_that_cannot_be_used_costs_the_checkpoints_and_nothing_else(
+    tmp_path: Path, undisturbed: Events
+) -> None:
+    (tmp_path / "file").write_text("")
+    async with folding(tmp_path / "file" / "x") as it:
+        assert it.audit.of("STORAGE_FAILED")
+        for sequence in range(1, LAST + 1):
+            await it.fold.take(frame(sequence))
+        assert it.events() == undisturbed
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------------
+
+
+class BugError(Exception):
+    """A bug that shows at one frame."""
+
+
+BAD = 23
+
+
+def failing_at(bad: Sequence[int], error: Exception, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, which fails at frames of these sequences once it has done its work."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if any(_second_of(arg) in bad for arg in args):
+            raise error
+        return result
+
+    return call
+
+
+def _second_of(arg: Any) -> int:
+    if isinstance(arg, RadarFrame):
+        return arg.timestamp.seconds - RUN.start_time.seconds
+    table = getattr(arg, "table", arg)
+    time_ns = getattr(table, "time_ns", None)
+    return -1 if time_ns is None else int(time_ns // 10**9 - RUN.start_time.seconds)
+
+
+# Where a step may fail: when it reads the frame, after the tracker's step, when it makes messages, after the guard's.
+PLACES: dict[str, tuple[Any, str]] = {
+    "reading": (svc_tracker.follower.wire, "to_frame"),
+    "the tracker": (Tracker, "step"),
+    "the messages": (svc_tracker.follower.wire, "to_track_sets"),
+    "the guard": (Guard, "step"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_frame_that_makes_the_fold_fail_is_left_out_as_if_it_had_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    async with folding(None) as without:
+        await without.take(sequence for sequence in range(1, LAST + 1) if sequence != BAD)
+        expected = without.events()
+    owner, name = PLACES[place]
+    monkeypatch.setattr(owner, name, failing_at([BAD], BugError("at this frame"), getattr(owner, name)))
+    for directory in (tmp_path / "first", tmp_path / "replay"):
+        async with folding(directory) as it:
+            await it.take(range(1, LAST + 1))
+            assert it.events() == expected
+            (reported,) = it.audit.of("INPUT_QUARANTINED")
+            assert (reported["sequence"], reported["error"]) == (BAD, "BugError: at this frame")
+            assert it.registry.get_sample_value("qiki_fold_quarantined_total", {"feed": "frames"}) == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_frame_that_makes_the_fold_fail_leaves_its_state_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    owner, name = PLACES[place]
+    monkeypatch.setattr(owner, name, failing_at([BAD], BugError(), getattr(owner, name)))
+    async with folding(None) as it:
+        await it.take(range(1, BAD))
+        before = it.fold._tracker.snapshot(), it.fold._guard.guard.snapshot(), it.events()
+        await it.take([BAD])
+        assert (it.fold._tracker.snapshot(), it.fold._guard.guard.snapshot(), it.events()) == before
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("disk")])
+async def test_a_failure_of_the_machine_is_not_the_frames_and_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(Tracker, "step", failing_at([BAD], error, Tracker.step))
+    async with folding(None) as it:
+        await it.take(range(1, BAD))
+        with pytest.raises(type(error)):
+            await it.fold.take(frame(BAD))
+        assert it.audit.of("INPUT_QUARANTINED") == []
+
+
+async def test_a_checkpoint_that_cannot_be_made_is_left_out_and_the_frame_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Events
+) -> None:
+    def broken(_tracker: Tracker) -> bytes:
+        raise BugError
+
+    monkeypatch.setattr(Tracker, "snapshot", broken)
+    async with folding(tmp_path) as it:
+        await it.take(range(1, LAST + 1))
+        assert it.events() == undisturbed
+        assert {facts["part"] for facts in it.audit.of("INPUT_QUARANTINED")} == {"checkpoint"}
