@@ -1,4 +1,4 @@
-"""Four things that come within a metre of each other and part again, one of them gone by then.
+"""Four targets that come within a metre of each other and part again, one of them gone by then.
 
 The scene is that of Williams, "Marginal multi-Bernoulli filters: RFS derivation of MHT, JIPDA, and association-based
 MeMBer" (IEEE Trans. AES 51(3), 2015), seen by a radar so far away that its errors across and along are a metre each.
@@ -134,7 +134,7 @@ def _tried(
 
 
 def _states(random: np.random.Generator) -> Floats:
-    """Return positions and velocities (scans, things, 4): from the meeting's, drawn first, onwards and backwards.
+    """Return positions and velocities (scans, targets, 4): from the meeting's, drawn first, onwards and backwards.
 
     Backwards in time the same motion has its velocity reversed.
     """

@@ -1,4 +1,4 @@
-"""How well a tracker did on a scene: GOSPA and its parts, identity switches, and whether its covariances are true."""
+"""Evaluation of a tracker on a scene: GOSPA and its parts, identity switches, and NEES."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,12 +19,12 @@ _DOF: Final = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """The figures of a tracker on one scene, or on several: means over the judged scans, switches a scene.
+    """The figures of a tracker on one scene, or on several: means over the evaluated scans, switches per scene.
 
     `localisation`, `missed` and `false` are the parts of GOSPA squared. `consistency` is of the last scan of each scene
-    alone, where the errors of different things are independent; `nees_straight` and `nees_turning` are means by the
-    degrees of freedom over all judged scans, of things flying straight and of those in a turn, NaN where there are
-    none. `history` (k, 4) is GOSPA and its parts in every scan, judged or not.
+    alone, where the errors of different targets are independent; `nees_straight` and `nees_turning` are means by the
+    degrees of freedom over all evaluated scans, of targets flying straight and of those in a turn, NaN where there are
+    none. `history` (k, 4) is GOSPA and its parts in every scan, evaluated or not.
     """
 
     gospa: float
@@ -41,7 +41,7 @@ class Score:
 
 @dataclass(eq=False)
 class Judge:
-    """Follows one tracker through one scene; only what is in the disc of this radius is judged."""
+    """Evaluates one tracker on one scene, within the disc of this radius."""
 
     radius_m: float
     cut_off_m: float = CUT_OFF_M
@@ -55,24 +55,24 @@ class Judge:
         self.switches = IdSwitches()
 
     def take(self, scan: Scan, estimates: Estimates) -> None:
-        """Take the next scan's truth and what the tracker made of it."""
+        """Add the next scan's truth and the tracker's estimates."""
         # A track that has just left the radar's range is neither right nor wrong.
         inside = np.hypot(*estimates.position_m.T) < self.radius_m
         found = gospa(scan.position_m, estimates.position_m[inside], self.cut_off_m)
         self.history.append((found.total, found.localisation, found.missed, found.false))
         if len(self.history) <= self.after:
             return
-        thing, track = found.pairs[:, 0], np.flatnonzero(inside)[found.pairs[:, 1]]
-        self.switches.take(scan.ids[thing].tolist(), estimates.ids[track].tolist(), scan.ids.tolist())
+        target, track = found.pairs[:, 0], np.flatnonzero(inside)[found.pairs[:, 1]]
+        self.switches.take(scan.ids[target].tolist(), estimates.ids[track].tolist(), scan.ids.tolist())
         error = np.hstack(
             [
-                estimates.position_m[track] - scan.position_m[thing],
-                estimates.velocity_mps[track] - scan.velocity_mps[thing],
+                estimates.position_m[track] - scan.position_m[target],
+                estimates.velocity_mps[track] - scan.velocity_mps[target],
             ]
         )
         if len(track):
             self.nees_last = nees(error.T, _symmetric(estimates.covariance[track]).transpose(1, 2, 0))
-            turning = scan.turning[thing]
+            turning = scan.turning[target]
             self.nees_straight.append(self.nees_last[~turning])
             self.nees_turning.append(self.nees_last[turning])
 

@@ -1,4 +1,4 @@
-"""What perfect association would give: a textbook IMM told which detection is of which thing, reporting from the third.
+"""Oracle: a textbook IMM with perfect association, which reports a target from its third detection.
 
 It shares no code with the tracker: an independent reference, one matrix product after the other.
 """
@@ -42,7 +42,7 @@ class ImmModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imm:
-    """n things, M modes: means (n, M, 4) of east, north and their rates, covariances (n, M, 4, 4), weights (n, M)."""
+    """n targets, M modes: means (n, M, 4) of east, north and their rates, covariances (n, M, 4, 4), weights (n, M)."""
 
     mean: Floats
     covariance: Floats
@@ -117,7 +117,7 @@ def combined(imm: Imm) -> tuple[Floats, Floats]:
 
 @dataclass(eq=False)
 class Oracle:
-    """The filters of things that are there, by their ids."""
+    """The filters of the present targets, by their ids."""
 
     scene: Scene
     model: ImmModel = field(default_factory=ImmModel)
@@ -136,7 +136,7 @@ class Oracle:
         return scan
 
     def step(self, prepared: Scan) -> None:
-        """Take up a scan: forget what is gone, predict, correct what was detected, begin with what is new."""
+        """Process a scan: drop targets that are gone, predict, update the detected ones, initiate new ones."""
         scan = prepared
         alive = np.isin(self._ids, scan.ids)
         self._ids, self._hits = self._ids[alive], self._hits[alive]
@@ -162,9 +162,9 @@ class Oracle:
 
     def estimates(self) -> Estimates:
         """Return the filters with detections enough."""
-        told = self._hits >= _REPORTED_FROM
-        mean, covariance = combined(_chosen(self._imm, told))
-        return Estimates(self._ids[told], mean[:, :2], mean[:, 2:], covariance)
+        reported = self._hits >= _REPORTED_FROM
+        mean, covariance = combined(_chosen(self._imm, reported))
+        return Estimates(self._ids[reported], mean[:, :2], mean[:, 2:], covariance)
 
 
 def _motion(dt_s: float, model: ImmModel) -> tuple[Floats, Floats]:

@@ -24,11 +24,11 @@ from svc_tracker.domain.state.types import Booleans, Floats, Integers, Layout
 _NS_PER_S: Final = 1_000_000_000
 _PLANE: Final = np.array([0, 1, 3, 4])
 REPORTED_FROM: Final = 0.5
-"""What a confirmed track's probability of existence must be for it to be judged: it may be followed for longer."""
+"""The least existence probability of an evaluated track; tracks may be kept below it."""
 
 
 def bench_model() -> TrackerModel:
-    """Return the one configuration that is judged: things come, go and turn as often as they do in the scenes."""
+    """Return the one evaluated configuration: births, lifetimes and turns as in the scenes."""
     straight, *turns = DEFAULT_MODES
     return TrackerModel(
         axes=2,
@@ -51,13 +51,13 @@ def recorded_model(flat: bool) -> TrackerModel:
 
 
 def coalescing_model() -> TrackerModel:
-    """Return the configuration for few things that drift by metres on one course: slower by a hundred times."""
+    """Return the configuration for few slow targets that drift by metres on one course."""
     drift = Mode("straight", 0.0, horizontal_noise_m2ps3=0.01, vertical_noise_m2ps3=0.01, mean_stay_s=1_000.0)
     return replace(bench_model(), modes=(drift,), horizontal_speed_sigma_mps=1.0, birth_rate_per_scan=0.1)
 
 
 def sensor_model(scene: Scene) -> SensorModel:
-    """Return the scene's radar as the tracker is told of it: all around, flat, without radial velocity."""
+    """Return the sensor model of the scene's radar: all around, 2D, without radial velocity."""
     variant = scene.variant
     return SensorModel(
         min_range_m=0.0,
@@ -76,13 +76,13 @@ def sensor_model(scene: Scene) -> SensorModel:
 
 
 def reported(status: Integers, existence: Floats) -> Booleans:
-    """Return which tracks are judged: confirmed ones of which it is likely enough that they are of something."""
+    """Return which tracks are evaluated: confirmed ones that are likely enough to exist."""
     confirmed: Booleans = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
     return confirmed & (existence >= REPORTED_FROM)
 
 
 class Ours:
-    """The tracker of svc_tracker on a scene's scans; what it holds for confirmed is what is judged."""
+    """The tracker of svc_tracker on a scene's scans; its confirmed tracks are evaluated."""
 
     name = "ours"
 
@@ -105,7 +105,7 @@ class Ours:
         )
 
     def step(self, prepared: Frame) -> None:
-        """Take up a frame."""
+        """Process a frame."""
         self._result = self._cycle.step(prepared)
 
     def estimates(self) -> Estimates:

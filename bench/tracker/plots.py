@@ -104,7 +104,7 @@ def _gospa_figure(found: Sequence[Result]) -> Figure:
 
 
 def _radar_figure(scene: Scene) -> Figure:
-    """Return what the radar's disc looks like after some scans: where things flew, and the tracks that follow them."""
+    """Return what the radar's disc looks like after some scans: where targets flew, and the tracks that follow them."""
     runner = make_runner(Trial("ours", scene.variant.name, scene.seed), scene)
     truth: dict[int, list[Floats]] = {}
     tracks: dict[int, list[Floats]] = {}

@@ -35,7 +35,7 @@ _MOST_CLUTTER_VR_MPS: Final = 300.0
 class Radar:
     """A radar; a sigma that is None is of what it does not measure.
 
-    Without elevation all it knows is a plane, in which a thing is as far away as its slant range: that is the truth it
+    Without elevation all it knows is a plane, in which a target is as far away as its slant range: that is the truth it
     is judged by.
     """
 
@@ -112,8 +112,8 @@ def run(path: Path, name: str, seed: int) -> tuple[Floats, int, float]:
             continue
         ours = gospa(look.position_m, table.position_m[held], CUT_OFF_M)
         oracle = gospa(look.position_m, known.position_m[_in_view(known.position_m)], CUT_OFF_M)
-        thing, track = ours.pairs.T
-        switches.take(look.ids[thing].tolist(), table.records.number[held][track].tolist(), look.ids.tolist())
+        target, track = ours.pairs.T
+        switches.take(look.ids[target].tolist(), table.records.number[held][track].tolist(), look.ids.tolist())
         figures.append([(each.total, each.localisation, each.missed, each.false) for each in (ours, oracle)])
         in_view.append(len(look.ids))
     return np.array(figures).mean(axis=0), switches.switches, float(np.mean(in_view))

@@ -113,7 +113,7 @@ def _accuracy_table(found: Sequence[accuracy.Result]) -> Table:
         )
     table.caption = (
         "loc, missed, false: roots of the parts. switches, breaks: a scene. ANEES by its 4 degrees of freedom: of the\n"
-        "last scans with its band, then over all scans of things flying straight and of those in a turn."
+        "last scans with its band, then over all scans of targets flying straight and of those in a turn."
     )
     return table
 

@@ -1,7 +1,7 @@
-"""The scenes the trackers are compared on: one radar amid a disc of flying things, some in pairs, some turning.
+"""The scenes of the benchmark: one radar in a disc of flying targets, some in pairs, some turning.
 
-The disc grows with the number of targets, so that a square kilometre always holds as much. A thing is born anywhere in
-it on any course, and is gone at the end of its life or where it leaves the disc; births make good for both.
+The disc's area is proportional to the number of targets. A target is born anywhere in the disc on any course, and ends
+with its lifetime or where it leaves the disc; births balance both.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ _LEAST_RANGE_M: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How hard a scene is: the sensor's figures, and the share of things that manoeuvre."""
+    """How hard a scene is: the sensor's figures, and the share of targets that manoeuvre."""
 
     name: str
     detection_probability: float = 0.9
@@ -47,11 +47,11 @@ VARIANTS: Final = {variant.name: variant for variant in (CV, MANOEUVRING, HARD, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """What is there and what the radar saw of it: n things, m detections.
+    """What is there and what the radar saw of it: n targets, m detections.
 
     `position_m` and `velocity_mps` (n, 2) are east and north of the radar, `ids` (n,) never used again, `turning` (n,)
     says which were in a turn since the scan before. `range_m`, `bearing_deg` (m,) are measured, `source` (m,) is the
-    row of the thing behind a detection, -1 where there is none.
+    row of the target behind a detection, -1 where there is none.
     """
 
     time_s: float
@@ -108,7 +108,7 @@ def wrapped(bearing_deg: Floats) -> Floats:
 
 
 def births_per_s(scene: Scene) -> float:
-    """Return how many things a second must be born to keep their number: N divided by their mean stay (Little's law).
+    """Return how many targets a second must be born to keep their number: N divided by their mean stay (Little's law).
 
     From a random point of a disc on a random course the rim is a distance s away with the density
     2 / (pi R) sqrt(1 - (s / 2R)^2), so at speed v the mean stay is the mean of L (1 - exp(-s / (v L))), L being the
@@ -124,7 +124,7 @@ def births_per_s(scene: Scene) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Targets:
-    """n things, each array (n,) or (n, 2): one group shares its motion; on a straight leg `turn_degps` is 0."""
+    """n targets, each array (n,) or (n, 2): one group shares its motion; on a straight leg `turn_degps` is 0."""
 
     ids: Integers
     group: Integers
@@ -149,7 +149,7 @@ class _Targets:
 
 
 def _population(scene: Scene, random: np.random.Generator) -> _Targets:
-    """Return the things of the first moment, as a long past would have left them.
+    """Return the targets of the first moment, as a long past would have left them.
 
     The age of those still alive is exponential; whoever would have left the disc by then is not among them.
     """
@@ -164,12 +164,12 @@ def _population(scene: Scene, random: np.random.Generator) -> _Targets:
 
 
 def _born(scene: Scene, random: np.random.Generator, groups: int) -> _Targets:
-    """Return new things in so many groups, of one or two each."""
+    """Return new targets in so many groups, of one or two each."""
     reach = scene.radius_m * np.sqrt(random.random(groups))
     position = reach[:, None] * _direction(random, groups)
     velocity = random.uniform(*SPEED_MPS, groups)[:, None] * _direction(random, groups)
     spacing = random.uniform(*PAIR_SPACING_M, groups)[:, None] * _direction(random, groups)
-    # Of k groups p k are pairs, and these hold 2 p / (1 + p) of the things.
+    # Of k groups p k are pairs, and these hold 2 p / (1 + p) of the targets.
     paired = random.random(groups) < PAIRED_SHARE / (2.0 - PAIRED_SHARE)
     manoeuvring = random.random(groups) < scene.variant.manoeuvring_share
     leg_left = random.uniform(0.0, STRAIGHT_LEG_S[1], groups)
@@ -184,7 +184,7 @@ def _born(scene: Scene, random: np.random.Generator, groups: int) -> _Targets:
 
 
 def _moved(targets: _Targets, scene: Scene, random: np.random.Generator) -> _Targets:
-    """Return the things a scan later: moved, without those that ended or left, with those born."""
+    """Return the targets a scan later: moved, without those that ended or left, with those born."""
     groups, group = np.unique(targets.group, return_inverse=True)
     turn, leg_left = _legs(targets, random, len(groups), group)
     # White acceleration of density q over a scan T: velocity and position noise with the variances q T and q T^3 / 12
@@ -196,7 +196,7 @@ def _moved(targets: _Targets, scene: Scene, random: np.random.Generator) -> _Tar
     survives = random.random(len(targets.ids)) < np.exp(-SCAN_S / MEAN_LIFETIME_S)
     velocity = velocity + kick
     moved = replace(targets, position_m=position, velocity_mps=velocity, turn_degps=turn, leg_left_s=leg_left)
-    # The rate of groups born is less than that of things, by the share of pairs.
+    # The rate of groups born is less than that of targets, by the share of pairs.
     rate = births_per_s(scene) * SCAN_S * (1.0 - PAIRED_SHARE / 2.0)
     born = _born(scene, random, int(random.poisson(rate)))
     together = _joined(moved.chosen(survives), born)

@@ -1,4 +1,4 @@
-"""The tracker's own filter with perfect association: a tracker for each thing, fed with nothing but its detections."""
+"""The tracker's own filter with perfect association: a tracker for each target, fed with nothing but its detections."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -20,7 +20,7 @@ _WIDE_GATE_PROBABILITY: Final = 1.0 - 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What is reported: `ids` (k,) of the things, `position_m`, `velocity_mps` (k, 3), `covariance` (k, 6, 6)."""
+    """What is reported: `ids` (k,) of the targets, `position_m`, `velocity_mps` (k, 3), `covariance` (k, 6, 6)."""
 
     ids: Integers
     position_m: Floats
@@ -30,7 +30,7 @@ class Known:
 
 @dataclass(eq=False)
 class Solo:
-    """Trackers by the thing that each follows; a thing is reported from its third detection until it is gone."""
+    """Trackers by the target that each follows; a target is reported from its third detection until it is gone."""
 
     model: TrackerModel
     _trackers: dict[int, Tracker] = field(default_factory=dict)
@@ -50,26 +50,26 @@ class Solo:
             detection_probability=_PATIENT_DETECTION_PROBABILITY,
             clutter_per_scan=0.0,
         )
-        rows = {int(thing): row for row, thing in enumerate(whose.tolist()) if thing >= 0}
-        for thing in alive.tolist():
-            row = rows.get(thing)
-            if row is None and thing not in self._trackers:
+        rows = {int(target): row for row, target in enumerate(whose.tolist()) if target >= 0}
+        for target in alive.tolist():
+            row = rows.get(target)
+            if row is None and target not in self._trackers:
                 continue
-            tracker = self._trackers.setdefault(thing, Tracker(self.model))
-            self._hits[thing] = self._hits.get(thing, 0) + (row is not None)
+            tracker = self._trackers.setdefault(target, Tracker(self.model))
+            self._hits[target] = self._hits.get(target, 0) + (row is not None)
             own = np.zeros(0, dtype=np.int64) if row is None else np.array([row])
             own_frame = replace(frame, sensor_model=sensor, detections=chosen(frame.detections, own))
-            self._tables[thing] = tracker.step(own_frame)
+            self._tables[target] = tracker.step(own_frame)
 
     def known(self) -> Known:
-        """Return the states of the things that were detected often enough."""
+        """Return the states of the targets that were detected often enough."""
         found = []
-        for thing, table in self._tables.items():
+        for target, table in self._tables.items():
             live = np.flatnonzero(table.records.status != TrackStatus.LOST)
-            if self._hits[thing] >= REPORTED_FROM and len(live):
+            if self._hits[target] >= REPORTED_FROM and len(live):
                 # A detection outside even the widest gate begins a track beside the one that has followed until now.
                 row = live[np.lexsort((table.records.hits[live], table.records.measured_ns[live]))[-1]]
-                found.append((thing, table.position_m[row], table.velocity_mps[row], table.covariance[row]))
+                found.append((target, table.position_m[row], table.velocity_mps[row], table.covariance[row]))
         ids, position, velocity, covariance = zip(*found, strict=True) if found else ((), (), (), ())
         return Known(
             np.array(ids, dtype=np.int64),
@@ -97,7 +97,7 @@ class SoloRunner:
         self._solo.step(*prepared)
 
     def estimates(self) -> Estimates:
-        """Return the things detected often enough."""
+        """Return the targets detected often enough."""
         known = self._solo.known()
         return Estimates(known.ids, known.position_m[:, :2], known.velocity_mps[:, :2], in_plane(known.covariance))
 

@@ -40,7 +40,7 @@ ALONE: Final = (
 class Cost:
     """Median time of a step at a size, its quartiles, and the median of the processor's time alone.
 
-    On a machine that does other things too the processor's time is the shorter: it stands still while these run.
+    On a machine that does other targets too the processor's time is the shorter: it stands still while these run.
     """
 
     targets: int

@@ -25,7 +25,7 @@ SECTOR = st.builds(Sector, st.floats(0.0, 360.0, exclude_max=True), st.floats(1e
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Between which a frame's numbers are drawn."""
+    """The bounds of a frame's random numbers."""
 
     range_m: tuple[float, float]
     range_sigma_m: tuple[float, float]
@@ -89,10 +89,10 @@ def covariances(root: list[float]) -> Any:
 
 @st.composite
 def frames(draw: Callable[..., Any], limits: Limits) -> dict[str, Any]:
-    """Return what a frame is made of, which may be refused, and how much later than the one before it is."""
+    """Return the fields of a frame, which may be invalid, and its time since the one before."""
     status = draw(st.sampled_from([SensorStatus.OK] * 6 + [SensorStatus.OFF, SensorStatus.FAILED]))
     rows = draw(st.lists(rows_of(limits), max_size=4)) if status is SensorStatus.OK else []
-    # Twice the same: what is equal is hard to tell apart.
+    # Every row twice: equal detections are hard to separate.
     table = np.array((rows * 2)[:6], dtype=np.float64).reshape(-1, 8)
     return {
         "later_ns": draw(st.sampled_from([0, 1, 10**6, 10**9, 10**10, 10**15, -1])),
@@ -159,9 +159,9 @@ def check(tracks: TrackTable, model: TrackerModel) -> None:
     assert np.all(np.linalg.eigvalsh(correlation) > -1e-6)
 
 
-def step_all(model: TrackerModel, told: list[dict[str, Any]]) -> None:
+def step_all(model: TrackerModel, reported: list[dict[str, Any]]) -> None:
     tracker, time_ns = Tracker(model), START_NS
-    for parts in told:
+    for parts in reported:
         later_ns = parts.pop("later_ns")
         before = tracker.snapshot()
         try:
@@ -174,23 +174,23 @@ def step_all(model: TrackerModel, told: list[dict[str, Any]]) -> None:
 
 
 EACH_MODEL = pytest.mark.parametrize("model", MODELS, ids=["3D", "3D, one mode", "2D", "2D, small"])
-# Frames of so many numbers are told as they were found: making them smaller takes longer than all other tests.
+# Failing frames are reported as found: shrinking them takes longer than all other tests.
 AS_FOUND = settings(max_examples=80, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 @EACH_MODEL
 @AS_FOUND
-@given(told=st.lists(frames(RADARS), min_size=1, max_size=7))
+@given(reported=st.lists(frames(RADARS), min_size=1, max_size=7))
 def test_a_radar_frame_is_refused_without_effect_or_gives_valid_tracks(
-    model: TrackerModel, told: list[dict[str, Any]]
+    model: TrackerModel, reported: list[dict[str, Any]]
 ) -> None:
-    step_all(model, told)
+    step_all(model, reported)
 
 
 @EACH_MODEL
 @AS_FOUND
-@given(told=st.lists(frames(WIRES), min_size=1, max_size=7))
+@given(reported=st.lists(frames(WIRES), min_size=1, max_size=7))
 def test_any_frame_of_the_wire_is_refused_without_effect_or_gives_valid_tracks(
-    model: TrackerModel, told: list[dict[str, Any]]
+    model: TrackerModel, reported: list[dict[str, Any]]
 ) -> None:
-    step_all(model, told)
+    step_all(model, reported)

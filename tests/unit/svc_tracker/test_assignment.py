@@ -1,4 +1,4 @@
-"""The assignment is the best there is, and the gate lets through what it says."""
+"""The assignment is optimal, and the gate has its probability."""
 
 import itertools
 from typing import Any

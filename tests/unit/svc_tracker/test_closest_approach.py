@@ -89,8 +89,8 @@ def test_a_collision_course_has_a_distance_of_the_size_of_its_errors() -> None:
     assert found.distance_sigma_m[0] == pytest.approx(30.0)
     rng = np.random.default_rng(5)
     misses = np.hypot(*rng.normal(0.0, 30.0, (2, 100_000)))
-    told = found.distance_m[0] ** 2 + found.distance_sigma_m[0] ** 2
-    assert told == pytest.approx((misses**2).mean(), rel=0.02), "the second moment is that of the errors"
+    reported = found.distance_m[0] ** 2 + found.distance_sigma_m[0] ** 2
+    assert reported == pytest.approx((misses**2).mean(), rel=0.02), "the second moment is that of the errors"
 
 
 @given(

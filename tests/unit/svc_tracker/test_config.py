@@ -1,4 +1,4 @@
-"""What the BotSpec says of tracking becomes the tracker's model; what it leaves out is the tracker's own."""
+"""The BotSpec's section `tracker` becomes the tracker's model; settings left out have its defaults."""
 
 import dataclasses
 import importlib.util
@@ -29,7 +29,7 @@ def load(tmp_path: Path, text: str) -> BotSpec:
 
 
 def commented_example() -> str:
-    """Return the example's tracker section, which stands there as a comment."""
+    """Return the example's section `tracker`, which is a comment."""
     lines = example_bot_spec().read_text().splitlines()
     begin = lines.index("# tracker:")
     section = []

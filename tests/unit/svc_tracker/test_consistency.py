@@ -1,4 +1,4 @@
-"""The filter's covariances are as large as its errors, over many things moved by the model's noise. Seeds are fixed."""
+"""Filter consistency: NEES and NIS over many targets moved by the model's process noise. Seeds are fixed."""
 
 import dataclasses
 import math
@@ -15,9 +15,9 @@ from tracker_truth import STRAIGHT, Drift, Sensor, assigned, moments
 Floats = npt.NDArray[np.float64]
 
 COUNT, SCANS = 250, 20
-# The bounds that hold so often leave room for chance in none of the cases below.
+# At this probability none of the cases below fails by chance.
 PROBABILITY = 0.998
-# Things on a spiral that are that far turned from one to the next are nowhere close.
+# Successive targets on a spiral with this angle between them are never close.
 _GOLDEN_ANGLE_RAD = np.pi * (3.0 - np.sqrt(5.0))
 
 SENSORS = {
@@ -32,7 +32,7 @@ SENSORS = {
 
 
 def drifting(axes: int, model: TrackerModel, rng: np.random.Generator) -> Drift:
-    """Return things 8 to 60 km away, far from each other, of velocities as the model expects them."""
+    """Return targets 8 to 60 km away, far from each other, with velocities of the model's prior."""
     bearing = _GOLDEN_ANGLE_RAD * np.arange(COUNT) + rng.uniform(0.0, 2.0 * np.pi)
     distance = np.linspace(8e3, 60e3, COUNT)
     height = rng.uniform(200.0, 0.4 * distance) if axes == 3 else np.zeros(COUNT)
@@ -46,8 +46,8 @@ def drifting(axes: int, model: TrackerModel, rng: np.random.Generator) -> Drift:
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
-    """Of each scan the NEES of every thing followed from the first scan on, and the NIS of its detection."""
+class Samples:
+    """The NEES of every target tracked since the first scan, and the NIS of its detection, by scan."""
 
     nees: list[Floats]
     nis: list[Floats]
@@ -55,7 +55,7 @@ class Held:
     nis_dof: int
 
 
-def followed(sensor: Sensor, axes: int, seed: int) -> Held:
+def samples_of(sensor: Sensor, axes: int, seed: int) -> Samples:
     # A gate that leaves out the rare large errors would leave out what is to be counted.
     model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-9)
     rng = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def followed(sensor: Sensor, axes: int, seed: int) -> Held:
         assert len(found.records().number) == len(found.tracks) + len(found.new)
         truth.move(1.0)
     assert len(kept) > 0.99 * COUNT
-    return Held(errors, innovations, 2 * axes, nis_dof(sensor))
+    return Samples(errors, innovations, 2 * axes, nis_dof(sensor))
 
 
 def nis_dof(sensor: Sensor) -> int:
@@ -98,22 +98,22 @@ def within(values: Floats, dof: int, nonlinear: float = 0.0) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", SENSORS)
 def test_the_nees_of_many_tracks_is_within_bounds(name: str, seed: int) -> None:
-    """Of each scan by itself: the errors of different things are independent, those of one at different times are not.
+    """By scan: the errors of different targets are independent, those of one target at different times are not.
 
     A radial velocity is far from linear while the velocity across is unknown: the first scans' errors stray farther.
     """
     sensor = SENSORS[name]
-    held = followed(sensor, 2 if sensor.elev_sigma_deg is None else 3, seed)
+    samples = samples_of(sensor, 2 if sensor.elev_sigma_deg is None else 3, seed)
     for scan in (0, 1, 3, 9, SCANS - 1):
-        within(held.nees[scan], held.dof, 0.1 if sensor.vr_sigma_mps and scan < 9 else 0.0)
+        within(samples.nees[scan], samples.dof, 0.1 if sensor.vr_sigma_mps and scan < 9 else 0.0)
 
 
 @pytest.mark.parametrize("name", SENSORS)
 def test_innovations_are_white_with_nis_within_bounds(name: str) -> None:
     sensor = SENSORS[name]
-    held = followed(sensor, 2 if sensor.elev_sigma_deg is None else 3, 3)
-    within(held.nis[0], held.nis_dof, 0.1 if sensor.vr_sigma_mps else 0.0)
-    within(np.concatenate(held.nis[2:]), held.nis_dof)
+    samples = samples_of(sensor, 2 if sensor.elev_sigma_deg is None else 3, 3)
+    within(samples.nis[0], samples.nis_dof, 0.1 if sensor.vr_sigma_mps else 0.0)
+    within(np.concatenate(samples.nis[2:]), samples.nis_dof)
 
 
 @pytest.mark.parametrize("elev_deg", [0.0, 45.0, 80.0, 88.0, 89.9])
@@ -131,8 +131,8 @@ def test_initial_positions_are_unbiased_and_not_overconfident(sensor: Sensor, bi
     axes = np.stack([along, right, np.cross(right, along)])
     truth = np.tile(11_000.0 * along, (count, 1))
     drawn = sensor.measure(truth, np.zeros_like(truth), np.random.default_rng(6))
-    begun = TrackingCycle(TrackerModel()).step(sensor.frame(0.0, drawn)).new.estimates
-    place, covariance = moments(begun)
+    initial = TrackingCycle(TrackerModel()).step(sensor.frame(0.0, drawn)).new.estimates
+    place, covariance = moments(initial)
     error = axes @ (place[:3] - truth.T)
     variance = np.einsum("ki,ijn,kj->kn", axes, covariance[:3, :3], axes)
     normal = error / np.sqrt(variance)
@@ -147,7 +147,7 @@ def test_initial_positions_are_unbiased_and_not_overconfident(sensor: Sensor, bi
 
 @pytest.mark.parametrize("axes", [2, 3])
 def test_a_new_tracks_radial_velocity_is_predicted_without_bias(axes: int) -> None:
-    """A thing first seen straight ahead may go anywhere across: its range rate then grows, whichever way it goes."""
+    """A target first detected straight ahead may have any velocity across: its range rate grows in either direction."""
     # Nothing else is seen, so that all but the rarest detections are their own tracks'.
     model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-15, birth_rate_per_scan=1e-12)
     rng, count = np.random.default_rng(7), 40

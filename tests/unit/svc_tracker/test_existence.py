@@ -87,16 +87,16 @@ def test_a_track_number_is_never_reused() -> None:
 
 
 def test_every_track_is_reported_lost_exactly_once_or_still_live() -> None:
-    tracker, told, lost = Tracker(MODEL), set[int](), Counter[int]()
+    tracker, reported, lost = Tracker(MODEL), set[int](), Counter[int]()
     for step in range(1, 60):
         tracks = tracker.step(frame(LONG, crowd(3, 40e3, 4).after(step), float(step), step))
-        assert not told & set(lost) & set(tracks.records.number.tolist())
-        told |= set(tracks.records.number.tolist())
+        assert not reported & set(lost) & set(tracks.records.number.tolist())
+        reported |= set(tracks.records.number.tolist())
         lost.update(tracks.records.number[tracks.records.status == TrackStatus.LOST].tolist())
         assert np.array_equal(tracks.records.status == TrackStatus.LOST, tracks.records.lost_reason != LostReason.NONE)
     alive = set(tracks.records.number[tracks.records.status != TrackStatus.LOST].tolist())
     assert set(lost.values()) == {1}
-    assert told == set(lost) | alive
+    assert reported == set(lost) | alive
 
 
 @pytest.mark.parametrize("silent", [{"status": SensorStatus.OFF}, {"status": SensorStatus.FAILED}, {"truncated": True}])
@@ -156,7 +156,7 @@ def test_two_sensors_at_the_same_time_update_one_track() -> None:
         first = tracker.step(frame(SURE, now, float(step), step))
         second = tracker.step(frame(sure, now, float(step), step))
         assert first.records.number.tolist() == second.records.number.tolist() == [1]
-        # What the second sensor adds makes the same moment more certain.
+        # The second sensor's detection reduces the covariance.
         assert np.trace(second.covariance[0]) < np.trace(first.covariance[0])
     assert second.records.hits.tolist() == [16]
     assert second.records.range_band.tolist() == [2]
@@ -232,55 +232,55 @@ def test_tracks_end_with_their_targets_and_start_with_new_ones() -> None:
 
 
 def test_a_track_is_confirmed_when_its_existence_probability_reaches_the_threshold() -> None:
-    """In clutter a first detection says little; each that follows where it should says more."""
-    tracker, told = Tracker(MODEL), list[tuple[TrackStatus, bool]]()
+    """In clutter a first detection is weak evidence; each further one in the gate adds to it."""
+    tracker, reported = Tracker(MODEL), list[tuple[TrackStatus, bool]]()
     doubtful = dataclasses.replace(empty_frame(0.0).sensor_model, clutter_per_scan=2_000.0)
     for _, seen in frames(SURE, AHEAD, 12):
         tracks = tracker.step(dataclasses.replace(seen, sensor_model=doubtful))
-        told.append((statuses(tracks)[0], bool(tracks.existence_probability[0] >= MODEL.confirm_probability)))
-    confirmed = [status for status, _ in told].index(TrackStatus.TRACKED)
-    assert told[: confirmed + 1] == [(TrackStatus.NEW, False)] * confirmed + [(TrackStatus.TRACKED, True)]
+        reported.append((statuses(tracks)[0], bool(tracks.existence_probability[0] >= MODEL.confirm_probability)))
+    confirmed = [status for status, _ in reported].index(TrackStatus.TRACKED)
+    assert reported[: confirmed + 1] == [(TrackStatus.NEW, False)] * confirmed + [(TrackStatus.TRACKED, True)]
     assert 1 <= confirmed < 6
-    assert {status for status, _ in told[confirmed:]} == {TrackStatus.TRACKED}
+    assert {status for status, _ in reported[confirmed:]} == {TrackStatus.TRACKED}
 
 
 def test_more_clutter_and_rarer_births_delay_the_confirmation() -> None:
     waited = []
     for clutter in (0.0, 20.0, 20_000.0):
         tracker = Tracker(dataclasses.replace(MODEL, new_target_probability=1e-4))
-        told = dataclasses.replace(empty_frame(0.0).sensor_model, clutter_per_scan=clutter)
+        reported = dataclasses.replace(empty_frame(0.0).sensor_model, clutter_per_scan=clutter)
         status: list[TrackStatus] = []
         for _, seen in frames(SURE, AHEAD, 20):
-            status += statuses(tracker.step(dataclasses.replace(seen, sensor_model=told)))
+            status += statuses(tracker.step(dataclasses.replace(seen, sensor_model=reported)))
         waited.append(status.index(TrackStatus.TRACKED))
     assert waited == sorted(waited)
     assert waited[0] < waited[-1]
 
 
 def test_a_doubtful_track_takes_no_detection_from_a_certain_one() -> None:
-    """Beside a track of long standing a newborn begins; the one detection that both could be is the old one's."""
+    """A new track starts beside an established one; a detection in both gates is assigned to the established one."""
     tracker = tracking(12)
     now = AHEAD.after(13.0)
     both = scene(
         (now.position_m[0], now.velocity_mps[0]), (now.position_m[0] + [250.0, 250.0, 0.0], now.velocity_mps[0])
     )
-    begun = tracker.step(frame(SURE, both, 13.0, 13))
-    assert begun.records.number.tolist() == [1, 2]
+    initial = tracker.step(frame(SURE, both, 13.0, 13))
+    assert initial.records.number.tolist() == [1, 2]
     tracks = tracker.step(frame(SURE, AHEAD.after(14.0), 14.0, 14))
     assert tracks.records.detection[tracks.records.number == 1].tolist() == [0]
 
 
 def test_consecutive_and_total_misses_are_counted() -> None:
     tracker = tracking()
-    told = []
+    reported = []
     for t in range(6, 12):
         seen = frame(SURE, AHEAD.after(float(t)), float(t), t) if t % 2 else empty_frame(float(t))
         tracks = tracker.step(seen)
-        told.append(
+        reported.append(
             (
                 int(tracks.records.consecutive_misses[0]),
                 int(tracks.records.total_misses[0]),
                 int(tracks.records.detection[0]),
             )
         )
-    assert told == [(1, 1, -1), (0, 1, 0), (1, 2, -1), (0, 2, 0), (1, 3, -1), (0, 3, 0)]
+    assert reported == [(1, 1, -1), (0, 1, 0), (1, 2, -1), (0, 2, 0), (1, 3, -1), (0, 3, 0)]

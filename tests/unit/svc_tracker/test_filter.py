@@ -147,7 +147,7 @@ class BearingRange(CartesianToBearingRange):
 
 
 def test_the_update_by_range_and_bearing_agrees_with_stone_soups_extended_filter() -> None:
-    """Stone Soup's is told of the second order of the range: how much farther things are, and how uncertain that is."""
+    """Stone Soup gets the second-order bias and variance of the range."""
     count, sensor = 25, Sensor(elev_sigma_deg=None, vr_sigma_mps=None, position_m=(400.0, -900.0, 0.0))
     model = TrackerModel(axes=2, modes=STRAIGHT)
     x, P = near_states(2, count, 40.0, 20.0)
@@ -175,7 +175,7 @@ def test_the_update_by_range_and_bearing_agrees_with_stone_soups_extended_filter
 
 
 def test_the_update_in_space_with_radial_velocity_agrees_with_stone_soups_extended_filter() -> None:
-    """For things known well enough: what the second order adds is then below a thousandth of the errors."""
+    """For accurate tracks, whose second-order terms are below a thousandth of the errors."""
     count = 25
     sensor = Sensor(position_m=(400.0, -900.0, 150.0), velocity_mps=(60.0, -30.0, 4.0))
     x, P = near_states(3, count, 8.0, 0.5)
@@ -204,7 +204,7 @@ def test_the_update_in_space_with_radial_velocity_agrees_with_stone_soups_extend
 
 @dataclasses.dataclass
 class TextbookImm:
-    """One thing's IMM, mode by mode with full matrices (Bar-Shalom, Li and Kirubarajan, 2001, section 11.6.6)."""
+    """The IMM of one target, mode by mode with full matrices (Bar-Shalom, Li and Kirubarajan, 2001, section 11.6.6)."""
 
     modes: tuple[Mode, ...]
     weight: Floats
@@ -264,7 +264,7 @@ class TextbookImm:
 
 
 def test_the_imm_of_many_targets_agrees_with_a_textbook_imm_of_each() -> None:
-    """Seen from so far that a direction is as good as a coordinate: the textbook linearises each mode by itself."""
+    """From so far away that the measurement is linear: the textbook linearises each mode separately."""
     model = TrackerModel(axes=2, gate_probability=0.9999999)
     sensor = Sensor(
         range_sigma_m=30.0,
@@ -319,7 +319,7 @@ def test_the_imm_of_many_targets_agrees_with_a_textbook_imm_of_each() -> None:
             np.testing.assert_allclose(covariance[:, :, n] / unit, spread / unit, rtol=0.0, atol=1e-4)
             np.testing.assert_allclose(result.tracks.estimates.probability[:, n], one.weight, rtol=0.0, atol=1e-4)
         if step == 17:
-            # The modes are told apart: the agreement is about something.
+            # The modes are distinguished: the agreement is not trivial.
             assert np.argmax(result.tracks.estimates.probability, axis=0).tolist() == [0, 1] * (count // 2)
 
 

@@ -1,4 +1,4 @@
-"""The spatial index finds everything that is in a window, across north too, each pair once."""
+"""The grid finds every detection in a window, also across north, each pair once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ TURN = 2.0 * np.pi
 
 DETECTION = st.tuples(st.floats(1e-3, 1e9), st.floats(0.0, TURN))
 WINDOW = st.tuples(st.floats(1e-3, 1e9), st.floats(1e-3, 1e9), st.floats(-np.pi, np.pi), st.floats(1e-6, 20.0))
-# Nearer and smaller things, where cells and windows are of one size.
+# Smaller scenes, where cells and windows are of one size.
 CLOSE_DETECTION = st.tuples(st.floats(100.0, 200.0), st.sampled_from([0.0, 1e-9, 0.1, np.pi, TURN - 1e-9, TURN]))
 CLOSE_WINDOW = st.tuples(
     st.floats(50.0, 250.0),
@@ -28,7 +28,7 @@ def windows(*rows: Floats) -> GateWindows:
 
 
 def inside(range_m: Floats, bearing_rad: Floats, within: GateWindows) -> set[tuple[int, int]]:
-    """Return the pairs of window and detection that are inside for certain: not by a rounding error."""
+    """Return the pairs of window and detection that are inside by more than a rounding error."""
     apart = np.abs(bearing_rad - within.bearing_rad[:, None])
     apart = np.abs(np.mod(apart + np.pi, TURN) - np.pi)
     held = np.abs(range_m - within.range_m[:, None]) <= within.half_m[:, None] * (1.0 - 1e-6) - 1e-6

@@ -1,4 +1,4 @@
-"""What is heard of tracks: identities assigned, kept and changed, and how long a history of replies is."""
+"""Transponder replies: identities taken, kept, switched and confirmed."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Several sensors, at times of their own, turning, moving, unsure of themselves: of one thing they make one track."""
+"""Several sensors, asynchronous, rotating, moving or of uncertain position, track one target as one track."""
 
 import dataclasses
 from typing import Any
@@ -19,7 +19,7 @@ ROTATION_S = 4.0
 
 
 def straight(speed_mps: float) -> tuple[Floats, Floats]:
-    """Return where a thing is and how it moves: past the sensor, across the line of sight."""
+    """Return position and velocity of a target that passes the sensor, across the line of sight."""
     return np.array([[-3_000.0, 12_000.0, 1_500.0]]), np.array([[speed_mps, 0.0, 0.0]])
 
 
@@ -31,16 +31,16 @@ def test_two_asynchronous_sensors_track_a_target_better_than_either_alone() -> N
         "second": [(0.37 + 1.3 * k, second) for k in range(22)],
     }
     schedule["both"] = sorted(schedule["first"] + schedule["second"], key=lambda scan: scan[0])
-    spread, error = {}, {}
+    trace, error = {}, {}
     for name, scans in schedule.items():
         rng, tracker = np.random.default_rng(5), Tracker(MODEL)
         position, velocity = straight(220.0)
         for t_s, sensor in scans:
             tracks = tracker.step(sensor.frame(t_s, sensor.measure(position + t_s * velocity, velocity, rng)))
             assert tracks.records.number.tolist() == [1]
-        spread[name] = np.trace(tracks.covariance[0, :3, :3])
+        trace[name] = np.trace(tracks.covariance[0, :3, :3])
         error[name] = np.linalg.norm(tracks.position_m[0] - (position + t_s * velocity)[0])
-    assert spread["both"] < 0.8 * min(spread["first"], spread["second"])
+    assert trace["both"] < 0.8 * min(trace["first"], trace["second"])
     assert error["both"] < 30.0
     assert tracks.records.hits.tolist() == [52]
 
@@ -62,9 +62,9 @@ def test_a_second_sensor_at_the_same_time_reduces_the_covariance() -> None:
 def test_a_detection_with_a_time_offset_updates_the_state_at_its_own_time(
     axes: int, vr_sigma_mps: float | None
 ) -> None:
-    """The same detection told by a frame of its own time, and then predicted, gives the same state to a hair."""
+    """The same detection in a frame of its own time, and then predicted, gives nearly the same state."""
     sensor = Sensor(elev_sigma_deg=0.2 if axes == 3 else None, vr_sigma_mps=vr_sigma_mps)
-    # Without noise to speak of, a state then and now are the same knowledge.
+    # With negligible process noise, the states at both times carry the same information.
     quiet = dataclasses.replace(STRAIGHT[0], horizontal_noise_m2ps3=1e-9, vertical_noise_m2ps3=1e-9)
     model = TrackerModel(axes=axes, modes=(quiet,))
     which = np.r_[:axes, 3 : 3 + axes]
@@ -76,22 +76,22 @@ def test_a_detection_with_a_time_offset_updates_the_state_at_its_own_time(
     seen = sensor.measure(position + (2.0 + tau) * velocity + 20.0, velocity, None)
     direct = known(model, sensor, x[:, None], P)
     direct.step(sensor.frame(2.0 + tau, seen))
-    mean, spread = moments(direct.step(sensor.frame(2.0, NOTHING)).tracks.estimates)
-    told = dataclasses.replace(seen, time_offset_s=np.array([tau]))
-    result = known(model, sensor, x[:, None], P).step(sensor.frame(2.0, told))
+    mean, predicted = moments(direct.step(sensor.frame(2.0, NOTHING)).tracks.estimates)
+    reported = dataclasses.replace(seen, time_offset_s=np.array([tau]))
+    result = known(model, sensor, x[:, None], P).step(sensor.frame(2.0, reported))
     assert assigned(result) == [0]
     found, covariance = moments(result.tracks.estimates)
-    sigma = np.sqrt(np.diag(spread[:, :, 0]))
+    sigma = np.sqrt(np.diag(predicted[:, :, 0]))
     # The line of sight turns by two degrees meanwhile, along which it is linearised.
     np.testing.assert_allclose((found[:, 0] - mean[:, 0]) / sigma, 0.0, atol=0.15)
     unit = np.outer(sigma, sigma)
-    np.testing.assert_allclose(covariance[:, :, 0] / unit, spread[:, :, 0] / unit, atol=0.15)
+    np.testing.assert_allclose(covariance[:, :, 0] / unit, predicted[:, :, 0] / unit, atol=0.15)
 
 
 @pytest.mark.parametrize("axes", [2, 3])
 @pytest.mark.parametrize("vr_sigma_mps", [None, 0.5])
 def test_a_rotating_radar_tracks_fast_targets_without_bias(axes: int, vr_sigma_mps: float | None) -> None:
-    """300 m/s and a turn of four seconds: whoever took every detection for one of the frame's end were 600 m behind."""
+    """300 m/s and a rotation of four seconds: without time offsets the tracks would be 600 m behind."""
     sensor = Sensor(elev_sigma_deg=0.2 if axes == 3 else None, vr_sigma_mps=vr_sigma_mps)
     model, rng, count = (
         TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-9),
@@ -107,7 +107,7 @@ def test_a_rotating_radar_tracks_fast_targets_without_bias(axes: int, vr_sigma_m
     cycle = TrackingCycle(model)
     for turn in range(8):
         end_s = ROTATION_S * (turn + 1)
-        # The beam passes north at the frame's end, and each thing as much before as it is turned from there.
+        # The beam passes north at the frame's end, and each target earlier by its bearing.
         offset = -ROTATION_S * (1.0 - np.mod(np.arctan2(place[:, 0], place[:, 1]), 2.0 * np.pi) / (2.0 * np.pi))
         for _ in range(3):
             now = place + (end_s + offset)[:, None] * velocity
@@ -118,38 +118,38 @@ def test_a_rotating_radar_tracks_fast_targets_without_bias(axes: int, vr_sigma_m
     own = np.flatnonzero(result.tracks.records.number == result.tracks.records.detection + 1)
     assert len(own) > 0.95 * count
     mean, covariance = moments(result.tracks.estimates, own)
-    thing = result.tracks.records.detection[own]
-    truth = np.concatenate([(place + end_s * velocity)[thing, :axes], velocity[thing, :axes]], axis=1).T
+    target = result.tracks.records.detection[own]
+    truth = np.concatenate([(place + end_s * velocity)[target, :axes], velocity[target, :axes]], axis=1).T
     error = mean - truth
     sigma = np.sqrt(np.einsum("iin->in", covariance))
     ahead = np.einsum("dn,dn->n", error[:axes], truth[axes:]) / 300.0
     assert abs(np.mean(ahead)) < 4.0 * np.std(ahead) / np.sqrt(len(own))
     assert np.all(np.abs(np.mean(error / sigma, axis=1)) < 4.0 / np.sqrt(len(own)))
-    # Things that keep their velocity err less than a model that lets them stray, never more.
+    # Targets at constant velocity have smaller errors than the model's process noise allows.
     assert np.mean(nees(error, covariance)) < 2 * axes * 1.1
 
 
 def test_the_sensors_position_covariance_adds_to_the_tracks() -> None:
-    """Of the frames' errors in common, each is taken for one of its own: a track is not surer than its sensor."""
+    """The position error common to the frames is modelled as independent in each: it bounds the track's covariance."""
     covariance = np.diag([400.0, 900.0, 25.0])
     tracker, (position, velocity) = Tracker(MODEL), straight(0.0)
     sensor, rng = Sensor(range_sigma_m=1.0, bearing_sigma_deg=0.005, elev_sigma_deg=0.005), np.random.default_rng(3)
     frames = [sensor.frame(float(t), sensor.measure(position, velocity, rng)) for t in range(2)]
     sure = [Tracker(MODEL), tracker]
-    told = [
+    reported = [
         [
             one.step(each if one is not tracker else dataclasses.replace(each, sensor_position_covariance=covariance))
             for each in frames
         ]
         for one in sure
     ]
-    added = told[1][1].covariance[0, :3, :3] - told[0][1].covariance[0, :3, :3]
+    added = reported[1][1].covariance[0, :3, :3] - reported[0][1].covariance[0, :3, :3]
     assert np.linalg.eigvalsh(added).min() > 0.0
     assert np.trace(added) > 0.3 * np.trace(covariance)
 
 
 def test_the_nis_of_a_sensor_with_position_errors_is_within_bounds() -> None:
-    """A sensor's own error of each scan, drawn anew, goes into every innovation of that scan."""
+    """A sensor's position error, drawn for each scan, is in every innovation of that scan."""
     rng, count = np.random.default_rng(9), 60
     covariance = np.array([[400.0, 120.0, 0.0], [120.0, 900.0, 0.0], [0.0, 0.0, 100.0]])
     sensor = Sensor(range_sigma_m=10.0, bearing_sigma_deg=0.03, elev_sigma_deg=0.03, vr_sigma_mps=None)
@@ -172,20 +172,20 @@ def test_the_north_error_adds_to_the_tracks_across_the_line_of_sight() -> None:
     tracker = {north: Tracker(MODEL) for north in (0.0, 1.0)}
     sensor = Sensor(bearing_sigma_deg=0.1)
     seen = detections(30e3, 0.0, 0.0, 0.0)
-    spread = {}
+    sigmas = {}
     for north, each in tracker.items():
         tracks = each.step(sensor.frame(0.0, seen, sensor_north_sigma_deg=north))
-        spread[north] = np.sqrt(np.diag(tracks.covariance[0])[:3])
-    assert spread[0.0][0] == pytest.approx(30e3 * np.radians(0.1), rel=0.01)
-    assert spread[1.0][0] == pytest.approx(30e3 * np.radians(np.hypot(0.1, 1.0)), rel=0.01)
-    assert spread[1.0][1:] == pytest.approx(spread[0.0][1:], rel=0.1)
+        sigmas[north] = np.sqrt(np.diag(tracks.covariance[0])[:3])
+    assert sigmas[0.0][0] == pytest.approx(30e3 * np.radians(0.1), rel=0.01)
+    assert sigmas[1.0][0] == pytest.approx(30e3 * np.radians(np.hypot(0.1, 1.0)), rel=0.01)
+    assert sigmas[1.0][1:] == pytest.approx(sigmas[0.0][1:], rel=0.1)
 
 
 def test_a_detections_own_sigmas_replace_the_sensor_models() -> None:
     sensor = Sensor()
     seen = detections(30e3, [0.0, 120.0], 0.0, 0.0)
-    told = dataclasses.replace(seen, range_sigma_m=np.array([100.0, 0.0]), elev_sigma_deg=np.array([1.0, 0.0]))
-    tracks = Tracker(MODEL).step(sensor.frame(0.0, told))
+    reported = dataclasses.replace(seen, range_sigma_m=np.array([100.0, 0.0]), elev_sigma_deg=np.array([1.0, 0.0]))
+    tracks = Tracker(MODEL).step(sensor.frame(0.0, reported))
     sigma = np.sqrt(np.einsum("nii->ni", tracks.covariance))
     assert sigma[0, 1] == pytest.approx(100.0, rel=0.01)
     assert sigma[0, 2] == pytest.approx(30e3 * np.radians(1.0), rel=0.01)
@@ -253,7 +253,7 @@ def test_frames_out_of_order_are_refused_and_simultaneous_ones_are_not() -> None
 
 
 def drawn(count: int, rng: Any) -> Drift:
-    """Return things on a spiral, far from each other."""
+    """Return targets on a spiral, far from each other."""
     bearing, distance = 2.4 * np.arange(count), np.linspace(10e3, 50e3, count)
     place = np.column_stack([distance * np.sin(bearing), distance * np.cos(bearing), np.full(count, 2_000.0)])
     return Drift(place, rng.normal(0.0, 100.0, (count, 3)) * [1.0, 1.0, 0.1], (0.7, 0.7, 0.5), rng)

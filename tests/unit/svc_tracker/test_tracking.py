@@ -1,4 +1,4 @@
-"""Things are followed: near the truth, under stable numbers, and clutter does not stand. Seeds are fixed."""
+"""Tracks are accurate and keep their numbers, and clutter is never confirmed. Seeds are fixed."""
 
 import dataclasses
 from collections import Counter
@@ -13,7 +13,7 @@ from svc_tracker.domain import Tracker, TrackerModel, TrackStatus, TrackTable
 from tracker_scenes import LONG, SHORT, Scene, crowd, empty_frame, frame, frames, scene
 
 MODEL = TrackerModel()
-# Things that rarely end: a few misses in a row end no track.
+# Long lifetimes: a few consecutive misses delete no track.
 PATIENT = TrackerModel(mean_lifetime_s=3_600.0, delete_probability=0.01)
 CUTOFF_M = 1_000.0
 
@@ -23,7 +23,7 @@ def confirmed(tracks: TrackTable) -> Any:
 
 
 def owners(tracks: TrackTable, now: Scene) -> list[int]:
-    """Return the number of the confirmed track nearest to each thing, 0 for none within the cut-off."""
+    """Return the number of the confirmed track nearest to each target, 0 for none within the cut-off."""
     number, position_m = tracks.records.number[confirmed(tracks)], tracks.position_m[confirmed(tracks)]
     distance = cdist(now.position_m, position_m)
     return [int(number[row.argmin()]) if row.size and row.min() < CUTOFF_M else 0 for row in distance]
@@ -34,20 +34,20 @@ def test_twenty_targets_in_clutter_are_tracked_within_bounds(seed: int) -> None:
     start = crowd(20, 35e3, seed)
     radar = dataclasses.replace(LONG, clutter_per_scan=20.0)
     tracker, errors, standing = Tracker(PATIENT), list[float](), Counter[int]()
-    held: list[set[int]] = [set() for _ in range(20)]
+    numbers_of: list[set[int]] = [set() for _ in range(20)]
     for now, seen in frames(radar, start, 60, seed):
         tracks = tracker.step(seen)
         standing.update(tracks.records.number.tolist())
         error = gospa(now.position_m, tracks.position_m[confirmed(tracks)], CUTOFF_M)
         if seen.time_ns - tracks.records.birth_ns[0] > 10e9:
             errors.append(error.total**2)
-            for thing, number in enumerate(owners(tracks, now)):
-                held[thing].add(number)
-    # 20 things of 90 m each are 400 m; one missing or too many would add 707 m.
+            for target, number in enumerate(owners(tracks, now)):
+                numbers_of[target].add(number)
+    # 20 targets of 90 m each are 400 m; one missed or false would add 707 m.
     assert np.sqrt(np.mean(errors)) < 600.0
-    assert all(len(numbers) == 1 for numbers in held)
-    true = set().union(*held)
-    # Clutter is gone after two misses; it is there for longer only by chance.
+    assert all(len(numbers) == 1 for numbers in numbers_of)
+    true = set().union(*numbers_of)
+    # False tracks end after two misses; they last longer only by chance.
     false = [scans for number, scans in standing.items() if number not in true]
     assert len(false) > 500
     assert max(false) <= 6
@@ -67,20 +67,20 @@ def test_crossing_targets_keep_their_tracks(seed: int) -> None:
         ((3_000, 20_300, 2_300), (-200, 0, 0)),
         ((0, 17_000, 2_900), (0, 180, 0)),
     )
-    tracker, held = Tracker(MODEL), [set[int]() for _ in range(3)]
+    tracker, numbers_of = Tracker(MODEL), [set[int]() for _ in range(3)]
     for step, (now, seen) in enumerate(frames(LONG, crossing, 40, seed), start=1):
         numbers = owners(tracker.step(seen), now)
-        # Where they meet, the nearest track need not be the own one.
+        # Where they meet, the nearest track need not be their own.
         if 6 <= step <= 10 or step >= 25:
-            for thing, number in enumerate(numbers):
-                held[thing].add(number)
-    assert [len(numbers) for numbers in held] == [1, 1, 1]
-    assert len(set().union(*held)) == 3
+            for target, number in enumerate(numbers):
+                numbers_of[target].add(number)
+    assert [len(numbers) for numbers in numbers_of] == [1, 1, 1]
+    assert len(set().union(*numbers_of)) == 3
 
 
 def test_a_turning_aircraft_keeps_its_track() -> None:
-    """Three degrees a second at 120 m/s, which is the standard rate of turn."""
-    tracker, held, place = Tracker(MODEL), set[int](), np.array([10_000.0, 15_000.0, 2_000.0])
+    """Three degrees a second at 120 m/s, the standard rate of turn."""
+    tracker, numbers_of, place = Tracker(MODEL), set[int](), np.array([10_000.0, 15_000.0, 2_000.0])
     for step in range(1, 80):
         course = np.radians(3.0) * np.clip(step - 20, 0, 40)
         along = 120.0 * np.array([np.sin(course), np.cos(course), 0.0])
@@ -88,21 +88,21 @@ def test_a_turning_aircraft_keeps_its_track() -> None:
         now = scene((place, along))
         tracks = tracker.step(frame(LONG, now, float(step), step))
         if step > 5:
-            held.update(owners(tracks, now))
-    assert len(held) == 1
+            numbers_of.update(owners(tracks, now))
+    assert len(numbers_of) == 1
 
 
 def test_the_short_range_radar_takes_over_an_approaching_track() -> None:
     coming = scene(((500, 25_000, 1_500), (0, -200, 0)))
-    tracker, held, bands = Tracker(MODEL), set(), []
+    tracker, numbers_of, bands = Tracker(MODEL), set(), []
     for step in range(1, 121):
         now = coming.after(step)
         for radar in (LONG, SHORT):
             tracks = tracker.step(frame(radar, now, float(step), step))
         if step > 5:
-            held.update(owners(tracks, now))
+            numbers_of.update(owners(tracks, now))
             bands.append(int(tracks.records.range_band[confirmed(tracks)][0]))
-    assert len(held) == 1
+    assert len(numbers_of) == 1
     assert (bands[0], bands[-1]) == (1, 2)
     error = np.linalg.norm(tracks.position_m[confirmed(tracks)][0] - now.position_m[0])
     assert error < 30.0
@@ -183,7 +183,7 @@ def test_the_most_probable_mode_is_that_of_the_targets_motion(rate_dps: float, m
         along = 150.0 * np.array([np.sin(course), np.cos(course), 0.0])
         place = place + along
         tracks = tracker.step(frame(precise, scene((place, along)), float(step), step))
-    told = dict(zip(tracks.modes, tracks.mode_probability[0].tolist(), strict=True))
-    assert max(told, key=lambda name: told[name]) == mode
-    assert told[mode] > 0.7
+    reported = dict(zip(tracks.modes, tracks.mode_probability[0].tolist(), strict=True))
+    assert max(reported, key=lambda name: reported[name]) == mode
+    assert reported[mode] > 0.7
     assert tracks.mode_probability.sum(axis=1) == pytest.approx(1.0)

@@ -77,20 +77,20 @@ def message(*detections: RadarDetection) -> RadarFrame:
 
 def in_columns(frame: RadarFrame) -> RadarFrame:
     """Return the frame with its detections as columns."""
-    told = RadarFrame()
-    told.CopyFrom(frame)
-    told.ClearField("detections")
-    told.detection_columns.CopyFrom(detection_columns(frame))
-    return told
+    reported = RadarFrame()
+    reported.CopyFrom(frame)
+    reported.ClearField("detections")
+    reported.detection_columns.CopyFrom(detection_columns(frame))
+    return reported
 
 
-def bits(thing: Any) -> Any:
+def bits(target: Any) -> Any:
     """Return every value of a dataclass of arrays and dataclasses, exactly."""
-    if isinstance(thing, np.ndarray):
-        return thing.dtype, thing.shape, thing.tobytes()
-    if dataclasses.is_dataclass(thing):
-        return [(column.name, bits(getattr(thing, column.name))) for column in dataclasses.fields(thing)]
-    return thing
+    if isinstance(target, np.ndarray):
+        return target.dtype, target.shape, target.tobytes()
+    if dataclasses.is_dataclass(target):
+        return [(column.name, bits(getattr(target, column.name))) for column in dataclasses.fields(target)]
+    return target
 
 
 def refused(frame: RadarFrame) -> str:
@@ -122,23 +122,23 @@ def test_every_value_of_a_frame_is_converted() -> None:
 
 
 def test_every_field_of_a_sensor_model_but_the_scan_kind_is_converted() -> None:
-    told = radar_pb2.SensorModel()
-    told.CopyFrom(MODEL)
-    told.coverage.CopyFrom(Sector(start_deg=300.0, width_deg=90.0))
-    told.no_elevation = told.no_radial_velocity = True
-    told.swerling, told.scan_kind = radar_pb2.SWERLING_CASE_3, radar_pb2.SCAN_KIND_SECTOR
-    rest = [name for name in told.DESCRIPTOR.fields_by_name if _is_number(told, name)]
+    reported = radar_pb2.SensorModel()
+    reported.CopyFrom(MODEL)
+    reported.coverage.CopyFrom(Sector(start_deg=300.0, width_deg=90.0))
+    reported.no_elevation = reported.no_radial_velocity = True
+    reported.swerling, reported.scan_kind = radar_pb2.SWERLING_CASE_3, radar_pb2.SCAN_KIND_SECTOR
+    rest = [name for name in reported.DESCRIPTOR.fields_by_name if _is_number(reported, name)]
     for number, name in enumerate(rest, start=1):
-        setattr(told, name, number / 100.0)
+        setattr(reported, name, number / 100.0)
     frame = message()
-    frame.sensor_model.CopyFrom(told)
+    frame.sensor_model.CopyFrom(reported)
     found = wire.to_frame(frame).sensor_model
     assert found.coverage == domain.Sector(300.0, 90.0)
     assert found.swerling is SwerlingCase.CASE_3
     names = {column.name for column in dataclasses.fields(found)}
-    assert names == set(told.DESCRIPTOR.fields_by_name) - {"scan_kind"}
+    assert names == set(reported.DESCRIPTOR.fields_by_name) - {"scan_kind"}
     for name in names - {"coverage", "swerling"}:
-        assert getattr(found, name) == getattr(told, name) != 0, name
+        assert getattr(found, name) == getattr(reported, name) != 0, name
 
 
 def _is_number(model: radar_pb2.SensorModel, name: str) -> bool:
