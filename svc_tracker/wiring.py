@@ -14,6 +14,7 @@ from mesh.quarantine import Quarantine
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
 from mesh.spans import WorkSpans
+from mesh.state_dir import open_state_dir
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
@@ -57,6 +58,8 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     outputs = _outputs(settings, bot_spec, spans)
     pulse = base.health.loop("follower")
     base.health.facts_from(lambda: facts(outputs))
+    if settings.state_dir is not None:
+        open_state_dir(settings.state_dir, "tracker", base.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
     reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
     folder = Folder(

@@ -366,14 +366,14 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
     monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
     common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
 
-    def simulator(**settings: Any) -> Parts:
-        state_dir = tmp_path / "sim"
+    def simulator(its: Base, **settings: Any) -> Parts:
         return svc_sim.wiring.build(
-            SimSettings(state_dir=state_dir, scenario=scenario, **settings, **common), base("sim")
+            SimSettings(state_dir=tmp_path / "sim", scenario=scenario, **settings, **common), its
         )
 
+    before, after = base("sim"), base("sim")
     async with AsyncExitStack() as stack, asyncio.timeout(WAIT_S):
-        first = simulator(paused=True)
+        first = simulator(before, paused=True)
         async with serving(first) as server:
             target = f"127.0.0.1:{server.port}"
             radar = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), base("svc_radar"))
@@ -382,7 +382,9 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
             await servicer.StepSimulation(pb.StepSimulationRequest(ticks=200), None)
             while world_feed.readers.confirmed["radar"] < 94:  # a scan before the frame at tick 210: nothing newer is
                 await world_feed.change.wait(1.0)
-        again = simulator(speed="max")
+        before.resources.close()
+        stack.enter_context(after.resources)
+        again = simulator(after, speed="max")
         assert again.feeds[0].refolding
         async with serving(again, server.port):
             while not frames.ended:

@@ -28,8 +28,8 @@ from svc_sim.domain.trajectory import COLUMNS
 pytestmark = pytest.mark.asyncio
 
 WAIT_S = 30.0
-PREFIXES = {"svc_sim": "QIKI_SIM_", "svc_radar": "QIKI_RADAR_"}
-BOTH = pytest.mark.parametrize("service", sorted(PREFIXES))
+PREFIXES = {"svc_sim": "QIKI_SIM_", "svc_radar": "QIKI_RADAR_", "svc_tracker": "QIKI_TRACKER_"}
+BOTH = pytest.mark.parametrize("service", ["svc_radar", "svc_sim"])
 
 
 @dataclass
@@ -169,6 +169,17 @@ async def test_the_state_directory_of_another_run_is_refused(tmp_path: Path) -> 
     told = await refusal("svc_sim", state_dir=tmp_path, seed=99)
     assert f"{tmp_path} holds run " in told
     assert "made with another seed" in told
+
+
+@pytest.mark.parametrize("service", ["svc_sim", "svc_tracker"])
+async def test_a_state_directory_that_another_process_uses_is_refused(service: str, tmp_path: Path) -> None:
+    async with running(service, state_dir=tmp_path) as child:
+        told = await refusal(service, state_dir=tmp_path)
+        assert f"the state directory {tmp_path} is in use by process {child.process.pid}: end that one" in told
+        child.process.kill()
+        await child.exit_status()
+    async with running(service, state_dir=tmp_path):
+        pass
 
 
 async def test_without_a_pipe_there_is_no_parent_to_end_with() -> None:
