@@ -23,7 +23,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import svc_sim.commands
 import svc_sim.wiring
 from mesh.errors import StartError
-from mesh.errors import StartError
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.runtime import Base
@@ -470,7 +469,7 @@ async def test_damage_to_the_last_command_is_no_torn_tail_once_the_journal_was_s
         await client.execute(helm(course_deg=180.0))
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
-    with pytest.raises(StartError, match="commands.journal is damaged"):
+    with pytest.raises(StartError, match=r"commands\.journal is damaged"):
         async with served(tmp_path):
             pass
 

@@ -139,6 +139,33 @@ async def test_a_taken_port_is_named_with_what_to_do(service: str, setting: str)
     assert setting in told
 
 
+@pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
+async def test_a_port_that_an_outgoing_connection_has_is_had_once_that_ends(setting: str) -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        server.accept()[0].close()  # first: else the client's end would keep the port for another minute
+        port = client.getsockname()[1]
+        process = await start("svc_radar", {setting: port})
+        try:
+            await logged(process, "the port is in use by a connection; waiting for it")
+            client.close()
+            child = await listening(process)
+            assert port in (int(child.grpc_target.rsplit(":", 1)[1]), child.http_port)
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def logged(process: asyncio.subprocess.Process, event: str) -> None:
+    """Read the log until this event."""
+    assert process.stderr is not None
+    async with asyncio.timeout(WAIT_S):
+        while json.loads(await process.stderr.readline())["event"] != event:
+            pass
+
+
 @BOTH
 async def test_an_unknown_setting_is_refused(service: str) -> None:
     assert f"{PREFIXES[service]}SPED" in await refusal(service, sped=1)
