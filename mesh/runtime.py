@@ -98,6 +98,8 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
         raise StartError(str(error)) from error
     watch_feeds(base.telemetry.registry, parts.feeds)
     watch_audit(base.telemetry.registry, base.audit)
+    for feed in parts.feeds:
+        feed.blockage.report = base.audit.report
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     drainable = (*parts.feeds, *parts.streams)
     server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)

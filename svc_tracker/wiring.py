@@ -9,7 +9,7 @@ from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.change import Change
 from mesh.errors import StartError
 from mesh.feed import Feed
-from mesh.fold import Folder, FoldReports, Input
+from mesh.fold import NEVER_S, Folder, FoldReports, Input
 from mesh.quarantine import Quarantine
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
@@ -62,8 +62,10 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         open_state_dir(settings.state_dir, "tracker", base.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
     reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
+    # A checkpoint is made at the first frame after each full period; without any, no frame is ever safe.
+    confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
     folder = Folder(
-        _frames(settings, bot_spec),
+        _frames(settings, bot_spec, confirm_interval_s),
         outputs.tracks,
         bot_spec.digest,
         open_fold=lambda run, anew: Follower.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
@@ -98,7 +100,7 @@ def facts(outputs: Outputs) -> Mapping[str, object]:
     }
 
 
-def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
+def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> Input:
     stub = RadarServiceStub(connect(settings.radar_target))
     return Input(
         service="svc_radar",
@@ -109,4 +111,5 @@ def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
         watch_request=partial(radar.WatchFramesRequest, columns=True),
         confirm=stub.ConfirmFrames,
         confirm_request=radar.ConfirmFramesRequest,
+        confirm_interval_s=confirm_interval_s,
     )

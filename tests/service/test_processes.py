@@ -18,17 +18,25 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
+from qiki.registrar.v1.registrar_service_pb2 import EventsFilter, WatchEventsRequest
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki.sim.v1 import sim_service_pb2 as sim
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk import QikiError, Stream, StreamSettings
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import FEED_BLOCKED
 from qiki_sdk.errors import from_rpc_error
 from svc_sim.domain.trajectory import COLUMNS
 
 pytestmark = pytest.mark.asyncio
 
 WAIT_S = 30.0
-PREFIXES = {"svc_sim": "QIKI_SIM_", "svc_radar": "QIKI_RADAR_", "svc_tracker": "QIKI_TRACKER_"}
+PREFIXES = {
+    "svc_sim": "QIKI_SIM_",
+    "svc_radar": "QIKI_RADAR_",
+    "svc_tracker": "QIKI_TRACKER_",
+    "svc_registrar": "QIKI_REGISTRAR_",
+}
 BOTH = pytest.mark.parametrize("service", ["svc_radar", "svc_sim"])
 
 
@@ -294,6 +302,24 @@ async def test_a_radar_without_a_simulator_serves_waits_and_says_so() -> None:
                 await anext(stream.items())
         child.process.terminate()
         assert await child.exit_status() == 0
+
+
+async def test_a_required_reader_that_blocks_the_run_for_long_goes_on_record_with_its_name() -> None:
+    async with AsyncExitStack() as stack:
+        registrar = await stack.enter_async_context(running("svc_registrar"))
+        target = {"registrar_target": registrar.grpc_target}
+        blocked = {"pace": "lossless", "speed": "max", "retention_s": 4.0, "blocked_alarm_s": 0.2}
+        await stack.enter_async_context(running("svc_sim", **target, **blocked))
+        channel = await stack.enter_async_context(connect(registrar.grpc_target))
+        call: Any = RegistrarServiceStub(channel).WatchEvents(
+            WatchEventsRequest(from_oldest=True, filter=EventsFilter(codes=[FEED_BLOCKED.number]))
+        )
+        async with asyncio.timeout(WAIT_S):
+            while (response := await call.read()).WhichOneof("event") != "audit_event":
+                pass
+        assert response.audit_event.reporter == "svc_sim"
+        assert {item.name: item.value for item in response.audit_event.attributes}["feed"] == "world"
+        call.cancel()
 
 
 # -- being killed ------------------------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ async def test_a_port_on_which_somebody_listens_is_given_up_at_once(caplog: pyte
     with socket.socket() as server, caplog.at_level(logging.WARNING):
         server.bind((HOST, 0))
         server.listen()
-        assert not await await_port(HOST, server.getsockname()[1], limit_s=1e9)
+        async with asyncio.timeout(WAIT_S):
+            assert not await await_port(HOST, server.getsockname()[1], limit_s=1e9)
     assert not caplog.records
 
 
