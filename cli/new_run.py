@@ -52,7 +52,8 @@ def check_new_run_id(state_dir: Path, run_id: str | None) -> None:
 def _run_id(path: Path) -> str:
     """Return the id of the run that the file describes; empty where it describes none."""
     try:
-        return str(UUID(json.loads(path.read_text(encoding="utf-8"))["run_id"]))
+        found, _end = json.JSONDecoder().raw_decode(path.read_text(encoding="utf-8"))  # a checksum follows
+        return str(UUID(found["run_id"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
 

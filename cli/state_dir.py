@@ -1,16 +1,15 @@
 """The directory that a mesh keeps its state in: one mesh at a time, temporary unless one is named."""
 
-import fcntl
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cli.errors import UsageError
 from cli.layout import LOG_DIR
+from mesh.lock import DirectoryInUseError, directory_lock
 
 ENDPOINTS_FILE = "endpoints.json"
 LOCK_FILE = "mesh.lock"
@@ -59,23 +58,15 @@ def remove_endpoints(directory: Path) -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the kernel frees however this process ends."""
-    path = directory / LOCK_FILE
-    try:
-        lock = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"The state directory {directory} cannot be used: {error.strerror or error}.") from error
-    with lock:
+    """Lock the directory for the block, in words for the person at the keyboard."""
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read(32).strip() or "unknown"
+            held.enter_context(directory_lock(directory, LOCK_FILE))
+        except DirectoryInUseError as error:
             raise UsageError(
-                f"The state directory {directory} is in use by another mesh (process {holder}). "
+                f"The state directory {directory} is in use by another mesh (process {error.holder}). "
                 "Stop that one, or name another directory with --state-dir."
             ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        except OSError as error:
+            raise UsageError(f"The state directory {directory} cannot be used: {error.strerror or error}.") from error
         yield

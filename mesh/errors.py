@@ -56,6 +56,22 @@ class ReaderUnknownError(InvalidFieldError):
     reason = ErrorReason.ERROR_REASON_READER_UNKNOWN
 
 
+class RetentionTooShortError(InvalidFieldError):
+    """A required reader confirms too seldom for what a lossless producer retains: each would wait for the other."""
+
+    reason = ErrorReason.ERROR_REASON_RETENTION_TOO_SHORT
+
+    def __init__(self, feed: str, retention_s: float, confirm_interval_s: float) -> None:
+        super().__init__(
+            "confirm_interval_s",
+            f"{feed}: retention {retention_s:g} s: half of it must exceed the reader's confirm interval "
+            f"{confirm_interval_s:g} s; set the producer's retention_s above {2 * confirm_interval_s:g}, "
+            "or let the reader confirm more often",
+        )
+        told = {"retention_s": f"{retention_s:g}", "confirm_interval_s": f"{confirm_interval_s:g}"}
+        self.metadata = {**self.metadata, **told}
+
+
 class RunChangedError(MeshError):
     """A token of another run than the one that is served."""
 

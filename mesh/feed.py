@@ -1,5 +1,6 @@
 """A feed: one source, one contiguous sequence, kept in a ring, read through cursors, held by its required readers."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh import identity
+from mesh.blockage import ALARM_S, Blockage
 from mesh.change import Change
-from mesh.clock import to_timestamp
+from mesh.clock import NS_PER_S, to_timestamp
 from mesh.errors import (
     HistoryDivergedError,
+    InvalidFieldError,
     LimitReachedError,
     ReaderUnknownError,
+    RetentionTooShortError,
     RunChangedError,
     RunUnknownError,
     ServerDrainingError,
@@ -54,12 +58,16 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
-    """What a feed is made with: its name, how much it keeps, who must confirm, and whether it waits for them."""
+    """What a feed is made with: its name, how much it keeps, who must confirm, and whether it waits for them.
+
+    Waiting for one of them for longer than `blocked_alarm_s` of wall-clock time is an alarm.
+    """
 
     name: str
     retention: Retention
     required_readers: tuple[str, ...] = ()
     pace: Pace = Pace.LIVE
+    blocked_alarm_s: float = ALARM_S
 
 
 def _added(make: "Callable[Concatenate[Feed, P], Made]") -> "Callable[Concatenate[Feed, P], Entry]":
@@ -101,7 +109,12 @@ class Feed:
         self.readers = RequiredReaders(settings.required_readers)
         self.draining = False
         self.open_readers = 0
-        self.held_by = ""  # the required reader that the producer waits for now; read from the metrics thread as well
+        self.blockage = Blockage(settings.name, settings.blocked_alarm_s)
+
+    @property
+    def held_by(self) -> str:
+        """The required reader that the producer waits for now; empty where it waits for none."""
+        return self.blockage.reader
 
     def _new_state(self, run: Run | None) -> None:
         self.run = run
@@ -262,8 +275,10 @@ class Feed:
 
     # -- the readers' side --------------------------------------------------------------------------------------------
 
-    def open(self, resume_token: str, *, from_oldest: bool, reader: str, filtered: bool) -> Token:
-        """Return the place after which a new reader starts.
+    def open(
+        self, resume_token: str, *, from_oldest: bool, reader: str, filtered: bool, confirm_interval_s: float = 0.0
+    ) -> Token:
+        """Return the place after which a new reader starts; a required one declares how seldom it confirms.
 
         Raises:
             MeshError: as the Watch contract says.
@@ -275,10 +290,14 @@ class Feed:
             raise LimitReachedError(
                 f"{self.name}: {MAX_OPEN_READERS} streams are open already", limit=f"{MAX_OPEN_READERS}"
             )
+        if not (math.isfinite(confirm_interval_s) and confirm_interval_s >= 0.0):
+            raise InvalidFieldError("confirm_interval_s", f"must be finite and not negative, got {confirm_interval_s}")
         if reader:
             self._check_reader(reader)
             if filtered:
                 raise ReaderUnknownError("filter", f"the required reader {reader!r} must not filter")
+            self._check_interval(confirm_interval_s)
+            self.readers.declare(reader, confirm_interval_s)
         if resume_token:
             return self.check(self._decode(resume_token))
         return self.place(self.ring.oldest_sequence - 1 if from_oldest else self.ring.last_sequence)
@@ -367,6 +386,11 @@ class Feed:
         if reader not in self.readers.confirmed:
             known = ", ".join(self.readers.confirmed) or "none"
             raise ReaderUnknownError("reader", f"{reader!r} is not a required reader of {self.name}; known: {known}")
+
+    def _check_interval(self, confirm_interval_s: float) -> None:
+        retention_s = self.settings.retention.time_ns / NS_PER_S
+        if self.settings.pace is Pace.LOSSLESS and confirm_interval_s >= retention_s / 2:
+            raise RetentionTooShortError(self.name, retention_s, confirm_interval_s)
 
     def _decode(self, text: str) -> Token:
         token = decode(text)

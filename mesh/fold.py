@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,13 +15,23 @@ from mesh.tasks import raise_if_cancelled, task_group
 from mesh.token import decode
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
-from qiki_sdk.stream import TRANSIENT, Event, Stream
+from qiki_sdk.errors import (
+    HistoryDivergedError,
+    QikiError,
+    ResumeTokenExpiredError,
+    RetentionTooShortError,
+    RunChangedError,
+)
+from qiki_sdk.stream import TRANSIENT, Event, Idle, Stream
 
 WAIT_S = 0.5
 CONFIRM_PERIOD_S = 0.2
 # After a run's end there is no event to wait for: another run is looked for this often.
 NEXT_RUN_PERIOD_S = 2.0
+# A source that refuses for its settings is asked again this often: it may be restarted with others.
+CONFIGURATION_PERIOD_S = 5.0
+# The confirm interval of a fold that never confirms.
+NEVER_S = 1e9
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,7 +40,8 @@ class Input:
     """The feed that is folded: its service's name and methods, and under which name it is read.
 
     `get_run`, `watch` and `confirm` are a stub's methods, the requests their message types. `reader` is empty where the
-    BotSpec does not name the fold among those whom the source waits for; then nothing is confirmed.
+    BotSpec does not name the fold among those whom the source waits for; then nothing is confirmed. Of simulation time
+    at most `confirm_interval_s` lies between two confirmations, where the output is safe with its readers at once.
     """
 
     service: str
@@ -41,6 +52,7 @@ class Input:
     watch_request: Callable[..., Any]
     confirm: Callable[..., Any]
     confirm_request: Callable[..., Any]
+    confirm_interval_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Folder:
         self._open_fold = open_fold
         self._pulse = pulse
         self._connections = 0
+        self._refused = False  # whether the source refuses this fold for their settings
 
     async def run(self) -> None:
         """Follow the source, run after run.
@@ -123,6 +136,13 @@ class Folder:
             except (HistoryDivergedError, ResumeTokenExpiredError) as error:
                 anew = True
                 _LOG.warning("the fold begins anew", extra={"why": str(error)})
+            except RetentionTooShortError as error:
+                self._refused = True
+                self._pulse.fail(
+                    f"configuration: {self._source.service} refuses {self._source.reader}: {error.message}"
+                )
+                _LOG.error("settings do not go together", extra={"why": self._pulse.detail})
+                await asyncio.sleep(CONFIGURATION_PERIOD_S)
 
     async def _fold_run(self, run: Run, anew: bool) -> None:
         """Fold one run to its end and wait for the next; side by side, keep what a restart needs and confirm it."""
@@ -142,13 +162,11 @@ class Folder:
         The output has been refolded when the input has been read up to where the source stood once it, too, had
         nothing left to compute again.
         """
-        request = self._source.watch_request(
-            resume_token=fold.start_token, from_oldest=not fold.start_token, reader=self._source.reader
-        )
-        stream = Stream[Any](self._source.watch, request, on_state=self._on_source)
         refold_to, place = None, 0
-        async with aclosing(stream.items()) as items:
+        async with aclosing(self._items(fold.start_token)) as items:
             async for item in items:
+                if self._refused:
+                    self._refused = self._pulse.failed = False
                 self._pulse.beat(f"following {self._source.service}")
                 if not isinstance(item, Event):
                     place = decode(item.resume_token).sequence
@@ -168,6 +186,34 @@ class Folder:
         for output in self._outputs:
             output.end()
         await self._await_next_run(run)
+
+    async def _items(self, resume_token: str) -> AsyncGenerator[Event[Any] | Idle, None]:
+        """Yield what the source streams.
+
+        The source is told how seldom it will hear what is safe. Where a reader of this fold's own makes that seldomer
+        than was told, the stream is opened again after the same place to tell it.
+        """
+        while True:
+            told_s = self._confirm_interval_s()
+            request = self._source.watch_request(
+                resume_token=resume_token,
+                from_oldest=not resume_token,
+                reader=self._source.reader,
+                confirm_interval_s=told_s,
+            )
+            stream = Stream[Any](self._source.watch, request, on_state=self._on_source)
+            async with aclosing(stream.items()) as items:
+                async for item in items:
+                    yield item
+                    if self._source.reader and self._confirm_interval_s() > told_s:
+                        break
+                else:
+                    return
+            resume_token = stream.resume_token
+
+    def _confirm_interval_s(self) -> float:
+        own = self._source.confirm_interval_s
+        return own + max(output.readers.confirm_interval_s for output in self._outputs)
 
     def _advance(self, time_ns: int) -> None:
         for output in self._outputs:
@@ -214,9 +260,9 @@ class Folder:
 async def admit(feed: Feed, time_ns: int, pulse: Loop) -> None:
     """Wait while a required reader holds a lossless feed before an event of this time; a live one is never held."""
     try:
-        while holder := feed.holder(time_ns):
-            feed.held_by = holder
-            pulse.beat(f"held by {feed.name}: {holder}")
+        while reader := feed.holder(time_ns):
+            pulse.beat(feed.blockage.wait_for(reader))
             await feed.change.wait(WAIT_S)
+        feed.blockage.end()
     finally:
-        feed.held_by = ""
+        feed.blockage.give_up()

@@ -53,6 +53,11 @@ class _FeedCollector(Collector):
         held = GaugeMetricFamily(
             "qiki_feed_held", "1 for the required reader that a lossless producer waits for.", labels=["feed", "reader"]
         )
+        blocked = GaugeMetricFamily(
+            "qiki_feed_blocked_seconds",
+            "For how long a lossless producer has waited for the required reader.",
+            labels=["feed", "reader"],
+        )
         for feed in self._feeds:
             if feed.run is None:
                 continue
@@ -64,4 +69,5 @@ class _FeedCollector(Collector):
             for reader, sequence in feed.readers.confirmed.items():
                 confirmed.add_metric([feed.name, reader], sequence)
                 held.add_metric([feed.name, reader], int(reader == feed.held_by))
-        yield from (last, kept, size, readers, confirmed, held)
+                blocked.add_metric([feed.name, reader], feed.blockage.seconds if reader == feed.held_by else 0.0)
+        yield from (last, kept, size, readers, confirmed, held, blocked)

@@ -16,6 +16,7 @@ class RequiredReaders:
     def __init__(self, names: tuple[str, ...]) -> None:
         self._confirmed = dict.fromkeys(names, 0)
         self._claims: dict[str, Token] = {}
+        self._intervals_s: dict[str, float] = {}
 
     @property
     def confirmed(self) -> Mapping[str, int]:
@@ -26,6 +27,15 @@ class RequiredReaders:
         """Forget every confirmation: another run begins."""
         self._confirmed = dict.fromkeys(self._confirmed, 0)
         self._claims.clear()
+
+    @property
+    def confirm_interval_s(self) -> float:
+        """The longest confirm interval that a reader has declared, in seconds of simulation time; 0 for none."""
+        return max(self._intervals_s.values(), default=0.0)
+
+    def declare(self, name: str, confirm_interval_s: float) -> None:
+        """Keep how seldom a reader confirms: it holds until the reader opens its stream again, for every run."""
+        self._intervals_s[name] = confirm_interval_s
 
     def confirm(self, name: str, sequence: int) -> int:
         """Take a verified confirmation and return the reader's place; a place never moves back."""

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from mesh.blockage import ALARM_S
 from mesh.clock import NS_PER_S
 from mesh.errors import StartError
 from mesh.feed import FeedSettings, Pace
@@ -10,16 +11,21 @@ from mesh.settings import ServiceSettings
 
 
 class RetentionSettings(ServiceSettings):
-    """What every service with feeds can be told."""
+    """What every service with feeds can be told.
+
+    A lossless producer that waits for a required reader for longer than `blocked_alarm_s`, in wall-clock time, says so
+    in its status and for the record.
+    """
 
     pace: Pace = Pace.LIVE
     retention_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
     retention_bytes: int = Field(default=256 * 1024 * 1024, ge=2_000_000)
+    blocked_alarm_s: float = Field(default=ALARM_S, gt=0.0, le=86_400.0)
 
     def feed(self, name: str, required_readers: tuple[str, ...]) -> FeedSettings:
         """Return the settings of one feed."""
         retention = Retention(int(self.retention_s * NS_PER_S), self.retention_bytes)
-        return FeedSettings(name, retention, required_readers, self.pace)
+        return FeedSettings(name, retention, required_readers, self.pace, self.blocked_alarm_s)
 
     def check_retention(self, longest_step_s: float) -> None:
         """Check that a lossless producer cannot wait for a reader that waits for it.

@@ -3,7 +3,7 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from google.protobuf import json_format
 
 from mesh.clock import to_timestamp
 from mesh.errors import StartError
-from mesh.files import write_atomic
+from mesh.files import read_checked, write_checked
 from mesh.platform_pin import platform_digest
 from qiki.common.v1.stream_pb2 import Run
 
 _FILE = "run.json"
+_ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
 # What a run was made of. A state directory whose run differs in one of them cannot be gone on with.
 _INPUTS = ("seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest")
 _PRODUCERS = ("code_digest", "platform_digest")
@@ -36,19 +37,23 @@ class RunInputs:
     start_ns: int | None = None
 
 
-def load_or_create(state_dir: Path, inputs: RunInputs) -> Run:
+def load_or_create(state_dir: Path, inputs: RunInputs, prepare: Callable[[Run], object] = lambda _run: None) -> Run:
     """Return the run that the state directory holds, or a new one, which is durable when this returns.
 
+    `prepare` is called with a new run before that: what it makes durable is there with every run that is found.
+
     Raises:
-        StartError: the run there was made of something else, or cannot be read.
+        StartError: the run there was made of something else, or is damaged.
     """
     path = state_dir / _FILE
     wanted = _new_run(inputs)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            return _found(path, wanted, inputs)
-        write_atomic(path, json_format.MessageToJson(wanted, preserving_proto_field_name=True).encode())
+        body = read_checked(path, _ADVICE)
+        if body is not None:
+            return _found(path, body, wanted, inputs)
+        prepare(wanted)
+        write_checked(path, json_format.MessageToJson(wanted, preserving_proto_field_name=True).encode())
     except OSError as error:
         raise StartError(f"the state directory {state_dir} cannot be used: {error.strerror}") from error
     return wanted
@@ -89,13 +94,13 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _found(path: Path, wanted: Run, inputs: RunInputs) -> Run:
+def _found(path: Path, body: bytes, wanted: Run, inputs: RunInputs) -> Run:
     try:
-        run = json_format.Parse(path.read_text(encoding="utf-8"), Run())
+        run = json_format.Parse(body.decode(), Run())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise StartError(f"{path} is damaged ({error}); move it away to begin a new run") from error
+        raise StartError(f"{path} holds no run ({error}); {_ADVICE}") from error
     if not (_is_uuid(run.run_id) and run.HasField("created") and run.HasField("start_time")):
-        raise StartError(f"{path} is damaged (run_id, created or start_time); move it away to begin a new run")
+        raise StartError(f"{path} holds no run (run_id, created or start_time); {_ADVICE}")
     differing = [name for name in (*_INPUTS, *_PRODUCERS) if getattr(run, name) != getattr(wanted, name)]
     if inputs.run_id is not None and run.run_id != wanted.run_id:
         differing.append("run_id")

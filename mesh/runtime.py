@@ -17,6 +17,7 @@ from mesh.http import HttpServer
 from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.logs import setup_logs
 from mesh.metrics import watch_audit, watch_feeds
+from mesh.ports import await_port
 from mesh.serving import Drainable, MeshServer, Mount
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.tasks import cleanup
@@ -81,7 +82,8 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
 async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Base) -> None:
     """Run until told to stop.
 
-    1. Build the parts; bind both ports, so that a taken one is known before anything else happens.
+    1. Build the parts; bind both ports, so that a taken one is known before anything else happens. One that some
+       connection has is waited for.
     2. Serve and run the loops; the first signal, or the parent's death where that is asked for, ends the wait.
     3. Say NOT_SERVING, send Draining to every stream, stop the server, then the loops, then flush the telemetry.
 
@@ -96,9 +98,13 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
         raise StartError(str(error)) from error
     watch_feeds(base.telemetry.registry, parts.feeds)
     watch_audit(base.telemetry.registry, base.audit)
+    for feed in parts.feeds:
+        feed.blockage.report = base.audit.report
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     drainable = (*parts.feeds, *parts.streams)
     server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)
+    for port in (settings.http_port, settings.grpc_port):
+        await await_port(settings.host, port)  # where it cannot be had, binding it says so
     try:
         http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
     except OSError as error:

@@ -21,6 +21,7 @@ class WatchRequest(Protocol):
     resume_token: str
     from_oldest: bool
     reader: str
+    confirm_interval_s: float
 
 
 async def watch(
@@ -45,7 +46,11 @@ async def watch(
     next step is refused with RESUME_TOKEN_EXPIRED.
     """
     place = feed.open(
-        request.resume_token, from_oldest=request.from_oldest, reader=request.reader, filtered=accept is not None
+        request.resume_token,
+        from_oldest=request.from_oldest,
+        reader=request.reader,
+        filtered=accept is not None,
+        confirm_interval_s=request.confirm_interval_s,
     )
     # Before a producer's first event nobody knows where it begins: after a restart not with event 1.
     settled = bool(request.resume_token) or feed.ring.last_sequence > 0

@@ -52,8 +52,10 @@ def build(settings: RadarSettings, base: Base) -> Parts:
     async def open_fold(run: Run, _anew: bool) -> Observer:
         return Observer(run, models, feeds, reports)
 
+    # A frame is safe once its readers have confirmed it, and needs the snapshots of its whole scan.
+    confirm_interval_s = longest_scan_s + spec.simulation.world_period_s
     folder = Folder(
-        _world(settings, bot_spec),
+        _world(settings, bot_spec, confirm_interval_s),
         frames,
         bot_spec.digest,
         open_fold=open_fold,
@@ -75,7 +77,7 @@ def facts(frames: Feed) -> Mapping[str, object]:
     }
 
 
-def _world(settings: RadarSettings, bot_spec: LoadedBotSpec) -> Input:
+def _world(settings: RadarSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> Input:
     stub = SimServiceStub(connect(settings.sim_target))
     return Input(
         service="svc_sim",
@@ -86,4 +88,5 @@ def _world(settings: RadarSettings, bot_spec: LoadedBotSpec) -> Input:
         watch_request=sim.WatchWorldRequest,
         confirm=stub.ConfirmWorld,
         confirm_request=sim.ConfirmWorldRequest,
+        confirm_interval_s=confirm_interval_s,
     )

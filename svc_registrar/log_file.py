@@ -1,6 +1,5 @@
 """The log's file: appended to, flushed to the disk before anybody is told, read by place, found again after any end."""
 
-import fcntl
 import json
 import logging
 import os
@@ -17,11 +16,12 @@ from mesh.errors import StartError
 from mesh.files import write_atomic
 from qiki_sdk.codes import MAX_EVENT_BYTES
 from svc_registrar.domain.frame import HEADER_BYTES, Record, decode_header, encode, is_whole
+from svc_registrar.log_end import LogEnd, LogLostError, read_end
 from svc_registrar.recovery import MAX_RECORD_BYTES, SEARCH_BYTES, LogDamagedError, records, whole_once
 
 FORMAT = 1
 _CLOSED = -1
-_FILE, _LOCK, _CUT = "audit.log", "lock", "audit.cut"
+_FILE, _CUT = "audit.log", "audit.cut"
 _HEAD_SEQUENCE = 0
 _MARK = b""  # the body of a mark, whose sequence is that of the record before it; no event is empty
 _LOG = logging.getLogger(__name__)
@@ -59,14 +59,13 @@ class LogFile:
     `append` and `probe` may run in another thread than `read`, one at a time.
     """
 
-    def __init__(self, path: Path, fd: int, lock_fd: int, head: Head) -> None:
+    def __init__(self, path: Path, fd: int, head: Head) -> None:
         self.path = path
         self.head = head
         self.end = 0
         self.last_sequence = 0
         self.cut_bytes = 0
         self._fd = fd
-        self._lock_fd = lock_fd
         self._torn = False  # whether bytes may stand beyond `end`
         self._writing = Lock()
 
@@ -78,33 +77,34 @@ class LogFile:
 
         Raises:
             LogDamagedError: a record in the middle is not as it was written.
-            StartError: another registrar holds the directory, it cannot be used, or the log is another bot's.
+            LogLostError: the log, or the end of it, is gone.
+            StartError: the directory cannot be used, or the log is another bot's.
         """
         path = state_dir / _FILE
         try:
             with ExitStack() as opened:
                 state_dir.mkdir(parents=True, exist_ok=True)
-                lock_fd = _lock(state_dir)
-                opened.callback(os.close, lock_fd)
+                known = read_end(state_dir)
                 if not path.exists():
+                    if known is not None:
+                        raise LogLostError(path, known, "is gone")
                     write_atomic(path, _new_head(bot_id))
                 fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 opened.callback(os.close, fd)
                 with path.open("rb", buffering=SEARCH_BYTES) as file:
-                    log = cls(path, fd, lock_fd, _read_head(path, file))
+                    log = cls(path, fd, _read_head(path, file))
                     log._check_bot(bot_id)
-                    log._recover(file, visit)
+                    log._recover(file, visit, known)
                 opened.pop_all()
         except OSError as error:
             raise StartError(f"the state directory {state_dir} cannot be used: {error.strerror or error}") from error
         return log
 
     def close(self) -> None:
-        """Give the directory free, after a write that is under way."""
+        """Give the file back, after a write that is under way."""
         with self._writing:
-            for fd in (self._fd, self._lock_fd):
-                os.close(fd)
-            self._fd = self._lock_fd = _CLOSED  # a write that comes late must not find another file by the number
+            os.close(self._fd)
+            self._fd = _CLOSED  # a write that comes late must not find another file by the number
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -121,12 +121,13 @@ class LogFile:
         """Put a mark at the end that shows that all before it was whole; raises OSError where that fails.
 
         Every write shows it for what was written before; the mark does for the last. Damage there is then told from a
-        tail that was never finished.
+        tail that was never finished. What a file cannot show is that it was longer once: that is kept beside it.
         """
         with self._writing:
             frame = encode(self.last_sequence, self.end, time.time_ns(), _MARK)
             self._write_durably(frame)
             self.end += len(frame)
+            LogEnd(self.head.log_id, self.end, self.last_sequence).write(self.path.parent)
 
     def probe(self) -> None:
         """Try whether a record of any size can be written; raises OSError where not. The log stays as it is."""
@@ -191,7 +192,9 @@ class LogFile:
         if self.head.bot_id != bot_id:
             raise StartError(f"{self.path} is the log of bot {self.head.bot_id}, not of {bot_id}")
 
-    def _recover(self, file: BinaryIO, visit: Callable[[Record], object]) -> None:
+    def _recover(self, file: BinaryIO, visit: Callable[[Record], object], known: LogEnd | None) -> None:
+        if known is not None and known.log_id != self.head.log_id:
+            raise LogLostError(self.path, known, f"is of another log, {self.head.log_id}")
         self.end = file.tell()
         for record in records(file):
             following = self.last_sequence + (record.body != _MARK)
@@ -202,6 +205,11 @@ class LogFile:
                 self.last_sequence = record.sequence
             self.end = record.offset + HEADER_BYTES + len(record.body)
         size = os.fstat(self._fd).st_size
+        if known is not None and self.end < known.end:
+            if size >= known.end:
+                following = self.last_sequence + 1
+                raise LogDamagedError(self.path, self.end, following, f"{known.end} bytes were whole once")
+            raise LogLostError(self.path, known, f"has lost its end and has {size} bytes")
         if size > self.end:
             self._cut_tail(file, size)
 
@@ -219,16 +227,6 @@ class LogFile:
             _LOG.warning("the tail could not be kept beside the log", extra={"why": str(error)})
         os.ftruncate(self._fd, self.end)
         os.fsync(self._fd)
-
-
-def _lock(state_dir: Path) -> int:
-    fd = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise StartError(f"another registrar holds {state_dir}; end it, or use another state directory") from None
-    return fd
 
 
 def _new_head(bot_id: str) -> bytes:

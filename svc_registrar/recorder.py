@@ -24,6 +24,8 @@ MAX_GROUP_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 16 * 1024 * 1024
 # How often the loop shows that it is alive, and tries the disk again where it has failed.
 IDLE_S = 1.0
+# How long the log goes without a seal while events keep coming: so much of its end could be cut off unnoticed.
+SEAL_PERIOD_S = 10.0
 REPORTER = "svc_registrar"
 _LOG = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Recorder:
         self._failed_at_s: float | None = None
         self._failure = ""
         self._sealed = True
+        self._sealed_at_s = time.monotonic()
 
     async def record(self, submissions: Sequence[Submission]) -> list[Receipt | ContradictionError]:
         """Put events on record and return, in their order, a receipt for each, or why it contradicts the record.
@@ -93,6 +96,8 @@ class Recorder:
                 await self._commit(self._groups[0])
                 self._pending_bytes -= self._groups.popleft().size_bytes
             elif not await self._wanted.wait(IDLE_S):
+                await self._idle()
+            if self._failed_at_s is None and time.monotonic() - self._sealed_at_s >= SEAL_PERIOD_S:
                 await self._idle()
             if self._failed_at_s is None:
                 self._pulse.beat("recording")
@@ -164,9 +169,11 @@ class Recorder:
         self._restore()
 
     async def _idle(self) -> None:
-        """Try a failed disk again; mark the end of what was written since the last mark."""
-        if self._failed_at_s is None and self._sealed:
-            return
+        """Try a failed disk again; seal what was written since the last time."""
+        if self._failed_at_s is None:
+            self._sealed_at_s = time.monotonic()
+            if self._sealed:
+                return
         try:
             await asyncio.to_thread(self._log.seal if self._failed_at_s is None else self._log.probe)
         except OSError as error:

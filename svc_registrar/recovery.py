@@ -18,7 +18,7 @@ class LogDamagedError(StartError):
     def __init__(self, path: Path, offset: int, sequence: int, why: str) -> None:
         super().__init__(
             f"{path} is damaged at byte {offset}, where record {sequence} stands: {why}; "
-            "put back an undamaged copy, or move the file away to begin a new log"
+            "put back an undamaged copy of the whole directory, or use an empty one to begin a new log"
         )
         self.path = path
         self.offset = offset

@@ -1,13 +1,12 @@
 """How the registrar is put together."""
 
 import logging
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
+from mesh.state_dir import open_state_dir
 from qiki.registrar.v1.registrar_service_pb2 import DESCRIPTOR
 from qiki.registrar.v1.registrar_service_pb2_grpc import add_RegistrarServiceServicer_to_server
 from svc_registrar import wire
@@ -34,7 +33,7 @@ def build(settings: RegistrarSettings, base: Base) -> Parts:
         StartError: the state directory cannot be used, or the log in it is damaged.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
-    state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-registrar-")))
+    state_dir = open_state_dir(settings.state_dir, "registrar", base.resources)
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
     _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})

@@ -81,8 +81,8 @@ class Commands:
         while True:
             if self._waiting:
                 await self._answer(self._waiting.popleft())
-            elif not await self._wanted.wait(IDLE_S) and self._storage.failure:
-                await self._probe()
+            elif not await self._wanted.wait(IDLE_S):
+                await self._idle()
             if not self._storage.failure:
                 self._pulse.beat("taking commands")
 
@@ -116,9 +116,12 @@ class Commands:
         self._audit.report(COMMAND_REPEATED, run_id=run_id, command_id=command_id, content=content)
         return ExecuteCommandResponse(result=first.result, repeated=True)
 
-    async def _probe(self) -> None:
+    async def _idle(self) -> None:
+        """Try a failed disk again; seal what was written since the last time."""
         try:
-            await self._history.probe()
+            if self._storage.failure:
+                await self._history.probe()
+            await self._history.seal()
         except OSError as error:
             self._storage.failed(error)
         else:

@@ -1,6 +1,7 @@
 """A run's history: which ticks are settled, and which commands act in them."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
 from qiki.sim.v1.commands_pb2 import CommandOutcome, CommandRecord
@@ -8,6 +9,8 @@ from svc_sim import command_wire
 from svc_sim.domain.world import World
 from svc_sim.journal import Journal
 from svc_sim.reservation import Reservation
+
+_LOG = logging.getLogger(__name__)
 
 
 class History:
@@ -53,10 +56,31 @@ class History:
             self._apply([record])
             return record
 
+    async def seal(self) -> None:
+        """Take down how long the journal is, so that damage to its last record is not taken for an unfinished write.
+
+        Raises:
+            OSError: it cannot be made durable; the next reservation does it too.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._seal)
+
     async def probe(self) -> None:
         """Try whether a command could be written down; raises OSError where not."""
         async with self._lock:
             await asyncio.to_thread(self._journal.probe)
+
+    def close(self) -> None:
+        """Seal the journal and give its file back, once nothing is written any more."""
+        try:
+            self._seal()
+        except OSError as error:
+            _LOG.warning("the journal's end could not be sealed", extra={"why": str(error)})
+        self._journal.close()
+
+    def _seal(self) -> None:
+        if self._reservation.journal_bytes != self._journal.end:
+            self._reservation.keep(self._journal.end)
 
     def _reserve(self, tick: int) -> None:
         # First, so that a record whose write has failed is not found by a restart in the midst of settled ticks.

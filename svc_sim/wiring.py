@@ -1,7 +1,6 @@
 """How the simulator is put together."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
@@ -11,6 +10,7 @@ from mesh.runtime import Base, Parts, run_service
 from mesh.schedule import Schedule
 from mesh.serving import Mount
 from mesh.spans import WorkSpans
+from mesh.state_dir import open_state_dir
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
@@ -23,7 +23,7 @@ from svc_sim.history import History
 from svc_sim.journal import Journal, adopt
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import Pacer
-from svc_sim.reservation import Reservation
+from svc_sim.reservation import Reservation, prepare
 from svc_sim.service import SimServicer
 from svc_sim.simulation import Feeds, Simulation
 
@@ -47,16 +47,17 @@ def build(settings: SimSettings, base: Base) -> Parts:
     scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
     longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
-    state_dir = settings.state_dir or Path(base.resources.enter_context(TemporaryDirectory(prefix="qiki-sim-")))
-    run = load_or_create(state_dir, _run_inputs(settings, bot_spec, scenario))
+    state_dir = open_state_dir(settings.state_dir, "sim", base.resources)
+    inputs = _run_inputs(settings, bot_spec, scenario)
+    run = load_or_create(state_dir, inputs, lambda new: prepare(state_dir, new.run_id))
     feeds = _feeds(settings, bot_spec, base.telemetry.spans)
     if settings.journal:
         adopt(settings.journal, state_dir, run)
-    reservation = Reservation(state_dir, max(1, RESERVED_BLOCK_NS // run.tick_ns))
+    reservation = Reservation.open(state_dir, run.run_id, max(1, RESERVED_BLOCK_NS // run.tick_ns))
     journal = Journal.open(state_dir, run, reservation.journal_bytes)
-    base.resources.callback(journal.close)
     world = World(scenario, run.run_id, run.tick_ns)
     history = History(reservation, journal, world)
+    base.resources.callback(history.close)
     simulation = _simulation(
         settings=settings, bot_spec=bot_spec, run=run, world=world, feeds=feeds, history=history, base=base
     )

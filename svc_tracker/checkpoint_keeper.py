@@ -34,17 +34,20 @@ class CheckpointKeeper:
         self._audit = audit
         self._written = list(resumed_from)
         self._offered: Checkpoint | None = None
+        self._writing = False
         self._failed = False
         self.safe: Place | None = resumed_from[-1].place if resumed_from else None
 
     @property
     def is_free(self) -> bool:
-        """Whether a checkpoint can be taken now: the one before it has been written."""
-        return self._offered is None
+        """Whether everything that was offered has been written."""
+        return self._offered is None and not self._writing
 
     def offer(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint to write; the fold goes on meanwhile."""
-        assert self._offered is None, "one write at a time"
+        """Take a checkpoint to write, in place of one that still waits; the fold goes on meanwhile.
+
+        The newest is always written in the end: a lossless source that waits for it sends no frame for another.
+        """
         self._offered = checkpoint
         self._change.notify()
 
@@ -67,11 +70,15 @@ class CheckpointKeeper:
                 await asyncio.sleep(RETRY_S)
 
     async def _write(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, or go on without: then what is safe does not move, and a restart folds more again."""
+        """Write the checkpoint; where that fails it is offered again, unless a newer one is."""
+        self._offered, self._writing = None, True
         try:
             written = await finish_in_thread(self._store.write, checkpoint)
+        except OSError:
+            self._offered = self._offered or checkpoint
+            raise
         finally:
-            self._offered = None
+            self._writing = False
         self._restore()
         self._written.append(written)
         if len(self._written) > MAX_CHECKPOINTS:

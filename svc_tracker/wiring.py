@@ -9,11 +9,12 @@ from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.change import Change
 from mesh.errors import StartError
 from mesh.feed import Feed
-from mesh.fold import Folder, FoldReports, Input
+from mesh.fold import NEVER_S, Folder, FoldReports, Input
 from mesh.quarantine import Quarantine
 from mesh.runtime import Base, Parts, run_service
 from mesh.serving import Mount
 from mesh.spans import WorkSpans
+from mesh.state_dir import open_state_dir
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
@@ -57,10 +58,14 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     outputs = _outputs(settings, bot_spec, spans)
     pulse = base.health.loop("follower")
     base.health.facts_from(lambda: facts(outputs))
+    if settings.state_dir is not None:
+        open_state_dir(settings.state_dir, "tracker", base.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
     reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
+    # A checkpoint is made at the first frame after each full period; without any, no frame is ever safe.
+    confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
     folder = Folder(
-        _frames(settings, bot_spec),
+        _frames(settings, bot_spec, confirm_interval_s),
         outputs.tracks,
         bot_spec.digest,
         open_fold=lambda run, anew: Follower.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
@@ -95,7 +100,7 @@ def facts(outputs: Outputs) -> Mapping[str, object]:
     }
 
 
-def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
+def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> Input:
     stub = RadarServiceStub(connect(settings.radar_target))
     return Input(
         service="svc_radar",
@@ -106,4 +111,5 @@ def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec) -> Input:
         watch_request=partial(radar.WatchFramesRequest, columns=True),
         confirm=stub.ConfirmFrames,
         confirm_request=radar.ConfirmFramesRequest,
+        confirm_interval_s=confirm_interval_s,
     )

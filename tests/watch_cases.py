@@ -206,12 +206,18 @@ async def serve(
     common = {"grpc_port": 0, "http_port": 0, "heartbeat_s": HEARTBEAT_S, "registrar_target": "", **settings}
     async with AsyncExitStack() as stack:
         simulation: Any = None
+
+        def base() -> Base:
+            made = _base()
+            stack.enter_context(made.resources)
+            return made
+
         if case.service == "registrar":
-            parts = svc_registrar.wiring.build(RegistrarSettings(state_dir=state_dir, **common), _base())
+            parts = svc_registrar.wiring.build(RegistrarSettings(state_dir=state_dir, **common), base())
             server = await stack.enter_async_context(running(parts, with_loops=True))
         else:
             sim_settings = SimSettings(state_dir=state_dir, run_id=RUN_ID, start_time=START_TIME, **common)
-            parts = svc_sim.wiring.build(sim_settings, _base())
+            parts = svc_sim.wiring.build(sim_settings, base())
             simulation = parts.mounts[0].servicer.simulation  # type: ignore[attr-defined]
             simulation.begin()
             server = await stack.enter_async_context(running(parts))
@@ -219,12 +225,12 @@ async def serve(
             target = f"127.0.0.1:{server.port}"
             serve_truth = case is TRUTH_CASE
             radar_settings = RadarSettings(sim_target=target, serve_truth=serve_truth, **common)
-            parts = svc_radar.wiring.build(radar_settings, _base())
+            parts = svc_radar.wiring.build(radar_settings, base())
             server = await stack.enter_async_context(running(parts, with_loops=True))
         if case.service == "tracker":
             target = f"127.0.0.1:{server.port}"
             fine = {"checkpoint_period_s": 0.1, "state_dir": tracker_state_dir}
-            parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), _base())
+            parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), base())
             server = await stack.enter_async_context(running(parts, with_loops=True))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         async with asyncio.timeout(WAIT_S):

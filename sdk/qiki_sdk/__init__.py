@@ -8,6 +8,7 @@ from qiki_sdk.errors import (
     InvalidFieldError,
     QikiError,
     ResumeTokenExpiredError,
+    RetentionTooShortError,
     RunChangedError,
 )
 from qiki_sdk.stream import Event, Idle, Stream, StreamSettings
@@ -21,6 +22,7 @@ __all__ = [
     "InvalidFieldError",
     "QikiError",
     "ResumeTokenExpiredError",
+    "RetentionTooShortError",
     "RunChangedError",
     "Stream",
     "StreamSettings",

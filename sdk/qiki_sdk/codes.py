@@ -92,6 +92,8 @@ NATS_LOST = Code(602, "NATS_LOST", _W, "The bridge has lost its connection to NA
 TOPOLOGY_DRIFT = Code(603, "TOPOLOGY_DRIFT", _E, "The streams in NATS are not as declared.")
 SOURCE_CONNECTED = Code(611, "SOURCE_CONNECTED", _I, "A service reads the stream that it depends on.")
 SOURCE_LOST = Code(612, "SOURCE_LOST", _W, "A service cannot read the stream that it depends on.")
+FEED_BLOCKED = Code(613, "FEED_BLOCKED", _E, "A required reader has kept a lossless producer waiting for too long.")
+FEED_UNBLOCKED = Code(614, "FEED_UNBLOCKED", _I, "A producer that a required reader had kept waiting goes on.")
 CHANNEL_CARRYING = Code(621, "CHANNEL_CARRYING", _I, "The bridge carries a channel.")
 CHANNEL_STOPPED = Code(622, "CHANNEL_STOPPED", _E, "The bridge has stopped a channel; an operator decides.")
 STORE_STALLED = Code(623, "STORE_STALLED", _E, "The broker stores nothing of a channel; its events wait at the bridge.")
@@ -124,8 +126,8 @@ ALL: tuple[Code, ...] = (
     *(FRAME_TRUNCATED, FRAME_REFUSED, RADAR_OFF, RADAR_ON),
     *(GUARD_ENTERED, GUARD_LEFT, COLLISION_RISK),
     *(COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, COMMAND_EXHAUSTED, TIME_CONTROLLED),
-    *(NATS_CONNECTED, NATS_LOST, TOPOLOGY_DRIFT, SOURCE_CONNECTED, SOURCE_LOST, CHANNEL_CARRYING, CHANNEL_STOPPED),
-    *(STORE_STALLED, STORE_RESUMED),
+    *(NATS_CONNECTED, NATS_LOST, TOPOLOGY_DRIFT, SOURCE_CONNECTED, SOURCE_LOST, FEED_BLOCKED, FEED_UNBLOCKED),
+    *(CHANNEL_CARRYING, CHANNEL_STOPPED, STORE_STALLED, STORE_RESUMED),
     *(GAP, CURSOR_LOST, RUN_SUPERSEDED, DEAD_LETTERED, SPOOL_DROPPED),
     *(LOG_TAIL_CUT, STORAGE_FAILED, STORAGE_RESTORED, CHECKPOINT_DAMAGED),
     *(ACCESS_REFUSED, IDENTITY_CONTRADICTED),

@@ -49,6 +49,10 @@ class InvalidFieldError(QikiError):
     """A field of the request is wrong; `metadata["field"]` names it."""
 
 
+class RetentionTooShortError(InvalidFieldError):
+    """The producer's retention and the reader's confirm interval do not go together: a setting of one must change."""
+
+
 _BY_REASON: Mapping[str, type[QikiError]] = MappingProxyType(
     {
         "RUN_CHANGED": RunChangedError,
@@ -57,6 +61,7 @@ _BY_REASON: Mapping[str, type[QikiError]] = MappingProxyType(
         "INVALID_FIELD": InvalidFieldError,
         "RESUME_TOKEN_MALFORMED": InvalidFieldError,
         "READER_UNKNOWN": InvalidFieldError,
+        "RETENTION_TOO_SHORT": RetentionTooShortError,
     }
 )
 

@@ -16,6 +16,7 @@ from qiki_sdk import (
     InvalidFieldError,
     QikiError,
     ResumeTokenExpiredError,
+    RetentionTooShortError,
     RunChangedError,
     Stream,
 )
@@ -298,7 +299,8 @@ async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase,
 async def test_a_required_reader_that_does_not_confirm_holds_a_lossless_producer_and_is_named(
     confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(confirmed_case, tmp_path, pace="lossless", retention_s=4.0) as served:
+    # The interval at which the chain confirms is 2.2 s: a scan, a snapshot, and the tracker's checkpoint and scan.
+    async with serve(confirmed_case, tmp_path, tmp_path / "tracker", pace="lossless", retention_s=5.0) as served:
         feed = served.feed
         reader = next(iter(feed.readers.confirmed))
         while feed.holder(feed.reached_ns + 1_000_000_000) is None:
@@ -309,6 +311,43 @@ async def test_a_required_reader_that_does_not_confirm_holds_a_lossless_producer
             assert await served.confirm(name, newest.resume_token) == feed.ring.last_sequence
         assert feed.holder(feed.reached_ns + 1_000_000_000) is None
         assert reader in feed.readers.confirmed
+
+
+async def test_a_lossless_producer_refuses_a_required_reader_that_confirms_too_seldom_for_it(
+    confirmed_case: WatchCase, tmp_path: Path
+) -> None:
+    async with serve(confirmed_case, tmp_path, tmp_path / "tracker", pace="lossless", retention_s=20.0) as served:
+        reader = next(iter(served.feed.readers.confirmed))
+        for interval_s in (10.0, 30.0, 1e9):
+            error = await refusal(served.watch(reader=reader, confirm_interval_s=interval_s))
+            assert isinstance(error, RetentionTooShortError)
+            assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+            assert error.metadata == {
+                "field": "confirm_interval_s",
+                "retention_s": "20",
+                "confirm_interval_s": f"{interval_s:g}",
+            }
+            wanted = f"retention 20 s: half of it must exceed the reader's confirm interval {interval_s:g} s"
+            assert wanted in error.message
+        assert served.feed.readers.confirm_interval_s < 10.0, "what is refused is not counted with"
+        for interval_s in (9.99, 0.0):
+            call = served.watch(reader=reader, confirm_interval_s=interval_s)
+            assert (await read(call)).WhichOneof("event") == "heartbeat"
+        ordinary = served.watch(confirm_interval_s=30.0)
+        assert (await read(ordinary)).WhichOneof("event") == "heartbeat", "nobody waits for one that is not required"
+
+
+async def test_a_live_producer_takes_any_confirm_interval(confirmed: Served) -> None:
+    reader = next(iter(confirmed.feed.readers.confirmed))
+    call = confirmed.watch(reader=reader, confirm_interval_s=1e9)
+    assert (await read(call)).WhichOneof("event") == "heartbeat"
+
+
+@pytest.mark.parametrize("interval_s", [-1.0, float("nan"), float("inf"), float("-inf")])
+async def test_a_confirm_interval_must_be_finite_and_not_negative(served: Served, interval_s: float) -> None:
+    error = await refusal(served.watch(confirm_interval_s=interval_s))
+    assert isinstance(error, InvalidFieldError)
+    assert error.metadata["field"] == "confirm_interval_s"
 
 
 async def test_a_live_producer_is_never_held(served: Served) -> None:

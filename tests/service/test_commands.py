@@ -458,6 +458,22 @@ async def test_a_torn_tail_is_cut_off_and_a_damaged_middle_ends_the_start_with_t
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 
+async def test_damage_to_the_last_command_is_no_torn_tail_once_the_journal_was_sealed(tmp_path: Path) -> None:
+    """It was answered as carried out: a start that cut it off would take it back without a word."""
+    path = tmp_path / "commands.journal"
+    async with served(tmp_path) as client:
+        await client.execute(helm(course_deg=90.0))
+        async with asyncio.timeout(WAIT_S):  # while the simulator still runs: it may be killed at any time
+            while f" {path.stat().st_size}\n" not in (tmp_path / "reserved_tick").read_text():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await client.execute(helm(course_deg=180.0))
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
+    with pytest.raises(StartError, match=r"commands\.journal is damaged"):
+        async with served(tmp_path):
+            pass
+
+
 async def test_on_a_full_disk_commands_are_refused_and_the_run_waits_until_space_returns(
     tmp_path: Path, scenario: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """A fold that follows another service's feed, against a real server on a real socket that does what the test says."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,8 +14,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 import mesh.fold
 import svc_radar.wiring
 import svc_sim.wiring
+import svc_tracker.wiring
 from botspec.example import example_bot_spec
-from mesh.errors import HistoryDivergedError, InvalidFieldError, MeshError, RunChangedError, TokenExpiredError
+from mesh.errors import (
+    HistoryDivergedError,
+    InvalidFieldError,
+    MeshError,
+    RetentionTooShortError,
+    RunChangedError,
+    TokenExpiredError,
+)
 from mesh.feed import Feed, FeedSettings, Pace
 from mesh.fold import Folder, Input
 from mesh.health import Health
@@ -37,11 +46,13 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
 from svc_radar.config import RadarSettings
 from svc_sim.config import SimSettings
+from svc_tracker.config import TrackerSettings
 
 pytestmark = pytest.mark.asyncio
 
 WAIT_S = 30.0
 S = 1_000_000_000
+OWN_INTERVAL_S = 1.5
 RUN_A = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", bot_id="qiki-01", tick_ns=S, bot_spec_digest="spec")
 RUN_B = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000bb", bot_id="qiki-01", tick_ns=S, bot_spec_digest="spec")
 
@@ -71,6 +82,7 @@ class Source(SimServiceServicer):
     run: Run = field(default_factory=lambda: RUN_A)
     script: asyncio.Queue[pb.WatchWorldResponse | MeshError | None] = field(default_factory=asyncio.Queue)
     watched_from: list[str] = field(default_factory=list)
+    intervals_s: list[float] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     refuse_confirm: MeshError | None = None
 
@@ -79,6 +91,7 @@ class Source(SimServiceServicer):
 
     async def WatchWorld(self, request: pb.WatchWorldRequest, context: Any) -> AsyncIterator[pb.WatchWorldResponse]:
         self.watched_from.append(request.resume_token)
+        self.intervals_s.append(request.confirm_interval_s)
         while (item := await self.script.get()) is not None:
             if isinstance(item, MeshError):
                 raise item
@@ -173,6 +186,7 @@ def world(stub: Any, reader: str) -> Input:
         watch_request=pb.WatchWorldRequest,
         confirm=stub.ConfirmWorld,
         confirm_request=pb.ConfirmWorldRequest,
+        confirm_interval_s=OWN_INTERVAL_S,
     )
 
 
@@ -323,6 +337,49 @@ async def test_a_confirmation_that_finds_another_history_begins_the_fold_anew() 
         assert it.folds[1].anew
 
 
+async def test_the_source_is_told_how_seldom_it_will_hear_what_is_safe() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
+        assert it.source.intervals_s == [OWN_INTERVAL_S]
+
+
+async def test_the_source_is_told_anew_where_a_reader_of_the_output_confirms_seldomer_and_nothing_is_read_twice() -> (
+    None
+):
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
+        it.output.readers.declare("bridge", 30.0)
+        it.source.say(event(2), heartbeat(2, 3), event(3))
+        await it.until(lambda: it.folds[0].taken == [1, 2, 3])
+        assert (it.source.intervals_s, it.source.watched_from) == (
+            [OWN_INTERVAL_S, OWN_INTERVAL_S + 30.0],
+            ["", token(2)],
+        )
+        it.output.readers.declare("bridge", 0.0)
+        it.source.say(event(4))
+        await it.until(lambda: it.folds[0].taken == [1, 2, 3, 4])
+        assert len(it.source.intervals_s) == 2, "more often than was told is no reason"
+        assert len(it.folds) == 1
+
+
+async def test_settings_that_do_not_go_together_are_told_as_not_serving_until_they_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mesh.fold, "CONFIGURATION_PERIOD_S", 0.01)
+    async with folding() as it:
+        it.source.say(RetentionTooShortError("world", 20.0, 31.0))
+        await it.until(lambda: not it.health.report().serving)
+        assert it.health.report().detail == (
+            "fold: configuration: svc_sim refuses radar: confirm_interval_s: world: retention 20 s: half of it must "
+            "exceed the reader's confirm interval 31 s; set the producer's retention_s above 62, or let the reader "
+            "confirm more often"
+        )
+        it.source.say(heartbeat(0, 1), event(1))
+        await it.until(lambda: it.health.report().serving and it.folds[-1].taken == [1])
+
+
 async def test_who_is_no_required_reader_confirms_nothing() -> None:
     async with folding(reader="") as it:
         it.source.say(heartbeat(0, 1), event(1), ended(1))
@@ -366,14 +423,14 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
     monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
     common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
 
-    def simulator(**settings: Any) -> Parts:
-        state_dir = tmp_path / "sim"
+    def simulator(its: Base, **settings: Any) -> Parts:
         return svc_sim.wiring.build(
-            SimSettings(state_dir=state_dir, scenario=scenario, **settings, **common), base("sim")
+            SimSettings(state_dir=tmp_path / "sim", scenario=scenario, **settings, **common), its
         )
 
+    before, after = base("sim"), base("sim")
     async with AsyncExitStack() as stack, asyncio.timeout(WAIT_S):
-        first = simulator(paused=True)
+        first = simulator(before, paused=True)
         async with serving(first) as server:
             target = f"127.0.0.1:{server.port}"
             radar = svc_radar.wiring.build(RadarSettings(sim_target=target, **common), base("svc_radar"))
@@ -382,7 +439,9 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
             await servicer.StepSimulation(pb.StepSimulationRequest(ticks=200), None)
             while world_feed.readers.confirmed["radar"] < 94:  # a scan before the frame at tick 210: nothing newer is
                 await world_feed.change.wait(1.0)
-        again = simulator(speed="max")
+        before.resources.close()
+        stack.enter_context(after.resources)
+        again = simulator(after, speed="max")
         assert again.feeds[0].refolding
         async with serving(again, server.port):
             while not frames.ended:
@@ -403,3 +462,34 @@ async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(
         async with serving(radar):
             while not radar.feeds[0].ended:
                 await radar.feeds[0].change.wait(1.0)
+
+
+@pytest.mark.parametrize(("radar_retention_s", "refused"), [(20.0, "tracker"), (600.0, "radar")])
+async def test_a_checkpoint_period_that_a_producer_cannot_wait_for_is_told_by_who_is_refused(
+    tmp_path: Path, scenario: Path, radar_retention_s: float, refused: str
+) -> None:
+    """Else all would be held for ever, and SERVING: the tracker confirms every 31 s, the radar 1.1 s later."""
+    common: Any = {"pace": "lossless", "http_port": 0}
+    sim = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, retention_s=60.0, **common)
+    bases = {name: base(name) for name in ("svc_sim", "svc_radar", "svc_tracker")}
+    async with AsyncExitStack() as stack, asyncio.timeout(WAIT_S):
+        for its in bases.values():
+            stack.enter_context(its.resources)
+            its.health.up()
+        source = await stack.enter_async_context(serving(svc_sim.wiring.build(sim, bases["svc_sim"])))
+        radar = RadarSettings(sim_target=f"127.0.0.1:{source.port}", retention_s=radar_retention_s, **common)
+        parts = svc_radar.wiring.build(radar, bases["svc_radar"])
+        frames = await stack.enter_async_context(serving(parts))
+        tracker = TrackerSettings(
+            radar_target=f"127.0.0.1:{frames.port}", state_dir=tmp_path / "tracker", checkpoint_period_s=30.0, **common
+        )
+        tracks = svc_tracker.wiring.build(tracker, bases["svc_tracker"])
+        await stack.enter_async_context(serving(tracks))
+        health = bases[f"svc_{refused}"].health
+        while health.report().serving:
+            await parts.feeds[0].change.wait(0.05)
+        told = {
+            "tracker": "frames: retention 20 s: .* interval 31 s",
+            "radar": "world: retention 60 s: .* interval 32.1 s",
+        }
+        assert re.search(told[refused], health.report().detail)

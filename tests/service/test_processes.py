@@ -18,18 +18,26 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
+from qiki.registrar.v1.registrar_service_pb2 import EventsFilter, WatchEventsRequest
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki.sim.v1 import sim_service_pb2 as sim
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk import QikiError, Stream, StreamSettings
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import FEED_BLOCKED
 from qiki_sdk.errors import from_rpc_error
 from svc_sim.domain.trajectory import COLUMNS
 
 pytestmark = pytest.mark.asyncio
 
 WAIT_S = 30.0
-PREFIXES = {"svc_sim": "QIKI_SIM_", "svc_radar": "QIKI_RADAR_"}
-BOTH = pytest.mark.parametrize("service", sorted(PREFIXES))
+PREFIXES = {
+    "svc_sim": "QIKI_SIM_",
+    "svc_radar": "QIKI_RADAR_",
+    "svc_tracker": "QIKI_TRACKER_",
+    "svc_registrar": "QIKI_REGISTRAR_",
+}
+BOTH = pytest.mark.parametrize("service", ["svc_radar", "svc_sim"])
 
 
 @dataclass
@@ -139,6 +147,33 @@ async def test_a_taken_port_is_named_with_what_to_do(service: str, setting: str)
     assert setting in told
 
 
+@pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
+async def test_a_port_that_an_outgoing_connection_has_is_had_once_that_ends(setting: str) -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        server.accept()[0].close()  # first: else the client's end would keep the port for another minute
+        port = client.getsockname()[1]
+        process = await start("svc_radar", {setting: port})
+        try:
+            await logged(process, "the port is in use by a connection; waiting for it")
+            client.close()
+            child = await listening(process)
+            assert port in (int(child.grpc_target.rsplit(":", 1)[1]), child.http_port)
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def logged(process: asyncio.subprocess.Process, event: str) -> None:
+    """Read the log until this event."""
+    assert process.stderr is not None
+    async with asyncio.timeout(WAIT_S):
+        while json.loads(await process.stderr.readline())["event"] != event:
+            pass
+
+
 @BOTH
 async def test_an_unknown_setting_is_refused(service: str) -> None:
     assert f"{PREFIXES[service]}SPED" in await refusal(service, sped=1)
@@ -169,6 +204,17 @@ async def test_the_state_directory_of_another_run_is_refused(tmp_path: Path) -> 
     told = await refusal("svc_sim", state_dir=tmp_path, seed=99)
     assert f"{tmp_path} holds run " in told
     assert "made with another seed" in told
+
+
+@pytest.mark.parametrize("service", ["svc_sim", "svc_tracker"])
+async def test_a_state_directory_that_another_process_uses_is_refused(service: str, tmp_path: Path) -> None:
+    async with running(service, state_dir=tmp_path) as child:
+        told = await refusal(service, state_dir=tmp_path)
+        assert f"the state directory {tmp_path} is in use by process {child.process.pid}: end that one" in told
+        child.process.kill()
+        await child.exit_status()
+    async with running(service, state_dir=tmp_path):
+        pass
 
 
 async def test_without_a_pipe_there_is_no_parent_to_end_with() -> None:
@@ -256,6 +302,24 @@ async def test_a_radar_without_a_simulator_serves_waits_and_says_so() -> None:
                 await anext(stream.items())
         child.process.terminate()
         assert await child.exit_status() == 0
+
+
+async def test_a_required_reader_that_blocks_the_run_for_long_goes_on_record_with_its_name() -> None:
+    async with AsyncExitStack() as stack:
+        registrar = await stack.enter_async_context(running("svc_registrar"))
+        target = {"registrar_target": registrar.grpc_target}
+        blocked = {"pace": "lossless", "speed": "max", "retention_s": 4.0, "blocked_alarm_s": 0.2}
+        await stack.enter_async_context(running("svc_sim", **target, **blocked))
+        channel = await stack.enter_async_context(connect(registrar.grpc_target))
+        call: Any = RegistrarServiceStub(channel).WatchEvents(
+            WatchEventsRequest(from_oldest=True, filter=EventsFilter(codes=[FEED_BLOCKED.number]))
+        )
+        async with asyncio.timeout(WAIT_S):
+            while (response := await call.read()).WhichOneof("event") != "audit_event":
+                pass
+        assert response.audit_event.reporter == "svc_sim"
+        assert {item.name: item.value for item in response.audit_event.attributes}["feed"] == "world"
+        call.cancel()
 
 
 # -- being killed ------------------------------------------------------------------------------------------------------

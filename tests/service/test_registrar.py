@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,9 @@ async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
     base.health.up()
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(base.resources)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(_run(loop)) for loop in (*parts.loops, server.watch_health)]
         try:
             target = f"127.0.0.1:{server.port}"
@@ -425,7 +427,26 @@ async def test_a_second_registrar_on_the_same_directory_does_not_start(tmp_path:
     async with served(tmp_path):
         child = Child(tmp_path)
         stderr = child.process.communicate(timeout=WAIT_S)[1]
-    assert (child.process.returncode, "another registrar holds" in stderr) == (2, True)
+    assert child.process.returncode == 2
+    assert f"the state directory {tmp_path} is in use by process {os.getpid()}: end that one" in stderr
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("lost", ["log", "end"])
+async def test_a_log_that_lost_events_ends_the_start_with_what_is_missing(tmp_path: Path, lost: str) -> None:
+    async with served(tmp_path) as client:
+        log = await client.call("GetLog", pb.GetLogRequest())
+        await client.receipts(*(event(number) for number in range(5)))
+    path = tmp_path / "audit.log"
+    if lost == "log":
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    child = Child(tmp_path)
+    stderr = child.process.communicate(timeout=WAIT_S)[1]
+    assert child.process.returncode == 2
+    assert f"log {log.log_id} had " in stderr
+    assert "put back an undamaged copy of the whole directory" in stderr
 
 
 @pytest.mark.asyncio

@@ -183,17 +183,46 @@ async def test_a_failing_disk_is_reported_once_and_nothing_is_safe_that_it_does_
         assert it.audit.counts().reported == 2
 
 
-async def test_a_checkpoint_that_cannot_be_written_is_given_up_and_the_next_one_is_kept(
+async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lossless source that waits for it sends no frame, and so there is no other: left out, it would be for ever."""
+    monkeypatch.setattr(svc_tracker.checkpoint_keeper, "RETRY_S", 0.01)
+    async with keeping(tmp_path) as it:
+        it.confirm(EVERYTHING)
+        it.store.error = OSError(errno.ENOSPC, "full")
+        it.keeper.offer(checkpoint(1))
+        await it.until(lambda: it.audit.counts().reported == 1)
+        it.store.error = None
+        await it.until(lambda: it.keeper.safe == checkpoint(1).place)
+
+
+async def test_a_checkpoint_that_comes_while_another_is_written_is_written_after_it(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as it:
+        it.confirm(EVERYTHING)
+        it.store.let.clear()
+        it.keeper.offer(checkpoint(1))
+        await it.until(lambda: it.keeper._writing)
+        it.keeper.offer(checkpoint(2))
+        it.keeper.offer(checkpoint(3))
+        it.store.let.set()
+        await it.until(lambda: it.keeper.safe == checkpoint(3).place)
+        assert [step for step in it.store.done if step.startswith("wrote")] == ["wrote 1", "wrote 3"]
+
+
+async def test_a_checkpoint_that_cannot_be_written_makes_way_for_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(svc_tracker.checkpoint_keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.error = OSError(errno.ENOSPC, "full")
-        await it.write(1)
+        it.keeper.offer(checkpoint(1))
+        await it.until(lambda: it.audit.counts().reported == 1)
+        it.keeper.offer(checkpoint(2))
         it.store.error = None
-        await it.write(2)
         await it.until(lambda: it.keeper.safe == checkpoint(2).place)
+        assert [step for step in it.store.done if step.startswith("wrote")] == ["wrote 2"]
 
 
 async def test_where_nobody_ever_confirms_the_checkpoints_are_bounded_and_the_oldest_stays(tmp_path: Path) -> None:

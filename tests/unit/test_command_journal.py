@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from damage import cuts, flips
 from mesh.errors import StartError
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
@@ -166,6 +167,40 @@ def test_whatever_stands_beyond_the_end_is_left_aside_and_cut_before_the_next_re
     with opened(state_dir) as journal:
         assert list(journal.records) == [*RECORDS, record(9)]
         assert journal.cut_bytes == 0
+
+
+def test_every_cut_and_every_flipped_byte_of_a_sealed_journal_is_refused(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for damaged in (*cuts(content), *(flipped for _place, flipped in flips(content, bits=1))):
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(JournalDamagedError):
+            Journal.open(tmp_path, RUN, ends[-1])
+        assert (tmp_path / FILE).read_bytes() == damaged, "what is left stays as it is"
+
+
+def test_damage_to_a_record_with_another_after_it_is_never_cut_off(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for place, damaged in flips(content[: ends[-1]], bits=1):
+        if place >= ends[-2]:
+            break
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(JournalDamagedError):
+            Journal.open(tmp_path, RUN, 0)
+
+
+def test_a_record_that_was_never_finished_is_cut_and_does_not_refuse_the_start(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for length in range(ends[-2], ends[-1]):
+        (tmp_path / FILE).write_bytes(content[:length])
+        with opened(tmp_path, settled=ends[-2]) as journal:
+            assert list(journal.records) == RECORDS[:-1]
+            assert journal.cut_bytes == length - ends[-2]
 
 
 def test_a_journal_that_is_gone_though_ticks_depend_on_it_is_missed(tmp_path: Path) -> None:

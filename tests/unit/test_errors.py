@@ -26,6 +26,12 @@ REFUSALS = [
         sdk.InvalidFieldError,
     ),
     (errors.ReaderUnknownError("reader", "nobody"), Status.INVALID_ARGUMENT, "READER_UNKNOWN", sdk.InvalidFieldError),
+    (
+        errors.RetentionTooShortError("frames", 20.0, 31.0),
+        Status.INVALID_ARGUMENT,
+        "RETENTION_TOO_SHORT",
+        sdk.RetentionTooShortError,
+    ),
     (errors.RunChangedError("x", run_id="r"), Status.FAILED_PRECONDITION, "RUN_CHANGED", sdk.RunChangedError),
     (
         errors.HistoryDivergedError("x", sequence="3"),

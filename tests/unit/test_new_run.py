@@ -1,19 +1,19 @@
 """A new run in a directory that holds one: the old one is set aside whole, and nothing else is touched."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from cli.errors import UsageError
 from cli.new_run import check_new_run_id, set_run_aside
+from mesh.files import write_checked
 
 OLD = "11111111-2222-4333-8444-555555555555"
 
 
 def old_run(state_dir: Path, run_id: str = OLD) -> None:
     (state_dir / "sim").mkdir(parents=True)
-    (state_dir / "sim" / "run.json").write_text(json.dumps({"run_id": run_id}))
+    write_checked(state_dir / "sim" / "run.json", b'{\n  "run_id": "%s"\n}' % run_id.encode())
     (state_dir / "sim" / "reserved_tick").write_text("120 64\n")
     (state_dir / "registrar").mkdir(exist_ok=True)
     (state_dir / "registrar" / "log").write_text("kept")

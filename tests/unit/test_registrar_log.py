@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from damage import damaged, flips
 from mesh.errors import StartError
 from svc_registrar.domain.frame import HEADER_BYTES, Record
 from svc_registrar.domain.ids import NEWEST, IdTable
 from svc_registrar.domain.index import Entry, Index, Query
+from svc_registrar.log_end import LogLostError
 from svc_registrar.log_file import LogFile, RecordUnreadableError
 from svc_registrar.recovery import LogDamagedError
 
@@ -120,6 +122,113 @@ def test_a_byte_changed_anywhere_before_the_last_write_is_damage_and_names_the_p
         assert bodies(records) == BODIES
 
 
+def test_a_log_that_was_sealed_and_is_cut_anywhere_is_refused(written: Path) -> None:
+    """Each receipt stands for an event on record: one that is gone is missed, however well what is left reads."""
+    with opened(written) as (log, _records):
+        log.seal()
+        head, log_id = log.head, log.head.log_id
+    path, data = written / "audit.log", (written / "audit.log").read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises((LogLostError, LogDamagedError)) as caught, opened(written):
+            pass
+        if length > HEADER_BYTES + 200:  # beyond the head, which names the log
+            assert f"log {log_id} had {len(data)} bytes and events up to 6" in str(caught.value)
+        assert path.read_bytes() == data[:length], "what is left stays as it is"
+    path.unlink()
+    with pytest.raises(LogLostError, match=r"audit.log is gone: .* or move audit.end away"), opened(written):
+        pass
+    assert not path.exists(), "no new log begins by itself"
+    path.write_bytes(data)
+    with opened(written) as (log, records):
+        assert (log.head, bodies(records)) == (head, BODIES)
+
+
+def test_every_byte_of_a_sealed_log_is_as_it_was_or_the_log_is_refused(written: Path) -> None:
+    with opened(written) as (log, _records):
+        log.seal()
+    path, data = written / "audit.log", (written / "audit.log").read_bytes()
+    for _place, content in flips(data, bits=1):
+        path.write_bytes(content)
+        with pytest.raises(LogDamagedError), opened(written):
+            pass
+        assert path.read_bytes() == content, "damage is not cut off"
+
+
+def test_zeros_in_place_of_a_sealed_end_are_damage_and_not_a_tail(written: Path) -> None:
+    with opened(written) as (log, records):
+        log.seal()
+        last = records[-1].offset
+    path, data = written / "audit.log", (written / "audit.log").read_bytes()
+    path.write_bytes(data[:last] + bytes(len(data) - last))
+    with pytest.raises(LogDamagedError, match="bytes were whole once"), opened(written):
+        pass
+
+
+def test_a_tail_beyond_the_seal_is_cut_and_the_events_before_it_stay(written: Path) -> None:
+    with opened(written) as (log, _records):
+        log.seal()
+        log.append([b"after the seal"])
+    with (written / "audit.log").open("ab") as file:
+        file.write(b"\xf5\xffQA torn")
+    with opened(written) as (log, records):
+        assert bodies(records) == [*BODIES, b"after the seal"]
+        assert log.cut_bytes == 9
+
+
+def test_a_torn_batch_is_cut_and_never_refuses_the_start(written: Path, tmp_path: Path) -> None:
+    """A batch is one write of several records, and any part of it may be on the disk after a crash, in any order."""
+    with opened(written) as (log, _records):
+        log.seal()
+        start = log.end
+        log.append([b"seven" * 40, b"eight" * 40, b"nine" * 40])
+    whole = (written / "audit.log").read_bytes()
+    for lost in range(start, len(whole), 16):  # a block that never came to the disk, with those after it there
+        (written / "audit.log").write_bytes(whole[:lost] + bytes(16) + whole[lost + 16 :])
+        with opened(written) as (log, records):
+            assert bodies(records)[: len(BODIES)] == BODIES
+            assert bodies(records) == ([*BODIES, b"seven" * 40, b"eight" * 40, b"nine" * 40])[: len(records)]
+            assert log.append([b"next"]).first_sequence == len(records) + 1
+
+
+def test_every_damage_to_the_file_of_the_end_is_refused_with_what_to_do(written: Path) -> None:
+    with opened(written) as (log, _records):
+        log.seal()
+    path = written / "audit.end"
+    content = path.read_bytes()
+    for bad in damaged(content):
+        path.write_bytes(bad)
+        with pytest.raises(StartError, match=r"audit.end is damaged: .* move audit.end away"), opened(written):
+            pass
+    path.unlink()
+    with opened(written) as (_log, records):
+        assert bodies(records) == BODIES, "moved away, the log is taken as it is"
+
+
+def test_the_log_of_another_directory_is_refused(written: Path, tmp_path: Path) -> None:
+    with opened(written) as (log, _records):
+        log.seal()
+    with opened(tmp_path / "other") as (other, _records):
+        pass
+    shutil.copy(tmp_path / "other" / "audit.log", written / "audit.log")
+    with pytest.raises(LogLostError, match=f"is of another log, {other.head.log_id}"), opened(written):
+        pass
+
+
+def test_an_append_is_flushed_before_it_returns(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        fsync(fd)
+        flushed.append(os.fstat(fd).st_size)
+
+    with opened(written) as (log, _records):
+        monkeypatch.setattr(os, "fsync", watched)
+        log.append([b"seven"])
+        assert flushed == [log.end]
+
+
 def test_damage_far_from_the_end_is_found_beyond_a_whole_search_window(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with opened(state) as (log, _records):
@@ -169,13 +278,6 @@ def test_what_is_left_of_a_failed_write_never_follows_a_shorter_one(written: Pat
         log.append([b"CCCC"])
     with opened(written) as (_log, records):
         assert bodies(records) == [*BODIES, b"CCCC"]
-
-
-def test_a_directory_has_one_writer(written: Path) -> None:
-    with opened(written), pytest.raises(StartError, match="another registrar holds"), opened(written):
-        pass
-    with opened(written):
-        pass
 
 
 def test_a_log_of_another_bot_is_not_gone_on_with(written: Path) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from damage import damaged
 from mesh.errors import StartError
+from mesh.files import read_checked, write_checked
 from mesh.platform_pin import platform_digest
 from mesh.runs import RunInputs, code_digest, load_or_create
 
@@ -82,27 +84,59 @@ def test_a_run_made_of_something_else_is_refused_and_what_differs_is_named(
 
 def test_a_run_of_another_platform_is_refused(tmp_path: Path) -> None:
     load_or_create(tmp_path, INPUTS)
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"platform_digest": "0"}))
+    change(tmp_path, {"platform_digest": "0"})
     with pytest.raises(StartError, match="another platform_digest"):
+        load_or_create(tmp_path, INPUTS)
+
+
+def change(state_dir: Path, fields: dict[str, object]) -> None:
+    """Write the run's file anew with these fields, and with its checksum."""
+    path = state_dir / "run.json"
+    content = json.loads(read_checked(path, "") or b"") | fields
+    write_checked(path, json.dumps(content).encode())
+
+
+def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.runs.platform_digest", lambda: "p")  # it takes its time, and there are some thousand
+    load_or_create(tmp_path, INPUTS)
+    path = tmp_path / "run.json"
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(
+            StartError, match=r"run\.json is damaged: .*; put back an undamaged copy, or begin a new run"
+        ):
+            load_or_create(tmp_path, INPUTS)
+
+
+def test_a_file_of_the_format_before_is_refused(tmp_path: Path) -> None:
+    load_or_create(tmp_path, INPUTS)
+    path = tmp_path / "run.json"
+    path.write_bytes(read_checked(path, "") or b"")
+    with pytest.raises(StartError, match="does not end in the line with its checksum"):
         load_or_create(tmp_path, INPUTS)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"null", b"[]x", b"\xff\xfe\x00", b'{"seed": "NaN"}', b'{"sede": 1}', b"{}"]
 )
-def test_a_damaged_file_is_refused_and_what_to_do_is_told(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(StartError, match=r"(?s)run\.json is damaged .*; move it away to begin a new run"):
+def test_a_file_that_holds_no_run_is_refused_and_what_to_do_is_told(tmp_path: Path, content: bytes) -> None:
+    write_checked(tmp_path / "run.json", content)
+    with pytest.raises(StartError, match=r"(?s)run\.json holds no run .*; put back an undamaged copy"):
         load_or_create(tmp_path, INPUTS)
 
 
-@pytest.mark.parametrize("change", [{"run_id": "run-1"}, {"run_id": ""}, {"created": None}, {"start_time": None}])
-def test_a_file_that_lacks_what_names_its_events_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+def test_what_belongs_to_a_new_run_is_prepared_before_the_run_is_there_and_not_again(tmp_path: Path) -> None:
+    found: list[tuple[str, bool]] = []
+    for _start in range(2):
+        run = load_or_create(tmp_path, INPUTS, lambda new: found.append((new.run_id, (tmp_path / "run.json").exists())))
+    assert found == [(run.run_id, False)]
+
+
+@pytest.mark.parametrize("fields", [{"run_id": "run-1"}, {"run_id": ""}, {"created": None}, {"start_time": None}])
+def test_a_file_that_lacks_what_names_its_events_is_refused(tmp_path: Path, fields: dict[str, object]) -> None:
     load_or_create(tmp_path, INPUTS)
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(StartError, match="is damaged"):
+    change(tmp_path, fields)
+    with pytest.raises(StartError, match="holds no run"):
         load_or_create(tmp_path, INPUTS)
 
 
@@ -116,7 +150,7 @@ def test_a_state_directory_that_is_a_file_is_refused_by_its_path(tmp_path: Path)
 
 def test_a_run_file_that_is_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").mkdir()
-    with pytest.raises(StartError, match="cannot be used: Is a directory"):
+    with pytest.raises(StartError, match=r"run\.json cannot be read: Is a directory"):
         load_or_create(tmp_path, INPUTS)
 
 

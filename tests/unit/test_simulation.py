@@ -159,7 +159,8 @@ async def test_a_simulation_that_is_paused_from_the_start_reserves_nothing(tmp_p
     async with running(tmp_path, paused=True) as sim:
         await sim.until(lambda: not sim.feeds["world"].refolding)
         assert (await sim.state()).phase == Phase.SIMULATION_PHASE_PAUSED
-    assert names(tmp_path) == ["run.json"]
+    assert names(tmp_path) == ["lock", "reserved_tick", "run.json"]
+    assert f"{sim.simulation.run.run_id} 0 0\n" in (tmp_path / "reserved_tick").read_text()
 
 
 async def test_without_a_state_directory_nothing_is_left_behind(
@@ -169,7 +170,7 @@ async def test_without_a_state_directory_nothing_is_left_behind(
     async with running(None, paused=True) as sim:
         await sim.step(1)
         (state_dir,) = names(tmp_path)
-        assert names(tmp_path / state_dir) == ["reserved_tick", "run.json"]
+        assert names(tmp_path / state_dir) == ["lock", "reserved_tick", "run.json"]
     assert names(tmp_path) == []
 
 

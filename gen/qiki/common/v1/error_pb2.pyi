@@ -58,6 +58,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_TRUTH_NOT_SERVED: _ErrorReason.ValueType  # 14
     """The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
+    ERROR_REASON_RETENTION_TOO_SHORT: _ErrorReason.ValueType  # 15
+    """Half the retention of a producer in lossless pace does not exceed the reader's confirm interval: it would wait for the
+    reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
+    INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable reason of a refusal. It travels in the status details as
@@ -101,4 +106,9 @@ else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
 """
 ERROR_REASON_TRUTH_NOT_SERVED: ErrorReason.ValueType  # 14
 """The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
+ERROR_REASON_RETENTION_TOO_SHORT: ErrorReason.ValueType  # 15
+"""Half the retention of a producer in lossless pace does not exceed the reader's confirm interval: it would wait for the
+reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
+INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

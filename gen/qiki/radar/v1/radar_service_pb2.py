@@ -27,7 +27,7 @@ from qiki.common.v1 import stream_pb2 as qiki_dot_common_dot_v1_dot_stream__pb2
 from qiki.radar.v1 import radar_pb2 as qiki_dot_radar_dot_v1_dot_radar__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!qiki/radar/v1/radar_service.proto\x12\rqiki.radar.v1\x1a\x1dqiki/common/v1/geometry.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\"\x8d\x01\n\x12WatchFramesRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.qiki.radar.v1.FramesFilter\x12\x0f\n\x07\x63olumns\x18\x05 \x01(\x08\"\x95\x02\n\x13WatchFramesResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12*\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmFramesRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmFramesResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\"\n\x0c\x46ramesFilter\x12\x12\n\nsensor_ids\x18\x01 \x03(\t\"$\n\x0fGetFrameRequest\x12\x11\n\tsensor_id\x18\x01 \x01(\t\"\x81\x01\n\x10GetFrameResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12(\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrame\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"N\n\x11WatchTruthRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\"\x94\x02\n\x12WatchTruthResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12*\n\x05truth\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.FrameTruthH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"g\n\nFrameTruth\x12&\n\x08\x66rame_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x31\n\ndetections\x18\x02 \x03(\x0b\x32\x1d.qiki.radar.v1.DetectionTruth\";\n\x0e\x44\x65tectionTruth\x12)\n\x0b\x63ontact_ids\x18\x01 \x03(\x0b\x32\x14.qiki.common.v1.UUID2\xab\x03\n\x0cRadarService\x12V\n\x0bWatchFrames\x12!.qiki.radar.v1.WatchFramesRequest\x1a\".qiki.radar.v1.WatchFramesResponse0\x01\x12Z\n\rConfirmFrames\x12#.qiki.radar.v1.ConfirmFramesRequest\x1a$.qiki.radar.v1.ConfirmFramesResponse\x12S\n\nWatchTruth\x12 .qiki.radar.v1.WatchTruthRequest\x1a!.qiki.radar.v1.WatchTruthResponse0\x01\x12K\n\x08GetFrame\x12\x1e.qiki.radar.v1.GetFrameRequest\x1a\x1f.qiki.radar.v1.GetFrameResponse\x12\x45\n\x06GetRun\x12\x1c.qiki.radar.v1.GetRunRequest\x1a\x1d.qiki.radar.v1.GetRunResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!qiki/radar/v1/radar_service.proto\x12\rqiki.radar.v1\x1a\x1dqiki/common/v1/geometry.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\"\xa9\x01\n\x12WatchFramesRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.qiki.radar.v1.FramesFilter\x12\x0f\n\x07\x63olumns\x18\x05 \x01(\x08\x12\x1a\n\x12\x63onfirm_interval_s\x18\x06 \x01(\x01\"\x95\x02\n\x13WatchFramesResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12*\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmFramesRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmFramesResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\"\n\x0c\x46ramesFilter\x12\x12\n\nsensor_ids\x18\x01 \x03(\t\"$\n\x0fGetFrameRequest\x12\x11\n\tsensor_id\x18\x01 \x01(\t\"\x81\x01\n\x10GetFrameResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12(\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrame\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"j\n\x11WatchTruthRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12\x1a\n\x12\x63onfirm_interval_s\x18\x04 \x01(\x01\"\x94\x02\n\x12WatchTruthResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12*\n\x05truth\x18\x03 \x01(\x0b\x32\x19.qiki.radar.v1.FrameTruthH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"g\n\nFrameTruth\x12&\n\x08\x66rame_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x31\n\ndetections\x18\x02 \x03(\x0b\x32\x1d.qiki.radar.v1.DetectionTruth\";\n\x0e\x44\x65tectionTruth\x12)\n\x0b\x63ontact_ids\x18\x01 \x03(\x0b\x32\x14.qiki.common.v1.UUID2\xab\x03\n\x0cRadarService\x12V\n\x0bWatchFrames\x12!.qiki.radar.v1.WatchFramesRequest\x1a\".qiki.radar.v1.WatchFramesResponse0\x01\x12Z\n\rConfirmFrames\x12#.qiki.radar.v1.ConfirmFramesRequest\x1a$.qiki.radar.v1.ConfirmFramesResponse\x12S\n\nWatchTruth\x12 .qiki.radar.v1.WatchTruthRequest\x1a!.qiki.radar.v1.WatchTruthResponse0\x01\x12K\n\x08GetFrame\x12\x1e.qiki.radar.v1.GetFrameRequest\x1a\x1f.qiki.radar.v1.GetFrameResponse\x12\x45\n\x06GetRun\x12\x1c.qiki.radar.v1.GetRunRequest\x1a\x1d.qiki.radar.v1.GetRunResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.radar.v1.radar_service
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHFRAMESREQUEST']._serialized_start=140
-  _globals['_WATCHFRAMESREQUEST']._serialized_end=281
-  _globals['_WATCHFRAMESRESPONSE']._serialized_start=284
-  _globals['_WATCHFRAMESRESPONSE']._serialized_end=561
-  _globals['_CONFIRMFRAMESREQUEST']._serialized_start=563
-  _globals['_CONFIRMFRAMESREQUEST']._serialized_end=623
-  _globals['_CONFIRMFRAMESRESPONSE']._serialized_start=625
-  _globals['_CONFIRMFRAMESRESPONSE']._serialized_end=676
-  _globals['_FRAMESFILTER']._serialized_start=678
-  _globals['_FRAMESFILTER']._serialized_end=712
-  _globals['_GETFRAMEREQUEST']._serialized_start=714
-  _globals['_GETFRAMEREQUEST']._serialized_end=750
-  _globals['_GETFRAMERESPONSE']._serialized_start=753
-  _globals['_GETFRAMERESPONSE']._serialized_end=882
-  _globals['_GETRUNREQUEST']._serialized_start=884
-  _globals['_GETRUNREQUEST']._serialized_end=899
-  _globals['_GETRUNRESPONSE']._serialized_start=901
-  _globals['_GETRUNRESPONSE']._serialized_end=951
-  _globals['_WATCHTRUTHREQUEST']._serialized_start=953
-  _globals['_WATCHTRUTHREQUEST']._serialized_end=1031
-  _globals['_WATCHTRUTHRESPONSE']._serialized_start=1034
-  _globals['_WATCHTRUTHRESPONSE']._serialized_end=1310
-  _globals['_FRAMETRUTH']._serialized_start=1312
-  _globals['_FRAMETRUTH']._serialized_end=1415
-  _globals['_DETECTIONTRUTH']._serialized_start=1417
-  _globals['_DETECTIONTRUTH']._serialized_end=1476
-  _globals['_RADARSERVICE']._serialized_start=1479
-  _globals['_RADARSERVICE']._serialized_end=1906
+  _globals['_WATCHFRAMESREQUEST']._serialized_end=309
+  _globals['_WATCHFRAMESRESPONSE']._serialized_start=312
+  _globals['_WATCHFRAMESRESPONSE']._serialized_end=589
+  _globals['_CONFIRMFRAMESREQUEST']._serialized_start=591
+  _globals['_CONFIRMFRAMESREQUEST']._serialized_end=651
+  _globals['_CONFIRMFRAMESRESPONSE']._serialized_start=653
+  _globals['_CONFIRMFRAMESRESPONSE']._serialized_end=704
+  _globals['_FRAMESFILTER']._serialized_start=706
+  _globals['_FRAMESFILTER']._serialized_end=740
+  _globals['_GETFRAMEREQUEST']._serialized_start=742
+  _globals['_GETFRAMEREQUEST']._serialized_end=778
+  _globals['_GETFRAMERESPONSE']._serialized_start=781
+  _globals['_GETFRAMERESPONSE']._serialized_end=910
+  _globals['_GETRUNREQUEST']._serialized_start=912
+  _globals['_GETRUNREQUEST']._serialized_end=927
+  _globals['_GETRUNRESPONSE']._serialized_start=929
+  _globals['_GETRUNRESPONSE']._serialized_end=979
+  _globals['_WATCHTRUTHREQUEST']._serialized_start=981
+  _globals['_WATCHTRUTHREQUEST']._serialized_end=1087
+  _globals['_WATCHTRUTHRESPONSE']._serialized_start=1090
+  _globals['_WATCHTRUTHRESPONSE']._serialized_end=1366
+  _globals['_FRAMETRUTH']._serialized_start=1368
+  _globals['_FRAMETRUTH']._serialized_end=1471
+  _globals['_DETECTIONTRUTH']._serialized_start=1473
+  _globals['_DETECTIONTRUTH']._serialized_end=1532
+  _globals['_RADARSERVICE']._serialized_start=1535
+  _globals['_RADARSERVICE']._serialized_end=1962
 # @@protoc_insertion_point(module_scope)

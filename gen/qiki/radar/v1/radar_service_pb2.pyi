@@ -32,6 +32,7 @@ class WatchFramesRequest(_message.Message):
     READER_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
@@ -40,6 +41,12 @@ class WatchFramesRequest(_message.Message):
     """The name of a required reader, else empty. A required reader must not filter."""
     columns: _builtins.bool
     """Send the detections as columns: `detection_columns` instead of `detections`. Ids, tokens and order are the same."""
+    confirm_interval_s: _builtins.float
+    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
+    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
+    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
+    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """
     @_builtins.property
     def filter(self) -> Global___FramesFilter:
         """Which events to send; absent: all. The token moves past those left out."""
@@ -52,10 +59,11 @@ class WatchFramesRequest(_message.Message):
         reader: _builtins.str = ...,
         filter: Global___FramesFilter | None = ...,
         columns: _builtins.bool = ...,
+        confirm_interval_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,22 +301,26 @@ class WatchTruthRequest(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     FROM_OLDEST_FIELD_NUMBER: _builtins.int
     READER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
     """With an empty token: from the oldest event retained instead of from now on."""
     reader: _builtins.str
     """Must be empty: the truth has no required readers."""
+    confirm_interval_s: _builtins.float
+    """Has no use here: the truth has no required readers. Finite, and not negative."""
     def __init__(
         self,
         *,
         resume_token: _builtins.str = ...,
         from_oldest: _builtins.bool = ...,
         reader: _builtins.str = ...,
+        confirm_interval_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -514,12 +514,17 @@ class WatchEventsRequest(_message.Message):
     FROM_OLDEST_FIELD_NUMBER: _builtins.int
     READER_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
     """With an empty token: from the log's first event instead of from now on."""
     reader: _builtins.str
     """The name of a required reader, else empty. A required reader must not filter."""
+    confirm_interval_s: _builtins.float
+    """Of a required reader, as in every Watch request: how much simulation time may lie between two of its confirmations,
+    in seconds. The log waits for nobody, so that any will do. Finite, and not negative.
+    """
     @_builtins.property
     def filter(self) -> Global___EventsFilter:
         """Which events to send; absent: all. The token moves past those left out."""
@@ -531,10 +536,11 @@ class WatchEventsRequest(_message.Message):
         from_oldest: _builtins.bool = ...,
         reader: _builtins.str = ...,
         filter: Global___EventsFilter | None = ...,
+        confirm_interval_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,51 +29,51 @@ from qiki.radar.v1 import track_pb2 as qiki_dot_radar_dot_v1_dot_track__pb2
 from qiki.tracker.v1 import guard_pb2 as qiki_dot_tracker_dot_v1_dot_guard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%qiki/tracker/v1/tracker_service.proto\x12\x0fqiki.tracker.v1\x1a\x1dqiki/common/v1/geometry.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\x1a\x19qiki/radar/v1/track.proto\x1a\x1bqiki/tracker/v1/guard.proto\"~\n\x12WatchTracksRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12-\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1d.qiki.tracker.v1.TracksFilter\"\x97\x02\n\x13WatchTracksResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12,\n\ttrack_set\x18\x03 \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmTracksRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmTracksResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\'\n\x0cTracksFilter\x12\x17\n\x0f\x65very_nth_frame\x18\x01 \x01(\r\"\x12\n\x10GetTracksRequest\"\x85\x01\n\x11GetTracksResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12+\n\ntrack_sets\x18\x03 \x03(\x0b\x32\x17.qiki.radar.v1.TrackSet\"x\n\x12TrackFramesRequest\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.qiki.tracker.v1.SessionH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x42\t\n\x07request\"^\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x07sensors\x18\x02 \x03(\x0b\x32\x17.qiki.tracker.v1.Sensor\x12\x15\n\rtrack_columns\x18\x03 \x01(\x08\"\x80\x01\n\x06Sensor\x12\'\n\tsensor_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12)\n\x05model\x18\x02 \x01(\x0b\x32\x1a.qiki.radar.v1.SensorModel\x12\"\n\x04pose\x18\x03 \x01(\x0b\x32\x14.qiki.common.v1.Pose\"\x85\x01\n\x13TrackFramesResponse\x12,\n\ttrack_set\x18\x01 \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12\x34\n\trejection\x18\x02 \x01(\x0b\x32\x1f.qiki.tracker.v1.FrameRejectionH\x00\x42\n\n\x08response\"n\n\x0e\x46rameRejection\x12\x14\n\x0c\x66rame_number\x18\x01 \x01(\x04\x12&\n\x08\x66rame_id\x18\x02 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"|\n\x11WatchGuardRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12,\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1c.qiki.tracker.v1.GuardFilter\"\x9c\x02\n\x12WatchGuardResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12\x32\n\x0bguard_event\x18\x03 \x01(\x0b\x32\x1b.qiki.tracker.v1.GuardEventH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\";\n\x13\x43onfirmGuardRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"2\n\x14\x43onfirmGuardResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\x1c\n\x0bGuardFilter\x12\r\n\x05rules\x18\x01 \x03(\t2\xff\x04\n\x0eTrackerService\x12Z\n\x0bWatchTracks\x12#.qiki.tracker.v1.WatchTracksRequest\x1a$.qiki.tracker.v1.WatchTracksResponse0\x01\x12^\n\rConfirmTracks\x12%.qiki.tracker.v1.ConfirmTracksRequest\x1a&.qiki.tracker.v1.ConfirmTracksResponse\x12R\n\tGetTracks\x12!.qiki.tracker.v1.GetTracksRequest\x1a\".qiki.tracker.v1.GetTracksResponse\x12W\n\nWatchGuard\x12\".qiki.tracker.v1.WatchGuardRequest\x1a#.qiki.tracker.v1.WatchGuardResponse0\x01\x12[\n\x0c\x43onfirmGuard\x12$.qiki.tracker.v1.ConfirmGuardRequest\x1a%.qiki.tracker.v1.ConfirmGuardResponse\x12\\\n\x0bTrackFrames\x12#.qiki.tracker.v1.TrackFramesRequest\x1a$.qiki.tracker.v1.TrackFramesResponse(\x01\x30\x01\x12I\n\x06GetRun\x12\x1e.qiki.tracker.v1.GetRunRequest\x1a\x1f.qiki.tracker.v1.GetRunResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%qiki/tracker/v1/tracker_service.proto\x12\x0fqiki.tracker.v1\x1a\x1dqiki/common/v1/geometry.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\x1a\x19qiki/radar/v1/track.proto\x1a\x1bqiki/tracker/v1/guard.proto\"\x9a\x01\n\x12WatchTracksRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12-\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1d.qiki.tracker.v1.TracksFilter\x12\x1a\n\x12\x63onfirm_interval_s\x18\x05 \x01(\x01\"\x97\x02\n\x13WatchTracksResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12,\n\ttrack_set\x18\x03 \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmTracksRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmTracksResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\'\n\x0cTracksFilter\x12\x17\n\x0f\x65very_nth_frame\x18\x01 \x01(\r\"\x12\n\x10GetTracksRequest\"\x85\x01\n\x11GetTracksResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12+\n\ntrack_sets\x18\x03 \x03(\x0b\x32\x17.qiki.radar.v1.TrackSet\"x\n\x12TrackFramesRequest\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.qiki.tracker.v1.SessionH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x42\t\n\x07request\"^\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x07sensors\x18\x02 \x03(\x0b\x32\x17.qiki.tracker.v1.Sensor\x12\x15\n\rtrack_columns\x18\x03 \x01(\x08\"\x80\x01\n\x06Sensor\x12\'\n\tsensor_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12)\n\x05model\x18\x02 \x01(\x0b\x32\x1a.qiki.radar.v1.SensorModel\x12\"\n\x04pose\x18\x03 \x01(\x0b\x32\x14.qiki.common.v1.Pose\"\x85\x01\n\x13TrackFramesResponse\x12,\n\ttrack_set\x18\x01 \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12\x34\n\trejection\x18\x02 \x01(\x0b\x32\x1f.qiki.tracker.v1.FrameRejectionH\x00\x42\n\n\x08response\"n\n\x0e\x46rameRejection\x12\x14\n\x0c\x66rame_number\x18\x01 \x01(\x04\x12&\n\x08\x66rame_id\x18\x02 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"\x98\x01\n\x11WatchGuardRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12,\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1c.qiki.tracker.v1.GuardFilter\x12\x1a\n\x12\x63onfirm_interval_s\x18\x05 \x01(\x01\"\x9c\x02\n\x12WatchGuardResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12\x32\n\x0bguard_event\x18\x03 \x01(\x0b\x32\x1b.qiki.tracker.v1.GuardEventH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\";\n\x13\x43onfirmGuardRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"2\n\x14\x43onfirmGuardResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\x1c\n\x0bGuardFilter\x12\r\n\x05rules\x18\x01 \x03(\t2\xff\x04\n\x0eTrackerService\x12Z\n\x0bWatchTracks\x12#.qiki.tracker.v1.WatchTracksRequest\x1a$.qiki.tracker.v1.WatchTracksResponse0\x01\x12^\n\rConfirmTracks\x12%.qiki.tracker.v1.ConfirmTracksRequest\x1a&.qiki.tracker.v1.ConfirmTracksResponse\x12R\n\tGetTracks\x12!.qiki.tracker.v1.GetTracksRequest\x1a\".qiki.tracker.v1.GetTracksResponse\x12W\n\nWatchGuard\x12\".qiki.tracker.v1.WatchGuardRequest\x1a#.qiki.tracker.v1.WatchGuardResponse0\x01\x12[\n\x0c\x43onfirmGuard\x12$.qiki.tracker.v1.ConfirmGuardRequest\x1a%.qiki.tracker.v1.ConfirmGuardResponse\x12\\\n\x0bTrackFrames\x12#.qiki.tracker.v1.TrackFramesRequest\x1a$.qiki.tracker.v1.TrackFramesResponse(\x01\x30\x01\x12I\n\x06GetRun\x12\x1e.qiki.tracker.v1.GetRunRequest\x1a\x1f.qiki.tracker.v1.GetRunResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.tracker.v1.tracker_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHTRACKSREQUEST']._serialized_start=201
-  _globals['_WATCHTRACKSREQUEST']._serialized_end=327
-  _globals['_WATCHTRACKSRESPONSE']._serialized_start=330
-  _globals['_WATCHTRACKSRESPONSE']._serialized_end=609
-  _globals['_CONFIRMTRACKSREQUEST']._serialized_start=611
-  _globals['_CONFIRMTRACKSREQUEST']._serialized_end=671
-  _globals['_CONFIRMTRACKSRESPONSE']._serialized_start=673
-  _globals['_CONFIRMTRACKSRESPONSE']._serialized_end=724
-  _globals['_TRACKSFILTER']._serialized_start=726
-  _globals['_TRACKSFILTER']._serialized_end=765
-  _globals['_GETTRACKSREQUEST']._serialized_start=767
-  _globals['_GETTRACKSREQUEST']._serialized_end=785
-  _globals['_GETTRACKSRESPONSE']._serialized_start=788
-  _globals['_GETTRACKSRESPONSE']._serialized_end=921
-  _globals['_TRACKFRAMESREQUEST']._serialized_start=923
-  _globals['_TRACKFRAMESREQUEST']._serialized_end=1043
-  _globals['_SESSION']._serialized_start=1045
-  _globals['_SESSION']._serialized_end=1139
-  _globals['_SENSOR']._serialized_start=1142
-  _globals['_SENSOR']._serialized_end=1270
-  _globals['_TRACKFRAMESRESPONSE']._serialized_start=1273
-  _globals['_TRACKFRAMESRESPONSE']._serialized_end=1406
-  _globals['_FRAMEREJECTION']._serialized_start=1408
-  _globals['_FRAMEREJECTION']._serialized_end=1518
-  _globals['_GETRUNREQUEST']._serialized_start=1520
-  _globals['_GETRUNREQUEST']._serialized_end=1535
-  _globals['_GETRUNRESPONSE']._serialized_start=1537
-  _globals['_GETRUNRESPONSE']._serialized_end=1587
-  _globals['_WATCHGUARDREQUEST']._serialized_start=1589
-  _globals['_WATCHGUARDREQUEST']._serialized_end=1713
-  _globals['_WATCHGUARDRESPONSE']._serialized_start=1716
-  _globals['_WATCHGUARDRESPONSE']._serialized_end=2000
-  _globals['_CONFIRMGUARDREQUEST']._serialized_start=2002
-  _globals['_CONFIRMGUARDREQUEST']._serialized_end=2061
-  _globals['_CONFIRMGUARDRESPONSE']._serialized_start=2063
-  _globals['_CONFIRMGUARDRESPONSE']._serialized_end=2113
-  _globals['_GUARDFILTER']._serialized_start=2115
-  _globals['_GUARDFILTER']._serialized_end=2143
-  _globals['_TRACKERSERVICE']._serialized_start=2146
-  _globals['_TRACKERSERVICE']._serialized_end=2785
+  _globals['_WATCHTRACKSREQUEST']._serialized_start=202
+  _globals['_WATCHTRACKSREQUEST']._serialized_end=356
+  _globals['_WATCHTRACKSRESPONSE']._serialized_start=359
+  _globals['_WATCHTRACKSRESPONSE']._serialized_end=638
+  _globals['_CONFIRMTRACKSREQUEST']._serialized_start=640
+  _globals['_CONFIRMTRACKSREQUEST']._serialized_end=700
+  _globals['_CONFIRMTRACKSRESPONSE']._serialized_start=702
+  _globals['_CONFIRMTRACKSRESPONSE']._serialized_end=753
+  _globals['_TRACKSFILTER']._serialized_start=755
+  _globals['_TRACKSFILTER']._serialized_end=794
+  _globals['_GETTRACKSREQUEST']._serialized_start=796
+  _globals['_GETTRACKSREQUEST']._serialized_end=814
+  _globals['_GETTRACKSRESPONSE']._serialized_start=817
+  _globals['_GETTRACKSRESPONSE']._serialized_end=950
+  _globals['_TRACKFRAMESREQUEST']._serialized_start=952
+  _globals['_TRACKFRAMESREQUEST']._serialized_end=1072
+  _globals['_SESSION']._serialized_start=1074
+  _globals['_SESSION']._serialized_end=1168
+  _globals['_SENSOR']._serialized_start=1171
+  _globals['_SENSOR']._serialized_end=1299
+  _globals['_TRACKFRAMESRESPONSE']._serialized_start=1302
+  _globals['_TRACKFRAMESRESPONSE']._serialized_end=1435
+  _globals['_FRAMEREJECTION']._serialized_start=1437
+  _globals['_FRAMEREJECTION']._serialized_end=1547
+  _globals['_GETRUNREQUEST']._serialized_start=1549
+  _globals['_GETRUNREQUEST']._serialized_end=1564
+  _globals['_GETRUNRESPONSE']._serialized_start=1566
+  _globals['_GETRUNRESPONSE']._serialized_end=1616
+  _globals['_WATCHGUARDREQUEST']._serialized_start=1619
+  _globals['_WATCHGUARDREQUEST']._serialized_end=1771
+  _globals['_WATCHGUARDRESPONSE']._serialized_start=1774
+  _globals['_WATCHGUARDRESPONSE']._serialized_end=2058
+  _globals['_CONFIRMGUARDREQUEST']._serialized_start=2060
+  _globals['_CONFIRMGUARDREQUEST']._serialized_end=2119
+  _globals['_CONFIRMGUARDRESPONSE']._serialized_start=2121
+  _globals['_CONFIRMGUARDRESPONSE']._serialized_end=2171
+  _globals['_GUARDFILTER']._serialized_start=2173
+  _globals['_GUARDFILTER']._serialized_end=2201
+  _globals['_TRACKERSERVICE']._serialized_start=2204
+  _globals['_TRACKERSERVICE']._serialized_end=2843
 # @@protoc_insertion_point(module_scope)

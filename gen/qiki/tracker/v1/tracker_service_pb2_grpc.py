@@ -83,7 +83,8 @@ class TrackerServiceServicer:
         ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
         Reading confirms nothing: see ConfirmTracks.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
         FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """
@@ -120,7 +121,8 @@ class TrackerServiceServicer:
         ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
         Reading confirms nothing: see ConfirmGuard.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
         FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """

@@ -40,7 +40,8 @@ class TrackerServiceStub:
     ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
     Reading confirms nothing: see ConfirmTracks.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
     FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
@@ -65,7 +66,8 @@ class TrackerServiceStub:
     ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
     Reading confirms nothing: see ConfirmGuard.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
     FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
@@ -106,7 +108,8 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
     Reading confirms nothing: see ConfirmTracks.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
     FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
@@ -131,7 +134,8 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
     Reading confirms nothing: see ConfirmGuard.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
     FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
@@ -175,7 +179,8 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
         Reading confirms nothing: see ConfirmTracks.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
         FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """
@@ -218,7 +223,8 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
         Reading confirms nothing: see ConfirmGuard.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
         FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """

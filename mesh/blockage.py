@@ -1,0 +1,59 @@
+"""A blocked producer: how long a lossless feed has waited for a required reader, and the alarm beyond a limit."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from qiki_sdk.codes import FEED_BLOCKED, FEED_UNBLOCKED
+
+# Of wall-clock time. A sink that is restarted is back sooner.
+ALARM_S = 30.0
+_LOG = logging.getLogger(__name__)
+
+
+class Blockage:
+    """One feed's. The producer calls `wait_for` at every look while it waits, and `end` when it goes on.
+
+    An alarm is raised once for as long as the producer waits without making a single event, and cleared once.
+    `reader` and `seconds` are read from the metrics thread as well.
+    """
+
+    def __init__(self, feed: str, alarm_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.reader = ""
+        self.report: Callable[..., object] = lambda *_event, **_attributes: None  # as `AuditReporter.report`
+        self._feed = feed
+        self._alarm_s = alarm_s
+        self._now = now
+        self._since_s = 0.0
+        self._raised = False
+
+    @property
+    def seconds(self) -> float:
+        """For how long the producer has waited; 0 where it does not."""
+        return max(0.0, self._now() - self._since_s) if self.reader else 0.0
+
+    def wait_for(self, reader: str) -> str:
+        """Take that the producer waits for this reader; return in words what it does."""
+        if not self.reader:
+            self._since_s = self._now()
+        self.reader = reader
+        if not self._raised and self.seconds >= self._alarm_s:
+            self._raised = True
+            text = f"{self._feed} is blocked by {reader}, which has confirmed nothing for {self._alarm_s:g} s"
+            _LOG.error("a required reader blocks the feed", extra={"feed": self._feed, "reader": reader})
+            self.report(FEED_BLOCKED, text, feed=self._feed, reader=reader)
+        if self._raised:
+            return f"ALARM: blocked for more than {self._alarm_s:g} s by {self._feed}: {reader}"
+        return f"held by {self._feed}: {reader}"
+
+    def end(self) -> None:
+        """Take that the producer goes on."""
+        if self._raised:
+            blocked_s = round(self.seconds, 3)
+            _LOG.info("the feed is blocked no longer", extra={"feed": self._feed, "blocked_s": blocked_s})
+            self.report(FEED_UNBLOCKED, feed=self._feed, reader=self.reader, blocked_s=blocked_s)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Take that the producer waits no longer, without having gone on: it ends, or its run does."""
+        self.reader, self._raised = "", False

@@ -1,0 +1,52 @@
+"""How long the log was when it was last sealed, in a small file beside it: what a log that lost its end is known by."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.errors import StartError
+from mesh.files import read_checked, write_checked
+
+_FILE = "audit.end"
+_ADVICE = (
+    "put back an undamaged copy of the whole directory, "
+    f"or move {_FILE} away to go on with what audit.log holds, or with a new log where there is none"
+)
+_CONTENT = re.compile(rb"([0-9a-f-]{36}) ([0-9]{1,18}) ([0-9]{1,18})\n")
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """A log's id, and its length in bytes and its last sequence at some time."""
+
+    log_id: str
+    end: int
+    last_sequence: int
+
+    def write(self, state_dir: Path) -> None:
+        """Put it beside the log; durable when this returns. Raises OSError."""
+        write_checked(state_dir / _FILE, f"{self.log_id} {self.end} {self.last_sequence}\n".encode())
+
+
+class LogLostError(StartError):
+    """Events that were on record are not in the log; an operator decides."""
+
+    def __init__(self, path: Path, known: LogEnd, why: str) -> None:
+        super().__init__(
+            f"{path} {why}: log {known.log_id} had {known.end} bytes and events up to {known.last_sequence}; {_ADVICE}"
+        )
+
+
+def read_end(state_dir: Path) -> LogEnd | None:
+    """Return the log's end when it was last sealed, or None where it never was.
+
+    Raises:
+        StartError: the file is damaged.
+    """
+    body = read_checked(state_dir / _FILE, _ADVICE)
+    if body is None:
+        return None
+    content = _CONTENT.fullmatch(body)
+    if content is None:
+        raise StartError(f"{state_dir / _FILE} holds no end of a log: {body!r}; {_ADVICE}")
+    return LogEnd(content[1].decode(), int(content[2]), int(content[3]))

@@ -1,0 +1,28 @@
+"""Ways in which a file of state may be damaged, one after the other over every byte of it."""
+
+from collections.abc import Iterator
+
+BITS = 8
+
+
+def cuts(data: bytes) -> Iterator[bytes]:
+    """Yield the content cut off before each of its bytes, the empty file first."""
+    for length in range(len(data)):
+        yield data[:length]
+
+
+def flips(data: bytes, bits: int = BITS) -> Iterator[tuple[int, bytes]]:
+    """Yield a place and the content with a bit of that byte flipped: each bit of a byte, or one where `bits` is 1."""
+    for place in range(len(data)):
+        for bit in range(bits):
+            flipped = 1 << (bit if bits == BITS else place % BITS)
+            yield place, data[:place] + bytes((data[place] ^ flipped,)) + data[place + 1 :]
+
+
+def damaged(data: bytes) -> Iterator[bytes]:
+    """Yield every cut, every flipped bit, zeros in place of the content, and more than the content."""
+    yield from cuts(data)
+    yield from (content for _place, content in flips(data))
+    yield bytes(len(data))
+    yield data + b"\n"
+    yield data + data
