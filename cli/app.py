@@ -5,6 +5,7 @@ import typer
 from cli.demo import demo
 from cli.health import health
 from cli.nats_commands import nats
+from cli.new_run_command import new_run
 from cli.recording import recording
 from cli.replay import replay
 from cli.up import up
@@ -26,7 +27,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, demo, replay, health):
+    for command in (up, demo, replay, health, new_run):
         app.command()(command)
     app.add_typer(nats, name="nats")
     app.add_typer(recording, name="recording")

@@ -12,10 +12,12 @@ from typing import Final
 from uuid import UUID
 
 from cli.errors import UsageError
+from mesh.files import write_atomic
 
 SIM_DIR: Final = "sim"
 RUNS_DIR: Final = "runs"
 RUN_FILE: Final = "run.json"
+NAME_FILE: Final = "run_name"
 UNNAMED: Final = "unnamed"
 MAX_SAME_NAMES: Final = 10_000
 
@@ -37,6 +39,22 @@ def set_run_aside(state_dir: Path) -> Path | None:
             _flush(directory)
     except OSError as error:
         raise UsageError(f"The run in {sim} cannot be moved to {runs}: {error.strerror or error}.") from error
+    return kept
+
+
+def set_run_aside_once(state_dir: Path, name: str) -> Path | None:
+    """Set the run aside where the name is neither empty nor the one of the last time; return where it is kept now.
+
+    So a process that is restarted with the same settings goes on with its run. Raises UsageError.
+    """
+    path = state_dir / NAME_FILE
+    if not name or (path.exists() and path.read_text(encoding="utf-8") == name):
+        return None
+    kept = set_run_aside(state_dir)
+    try:
+        write_atomic(path, name.encode())  # last: after a crash before it there is no run to set aside
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
     return kept
 
 

@@ -75,7 +75,9 @@ def write_scenario(directory: Path, duration_s: float) -> Path:
 
 
 @asynccontextmanager
-async def chain(directory: Path, duration_s: float, **options: Any) -> AsyncIterator[Mesh]:
+async def chain(
+    directory: Path, duration_s: float, say: Callable[[str], None] = lambda _line: None, **options: Any
+) -> AsyncIterator[Mesh]:
     """Run the chain on a short scenario, lossless and as fast as possible unless told otherwise."""
     chosen = MeshOptions(
         state_dir=directory / "state",
@@ -86,7 +88,7 @@ async def chain(directory: Path, duration_s: float, **options: Any) -> AsyncIter
         start_time=START_TIME,
         seed=7,
     )
-    async with open_mesh(replace(chosen, **options), choose_ports({}, free=True), lambda _line: None) as mesh:
+    async with open_mesh(replace(chosen, **options), choose_ports({}, free=True), say) as mesh:
         yield mesh
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageError
-from cli.new_run import check_new_run_id, set_run_aside
+from cli.new_run import check_new_run_id, set_run_aside, set_run_aside_once
 from mesh.files import write_checked
 
 OLD = "11111111-2222-4333-8444-555555555555"
@@ -48,6 +48,17 @@ def test_runs_of_one_id_and_runs_without_one_do_not_overwrite_each_other(tmp_pat
 def test_an_id_out_of_the_state_directory_is_no_path_out_of_it(tmp_path: Path) -> None:
     old_run(tmp_path, run_id="../../elsewhere")
     assert set_run_aside(tmp_path) == tmp_path / "runs" / "unnamed"
+
+
+def test_a_named_new_run_begins_once(tmp_path: Path) -> None:
+    old_run(tmp_path)
+    assert set_run_aside_once(tmp_path, "") is None
+    assert set_run_aside_once(tmp_path, "1") == tmp_path / "runs" / OLD
+    old_run(tmp_path)  # the simulator has begun the new run
+    assert set_run_aside_once(tmp_path, "1") is None
+    assert set_run_aside_once(tmp_path, "") is None
+    assert set_run_aside_once(tmp_path, "1") is None
+    assert set_run_aside_once(tmp_path, "2") == tmp_path / "runs" / f"{OLD}-2"
 
 
 def test_a_run_id_that_the_directory_has_seen_is_refused(tmp_path: Path) -> None:
