@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos bench-bridge bench-tracker soak clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up bench-bridge bench-tracker soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -74,6 +74,10 @@ SEED ?= 1
 FAULTS ?= 200
 chaos: setup ## Kill, stop and cut everything again and again, and compare with an undisturbed run (SEED=, FAULTS=)
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --faults $(FAULTS)
+
+COUNT ?= 28
+kill-up: setup ## End `qiki up` in every phase and every way and look for what is left (COUNT=, SEED=)
+	@PYTHONPATH=tests $(BIN)/python -m chaos.kill_up --count $(COUNT) --seed $(SEED)
 
 bench-bridge: setup ## Measure the bridge against a bare loop
 	@PYTHONPATH=tests $(BIN)/python -m bench.bridge

@@ -1,6 +1,7 @@
 """The supervisor, held to its word with real child processes."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -312,6 +313,36 @@ async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: P
     assert heard == [signal.SIGTERM]
     assert interrupts.first is signal.SIGTERM
     assert events.seen[-1].text == "was ended by SIGKILL"
+
+
+@pytest.mark.asyncio
+async def test_a_signal_ends_the_block_although_saying_so_fails() -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
+
+    def say(_signal: signal.Signals) -> None:
+        raise OSError(errno.EIO, "the terminal is gone")
+
+    async with Interrupts(say) as interrupts, asyncio.timeout(20):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.Event().wait()
+    assert interrupts.first is signal.SIGHUP
+    assert len(failures) == 1
+
+
+@pytest.mark.parametrize(("number", "bounded"), [(signal.SIGHUP, True), (signal.SIGTERM, False)])
+@pytest.mark.asyncio
+async def test_after_a_hangup_nobody_can_press_ctrl_c_again_so_it_is_done_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, bounded: bool
+) -> None:
+    monkeypatch.setattr("cli.interrupts.HANGUP_LIMIT_S", 0.01)
+    async with Interrupts(lambda _signal: None) as interrupts, asyncio.timeout(20):
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.2)
+            assert interrupts.second.is_set() is bounded
 
 
 @pytest.mark.asyncio
