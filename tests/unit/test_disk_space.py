@@ -30,7 +30,7 @@ def test_the_smallest_mesh_fits_exactly_into_what_is_said_to_be_needed() -> None
     needed = needed_bytes(DECLARED)
     assert fitting_factor(needed, DECLARED) >= SMALLEST_FACTOR
     assert fitting_factor(needed - DECLARED // 500, DECLARED) < SMALLEST_FACTOR
-    assert needed < GIB // 4
+    assert needed < GIB // 3
 
 
 def test_the_factor_is_kept_when_space_becomes_scarce_and_grows_when_there_is_more(
