@@ -15,7 +15,7 @@ from cli.nats_config import CONFIG_FILE, write_nats_config
 from cli.new_run import check_new_run_id, set_run_aside
 from cli.options import SERVICES, MeshOptions
 from cli.probe import ServiceStatus, read_status
-from cli.state_dir import remove_endpoints, state_directory, write_endpoints
+from cli.state_dir import remove_endpoints, state_directory, until_unused, write_endpoints
 from cli.storage_watch import StorageWatch
 from cli.supervisor import Supervisor
 from mesh.tasks import task_group
@@ -95,6 +95,7 @@ async def open_mesh(
     """
     report = _Reporter(say)
     with state_directory(options.state_dir, say) as state_dir:
+        await until_unused(state_dir)
         size_factor = _prepare(options, state_dir, say)
         storage = StorageWatch(ports["nats-monitor"], state_dir, say)
         try:

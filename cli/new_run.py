@@ -13,6 +13,8 @@ from uuid import UUID
 
 from cli.errors import UsageError
 from mesh.files import write_atomic
+from mesh.lock import DirectoryInUseError, directory_lock
+from mesh.state_dir import LOCK_FILE
 
 SIM_DIR: Final = "sim"
 RUNS_DIR: Final = "runs"
@@ -25,7 +27,7 @@ MAX_SAME_NAMES: Final = 10_000
 def set_run_aside(state_dir: Path) -> Path | None:
     """Make room for a new run; return where the old one is kept now, or None where there was none.
 
-    Raises UsageError where it cannot be moved.
+    Raises UsageError where it cannot be moved, or a simulator is using it.
     """
     sim = state_dir / SIM_DIR
     if not sim.exists() or not any(sim.iterdir()):
@@ -34,9 +36,12 @@ def set_run_aside(state_dir: Path) -> Path | None:
     try:
         runs.mkdir(exist_ok=True)
         kept = _free_name(runs, _run_id(sim / RUN_FILE) or UNNAMED)
-        sim.rename(kept)
+        with directory_lock(sim, LOCK_FILE):  # which goes with the directory
+            sim.rename(kept)
         for directory in (runs, state_dir):
             _flush(directory)
+    except DirectoryInUseError as error:
+        raise UsageError(f"A simulator, process {error.holder}, is using {sim}: end it first.") from error
     except OSError as error:
         raise UsageError(f"The run in {sim} cannot be moved to {runs}: {error.strerror or error}.") from error
     return kept

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from cli.errors import UsageError
-from cli.new_run import set_run_aside, set_run_aside_once
 
 
 def new_run(
@@ -23,6 +22,8 @@ def new_run(
 
     For simulators that `qiki up` does not start; `qiki up --new-run` does the same. Nothing is deleted.
     """
+    from cli.new_run import set_run_aside, set_run_aside_once  # noqa: PLC0415 - others must start without it
+
     if not state_dir.is_dir():
         raise UsageError(f"{state_dir} is no directory.")
     kept = set_run_aside(state_dir) if name is None else set_run_aside_once(state_dir, name)

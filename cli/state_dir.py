@@ -1,8 +1,10 @@
 """The directory that a mesh keeps its state in: one mesh at a time, temporary unless one is named."""
 
+import asyncio
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,9 +12,13 @@ from pathlib import Path
 from cli.errors import UsageError
 from cli.layout import LOG_DIR
 from mesh.lock import DirectoryInUseError, directory_lock
+from mesh.state_dir import LOCK_FILE as SERVICE_LOCK_FILE
 
 ENDPOINTS_FILE = "endpoints.json"
 LOCK_FILE = "mesh.lock"
+# A mesh that was killed leaves services that end within 5 s, and use their directories until then.
+ORPHANS_LIMIT_S = 6.0
+LOOK_INTERVAL_S = 0.1
 
 
 @contextmanager
@@ -54,6 +60,32 @@ def write_endpoints(directory: Path, endpoints: Mapping[str, Mapping[str, str | 
 def remove_endpoints(directory: Path) -> None:
     """Remove the file that says where everything listens: nothing does any more."""
     (directory / ENDPOINTS_FILE).unlink(missing_ok=True)
+
+
+async def until_unused(directory: Path) -> None:
+    """Return once no service of an earlier mesh uses its part of the directory. Raises UsageError where one goes on."""
+    deadline_s = time.monotonic() + ORPHANS_LIMIT_S
+    for part in _parts(directory):
+        while holder := _holder(part):
+            if time.monotonic() > deadline_s:
+                raise UsageError(f"The state directory {part} is in use by process {holder}: end that one.")
+            await asyncio.sleep(LOOK_INTERVAL_S)  # nothing announces that a lock is free
+
+
+def _parts(directory: Path) -> list[Path]:
+    """Return the directories of services that lock theirs."""
+    return sorted(path.parent for path in directory.glob(f"*/{SERVICE_LOCK_FILE}"))
+
+
+def _holder(part: Path) -> str:
+    """Return the process id of who has locked the directory; empty where nobody has."""
+    try:
+        with directory_lock(part, SERVICE_LOCK_FILE):
+            return ""
+    except DirectoryInUseError as error:
+        return error.holder
+    except OSError as error:
+        raise UsageError(f"The state directory {part} cannot be used: {error.strerror or error}.") from error
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from cli.probe import ServiceStatus, parse_status, read_status
 from cli.progress import PlainMeter, StallClock
 from cli.run_demo import published
 from cli.run_up import end_text, next_run_text
-from cli.state_dir import state_directory, write_endpoints
+from cli.state_dir import state_directory, until_unused, write_endpoints
 from cli.supervisor import Supervisor
+from mesh.lock import directory_lock
 
 QIKI = (sys.executable, "-P", "-m", "cli")
 
@@ -321,6 +322,22 @@ def test_a_state_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> Non
         state_directory(tmp_path / "file", print),
     ):
         pass
+
+
+@pytest.mark.asyncio
+async def test_a_mesh_waits_for_what_is_left_of_a_killed_one_and_names_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sim").mkdir()
+    with directory_lock(tmp_path / "sim", "lock"):
+        monkeypatch.setattr("cli.state_dir.ORPHANS_LIMIT_S", 0.2)
+        with pytest.raises(UsageError, match=rf"sim is in use by process {os.getpid()}: end that one"):
+            await until_unused(tmp_path)
+        monkeypatch.setattr("cli.state_dir.ORPHANS_LIMIT_S", 60.0)
+        waiting = asyncio.get_running_loop().create_task(until_unused(tmp_path))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    await waiting
 
 
 def test_endpoints_are_written_whole(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A new run in a directory that holds one: the old one is set aside whole, and nothing else is touched."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from cli.errors import UsageError
 from cli.new_run import check_new_run_id, set_run_aside, set_run_aside_once
 from mesh.files import write_checked
+from mesh.lock import directory_lock
 
 OLD = "11111111-2222-4333-8444-555555555555"
 
@@ -48,6 +50,13 @@ def test_runs_of_one_id_and_runs_without_one_do_not_overwrite_each_other(tmp_pat
 def test_an_id_out_of_the_state_directory_is_no_path_out_of_it(tmp_path: Path) -> None:
     old_run(tmp_path, run_id="../../elsewhere")
     assert set_run_aside(tmp_path) == tmp_path / "runs" / "unnamed"
+
+
+def test_the_run_of_a_simulator_that_runs_is_left_alone(tmp_path: Path) -> None:
+    old_run(tmp_path)
+    with directory_lock(tmp_path / "sim", "lock"), pytest.raises(UsageError, match=f"process {os.getpid()}, is using"):
+        set_run_aside(tmp_path)
+    assert (tmp_path / "sim" / "run.json").exists()
 
 
 def test_a_named_new_run_begins_once(tmp_path: Path) -> None:
