@@ -109,6 +109,6 @@ def _found(path: Path, body: bytes, wanted: Run, inputs: RunInputs) -> Run:
     if differing:
         raise StartError(
             f"{path.parent} holds run {run.run_id}, made with another {', '.join(differing)}; "
-            "going on would give another history: use an empty state directory for a new run"
+            "going on would give another history: begin a new run with `qiki up --new-run` or `qiki new-run`"
         )
     return run
