@@ -166,7 +166,8 @@ class Folder:
         async with aclosing(self._items(fold.start_token)) as items:
             async for item in items:
                 if self._refused:
-                    self._refused = self._pulse.failed = False
+                    self._refused = False
+                    self._pulse.recover(f"following {self._source.service}")
                 self._pulse.beat(f"following {self._source.service}")
                 if not isinstance(item, Event):
                     place = decode(item.resume_token).sequence

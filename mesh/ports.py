@@ -8,6 +8,7 @@ import asyncio
 import errno
 import logging
 import socket
+from contextlib import suppress
 
 # How long a restarted service waits for its port before it gives up: a connection whose own end closed first keeps the
 # port for another minute (TIME_WAIT). And how often it tries: no system tells of a port that becomes free.
@@ -17,11 +18,11 @@ CONNECT_TIMEOUT_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
-async def await_port(host: str, port: int, limit_s: float = PORT_WAIT_S) -> bool:
+async def await_port(host: str, port: int, stop: asyncio.Event, limit_s: float = PORT_WAIT_S) -> bool:
     """Wait until the port can be listened on; return whether it can now.
 
-    False where somebody listens on it, where it is not free in time, or where it can never be had: binding it then
-    says why. The event loop goes on meanwhile.
+    False once `stop` is set, and where somebody listens on it, where it is not free in time, or where it can never be
+    had: binding it then says why. The event loop goes on meanwhile.
     """
     loop = asyncio.get_running_loop()
     give_up_at, said = loop.time() + limit_s, False
@@ -31,7 +32,10 @@ async def await_port(host: str, port: int, limit_s: float = PORT_WAIT_S) -> bool
         if not said:
             said = True
             _LOG.warning("the port is in use by a connection; waiting for it", extra={"port": port, "limit_s": limit_s})
-        await asyncio.sleep(PORT_TRY_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PORT_TRY_S):
+                await stop.wait()
+                return False
     return True
 
 

@@ -104,7 +104,8 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
     drainable = (*parts.feeds, *parts.streams)
     server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)
     for port in (settings.http_port, settings.grpc_port):
-        await await_port(settings.host, port)  # where it cannot be had, binding it says so
+        if not await await_port(settings.host, port, stop) and stop.is_set():
+            return
     try:
         http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
     except OSError as error:

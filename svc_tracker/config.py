@@ -27,7 +27,8 @@ _RENAMED = {"new_share": "new_target_probability", "births_per_scan": "birth_rat
 class TrackerSettings(RetentionSettings):
     """The settings of the tracker; the environment's prefix is `QIKI_TRACKER_`.
 
-    Without `state_dir` no checkpoints are kept: a restart replays the run from the oldest frame the radar still has.
+    Without `state_dir` no checkpoints are kept: a restart replays the run from the oldest frame the radar still has,
+    and a lossless radar cannot wait for this tracker.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_TRACKER_")

@@ -37,7 +37,7 @@ async def call(client: Client, operation: str, request: Mapping[str, object]) ->
 
 def _advice(code: object) -> str:
     if code in _OUT_OF_SPACE:
-        return "; declare smaller streams (size factor), or give JetStream more room"
+        return "; declare smaller streams with `qiki nats init --size-factor FACTOR`, or give JetStream more room"
     if code in _NOT_ENABLED:
         return "; start nats-server with -js"
     return ""

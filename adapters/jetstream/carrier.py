@@ -11,6 +11,7 @@ from adapters.jetstream.channel_status import CARRYING, ChannelStatus
 from adapters.jetstream.cloudevents import RESUME_TOKEN, HeaderError
 from adapters.jetstream.confirming import Confirmations
 from adapters.jetstream.inbox import Inbox
+from adapters.jetstream.lost_log import decide_recorded, shortened
 from adapters.jetstream.outgoing import Outgoing
 from adapters.jetstream.resumption import (
     ChannelStopped,
@@ -35,7 +36,7 @@ from mesh.runtime import Base
 from mesh.tasks import raise_if_cancelled, task_group
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.codes import CHANNEL_STOPPED, CURSOR_LOST, RUN_SUPERSEDED, Code
+from qiki_sdk.codes import AUDIT_LOG_LOST, CHANNEL_STOPPED, CURSOR_LOST, RUN_SUPERSEDED, Code
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import Event, StreamSettings
 
@@ -44,14 +45,19 @@ from qiki_sdk.stream import Event, StreamSettings
 BATCH_FROM = 10
 ACK_TIMEOUT_S = 5.0
 NEXT_RUN_PERIOD_S = 2.0
-STOP_CODES = {"CURSOR_LOST": CURSOR_LOST, "RUN_SUPERSEDED": RUN_SUPERSEDED}
+STOP_CODES = {code.name: code for code in (AUDIT_LOG_LOST, CURSOR_LOST, RUN_SUPERSEDED)}
 
 
 class Carrier:
     """Carries one channel for ever; `facts` shows how it goes."""
 
-    def __init__(self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base) -> None:
+    def __init__(
+        self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base, *, accepted_log: str = ""
+    ) -> None:
+        """Carry a channel; of one with records `accepted_log` is the id of a log whose loss is accepted."""
         self.channel = channel
+        self._accepted_log = accepted_log
+        self._run_id = ""
         self.status = ChannelStatus(channel, metrics, base)
         self._source = source
         self._outgoing = Outgoing(channel.subject, base.telemetry.tracer)
@@ -86,7 +92,9 @@ class Carrier:
                 raise
             except ChannelStopped as error:
                 await self._stop(STOP_CODES.get(error.reason, CHANNEL_STOPPED), str(error))
-            except (MessageTooLarge, HeaderError, HistoryDivergedError) as error:
+            except HistoryDivergedError as error:
+                await self._stop_diverged(error)
+            except (MessageTooLarge, HeaderError) as error:
                 await self._stop(CHANNEL_STOPPED, str(error))
             except RunChangedError:
                 continue
@@ -107,7 +115,8 @@ class Carrier:
         writer = SubjectWriter(client, self.channel.stream, self.channel.subject)
         tail = await writer.tail(ACK_TIMEOUT_S)
         used = tail is not None or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
-        start = decide(tail.headers if tail else None, tail.sequence if tail else 0, used, run)
+        start = self._decide(tail, used, run)
+        self._run_id = run.run_id
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
         self._begin(start, _position(tail))
@@ -239,6 +248,17 @@ class Carrier:
             self.status.beat()
             await self._confirmations.confirm()  # no stream is open now that would tell of a restarted source
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
+
+    def _decide(self, tail: Tail | None, used: bool, run: Run) -> Start:
+        headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
+        if self.channel.policy == "recorded":
+            return decide_recorded(headers, sequence, used, run, self._accepted_log)
+        return decide(headers, sequence, used, run)
+
+    async def _stop_diverged(self, error: HistoryDivergedError) -> None:
+        if self.channel.policy == "recorded":
+            await self._stop(AUDIT_LOG_LOST, str(shortened(self._run_id, self.sequence, error.message)))
+        await self._stop(CHANNEL_STOPPED, str(error))
 
     async def _stop(self, code: Code, why: str) -> None:
         """Stop this channel until an operator has looked; the others go on."""

@@ -8,7 +8,10 @@ from mesh.settings import Port, ServiceSettings
 
 
 class BridgeSettings(ServiceSettings):
-    """What the bridge can be told; the environment's prefix is `QIKI_BRIDGE_`."""
+    """What the bridge can be told; the environment's prefix is `QIKI_BRIDGE_`.
+
+    `accept_lost_log` is the id of an audit log whose loss is accepted: another may then follow it on the bus.
+    """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_BRIDGE_")
     service_name: ClassVar[str] = "bridge"
@@ -19,6 +22,7 @@ class BridgeSettings(ServiceSettings):
     sim_target: str = "127.0.0.1:50051"
     radar_target: str = "127.0.0.1:50052"
     tracker_target: str = "127.0.0.1:50053"
+    accept_lost_log: str = ""
 
     def target_of(self, service: str) -> str:
         """Return where a service is, by its full name such as `qiki.sim.v1.SimService`.

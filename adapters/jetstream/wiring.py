@@ -57,4 +57,4 @@ def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics:
         connect(settings.target_of(service), lookahead_bytes=LOOKAHEAD_BYTES),
         required=READER in spec.readers(channel.name),
     )
-    return Carrier(channel, source, metrics, base)
+    return Carrier(channel, source, metrics, base, accepted_log=settings.accept_lost_log)

@@ -166,6 +166,22 @@ async def test_a_port_that_an_outgoing_connection_has_is_had_once_that_ends(sett
             await process.wait()
 
 
+async def test_a_service_that_waits_for_its_port_ends_at_a_signal() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        process = await start("svc_radar", {"grpc_port": client.getsockname()[1]})
+        try:
+            await logged(process, "the port is in use by a connection; waiting for it")
+            process.terminate()
+            async with asyncio.timeout(WAIT_S):
+                assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
 async def logged(process: asyncio.subprocess.Process, event: str) -> None:
     """Read the log until this event."""
     assert process.stderr is not None

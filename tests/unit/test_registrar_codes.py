@@ -66,7 +66,10 @@ def test_the_severities_are_those_on_the_wire() -> None:
         ("GAP", 631),
         ("CURSOR_LOST", 632),
         ("RUN_SUPERSEDED", 633),
+        ("FEED_BLOCKED", 613),
+        ("FEED_UNBLOCKED", 614),
         ("SPOOL_DROPPED", 651),
+        ("AUDIT_LOG_LOST", 702),
     ],
 )
 def test_a_code_once_given_keeps_its_number(name: str, number: int) -> None:
