@@ -310,6 +310,16 @@ async def test_a_directory_that_cannot_be_used_costs_the_checkpoints_and_nothing
         assert it.events() == undisturbed
 
 
+async def test_what_is_kept_says_which_frame_it_was_made_from() -> None:
+    async with folding(None) as it:
+        await it.take(range(1, 6))
+        for sequence in range(1, len(it.events()["tracks"]) + 1):
+            entry = it.outputs.tracks.ring.get(sequence)
+            assert entry is not None
+            told = WatchTracksResponse.FromString(entry.response).track_set.frame_sequence
+            assert entry.input_sequence == told
+
+
 # -- quarantine --------------------------------------------------------------------------------------------------------
 
 
