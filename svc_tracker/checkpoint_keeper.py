@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from mesh.change import Change
+from mesh.quarantine import NOT_QUARANTINED
 from mesh.threads import finish_in_thread
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.codes import STORAGE_FAILED, STORAGE_RESTORED
+from qiki_sdk.codes import FAULT, STORAGE_FAILED, STORAGE_RESTORED
 from svc_tracker.checkpoints import Checkpoint, CheckpointStore, Place, Written
 
 # Where the readers never confirm, every second one of more than so many is given up.
@@ -33,7 +34,7 @@ class CheckpointKeeper:
         self._change = change
         self._audit = audit
         self._written = list(resumed_from)
-        self._offered: Checkpoint | None = None
+        self._offered: Callable[[], Checkpoint] | None = None
         self._writing = False
         self._failed = False
         self.safe: Place | None = resumed_from[-1].place if resumed_from else None
@@ -43,12 +44,12 @@ class CheckpointKeeper:
         """Whether everything that was offered has been written."""
         return self._offered is None and not self._writing
 
-    def offer(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint to write, in place of one that still waits; the fold goes on meanwhile.
+    def offer(self, make: Callable[[], Checkpoint]) -> None:
+        """Take a checkpoint to make and write in a thread, in place of one that still waits; the fold goes on.
 
         The newest is always written in the end: a lossless source that waits for it sends no frame for another.
         """
-        self._offered = checkpoint
+        self._offered = make
         self._change.notify()
 
     async def run(self, confirmed: Callable[[], tuple[int, int]], on_safe: Callable[[], None]) -> None:
@@ -69,14 +70,23 @@ class CheckpointKeeper:
                 self._fail(error)
                 await asyncio.sleep(RETRY_S)
 
-    async def _write(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint; where that fails it is offered again, unless a newer one is."""
+    async def _write(self, make: Callable[[], Checkpoint]) -> None:
+        """Write the checkpoint; where that fails it is offered again, unless a newer one is.
+
+        One that cannot be made is reported and left out: it would fail again.
+        """
         self._offered, self._writing = None, True
         try:
-            written = await finish_in_thread(self._store.write, checkpoint)
+            written = await finish_in_thread(lambda: self._store.write(make()))
         except OSError:
-            self._offered = self._offered or checkpoint
+            self._offered = self._offered or make
             raise
+        except NOT_QUARANTINED:
+            raise
+        except Exception as error:  # noqa: BLE001 (a bug in it must not end the fold)
+            _LOG.exception("a checkpoint could not be made")
+            self._audit.report(FAULT, f"a checkpoint could not be made: {type(error).__name__}: {error}")
+            return
         finally:
             self._writing = False
         self._restore()

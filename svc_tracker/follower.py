@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from mesh.feed import Feed, Made
@@ -21,6 +22,7 @@ from svc_tracker.config import Rules
 from svc_tracker.domain.frame import FrameError
 from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
+from svc_tracker.domain.tracker import TrackerState
 from svc_tracker.guard_feed import GuardFeed
 from svc_tracker.resumption import Resumption, resume
 
@@ -172,7 +174,8 @@ class Follower:
     def _checkpoint(self, event: Event[RadarFrame], time_ns: int) -> None:
         """Take a checkpoint at every full period of simulation time: at the same places in every run of the run.
 
-        None is left out, however slow the disk is: the source is told that one comes with every period.
+        Taken are the states, which no step changes in place; a thread makes the bytes. None is left out, however slow
+        the disk is: the source is told that one comes with every period.
         """
         period = self._period_of(time_ns)
         due = self._period is not None and period > self._period
@@ -187,14 +190,11 @@ class Follower:
             tracks=_output(self._outputs.tracks),
             guard=_output(self._outputs.guard),
         )
-        try:
-            checkpoint = Checkpoint(place, self._tracker.snapshot(), self._guard.guard.snapshot())
-        except NOT_QUARANTINED:
-            raise
-        except Exception as error:  # noqa: BLE001 (the fold goes on without this checkpoint)
-            self._reports.quarantine.report(event, error, part="checkpoint")
-        else:
-            self._keeper.offer(checkpoint)
+        self._keeper.offer(partial(self._checkpoint_of, place, self._tracker.state, self._guard.guard.state))
+
+    def _checkpoint_of(self, place: Place, tracker: TrackerState, guard: object) -> Checkpoint:
+        """Return the checkpoint of states that were there at a place; runs in a thread, beside the next steps."""
+        return Checkpoint(place, self._tracker.snapshot_of(tracker), self._guard.guard.snapshot_of(guard))
 
     def _period_of(self, time_ns: int) -> int:
         return (time_ns - self._run.start_time.ToNanoseconds()) // self._period_ns

@@ -1,7 +1,9 @@
 """The servicer: validate, translate, call, translate."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
 import grpc
@@ -16,6 +18,8 @@ from svc_tracker.follower import Outputs
 from svc_tracker.session import Session
 
 MAX_SESSIONS = 16
+# Sessions share one thread, frame by frame in turn: beside it the event loop gets its part of the interpreter at once.
+SESSION_THREADS = 1
 _INDEX = re.compile(r"\[\d+\]")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -23,12 +27,16 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class TrackerServicer(TrackerServiceServicer):
     """Answers for the feeds of tracks and of alarms, and opens sessions."""
 
-    def __init__(self, outputs: Outputs, rules: Rules, registry: CollectorRegistry, heartbeat_s: float) -> None:
+    def __init__(
+        self, outputs: Outputs, rules: Rules, registry: CollectorRegistry, sessions: Executor, heartbeat_s: float
+    ) -> None:
+        """Answer for these feeds; the frames of sessions are worked on by the executor `sessions`."""
         self._tracks = outputs.tracks
         self._guard = outputs.guard
         self._model = rules.model
         self._rule_names = tuple(rule.name for rule in rules.guard)
         self._heartbeat_s = heartbeat_s
+        self._executor = sessions
         self._sessions = 0
         self._frames = Counter(
             "qiki_tracker_session_frames", "Frames pushed to sessions.", ["outcome"], registry=registry
@@ -89,11 +97,16 @@ class TrackerServicer(TrackerServiceServicer):
     async def TrackFrames(
         self, request_iterator: AsyncIterator[pb.TrackFramesRequest], context: _Context
     ) -> AsyncIterator[pb.TrackFramesResponse]:
-        """Run one session."""
+        """Run one session.
+
+        A session has one frame in the executor's queue at most, and the queue is worked off in order: so the sessions
+        take turns, however many frames one has sent ahead. A client that goes away frees its place at once, and takes
+        its frame out of the queue unless that is being worked on.
+        """
         if self._sessions >= MAX_SESSIONS:
             raise LimitReachedError(f"{MAX_SESSIONS} sessions are open already", limit=str(MAX_SESSIONS))
         self._sessions += 1
-        session: Session | None = None
+        session, loop = None, asyncio.get_running_loop()
         try:
             async for request in request_iterator:
                 if session is None:
@@ -101,7 +114,7 @@ class TrackerServicer(TrackerServiceServicer):
                     continue
                 if request.WhichOneof("request") != "frame":
                     raise InvalidFieldError("frame", "after its first message a session takes frames alone")
-                responses = session.answer(request.frame)
+                responses = await loop.run_in_executor(self._executor, session.answer, request.frame)
                 self._count(responses[0])
                 for response in responses:
                     yield response

@@ -19,7 +19,7 @@ MAX_SESSION_ID_CHARACTERS = 128
 
 
 class Session:
-    """One caller's tracker; a frame that is refused leaves it exactly as it was."""
+    """One caller's tracker; a frame that is refused leaves it exactly as it was. Used by one thread at a time."""
 
     def __init__(self, request: SessionRequest, model: TrackerModel) -> None:
         """Open a session, in which things are followed by this model: in the plane where no sensor measures elevation.

@@ -1,7 +1,9 @@
 """How the tracker is put together."""
 
 import logging
+import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from botspec.example import example_bot_spec
@@ -23,15 +25,18 @@ from qiki_sdk.channel import connect
 from svc_tracker.checkpoints import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
 from svc_tracker.follower import Follower, Outputs
-from svc_tracker.service import TrackerServicer
+from svc_tracker.service import SESSION_THREADS, TrackerServicer
 from svc_tracker.warm_up import warm_up
 
 _LOG = logging.getLogger(__name__)
 READER = "tracker"
+# How long a session's thread may keep the interpreter from the event loop; Python's own choice is five times that.
+SWITCH_INTERVAL_S = 0.001
 
 
 def main() -> None:
     """Run the tracker."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     run_service(TrackerSettings, build)
 
 
@@ -72,7 +77,9 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         pulse=pulse,
         beside=(outputs.guard,),
     )
-    servicer = TrackerServicer(outputs, rules, base.telemetry.registry, settings.heartbeat_s)
+    sessions = ThreadPoolExecutor(SESSION_THREADS, thread_name_prefix="session")
+    base.resources.callback(sessions.shutdown, wait=False, cancel_futures=True)
+    servicer = TrackerServicer(outputs, rules, base.telemetry.registry, sessions, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
     mount = Mount(name, add_TrackerServiceServicer_to_server, servicer)
     return Parts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])

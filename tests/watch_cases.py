@@ -18,7 +18,6 @@ import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.feed import Feed
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor, RpcMetrics
 from mesh.runtime import Base, Parts
@@ -122,8 +121,10 @@ TRUTH_CASE = WatchCase("radar", "truth", "Truth", radar_service_pb2, RadarServic
 class Served:
     """A running case."""
 
-    def __init__(self, case: WatchCase, feed: Feed, simulation: Any, server: MeshServer, channel: Any) -> None:
+    def __init__(self, case: WatchCase, parts: Parts, simulation: Any, server: MeshServer, channel: Any) -> None:
+        feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         self.case = case
+        self.servicer: Any = parts.mounts[0].servicer
         self.feed = feed
         self.simulation = simulation
         self.server = server
@@ -237,7 +238,7 @@ async def serve(
             while feed.run is None or (case.service == "registrar" and feed.ring.last_sequence == 0):
                 await feed.change.wait(0.05)
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        yield Served(case, feed, simulation, server, channel)
+        yield Served(case, parts, simulation, server, channel)
 
 
 @asynccontextmanager

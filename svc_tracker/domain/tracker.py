@@ -1,6 +1,6 @@
 """The tracker: a fold over frames, from radar detections to identified tracks."""
 
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from svc_tracker.domain.model import TrackerModel
 from svc_tracker.domain.state.tracks import NO_DETECTION, Kinematics, State
 from svc_tracker.domain.state.types import Floats, Layout, Mixture
 from svc_tracker.domain.table import TrackTable
+
+TrackerState: TypeAlias = tuple[State, IdentityRecords]
 
 
 class Tracker:
@@ -41,17 +43,21 @@ class Tracker:
         return tracker
 
     @property
-    def state(self) -> tuple[State, IdentityRecords]:
+    def state(self) -> TrackerState:
         """The whole state. A step replaces it and never changes it in place, so a kept state can be restored."""
         return self._cycle.state, self._identities
 
     @state.setter
-    def state(self, state: tuple[State, IdentityRecords]) -> None:
+    def state(self, state: TrackerState) -> None:
         self._cycle.state, self._identities = state
 
     def snapshot(self) -> bytes:
         """Return the whole state, from which `restore` continues to the same bytes."""
-        return snapshot.encode(self._cycle.state, self._identities, self._model, self._policy)
+        return self.snapshot_of(self.state)
+
+    def snapshot_of(self, state: TrackerState) -> bytes:
+        """Encode a state of this tracker, present or past; safe in a thread beside further steps."""
+        return snapshot.encode(*state, self._model, self._policy)
 
     def step(self, frame: Frame) -> TrackTable:
         """Process a frame and return the tracks at its time: every live one, and those lost in this frame.

@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from qiki_sdk.columns import detection_columns
 from qiki_sdk.errors import from_rpc_error
 from svc_tracker.config import TrackerSettings
 from svc_tracker.domain import TrackerModel
+from svc_tracker.service import SESSION_THREADS
 from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve
 
 pytestmark = pytest.mark.asyncio
@@ -356,6 +359,87 @@ async def test_sessions_are_bounded_and_freed(served: Served) -> None:
         async with asyncio.timeout(WAIT_S):
             assert await call.read() is grpc.aio.EOF
     assert len(await converse(served, [opening(), *frames(2)])) == 2
+
+
+class Gate(ThreadPoolExecutor):
+    """The executor of the sessions' frames: holds them until it is opened, and notes the order in which they begin."""
+
+    def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(SESSION_THREADS)
+        self.order: list[str] = []
+        self.opened = threading.Event()
+        self.futures: list[Future[Any]] = []
+        monkeypatch.setattr(served.servicer, "_executor", self)
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        def held() -> Any:
+            self.order.append(args[0].frame_id.value[:8])
+            assert self.opened.wait(WAIT_S)
+            return function(*args, **kwargs)
+
+        self.futures.append(super().submit(held))
+        return self.futures[-1]
+
+    async def until(self, *, begun: int, waiting: int) -> None:
+        """Wait until so many frames have begun in all, and so many wait for their turn."""
+
+        def holds() -> bool:
+            queued = [future for future in self.futures if not future.running() and not future.done()]
+            return (len(self.order), len(queued)) == (begun, waiting)
+
+        async with asyncio.timeout(WAIT_S):
+            while not holds():  # noqa: ASYNC110 (a thread sets no event of ours)
+                await asyncio.sleep(0.001)
+
+
+async def test_the_runs_own_tracks_do_not_wait_for_a_sessions_frame(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(served, monkeypatch)
+    call = served.stub.TrackFrames(iter([opening(), *frames(1)]))
+    await gate.until(begun=1, waiting=0)
+    before = served.feed.ring.last_sequence
+    await served.produce(4)
+    assert served.feed.ring.last_sequence >= before + 4
+    gate.opened.set()
+    async with asyncio.timeout(WAIT_S):
+        assert len([response async for response in call]) == 1
+
+
+async def test_sessions_take_turns_however_many_frames_one_has_sent_ahead(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(served, monkeypatch)
+    greedy = served.stub.TrackFrames(iter([opening("greedy"), *frames(20)]))
+    await gate.until(begun=1, waiting=0)
+    modest = served.stub.TrackFrames(iter([opening("modest"), TrackFramesRequest(frame=frame(99, flight(1)))]))
+    await gate.until(begun=1, waiting=1)
+    gate.opened.set()
+    async with asyncio.timeout(WAIT_S):
+        assert len([response async for response in modest]) == 1
+        assert len([response async for response in greedy]) == 20
+    assert gate.order[:3] == ["00000000", "00000099", "00000001"]
+
+
+async def test_who_goes_away_while_its_frame_is_worked_on_frees_its_place_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(served, monkeypatch)
+    calls = [
+        served.stub.TrackFrames(iter([opening(), TrackFramesRequest(frame=frame(n, flight(n)))])) for n in range(16)
+    ]
+    await gate.until(begun=1, waiting=15)
+    error = await refusal(served, [opening()])
+    assert error.reason == "LIMIT_REACHED"
+    for call in calls:
+        call.cancel()
+    await gate.until(begun=1, waiting=0)  # those that wait are taken out of the queue
+    another = served.stub.TrackFrames(iter([opening(), TrackFramesRequest(frame=frame(99, flight(99)))]))
+    await gate.until(begun=1, waiting=1)
+    gate.opened.set()
+    async with asyncio.timeout(WAIT_S):
+        assert len([response async for response in another]) == 1
+    assert gate.order == [gate.order[0], "00000099"]
 
 
 async def test_a_tracker_that_cannot_keep_checkpoints_goes_on_without(tmp_path: Path) -> None:

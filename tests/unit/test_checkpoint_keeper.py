@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ class Keeping:
 
     async def write(self, *numbers: int) -> None:
         for number in numbers:
-            self.keeper.offer(checkpoint(number))
+            self.keeper.offer(partial(checkpoint, number))
             await self.until(lambda: self.keeper.is_free)
 
 
@@ -144,7 +145,7 @@ async def test_older_ones_are_removed_after_the_record_and_one_is_spared(tmp_pat
 async def test_the_fold_goes_on_while_a_checkpoint_is_written(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         it.store.let.clear()
-        it.keeper.offer(checkpoint(1))
+        it.keeper.offer(partial(checkpoint, 1))
         for _ in range(100):  # the loop is free
             await asyncio.sleep(0)
         assert not it.keeper.is_free
@@ -157,7 +158,7 @@ async def test_the_fold_goes_on_while_a_checkpoint_is_written(tmp_path: Path) ->
 async def test_who_is_cancelled_leaves_no_write_behind_its_back(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         it.store.let.clear()
-        it.keeper.offer(checkpoint(1))
+        it.keeper.offer(partial(checkpoint, 1))
         await asyncio.sleep(0.05)
         it.task.cancel()
         await asyncio.sleep(0.05)
@@ -191,7 +192,7 @@ async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_work
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.error = OSError(errno.ENOSPC, "full")
-        it.keeper.offer(checkpoint(1))
+        it.keeper.offer(partial(checkpoint, 1))
         await it.until(lambda: it.audit.counts().reported == 1)
         it.store.error = None
         await it.until(lambda: it.keeper.safe == checkpoint(1).place)
@@ -201,10 +202,10 @@ async def test_a_checkpoint_that_comes_while_another_is_written_is_written_after
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.let.clear()
-        it.keeper.offer(checkpoint(1))
+        it.keeper.offer(partial(checkpoint, 1))
         await it.until(lambda: it.keeper._writing)
-        it.keeper.offer(checkpoint(2))
-        it.keeper.offer(checkpoint(3))
+        it.keeper.offer(partial(checkpoint, 2))
+        it.keeper.offer(partial(checkpoint, 3))
         it.store.let.set()
         await it.until(lambda: it.keeper.safe == checkpoint(3).place)
         assert [step for step in it.store.done if step.startswith("wrote")] == ["wrote 1", "wrote 3"]
@@ -217,12 +218,25 @@ async def test_a_checkpoint_that_cannot_be_written_makes_way_for_the_next_one(
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.error = OSError(errno.ENOSPC, "full")
-        it.keeper.offer(checkpoint(1))
+        it.keeper.offer(partial(checkpoint, 1))
         await it.until(lambda: it.audit.counts().reported == 1)
-        it.keeper.offer(checkpoint(2))
+        it.keeper.offer(partial(checkpoint, 2))
         it.store.error = None
         await it.until(lambda: it.keeper.safe == checkpoint(2).place)
         assert [step for step in it.store.done if step.startswith("wrote")] == ["wrote 2"]
+
+
+async def test_a_checkpoint_that_cannot_be_made_is_reported_and_the_next_one_is_kept(tmp_path: Path) -> None:
+    def broken() -> Checkpoint:
+        raise ZeroDivisionError("a bug")
+
+    async with keeping(tmp_path) as it:
+        it.keeper.offer(broken)
+        await it.until(lambda: it.keeper.is_free)
+        assert it.audit.counts().reported == 1
+        await it.write(2)
+        it.confirm(EVERYTHING)
+        await it.until(lambda: it.keeper.safe == checkpoint(2).place)
 
 
 async def test_where_nobody_ever_confirms_the_checkpoints_are_bounded_and_the_oldest_stays(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -264,6 +265,47 @@ def test_a_confirmation_ahead_is_a_claim_while_the_feed_refolds_and_a_lie_afterw
     with pytest.raises(HistoryDivergedError):
         feed.confirm("bridge", tokens[3])
     assert feed.readers.slowest() == ("bridge", 0), "the claim that could not be kept counts no more"
+
+
+def test_what_is_safe_is_what_all_have_confirmed_verified_and_a_claim_is_not() -> None:
+    before, feed = make_feed(), make_feed()
+    tokens = [token_after(append(before, sequence)) for sequence in range(1, 6)]
+    append(feed, 1)
+    for reader in ("bridge", "radar"):
+        feed.confirm(reader, tokens[2])
+    assert feed.readers.slowest() == ("bridge", 3)
+    assert feed.safe_sequence == 0
+    append(feed, 2)
+    assert feed.safe_sequence == 0
+    append(feed, 3)
+    assert feed.safe_sequence == 3
+    feed.confirm("bridge", token_after(append(feed, 4)))
+    assert feed.safe_sequence == 3
+
+
+def test_where_nobody_is_required_all_is_safe_at_once() -> None:
+    feed = make_feed(readers=())
+    append(feed, 1)
+    assert feed.safe_sequence == 1
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_confirmations_is_woken_by_verified_ones_alone() -> None:
+    before, feed = make_feed(), make_feed()
+    tokens = [token_after(append(before, sequence)) for sequence in range(1, 4)]
+
+    async def woken_by(step: Callable[[], object]) -> bool:
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(feed.confirmations.wait(0.05))
+            await asyncio.sleep(0)
+            step()
+        return waiting.result()
+
+    assert not await woken_by(lambda: feed.confirm("bridge", tokens[1]))
+    assert not await woken_by(lambda: append(feed, 1))
+    assert await woken_by(lambda: append(feed, 2))
+    assert await woken_by(lambda: feed.confirm("radar", tokens[0]))
+    assert not await woken_by(lambda: feed.confirm("radar", tokens[0]))
 
 
 def test_the_end_of_the_run_also_ends_refolding() -> None:

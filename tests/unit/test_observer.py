@@ -1,5 +1,7 @@
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+import svc_radar.observer
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.clock import SimulationClock
@@ -17,11 +20,13 @@ from mesh.quarantine import Quarantine
 from mesh.ring import Entry, Retention
 from qiki.common.v1.geometry_pb2 import Pose, Quaternion
 from qiki.common.v1.stream_pb2 import EventContext, Run
+from qiki.radar.v1.radar_pb2 import RadarFrame, SensorStatus
 from qiki.radar.v1.radar_service_pb2 import WatchFramesResponse
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
 from svc_radar.config import to_model
+from svc_radar.domain import observe
 from svc_radar.observer import Feeds, Observer
 
 pytestmark = pytest.mark.asyncio
@@ -153,3 +158,69 @@ async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor()
         (16, "0", 2),
         (16, "1", 4),
     ]
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------------
+
+
+def frame_at(feed: Feed, sequence: int) -> RadarFrame:
+    entry = feed.ring.get(sequence)
+    assert entry is not None
+    return WatchFramesResponse.FromString(entry.response).frame
+
+
+def failing_at(number: int, error: Exception) -> Callable[..., Any]:
+    """Return an `observe` that fails at its call of this number, from 1."""
+    calls = [0]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == number:
+            raise error
+        return observe(*args, **kwargs)
+
+    return call
+
+
+async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_slot_and_the_others_are_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calm, whole = observer([2])
+    for event in snapshots(1, 12):
+        await calm.take(event)
+    remade = []
+    for _replay in range(2):
+        monkeypatch.setattr(svc_radar.observer, "observe", failing_at(3, ZeroDivisionError("a bug")))
+        radar, feed = observer([2])
+        for event in snapshots(1, 12):
+            await radar.take(event)
+        assert radar._reports.audit.counts().reported == calm._reports.audit.counts().reported + 1
+        failed = frame_at(feed, 3)
+        assert failed.status == SensorStatus.SENSOR_STATUS_FAILED
+        assert (failed.scan_number, failed.frame_id, failed.detections) == (3, frame_at(whole, 3).frame_id, [])
+        assert failed.sensor_pose == frame_at(whole, 3).sensor_pose
+        others = {sequence: digest for sequence, digest in frames(feed).items() if sequence != 3}
+        assert others == {sequence: digest for sequence, digest in frames(whole).items() if sequence != 3}
+        remade.append(frames(feed))
+    assert remade[0] == remade[1]
+
+
+async def test_a_snapshot_with_a_pose_that_is_no_number_yields_a_failed_frame_without_a_pose() -> None:
+    radar, feed = observer([1])
+    (event,) = snapshots(1, 1)
+    event.payload.own_ship.position.x = math.nan
+    await radar.take(event)
+    failed = frame_at(feed, 1)
+    assert failed.status == SensorStatus.SENSOR_STATUS_FAILED
+    assert not failed.HasField("sensor_pose")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("no numba cache")])
+async def test_a_failure_of_the_machine_is_not_the_snapshots_and_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(svc_radar.observer, "observe", failing_at(1, error))
+    radar, feed = observer([1])
+    with pytest.raises(type(error)):
+        await radar.take(snapshots(1, 1)[0])
+    assert feed.ring.last_sequence == 0

@@ -123,17 +123,22 @@ class Guard:
 
     def snapshot(self) -> bytes:
         """Return the whole state, from which `restore` continues to the same events."""
-        times = np.stack(self._alarms.times) if self.rules else np.empty((3, 0, 0), dtype=np.int64)
-        state = {
+        return self.snapshot_of(self._alarms)
+
+    def snapshot_of(self, state: object) -> bytes:
+        """Encode a state of this guard, present or past; safe in a thread beside further steps."""
+        assert isinstance(state, _AlarmTimes), "must be a value of `state`"
+        times = np.stack(state.times) if self.rules else np.empty((3, 0, 0), dtype=np.int64)
+        encoded = {
             "version": VERSION,
             "rules": _digest(self.rules),
-            "numbers": self._alarms.number.tolist(),
+            "numbers": state.number.tolist(),
             "watched": [
                 [rule, row, *times[:, rule, row].tolist()]
                 for rule, row in np.argwhere((times != _NEVER).any(axis=0)).tolist()
             ],
         }
-        return json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
+        return json.dumps(encoded, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
     def restore(cls, rules: Sequence[GuardRule], data: bytes) -> Self:

@@ -148,7 +148,8 @@ class TrackerServiceServicer:
 
         The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
         its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
-        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from.
+        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from. Sessions take
+        turns, frame by frame, and the run's own tracks do not wait for them; one whose caller goes away is closed at once.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
         (LIMIT_REACHED: too many sessions; a message over the transport's limit).
