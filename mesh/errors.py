@@ -72,6 +72,13 @@ class RetentionTooShortError(InvalidFieldError):
         self.metadata = {**self.metadata, **told}
 
 
+class RequestMalformedError(MeshError):
+    """Bytes that cannot be decoded as the message that the RPC takes."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = ErrorReason.ERROR_REASON_REQUEST_MALFORMED
+
+
 class RunChangedError(MeshError):
     """A token of another run than the one that is served."""
 

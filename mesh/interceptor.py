@@ -1,11 +1,12 @@
-"""What happens around every RPC: a refusal becomes a status, the call is counted, a unary call is a span."""
+"""Interceptor of every RPC: a refusal becomes a status, the call is counted, a unary call is a span."""
 
 from __future__ import annotations  # grpc's classes are generic only in their stubs
 
+import inspect
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -14,10 +15,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from mesh.errors import MeshError, to_status
+from mesh.errors import MeshError, RequestMalformedError, to_status
+from mesh.requests import check_decoded, decoded, tolerant
 
 _LOG = logging.getLogger(__name__)
 _PROPAGATOR = TraceContextTextMapPropagator()
+_UNARY_ANSWER = ("unary_unary", "stream_unary")
+_KINDS = (*_UNARY_ANSWER, "unary_stream", "stream_stream")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -32,7 +36,7 @@ class RpcMetrics:
 
 
 class MeshInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps unary and server-streaming handlers."""
+    """Wraps the handlers of every service on a server: those of the mesh in full, others against malformed requests."""
 
     def __init__(self, metrics: RpcMetrics, tracer: trace.Tracer) -> None:
         self._metrics = metrics
@@ -46,15 +50,18 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
         """Return the handler, wrapped."""
         handler: Any = await continuation(handler_call_details)
         method = handler_call_details.method.lstrip("/")
-        if handler is None or not method.startswith("qiki."):
-            return handler  # type: ignore[no-any-return]  # health and reflection keep their own ways
-        if handler.unary_unary:
-            return handler._replace(unary_unary=self._unary(method, handler.unary_unary))  # type: ignore[no-any-return]
-        if handler.stream_stream:
-            return handler._replace(stream_stream=self._stream(method, handler.stream_stream))  # type: ignore[no-any-return]
-        if handler.unary_stream:
-            return handler._replace(unary_stream=self._stream(method, handler.unary_stream))  # type: ignore[no-any-return]
-        return handler  # type: ignore[no-any-return]
+        if handler is None:
+            return None
+        kind = next(each for each in _KINDS if getattr(handler, each))
+        call = getattr(handler, kind)
+        if not method.startswith("qiki."):  # health and reflection keep their own ways
+            wrapped = _refusing(call)
+        elif kind in _UNARY_ANSWER:
+            wrapped = self._unary(method, call)
+        else:
+            wrapped = self._stream(method, call)
+        deserializer = tolerant(handler.request_deserializer)
+        return handler._replace(request_deserializer=deserializer, **{kind: wrapped})  # type: ignore[no-any-return]
 
     def _unary(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def handle(request: Any, context: _Context) -> Any:
@@ -65,7 +72,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                 method, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
             ) as span:
                 try:
-                    response = await call(request, context)
+                    response = await call(_checked(request), context)
                     code = "OK"
                 except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
                     status = _describe(method, error)
@@ -86,9 +93,8 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
         async def handle(request: Any, context: _Context) -> AsyncIterator[Any]:
             gauge.inc()
             code = "CANCELLED"
-            responses = call(request, context)
             try:
-                async for response in responses:
+                async for response in call(_checked(request), context):
                     sent.inc()
                     yield response
                 code = "OK"
@@ -101,6 +107,33 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                 self._metrics.handled.labels(method, code).inc()
 
         return handle
+
+
+def _refusing(call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:
+    """Return a handler of the same kind that refuses requests which cannot be decoded, and does nothing else."""
+
+    async def handle(request: Any, context: _Context) -> Any:
+        try:
+            return await call(_checked(request), context)
+        except RequestMalformedError as error:
+            await _abort(context, error)
+
+    async def handle_stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+        try:
+            async for response in call(_checked(request), context):
+                yield response
+        except RequestMalformedError as error:
+            await _abort(context, error)
+
+    return handle_stream if inspect.isasyncgenfunction(call) else handle
+
+
+def _checked(request: Any) -> Any:
+    """Return a request that could be decoded, or a stream that raises at one that could not."""
+    if isinstance(request, AsyncIterable):
+        return decoded(request)
+    check_decoded(request)
+    return request
 
 
 async def _abort(context: _Context, error: MeshError) -> NoReturn:

@@ -12,6 +12,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from mesh.departures import quieten_departures
 from mesh.errors import StartError
 from mesh.health import Health
 from mesh.interceptor import MeshInterceptor
@@ -57,6 +58,7 @@ class MeshServer:
         self._health = health
         self._names = ("", *(mount.name for mount in mounts))
         self._statuses = health_aio.HealthServicer()
+        quieten_departures()
         self._server = grpc.aio.server(
             interceptors=[interceptor], options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS
         )

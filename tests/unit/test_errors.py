@@ -32,6 +32,12 @@ REFUSALS = [
         "RETENTION_TOO_SHORT",
         sdk.RetentionTooShortError,
     ),
+    (
+        errors.RequestMalformedError("x", type="qiki.sim.v1.GetRunRequest"),
+        Status.INVALID_ARGUMENT,
+        "REQUEST_MALFORMED",
+        sdk.QikiError,
+    ),
     (errors.RunChangedError("x", run_id="r"), Status.FAILED_PRECONDITION, "RUN_CHANGED", sdk.RunChangedError),
     (
         errors.HistoryDivergedError("x", sequence="3"),

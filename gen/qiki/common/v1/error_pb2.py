@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqiki/common/v1/error.proto\x12\x0eqiki.common.v1*\x93\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\'\n#ERROR_REASON_RESUME_TOKEN_MALFORMED\x10\x02\x12\x1c\n\x18\x45RROR_REASON_RUN_CHANGED\x10\x03\x12!\n\x1d\x45RROR_REASON_HISTORY_DIVERGED\x10\x04\x12%\n!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\x05\x12\x1c\n\x18\x45RROR_REASON_RUN_UNKNOWN\x10\x06\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_READER_UNKNOWN\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\t\x12\x1a\n\x16\x45RROR_REASON_RUN_ENDED\x10\n\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12\x1f\n\x1b\x45RROR_REASON_STORAGE_FAILED\x10\r\x12!\n\x1d\x45RROR_REASON_TRUTH_NOT_SERVED\x10\x0e\x12$\n ERROR_REASON_RETENTION_TOO_SHORT\x10\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqiki/common/v1/error.proto\x12\x0eqiki.common.v1*\xb7\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\'\n#ERROR_REASON_RESUME_TOKEN_MALFORMED\x10\x02\x12\x1c\n\x18\x45RROR_REASON_RUN_CHANGED\x10\x03\x12!\n\x1d\x45RROR_REASON_HISTORY_DIVERGED\x10\x04\x12%\n!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\x05\x12\x1c\n\x18\x45RROR_REASON_RUN_UNKNOWN\x10\x06\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_READER_UNKNOWN\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_LIMIT_REACHED\x10\t\x12\x1a\n\x16\x45RROR_REASON_RUN_ENDED\x10\n\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12\x1f\n\x1b\x45RROR_REASON_STORAGE_FAILED\x10\r\x12!\n\x1d\x45RROR_REASON_TRUTH_NOT_SERVED\x10\x0e\x12$\n ERROR_REASON_RETENTION_TOO_SHORT\x10\x0f\x12\"\n\x1e\x45RROR_REASON_REQUEST_MALFORMED\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.common.v1.error_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=47
-  _globals['_ERRORREASON']._serialized_end=578
+  _globals['_ERRORREASON']._serialized_end=614
 # @@protoc_insertion_point(module_scope)

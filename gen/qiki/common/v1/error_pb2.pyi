@@ -63,6 +63,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
     INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
     """
+    ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 16
+    """The request, or one message of a stream of requests, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
+    `type`, the full name of the message that the RPC takes.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the machine-readable reason of a refusal. It travels in the status details as
@@ -110,5 +114,9 @@ ERROR_REASON_RETENTION_TOO_SHORT: ErrorReason.ValueType  # 15
 """Half the retention of a producer in lossless pace does not exceed the reader's confirm interval: it would wait for the
 reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
 INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
+"""
+ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 16
+"""The request, or one message of a stream of requests, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
+`type`, the full name of the message that the RPC takes.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
