@@ -1,11 +1,12 @@
 """How a demonstration turned out: what is told of it, and what speaks against it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.comparison import SubjectCount, table_lines
-from cli.demo_report import report_lines, score_text, speed_text, title_text
+from cli.demo_report import checked_lines, report_lines, score_text, speed_text, title_text
 from cli.demo_statistics import DemoStatistics, statistics_of
 from cli.errors import CliError, UsageError
 from cli.plot_data import plot_data_of
@@ -22,25 +23,29 @@ NEXT = """What to try next:
 class Outcome:
     """A run that has come to its end: the scenario's name, what is on record, and what was found wrong with it.
 
-    `counts` compares what was emitted with what JetStream holds; `track_problems` and `health_problems` are sentences.
+    `counts` compares what was emitted with what JetStream holds; the problems are sentences. `checked` is how many
+    messages were checked, and how many events were computed again and compared, by kind.
     """
 
     name: str
     record: RunRecord
     counts: tuple[SubjectCount, ...]
     track_problems: tuple[str, ...]
+    content_problems: tuple[str, ...]
     health_problems: tuple[str, ...]
+    checked: Mapping[str, int]
 
     def problems(self) -> list[str]:
         """Return in sentences what speaks against the run; nothing where all is well."""
         of_counts = [problem for count in self.counts if (problem := count.problem())]
-        return [*of_counts, *self.track_problems, *self.health_problems]
+        return [*of_counts, *self.track_problems, *self.content_problems, *self.health_problems]
 
 
 def conclude(outcome: Outcome, picture: Path, elapsed_s: float) -> None:
     """Tell what happened, draw it, and judge it. Raises CliError where something speaks against the run."""
     found = statistics_of(outcome.record)
-    print("\n".join(["", *report_lines(outcome.name, found), "", *table_lines(outcome.counts), ""]))
+    tables = (report_lines(outcome.name, found), table_lines(outcome.counts), checked_lines(outcome.checked))
+    print("\n".join(line for table in tables for line in ("", *table)) + "\n")
     problems = outcome.problems()
     try:
         print(_draw(outcome, found, picture))
@@ -52,8 +57,9 @@ def conclude(outcome: Outcome, picture: Path, elapsed_s: float) -> None:
         raise CliError("\n".join(["not all is well:", *problems]))
     total = sum(count.emitted for count in outcome.counts)
     print(
-        f"All {total} events are in JetStream, each once, in order; every frame has its tracks; every service stayed "
-        f"healthy.\nThe demo took {elapsed_s:.1f} s.\n\n{NEXT}"
+        f"All {total} events are in JetStream, each once, in order, with the payload that was emitted; every frame has "
+        f"its tracks;\nwhat was computed again is the same, to the byte; every service stayed healthy.\n"
+        f"The demo took {elapsed_s:.1f} s.\n\n{NEXT}"
     )
 
 

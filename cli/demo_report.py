@@ -29,6 +29,16 @@ def report_lines(name: str, found: DemoStatistics) -> list[str]:
     return list(chain.from_iterable(_labelled(label, lines) for label, lines in facts))
 
 
+def checked_lines(checked: Mapping[str, int]) -> list[str]:
+    """Return how much was checked: of messages by themselves, and of what was computed again."""
+    messages = _counted(checked["message"], "message")
+    again = [_counted(count, what) for what, count in checked.items() if what != "message"]
+    lines = [f"{messages}: headers, ids, order, and each payload by the digest in its resume token"]
+    if again:
+        lines.append(f"{' and '.join(again)} computed again from the stored frames, and compared")
+    return list(_labelled("checked", lines))
+
+
 def speed_text(found: DemoStatistics) -> str:
     """Return how fast it went."""
     return f"{found.speed:.1f} times real time" if found.speed > 0.0 else "nothing ran"

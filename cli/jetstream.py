@@ -1,6 +1,6 @@
 """The one way from the command to JetStream: the adapter's topology and messages on the server at an address."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,7 +42,9 @@ async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int 
 
 
 async def read_messages(
-    nats_url: str, channels: Sequence[Channel], open_channel: Callable[[Channel], Callable[[StoredMessage], None]]
+    nats_url: str,
+    channels: Sequence[Channel],
+    open_channel: Callable[[Channel], Callable[[StoredMessage], Awaitable[None]]],
 ) -> None:
     """Hand what JetStream holds, channel after channel and message after message, to what `open_channel` returns.
 

@@ -1,4 +1,4 @@
-"""`qiki replay`: an archived run's frames through the tracker again, held against the tracks that were archived."""
+"""`qiki replay`: an archived run's frames through the tracker again, compared with the tracks and alarms archived."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def replay(
     ] = "max",
     bot_spec: Annotated[Path | None, typer.Option(metavar="FILE", help="The bot's specification, as YAML.")] = None,
 ) -> None:
-    """Fold an archived run's radar frames through the tracker, and compare every set of tracks with the archived one.
+    """Fold an archived run's frames through the tracker; compare every track set and guard event with the archived one.
 
     Exit status 1 where one of them differs, is missing, or is one too many.
     """

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from adapters.jetstream.read_back import StoredMessage
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
@@ -31,6 +32,7 @@ from cli.output import lossy_output
 from cli.ports import choose_ports
 from cli.probe import ServiceStatus
 from cli.progress import Meter, StallClock, open_meter
+from cli.run_check import RunCheck
 from cli.run_reader import RunReader, reading_order
 from cli.run_up import stopping_text
 
@@ -89,7 +91,7 @@ class _Demonstration:
         2. Every derived feed's producer says Ended, and with it how many events there were; the bridge has published
            them all.
         3. The recorded feeds, which never end, are taken as they stand then; the bridge has published that too.
-        4. JetStream is read back.
+        4. JetStream is read back: every message is checked, and the tracks and alarms are computed again.
         """
         run_id = await self._until_ended()
         derived = [channel for channel in self._spec.channels if channel.policy == "derived"]
@@ -98,7 +100,8 @@ class _Demonstration:
         for channels in (derived, recorded):
             ends |= await feed_ends(channels, self._targets(), STALL_LIMIT_S)
             await self._until_published(ends)
-        reader = await self._read_back(run_id, ends)
+        reader, check = RunReader(run_id, self._radars(), ends), RunCheck.of(self._spec, run_id)
+        await read_back(nats_url(self._mesh.ports), self._spec.channels, reader, check, self._progress(ends))
         await self._look()
         tallies, record = reader.tallies(), reader.record()
         return Outcome(
@@ -106,7 +109,9 @@ class _Demonstration:
             record=record,
             counts=tuple(count_of(ends[each.name], tallies[each.subject]) for each in self._spec.channels),
             track_problems=tuple(track_set_problems(_frames(self._spec.channels, ends), record.track_parts)),
+            content_problems=tuple(check.problems()),
             health_problems=tuple(self._health.problems()),
+            checked=check.summary(),
         )
 
     async def _until_ended(self) -> str:
@@ -138,12 +143,12 @@ class _Demonstration:
             stall.observe(reached, status_line(bridge))
             await asyncio.sleep(LOOK_INTERVAL_S)
 
-    async def _read_back(self, run_id: str, ends: Mapping[str, int]) -> RunReader:
-        radars = {str(radar.sensor_id): radar.name for radar in self._spec.radars}
-        reader = RunReader(run_id, radars, ends)
-        self._meter.show("reading back from JetStream", sum(ends.values()), sum(ends.values()))
-        await read_messages(nats_url(self._mesh.ports), reading_order(self._spec.channels), reader.open)
-        return reader
+    def _progress(self, ends: Mapping[str, int]) -> Callable[[int], None]:
+        total = sum(ends.values())
+        return lambda count: self._meter.show("reading back and checking, messages", count, total)
+
+    def _radars(self) -> dict[str, str]:
+        return {str(radar.sensor_id): radar.name for radar in self._spec.radars}
 
     async def _look(self) -> dict[str, ServiceStatus]:
         """Return how every process is, by name; the health log takes note of it."""
@@ -155,6 +160,28 @@ class _Demonstration:
         """Return where each API package is served."""
         services = ("sim", "radar", "tracker", "registrar")
         return {f"qiki.{name}.v1": grpc_target(name, self._mesh.ports) for name in services}
+
+
+async def read_back(
+    url: str, channels: Sequence[Channel], reader: RunReader, check: RunCheck, progress: Callable[[int], None]
+) -> None:
+    """Show every message that JetStream holds on the channels to both, the frames first; tell progress how many.
+
+    Raises CliError where JetStream does not hand them over.
+    """
+
+    def open_channel(channel: Channel) -> Callable[[StoredMessage], Awaitable[None]]:
+        checked, read = check.open(channel), reader.open(channel)
+
+        async def take(message: StoredMessage) -> None:
+            event = await checked(message)
+            if event is not None:
+                read(message, event.intact)
+            progress(check.messages)
+
+        return take
+
+    await read_messages(url, reading_order(channels), open_channel)
 
 
 def published(facts: Mapping[str, Any]) -> dict[str, int]:

@@ -51,12 +51,15 @@ class RunReader:
     _first_time_ns: int = 0
     _last_time_ns: int = 0
 
-    def open(self, channel: Channel) -> Callable[[StoredMessage], None]:
-        """Return what takes the channel's messages; it raises HeaderError, and DecodeError of protobuf."""
+    def open(self, channel: Channel) -> Callable[[StoredMessage, bool], None]:
+        """Return what counts the channel's messages and reads those that are called intact.
+
+        It raises HeaderError, and DecodeError of protobuf.
+        """
         counter = self._counters[channel.subject] = Counter(channel.subject)
         read = self._reader_of(channel.type)
 
-        def take(message: StoredMessage) -> None:
+        def take(message: StoredMessage, intact: bool) -> None:
             context = from_headers(message.headers).context
             if channel.policy == "recorded" and context.sequence > self.ends[channel.name]:
                 return
@@ -65,7 +68,7 @@ class RunReader:
                 if context.run_id != self.run_id:
                     return
                 self._note_wall_clock(context, message.stored_ns)
-            if read is not None:
+            if read is not None and intact:
                 read(context, message)
 
         return take

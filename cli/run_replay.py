@@ -1,13 +1,13 @@
-"""What `qiki replay` does: fold the archived frames, compare set by set, say what came of it."""
+"""What `qiki replay` does: fold the archived frames, compare event by event, say what came of it."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from rich.console import Console
 
 from adapters.archive.cursor import Bounds
@@ -16,69 +16,52 @@ from adapters.archive.opening import Wanted
 from adapters.archive.pace import Pace
 from adapters.archive.reading import ArchivedEvents
 from adapters.jetstream.history import HistoryUnavailableError
-from adapters.jetstream.stored_event import NotABridgesError, StoredEvent
+from adapters.jetstream.stored_event import NotABridgesError
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
+from cli.archived_output import LATE_S, ArchivedOutput, Comparison
 from cli.errors import CliError, UsageError
 from cli.jetstream import connected
-from cli.message_difference import first_difference
 from cli.progress import Meter, open_meter
+from cli.track_replay import LeftOutError, TrackReplay
 from mesh.errors import MeshError, StartError
 from mesh.tasks import cleanup
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
-from svc_tracker import wire
+from qiki.tracker.v1.guard_pb2 import GuardEvent
 from svc_tracker.config import Rules, to_rules
-from svc_tracker.domain.frame import FrameError
-from svc_tracker.domain.tracker import Tracker
 
-# The bridge carries frames and tracks each at its own pace: a set that is not there yet may be on its way.
-LATE_S = 5.0
+# What the tracker makes of frames, by the type's name: what one is called, and the type.
+OUTPUTS: Final[Mapping[str, tuple[str, type[Message]]]] = {
+    TrackSet.DESCRIPTOR.full_name: ("track set", TrackSet),
+    GuardEvent.DESCRIPTOR.full_name: ("guard event", GuardEvent),
+}
 
 
 @dataclass(slots=True)
 class Replay:
-    """What came of a replay: how much was folded and compared, and each difference in a sentence, the first kept."""
+    """What came of a replay: how many frames were folded, how many refused, and what was compared, by its name."""
 
     run_id: str
     frames: int = 0
     refused: int = 0
-    compared: int = 0
-    trimmed: int = 0
-    differing: int = 0
-    first: str = ""
+    found: dict[str, Comparison] = field(default_factory=dict)
 
-    def differ(self, what: str) -> None:
-        """Take note of a difference."""
-        self.differing += 1
-        self.first = self.first or what
+    @property
+    def first_difference(self) -> str:
+        """The first difference that was found on each feed, empty for none."""
+        return "\n".join(each.first for each in self.found.values() if each.first)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is replayed: the channels of the frames and of the tracks, and the rules that made these of those."""
+    """What is replayed: the channels of the frames and of what the tracker makes of them, and its rules."""
 
     frames: Channel
-    tracks: Channel
+    outputs: Mapping[str, Channel]
     rules: Rules
-
-
-class Folding:
-    """The tracker as the service runs it: frames in, sets of tracks out, with the sequences they get there."""
-
-    def __init__(self, run_id: str, rules: Rules) -> None:
-        self.sequence = 0
-        self._ids = wire.TrackIds(uuid.UUID(run_id))
-        self._tracker = Tracker(rules.model, rules.identity)
-
-    def sets(self, frame: RadarFrame, frame_sequence: int) -> Sequence[tuple[int, TrackSet]]:
-        """Return the sets after a frame with their sequences; raises FrameError for one that the tracker refuses."""
-        table = self._tracker.step(wire.to_frame(frame))
-        found = wire.to_track_sets(table, frame, frame_sequence, self._ids)
-        first, self.sequence = self.sequence + 1, self.sequence + len(found)
-        return list(enumerate(found, start=first))
 
 
 def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path | None) -> None:
@@ -87,88 +70,74 @@ def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path |
     with open_meter(Console()) as meter:
         replay = asyncio.run(_replay(nats_url, run_id or "", Pace(speed), subject, meter))
     print(summary(replay))
-    if replay.differing:
-        raise CliError(f"the tracks are not those archived; the first difference:\n{replay.first}")
+    if replay.first_difference:
+        raise CliError(f"the tracker's events are not those archived; the first difference:\n{replay.first_difference}")
 
 
 def summary(replay: Replay) -> str:
     """Return what came of a replay, in a few lines."""
-    lines = [f"run {replay.run_id}", f"{replay.frames} frames folded, {replay.compared} track sets compared"]
+    compared = " and ".join(f"{each.compared} {name}s" for name, each in replay.found.items())
+    lines = [f"run {replay.run_id}", f"{replay.frames} frames folded, {compared} compared"]
     if replay.refused:
-        lines.append(f"{replay.refused} frames refused by the tracker, as they were in the run")
-    if replay.trimmed:
-        lines.append(f"the first {replay.trimmed} track sets are no longer archived, and were not compared")
-    lines.append(f"{replay.differing} differ" if replay.differing else "all the same, to the byte")
+        lines.append(f"{replay.refused} frames left out by the tracker, as they were in the run")
+    for name, each in replay.found.items():
+        if each.trimmed:
+            lines.append(f"the first {each.trimmed} {name}s are no longer archived, and were not compared")
+    differing = sum(each.differing for each in replay.found.values())
+    lines.append(f"{differing} differ" if differing else "all the same, to the byte")
     return "\n".join(lines)
 
 
 async def _replay(nats_url: str, run_id: str, pace: Pace, subject: Subject, meter: Meter) -> Replay:
-    """Fold the frames that are archived now, each as soon as it is due, and compare the sets as they come.
+    """Fold the frames that are archived now, each as soon as it is due, and compare what comes of them as it comes.
 
     1. The frames begin with frame 1: a tracker that begins later is in another state.
-    2. The tracks begin with the oldest set that is archived.
+    2. Tracks and guard events begin with the oldest that is archived.
     """
     first = Wanted(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
     try:
-        async with connected(nats_url) as client, _opened(client, subject.frames, first) as frames:
-            run_id = frames.opening.cursor.run_id
-            oldest = Wanted(None, run_id, from_oldest=True, bounds=Bounds(), until_newest=False)
-            async with _opened(client, subject.tracks, oldest) as tracks:
-                return await _fold(frames, tracks, subject.rules, pace, meter)
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(connected(nats_url))
+            frames = await ArchivedEvents.open(client, subject.frames, first)
+            stack.push_async_callback(_close, frames)
+            outputs = {}
+            for type_name, channel in subject.outputs.items():
+                output = ArchivedOutput(client, channel, frames.opening.cursor.run_id, OUTPUTS[type_name][0])
+                stack.push_async_callback(_close, output)
+                await output.open()
+                outputs[type_name] = output
+            return await _fold(frames, outputs, subject.rules, pace, meter)
     except (MeshError, HistoryUnavailableError, NotABridgesError, TooManyRunsError, DecodeError) as error:
         raise CliError(f"the run cannot be replayed: {error}") from None
 
 
-async def _fold(frames: ArchivedEvents, tracks: ArchivedEvents, rules: Rules, pace: Pace, meter: Meter) -> Replay:
+async def _close(reading: ArchivedEvents | ArchivedOutput) -> None:
+    await cleanup(reading.close())
+
+
+async def _fold(
+    frames: ArchivedEvents, outputs: Mapping[str, ArchivedOutput], rules: Rules, pace: Pace, meter: Meter
+) -> Replay:
     run_id, last_frame = frames.opening.cursor.run_id, frames.opening.newest.sequence
-    replay, folding = Replay(run_id), Folding(run_id, rules)
-    replay.trimmed = tracks.opening.cursor.place.sequence
+    replay, tracker = Replay(run_id), TrackReplay(run_id, rules)
+    replay.found = {output.name: output.found for output in outputs.values()}
     while (event := await frames.next(LATE_S)) is not None:
         await asyncio.sleep(pace.wait_s(event.time_ns))
         replay.frames = event.sequence
         meter.show("folding, frames", event.sequence, last_frame)
         try:
-            found = folding.sets(RadarFrame.FromString(event.payload), event.sequence)
-        except FrameError:
+            made = tracker.step(RadarFrame.FromString(event.payload), event.context)
+        except LeftOutError:
             replay.refused += 1
             continue
-        for sequence, track_set in found:
-            if sequence <= replay.trimmed:
-                continue
-            archived = await tracks.next(LATE_S)
-            _compare(replay, sequence, track_set, archived)
-            if archived is None:
-                return replay
+        for each in (*made.track_sets, *made.guard_events):
+            if (output := outputs.get(each.DESCRIPTOR.full_name)) is not None:
+                await output.compare(each)
     if not frames.over:
         raise CliError(f"the run cannot be replayed: frame {replay.frames + 1} did not come within {LATE_S:g} s")
-    _look_for_more(replay, folding, last_frame, tracks.opening.newest)
+    for type_name, output in outputs.items():
+        output.look_for_more(OUTPUTS[type_name][1], last_frame)
     return replay
-
-
-def _compare(replay: Replay, sequence: int, folded: TrackSet, archived: StoredEvent | None) -> None:
-    where = f"track set {sequence}, after frame {folded.frame_sequence} at {folded.time.ToJsonString()}"
-    if archived is None:
-        replay.differ(f"{where}: is not archived, and what follows was not compared")
-        return
-    replay.compared += 1
-    if archived.payload != folded.SerializeToString(deterministic=True):
-        found = TrackSet.FromString(archived.payload)
-        replay.differ(f"{where}: {first_difference(found, folded) or 'the same fields, other bytes'}")
-
-
-def _look_for_more(replay: Replay, folding: Folding, last_frame: int, newest: StoredEvent) -> None:
-    """Note where more sets are archived than the frames make; those of later frames are no difference."""
-    if newest.sequence > folding.sequence and TrackSet.FromString(newest.payload).frame_sequence <= last_frame:
-        replay.differ(f"{newest.sequence - folding.sequence} track sets are archived that no frame makes")
-
-
-@asynccontextmanager
-async def _opened(client: object, channel: Channel, wanted: Wanted) -> AsyncIterator[ArchivedEvents]:
-    events = await ArchivedEvents.open(client, channel, wanted)
-    try:
-        yield events
-    finally:
-        await cleanup(events.close())
 
 
 def _subject(bot_spec: Path | None) -> Subject:
@@ -182,4 +151,5 @@ def _subject(bot_spec: Path | None) -> Subject:
     names = (RadarFrame.DESCRIPTOR.full_name, TrackSet.DESCRIPTOR.full_name)
     if missing := [name for name in names if name not in by_type]:
         raise UsageError(f"the BotSpec has no channel for {' and '.join(missing)}: there is nothing to replay.")
-    return Subject(by_type[names[0]], by_type[names[1]], rules)
+    outputs = {name: by_type[name] for name in OUTPUTS if name in by_type}
+    return Subject(by_type[RadarFrame.DESCRIPTOR.full_name], outputs, rules)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mesh.feed import Feed, Made
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
+from qiki.tracker.v1.guard_pb2 import GuardEvent
 from qiki_sdk.stream import Event
 from svc_tracker.domain.frame import Frame
 from svc_tracker.domain.guard.closest_approach import closest_approach
@@ -30,20 +31,17 @@ class GuardFeed:
 
         The guard has taken its step; nothing is added to the feed yet.
         """
-        guard_input = to_guard_input(table, seen)
-        happened = self.guard.step(guard_input)
-        tracks = [track for track_set in track_sets for track in track_set.tracks] if happened else []
         return [
             self._feed.make(
-                to_guard_event(each, guard_input, tracks[each.row], event),
+                each,
                 sequence=self.sequence + number,
                 time_ns=table.time_ns,
                 tick=event.payload.tick,
-                subject=each.rule.name,
+                subject=each.rule,
                 cause=event.context.traceparent,
                 began_ns=began_ns,
             )
-            for number, each in enumerate(happened, start=1)
+            for number, each in enumerate(guard_events(self.guard, event, seen, table, track_sets), start=1)
         ]
 
     def add(self, made: Sequence[Made]) -> None:
@@ -51,6 +49,16 @@ class GuardFeed:
         for each in made:
             self._feed.add(each)
         self.sequence += len(made)
+
+
+def guard_events(
+    guard: Guard, event: Event[RadarFrame], seen: Frame, table: TrackTable, track_sets: Sequence[TrackSet]
+) -> list[GuardEvent]:
+    """Return the alarms that the guard raises and clears with this frame, as on the wire and in their order."""
+    guard_input = to_guard_input(table, seen)
+    happened = guard.step(guard_input)
+    tracks = [track for track_set in track_sets for track in track_set.tracks] if happened else []
+    return [to_guard_event(each, guard_input, tracks[each.row], event) for each in happened]
 
 
 def to_guard_input(table: TrackTable, seen: Frame) -> GuardInput:

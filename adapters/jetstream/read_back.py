@@ -1,6 +1,6 @@
 """Reads a subject back from JetStream: every message in order, with when JetStream stored it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,9 @@ class StoredMessage:
     stored_ns: int
 
 
-async def read_back(client: Client, stream: str, subject: str, take: Callable[[StoredMessage], None]) -> None:
+async def read_back(
+    client: Client, stream: str, subject: str, take: Callable[[StoredMessage], Awaitable[None]]
+) -> None:
     """Hand over every message of the subject, in order, from its first to the one that is last when the call begins.
 
     Raises `ReadBackError` where the server does not hand them over, each batch within 5 s, without a gap; what
@@ -60,7 +62,7 @@ async def read_back(client: Client, stream: str, subject: str, take: Callable[[S
                     if places.consumer != delivered:
                         raise ReadBackError(f"{subject}: message {delivered} was lost on the way")
                     if reached < tail.sequence:
-                        take(_stored(message))
+                        await take(_stored(message))
                     reached, pending = places.stream, message.metadata.num_pending
         finally:
             await cleanup(subscription.unsubscribe())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -36,11 +36,18 @@ async def store(client: Client, subject: str, count: int) -> None:
         await client.request(subject, f"{number}".encode(), timeout=5, headers={"ce-id": f"id-{number}"})
 
 
+def into(found: list[StoredMessage]) -> Callable[[StoredMessage], Awaitable[None]]:
+    async def take(message: StoredMessage) -> None:
+        found.append(message)
+
+    return take
+
+
 @pytest.mark.asyncio
 async def test_an_empty_subject_hands_over_nothing(client: Client) -> None:
     await store(client, NEIGHBOUR, 1)
     found: list[StoredMessage] = []
-    await read_back(client, STREAM, SUBJECT, found.append)
+    await read_back(client, STREAM, SUBJECT, into(found))
     assert found == []
 
 
@@ -51,7 +58,7 @@ async def test_every_message_is_handed_over_once_in_order_with_its_headers(clien
     await store(client, SUBJECT, count)
     await store(client, NEIGHBOUR, 1)
     found: list[StoredMessage] = []
-    await read_back(client, STREAM, SUBJECT, found.append)
+    await read_back(client, STREAM, SUBJECT, into(found))
     assert [(message.payload, message.headers["ce-id"]) for message in found] == [
         (f"{number}".encode(), f"id-{number}") for number in range(count)
     ]
@@ -63,7 +70,7 @@ async def test_a_message_says_when_it_was_stored_and_not_when_it_was_read(client
     await store(client, SUBJECT, 2)
     after_ns = time.time_ns()
     found: list[StoredMessage] = []
-    await read_back(client, STREAM, SUBJECT, found.append)
+    await read_back(client, STREAM, SUBJECT, into(found))
     first, second = (message.stored_ns for message in found)
     microsecond_ns = 1_000
     assert before_ns - microsecond_ns <= first <= second <= after_ns
@@ -74,7 +81,7 @@ async def test_what_was_deleted_is_passed_over(client: Client) -> None:
     await store(client, SUBJECT, 5)
     await client.jetstream().delete_msg(STREAM, 2)
     found: list[StoredMessage] = []
-    await read_back(client, STREAM, SUBJECT, found.append)
+    await read_back(client, STREAM, SUBJECT, into(found))
     assert [message.payload for message in found] == [b"0", b"2", b"3", b"4"]
 
 
@@ -84,7 +91,7 @@ async def test_what_comes_while_it_is_read_is_left_for_another_time(client: Clie
     found: list[StoredMessage] = []
     async with asyncio.TaskGroup() as tasks:
 
-        def take(message: StoredMessage) -> None:
+        async def take(message: StoredMessage) -> None:
             if not found:
                 tasks.create_task(store(client, SUBJECT, 1))
             found.append(message)
@@ -97,7 +104,7 @@ async def test_what_comes_while_it_is_read_is_left_for_another_time(client: Clie
 async def test_an_error_of_the_taker_comes_through(client: Client) -> None:
     await store(client, SUBJECT, 3)
 
-    def take(_message: StoredMessage) -> None:
+    async def take(_message: StoredMessage) -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
@@ -107,4 +114,4 @@ async def test_an_error_of_the_taker_comes_through(client: Client) -> None:
 @pytest.mark.asyncio
 async def test_a_stream_that_is_not_there_is_an_error(client: Client) -> None:
     with pytest.raises(StreamMissing):
-        await read_back(client, "QIKI_NOT_V1", "qiki.not.v1.there", lambda _message: None)
+        await read_back(client, "QIKI_NOT_V1", "qiki.not.v1.there", into([]))

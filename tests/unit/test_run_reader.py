@@ -80,8 +80,8 @@ def test_a_detection_is_where_its_range_bearing_and_elevation_say() -> None:
 def test_a_frame_is_read_with_its_detections_in_space() -> None:
     own = reader()
     take = own.open(CHANNELS["frames"])
-    take(stored(frame(20, (1000.0, 90.0, 0.0)), 1, produced_s=7))
-    take(stored(frame(40), 2))
+    take(stored(frame(20, (1000.0, 90.0, 0.0)), 1, produced_s=7), True)
+    take(stored(frame(40), 2), True)
     first, second = own.record().scans
     assert (first.sequence, first.frame_id, first.tick, first.produced_ns) == (1, "frame-20", 20, 7 * S)
     assert first.detection_m == pytest.approx(np.array([(1100.0, 200.0, 300.0)]))
@@ -102,7 +102,8 @@ def test_confirmed_are_the_tracks_that_are_tracked_or_coast() -> None:
     ]
     own = reader()
     own.open(CHANNELS["tracks"])(
-        stored(TrackSet(frame_sequence=5, frame_id=UUID(value="f"), part=1, parts=2, tracks=tracks), 1, stored_s=9)
+        stored(TrackSet(frame_sequence=5, frame_id=UUID(value="f"), part=1, parts=2, tracks=tracks), 1, stored_s=9),
+        True,
     )
     (part,) = own.record().track_parts
     assert (part.frame_sequence, part.frame_id, part.part, part.parts, part.stored_ns) == (5, "f", 1, 2, 9 * S)
@@ -113,10 +114,10 @@ def test_confirmed_are_the_tracks_that_are_tracked_or_coast() -> None:
 
 def test_the_truth_is_kept_at_the_ticks_of_scans_and_contacts_are_counted_at_all() -> None:
     own = reader()
-    own.open(CHANNELS["frames"])(stored(frame(4), 1))
+    own.open(CHANNELS["frames"])(stored(frame(4), 1), True)
     take = own.open(CHANNELS["world"])
     for sequence, snap in enumerate((snapshot(2, "a"), snapshot(4, "b", "c"), snapshot(6)), start=1):
-        take(stored(snap, sequence))
+        take(stored(snap, sequence), True)
     record = own.record()
     assert record.truth.keys() == {4}
     assert record.truth[4].contact_ids == ("b", "c")
@@ -128,16 +129,16 @@ def test_the_truth_is_kept_at_the_ticks_of_scans_and_contacts_are_counted_at_all
 @pytest.mark.parametrize(("kind", "name"), [(ObjectType.OBJECT_TYPE_DRONE, "drone"), (0, "unknown"), (99, "unknown")])
 def test_a_contact_of_a_kind_that_is_not_known_is_unknown(kind: int, name: str) -> None:
     own = reader()
-    own.open(CHANNELS["world"])(stored(snapshot(1, "a", kind=kind), 1))
+    own.open(CHANNELS["world"])(stored(snapshot(1, "a", kind=kind), 1), True)
     assert own.record().contacts == {"a": name}
 
 
 def test_another_run_on_the_subject_is_counted_as_such_and_not_read() -> None:
     own = reader()
     take = own.open(CHANNELS["world"])
-    take(stored(snapshot(1, "old"), 1, run=OTHER, produced_s=0, stored_s=99))
-    take(stored(snapshot(1, "new"), 1, produced_s=5, stored_s=6))
-    take(stored(snapshot(2, "new"), 2, produced_s=6, stored_s=8))
+    take(stored(snapshot(1, "old"), 1, run=OTHER, produced_s=0, stored_s=99), True)
+    take(stored(snapshot(1, "new"), 1, produced_s=5, stored_s=6), True)
+    take(stored(snapshot(2, "new"), 2, produced_s=6, stored_s=8), True)
     record, tally = own.record(), own.tallies()["qiki.sim.v1.world"]
     assert record.contacts == {"new": "aircraft"}
     assert (record.begun_ns, record.ended_ns) == (5 * S, 8 * S)
@@ -148,9 +149,18 @@ def test_the_audit_which_goes_on_is_taken_as_far_as_it_had_come() -> None:
     own = reader(audit=2)
     take = own.open(CHANNELS["audit"])
     for sequence, (code, name) in enumerate(((101, "BOOT_OK"), (101, "BOOT_OK"), (109, "SHUTDOWN")), start=1):
-        take(stored(AuditEvent(code=code, name=name), sequence, run=OTHER))
+        take(stored(AuditEvent(code=code, name=name), sequence, run=OTHER), True)
     assert own.record().audit == {(101, "BOOT_OK"): 2}
     assert own.tallies()["qiki.events.v1.audit"].messages == 2
+
+
+def test_a_message_that_is_not_intact_is_counted_and_not_read() -> None:
+    own = reader()
+    take = own.open(CHANNELS["world"])
+    take(stored(snapshot(1, "a"), 1), True)
+    take(stored(snapshot(2, "b"), 2), False)
+    assert own.record().contacts == {"a": "aircraft"}
+    assert own.tallies()["qiki.sim.v1.world"].messages == 2
 
 
 def test_a_subject_without_messages_is_counted_too() -> None:
@@ -162,4 +172,4 @@ def test_a_subject_without_messages_is_counted_too() -> None:
 def test_a_message_that_is_none_of_the_meshs_is_refused() -> None:
     channel: Channel = CHANNELS["frames"]
     with pytest.raises(HeaderError, match="ce-id"):
-        reader().open(channel)(StoredMessage({}, b"", 0))
+        reader().open(channel)(StoredMessage({}, b"", 0), True)

@@ -1,0 +1,68 @@
+"""The demo's check of a run, in a process whose NumPy is held to the baseline as the services' is.
+
+The process of the tests is not: what it computes again differs from what the services have computed in its last bits.
+"""
+
+import asyncio
+import multiprocessing
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chain import RUN_ID, Stored
+from mesh.platform_pin import pin
+
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the check has said: its problems, and how much was checked."""
+
+    problems: list[str]
+    summary: dict[str, int]
+
+
+@contextmanager
+def pinned_process() -> Iterator[ProcessPoolExecutor]:
+    """Give a process to call the functions below in."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=pin) as process:
+        yield process
+
+
+def check_messages(streams: Mapping[str, list[Stored]], run_id: str = RUN_ID) -> Checked:
+    """Check these messages, subject after subject as the demo does."""
+    from adapters.jetstream.read_back import StoredMessage  # noqa: PLC0415 - in the pinned process alone
+    from cli.run_check import RunCheck  # noqa: PLC0415
+    from cli.run_reader import reading_order  # noqa: PLC0415
+
+    check, spec = RunCheck.of(_spec(), run_id), _spec()
+
+    async def take_all() -> None:
+        for channel in reading_order(spec.channels):
+            take = check.open(channel)
+            for message in streams[channel.subject]:
+                await take(StoredMessage(message.headers, message.data, 1))
+
+    asyncio.run(take_all())
+    return Checked(check.problems(), dict(check.summary()))
+
+
+def check_server(url: str) -> Checked:
+    """Read back what a nats-server holds, as the demo does, and check it."""
+    from cli.run_check import RunCheck  # noqa: PLC0415 - in the pinned process alone
+    from cli.run_demo import read_back  # noqa: PLC0415
+    from cli.run_reader import RunReader  # noqa: PLC0415
+
+    spec = _spec()
+    check, reader = RunCheck.of(spec, RUN_ID), RunReader(RUN_ID, {}, {channel.name: 10**6 for channel in spec.channels})
+    asyncio.run(read_back(url, spec.channels, reader, check, lambda _count: None))
+    return Checked(check.problems(), dict(check.summary()))
+
+
+def _spec():  # type: ignore[no-untyped-def] # its type is not imported before NumPy is pinned
+    from botspec.example import example_bot_spec  # noqa: PLC0415
+    from botspec.model import load_bot_spec  # noqa: PLC0415
+
+    return load_bot_spec(example_bot_spec()).spec
