@@ -72,8 +72,11 @@ lock: ## Resolve the dependencies anew (needs uv)
 
 SEED ?= 1
 FAULTS ?= 200
-chaos: setup ## Kill, stop and cut everything again and again, and compare with an undisturbed run (SEED=, FAULTS=)
-	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --faults $(FAULTS)
+AIMED ?=
+STRENGTH ?= 2
+MINUTES ?= 60
+chaos: setup ## Kill, stop and cut everything, and compare with an undisturbed run (SEED=, FAULTS=; AIMED=1: docs/chaos.md)
+	@PYTHONPATH=tests $(BIN)/python -m $(if $(AIMED),chaos.aimed --strength $(STRENGTH) --minutes $(MINUTES),chaos --seed $(SEED) --faults $(FAULTS))
 
 COUNT ?= 28
 kill-up: setup ## End `qiki up` in every phase and every way and look for what is left (COUNT=, SEED=)

@@ -3,6 +3,8 @@
 The growth is that of the median resident memory from the eighth after the middle of the run to the last eighth. A
 stream that still fills is no leak, so by the middle every stream of the broker must hold as much as it may: with the
 topology that users get, the last does so after some 475,000 events. The archive is read meanwhile, on every channel.
+
+A process that ended meanwhile is a failure, however well it was started again: its memory began anew.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from chaos.historian import archived
 from chaos.proxy import HOST
 from chaos.schedule import PROCESSES
 from chaos.watcher import Watcher, resident_kib
+from mesh.tasks import task_group
 from qiki_sdk.channel import connect
 from qiki_sdk.stream import Stream
 
@@ -36,9 +39,13 @@ SPARSE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The resident memory of every process once so many events were carried, of each channel and in all."""
+    """The process ids and the resident memory once so many events were carried, of each channel and in all.
+
+    A process that is not alive in this moment is in neither.
+    """
 
     reached: Mapping[str, int]
+    pids: Mapping[str, int]
     resident_kib: Mapping[str, int]
 
     @property
@@ -47,13 +54,17 @@ class Sample:
         return sum(self.reached.values())
 
 
+class ProcessEnded(Exception):  # noqa: N818 (named for what happened)
+    """A process ended before the run did; the text names it."""
+
+
 async def watch(directory: Path, events: int) -> list[Sample]:
-    """Run so many events through the chain; return what was seen meanwhile."""
+    """Run so many events through the chain; return what was seen meanwhile. Raises ProcessEnded."""
     scenario = write_scenario(directory / "scenario.yaml", float(round(events / EVENTS_A_SIMULATED_S)))
     async with (
         arena(directory, scenario, "max", links=()) as running,
         connect(f"{HOST}:{running.mesh.ports['archive']}") as transport,
-        asyncio.TaskGroup() as group,
+        task_group(ProcessEnded) as group,
     ):
         readers = [group.create_task(_read(stream)) for stream in archived(transport).values()]
         samples = await _sample(running, events)
@@ -70,17 +81,31 @@ async def _read(stream: Stream[Any]) -> None:
 async def _sample(running: Arena, events: int) -> list[Sample]:
     watcher, samples = Watcher(running), list[Sample]()
     told, began = 0, time.monotonic()
-    while not await watcher.look():
-        pids = {process: running.pid(process) for process in PROCESSES}
-        sizes_kib = {name: resident_kib(pid) for name, pid in pids.items() if pid is not None}
-        sample = Sample(dict(watcher.reached), sizes_kib)
+    whole = False
+    while not whole:
+        whole = await watcher.look()
+        pids = {process: pid for process in PROCESSES if (pid := running.pid(process)) is not None}
+        sizes_kib = {name: resident_kib(pid) for name, pid in pids.items()}
+        sample = Sample(dict(watcher.reached), pids, sizes_kib)
         samples.append(sample)
+        if died := ended(samples[:1] + samples[-1:]):
+            raise ProcessEnded(f"{', '.join(died)} ended after {sample.events} events")
         if sample.events - told >= events // 10:
             told = sample.events
             sizes = " ".join(f"{name} {kib / 1024:.1f}" for name, kib in sizes_kib.items())
             print(f"{told} events, {told / (time.monotonic() - began):.0f}/s, MiB: {sizes}", flush=True)
         await asyncio.sleep(PERIOD_S)
     return samples
+
+
+def ended(samples: Sequence[Sample]) -> list[str]:
+    """Return the processes that were not, in every sample, the process that they were in the first."""
+    first = samples[0].pids
+    return [
+        process
+        for process in PROCESSES
+        if process not in first or any(sample.pids.get(process) != first[process] for sample in samples)
+    ]
 
 
 def growth(samples: list[Sample], process: str) -> tuple[float, float]:
@@ -107,7 +132,11 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qiki-soak-") as temporary:
-        samples = asyncio.run(watch(Path(temporary), options.events))
+        try:
+            samples = asyncio.run(watch(Path(temporary), options.events))
+        except ProcessEnded as error:
+            print(f"FAIL: {error}")
+            return 1
     failed = False
     for process in PROCESSES:
         middle_mib, end_mib = growth(samples, process)

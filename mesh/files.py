@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from mesh import failpoints
 from mesh.errors import StartError
 
 # A file of state is small; a longer one is none of ours, and is not read into memory.
@@ -23,6 +24,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    failpoints.reach("file.written")
     beside.replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mesh import upstream
+from mesh import failpoints, upstream
 from mesh.feed import Feed
 from mesh.health import Loop
 from mesh.quarantine import Quarantine
@@ -234,7 +234,9 @@ class Folder:
                 continue
             try:
                 request = self._source.confirm_request(reader=self._source.reader, resume_token=token)
+                failpoints.reach("confirmation.send")
                 await upstream.call(self._source.confirm, request)
+                failpoints.reach("confirmation.answered")
                 confirmed = asked
             except QikiError as error:
                 if error.code not in TRANSIENT:

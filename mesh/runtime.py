@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import NoReturn, TypeVar
 
+from mesh import failpoints
 from mesh.ending import EndWatch, ask_to_stop
 from mesh.errors import StartError
 from mesh.feed import Feed
@@ -61,6 +63,7 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
     """
     name = settings_type.service_name
     try:
+        failpoints.arm(os.environ)
         settings = settings_type.load()
         setup_logs(name, settings.log_format, settings.log_level)
         base = Base(

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Self
 
+from mesh import failpoints
 from mesh.errors import StartError
 from mesh.files import write_atomic
 from qiki_sdk.codes import MAX_EVENT_BYTES
@@ -151,11 +152,14 @@ class LogFile:
         if self._torn:
             self._take_back()
         self._torn = True
+        failpoints.reach("log.write")
         try:
             view, done = memoryview(data), 0
             while done < len(data):
                 done += os.pwrite(self._fd, view[done:], self.end + done)
+            failpoints.reach("log.written")
             os.fsync(self._fd)
+            failpoints.reach("log.synced")
         except OSError:
             try:
                 self._take_back()

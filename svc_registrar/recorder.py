@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mesh import failpoints
 from mesh.change import Change
 from mesh.errors import LimitReachedError, MeshError
 from mesh.health import Loop
@@ -166,6 +167,7 @@ class Recorder:
         self._sealed = False
         self._feed.published(self._index.last_sequence)
         group.done.set_result(None)
+        failpoints.reach("receipt.given")
         self._restore()
 
     async def _idle(self) -> None:

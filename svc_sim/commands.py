@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
+from mesh import failpoints
 from mesh.change import Change
 from mesh.errors import LimitReachedError, MeshError
 from mesh.health import Loop
@@ -94,6 +95,7 @@ class Commands:
             answer = self._repeat(waiting.command) or await self._carry_out(waiting.command)
         except OSError as error:
             answer = self._storage.failed(error)
+        failpoints.reach("command.done")
         if not waiting.done.done():
             waiting.done.set_result(answer)
 

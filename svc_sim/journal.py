@@ -10,6 +10,7 @@ from typing import Self
 
 from google.protobuf.message import DecodeError
 
+from mesh import failpoints
 from mesh.errors import StartError
 from mesh.files import write_atomic
 from qiki.common.v1.stream_pb2 import Run
@@ -64,7 +65,9 @@ class Journal:
         with self._writing:
             self._open_file()
             data = encode(self.end, record.SerializeToString(deterministic=True))
+            failpoints.reach("journal.write")
             self._write(data)
+            failpoints.reach("journal.appended")
             self.end += len(data)
             self._torn = False
 

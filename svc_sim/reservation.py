@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Self
 
+from mesh import failpoints
 from mesh.errors import StartError
 from mesh.files import read_checked, write_checked
 
@@ -48,7 +49,9 @@ class Reservation:
 
     def extend(self, tick: int, journal_bytes: int = 0) -> None:
         """Reserve a block up to and beyond the tick; durable when this returns. Blocks for the time of a flush."""
+        failpoints.reach("reservation.write")
         self._write((tick // self._block_ticks + 1) * self._block_ticks, journal_bytes)
+        failpoints.reach("reservation.written")
 
     def keep(self, journal_bytes: int) -> None:
         """Write how long the journal is now, with the ticks as they are; durable when this returns."""

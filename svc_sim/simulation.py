@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mesh import failpoints
 from mesh.clock import SimulationClock
 from mesh.feed import Feed, Pace
 from mesh.flow import Flow
@@ -105,6 +106,7 @@ class Simulation:
             self.compute(self.tick + 1)
             if self.pacer.paused:
                 self._feeds.world.change.notify()  # who waits for steps to be done waits there, and learns of a drain
+            failpoints.reach("tick.visible")
             await asyncio.sleep(0)  # readers get their turn, however fast time goes
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.end()

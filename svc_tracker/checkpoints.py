@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from mesh import failpoints
 from mesh.files import write_atomic
 
 _SUFFIX = ".checkpoint"
@@ -139,7 +140,9 @@ class CheckpointStore:
         place = json.dumps(asdict(checkpoint.place), sort_keys=True).encode()
         parts = (place, checkpoint.tracker, checkpoint.guard)
         data = _sealed(_MAGIC, b"".join(len(part).to_bytes(_LENGTH_BYTES, "little") + part for part in parts))
+        failpoints.reach("checkpoint.write")
         write_atomic(self._directory / _name(checkpoint.place), data)
+        failpoints.reach("checkpoint.kept")
         return Written(checkpoint.place, sha256(data).hexdigest())
 
     def record(self, safe: Sequence[Written]) -> None:
@@ -150,7 +153,9 @@ class CheckpointStore:
         """
         entries = {_name(written.place): written.digest for written in safe}
         body = json.dumps({"run_id": self._run_id, "safe": entries}, sort_keys=True).encode()
+        failpoints.reach("checkpoint.record")
         write_atomic(self._directory / _RECORD, _sealed(_RECORD_MAGIC, body))
+        failpoints.reach("checkpoint.safe")
 
     def remove(self, places: Sequence[Place]) -> None:
         """Remove checkpoints that nothing needs any more.

@@ -32,6 +32,7 @@ from adapters.jetstream.writer import (
     WriteError,
 )
 from botspec.channels import Channel
+from mesh import failpoints
 from mesh.runtime import Base
 from mesh.tasks import raise_if_cancelled, task_group
 from qiki.common.v1.stream_pb2 import Run
@@ -231,7 +232,9 @@ class Carrier:
             count = writer.leading(messages)
             with self.status.metrics.write_seconds.time():
                 last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
+            failpoints.reach("write.acknowledged")
             self._take_as_stored(count, Position(last, taken[count - 1][1]))
+            failpoints.reach("token.advanced")
             self.status.metrics.batch_size.observe(count)
 
     def _take_as_stored(self, count: int, tail: Position) -> None:

@@ -21,6 +21,7 @@ from adapters.jetstream.dead_letters import put_aside
 from adapters.jetstream.durable_reader import DurableReader
 from adapters.jetstream.foreign_messages import UndecodableError
 from adapters.jetstream.stored import get_last, store
+from mesh import failpoints
 from mesh.health import Loop
 from mesh.runtime import Base
 from qiki.sim.v1.commands_pb2 import CommandOutcome, CommandResult
@@ -102,8 +103,11 @@ class CommandCarrier:
         wanted = to_command(message.headers or {}, message.data)
         with self._span(message, wanted) as traceparent:
             response = await self._execute(wanted, traceparent)
+            failpoints.reach("answer.send")
             await self._answer(client, message, response.result, traceparent)
+        failpoints.reach("answer.stored")
         await message.ack()
+        failpoints.reach("command.acknowledged")
         self._answered += 1
         outcome = CommandOutcome.Name(response.result.outcome).removeprefix("COMMAND_OUTCOME_").lower()
         self._metrics.answered.labels("repeated" if response.repeated else outcome).inc()

@@ -3,6 +3,7 @@
 import asyncio
 
 from adapters.jetstream.source import Source
+from mesh import failpoints
 from mesh.tasks import raise_if_cancelled
 from qiki_sdk.errors import QikiError
 from qiki_sdk.stream import TRANSIENT
@@ -41,7 +42,9 @@ class Confirmations:
         if not self.stored_token:
             return False
         try:
+            failpoints.reach("confirmation.send")
             await self._source.confirm(self.stored_token)
+            failpoints.reach("confirmation.answered")
         except QikiError as error:
             if error.code not in TRANSIENT:
                 raise

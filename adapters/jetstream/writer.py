@@ -32,6 +32,7 @@ from adapters.jetstream.answers import (
 )
 from adapters.jetstream.cloudevents import header_size
 from adapters.jetstream.stored import parse_headers
+from mesh import failpoints
 
 __all__ = [
     "ConnectionGone",
@@ -148,7 +149,12 @@ class SubjectWriter:
     ) -> Msg:
         condition = {_EXPECTED_LAST: str(expected_last), _EXPECTED_STREAM: self._stream}
         if batch_id is None:
-            return await self._ask(self._subject, messages[0].payload, {**messages[0].headers, **condition}, timeout_s)
+            failpoints.reach("message.send")
+            headers = {**messages[0].headers, **condition}
+            answer = await self._ask(self._subject, messages[0].payload, headers, timeout_s)
+            failpoints.reach("message.stored")
+            return answer
+        failpoints.reach("batch.send")
         for number, message in enumerate(messages[:-1], start=1):
             headers = {**message.headers, _BATCH_ID: batch_id, _BATCH_SEQUENCE: str(number)}
             if number == 1:
@@ -159,9 +165,12 @@ class SubjectWriter:
                 raise self._lost(error) from error
             if number % _FLUSH_EVERY == 0:
                 await asyncio.sleep(0)  # lets the client write, so that the server works while the rest is built
+        failpoints.reach("batch.partly_sent")
         last = messages[-1]
         batch = {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(len(messages)), _BATCH_COMMIT: "1"}
-        return await self._ask(self._subject, last.payload, {**last.headers, **batch}, timeout_s)
+        answer = await self._ask(self._subject, last.payload, {**last.headers, **batch}, timeout_s)
+        failpoints.reach("batch.stored")
+        return answer
 
     async def _ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout_s: float) -> Msg:
         if not self._client.is_connected:  # a request begun now would leave its future behind in the client

@@ -11,7 +11,7 @@ from chaos.schedule import draw
 
 SPEED = 5.0
 # How much simulation time a fault is given, so that events flow until the last; what is left over is run fast.
-SIMULATED_S_A_FAULT = 20.0
+SIMULATED_S_A_FAULT = 30.0
 
 
 def main() -> int:

@@ -54,7 +54,8 @@ class Outcome:
     events: int = 0
     under_fire_events: int = 0
     under_fire_s: float = 0.0
-    early: int = 0
+    strikes: int = 0
+    landed: int = 0  # strikes before and after which events flowed
     failure: str = ""
 
 
@@ -68,6 +69,7 @@ async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcom
             journal = running.journal
         say("the same run undisturbed ...")
         outcome.failure = outcome.failure or difference(traces, await clean_run(directory / "clean", scenario, journal))
+        outcome.failure = outcome.failure or _not_landed(outcome)
         outcome.events = sum(map(len, traces.values()))
     except NotRecovered as error:
         outcome.failure = str(error)
@@ -116,11 +118,11 @@ async def _under_fire(
 async def _strike_all(
     running: Arena, plan: Plan, watcher: Watcher, outcome: Outcome, say: Callable[[str], None]
 ) -> None:
-    ended = False
+    unsettled = 0  # strikes before which events flowed, and after which they have not been seen to flow
+    outcome.strikes = len(plan.strikes)
     for number, strike in enumerate(plan.strikes, start=1):
         await asyncio.sleep(strike.calm_s)
-        ended = ended or await watcher.look()
-        outcome.early += not ended
+        unsettled += not await watcher.look()
         watcher.weigh()
         text = ", ".join(map(str, strike.faults))
         async with task_group(NotRecovered) as group:
@@ -131,7 +133,9 @@ async def _strike_all(
         if number < len(plan.strikes) and plan.strikes[number].in_recovery:
             say(f"{number}/{len(plan.strikes)} {text}; the next one at once")
             continue
-        await watcher.recovered()
+        if await watcher.recovered():
+            outcome.landed += unsettled
+        unsettled = 0
         took_s = time.monotonic() - hurt_at
         outcome.recoveries_s.append((took_s, text))
         say(f"{number}/{len(plan.strikes)} {text}; recovered in {took_s:.1f} s at {sum(watcher.reached.values())}")
@@ -186,6 +190,16 @@ async def _hurry(running: Arena) -> None:
     raise NotRecovered("the simulator cannot be told to hurry")
 
 
+def _not_landed(outcome: Outcome) -> str:
+    """Return that strikes came when no events flowed, which tried nothing; empty where all landed."""
+    if outcome.landed == outcome.strikes:
+        return ""
+    return (
+        f"only {outcome.landed} of {outcome.strikes} strikes landed while events flowed: the run was over before; "
+        "give it more simulation time a fault, or a slower speed"
+    )
+
+
 def report(outcome: Outcome) -> str:
     """Return the table of what happened."""
     lines = [f"{'process':<20} {'killed':>7} {'stopped':>8} {'peak memory':>12}"]
@@ -199,7 +213,7 @@ def report(outcome: Outcome) -> str:
     longest_s, cause = max(outcome.recoveries_s, default=(0.0, ""))
     rate = outcome.under_fire_events / outcome.under_fire_s if outcome.under_fire_s else 0.0
     lines += [
-        f"faults {outcome.suffered.total()}, of which in {outcome.early} strikes while events flowed",
+        f"faults {outcome.suffered.total()}, in {outcome.strikes} strikes: {outcome.landed} while events flowed",
         f"under fire for {outcome.under_fire_s:.0f} s at {rate:.0f} events/s, {outcome.events} events in the run",
         f"receipts held against the record: {outcome.receipts}",
         f"commands answered: {outcome.commands}, {outcome.refused} of them refused as the run was over",

@@ -8,7 +8,7 @@ from chaos.schedule import PROCESSES, Kind, draw
 from chaos.traces import Trace, difference
 
 SEED, FAULTS = 4, 15
-DURATION_S, SPEED = 300.0, 4.0
+DURATION_S, SPEED = 500.0, 4.0
 
 
 def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(tmp_path: Path) -> None:
@@ -16,6 +16,7 @@ def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(
     print(report(outcome))
     assert outcome.failure == ""
     assert outcome.suffered.total() == FAULTS
+    assert outcome.landed == outcome.strikes > 0
     assert outcome.archived == outcome.events
 
 
@@ -24,6 +25,10 @@ def test_an_event_that_is_there_twice_never_elsewhere_or_with_other_bytes_is_a_d
     whole = {"subject": [one, two, three]}
     assert difference(whole, whole) == ""
     assert difference({}, {"subject": []}) == ""
+    assert difference({"subject": [one, two]}, whole, whole=False) == ""
+    assert difference(whole, {"subject": [one, two]}, whole=False)
+    assert difference({"subject": [one, three]}, whole, whole=False)
+    assert difference({"subject": [one, three]}, {"subject": [one, three]}, whole=False)
     for found in ([one, one, two, three], [one, three], [one, two], [one, three, two], [one, two, three, three], []):
         assert difference({"subject": found}, whole)
     assert difference({"subject": [one, two, three._replace(digest="other bytes")]}, whole)

@@ -43,8 +43,10 @@ class Watcher:
         tick: int = (await self._facts("sim")).get("tick", 0)
         return tick
 
-    async def recovered(self) -> None:
-        """Return once every process serves, and every derived subject and what reads it is further than it was before.
+    async def recovered(self) -> bool:
+        """Wait until every process serves, and every derived subject and what reads it is further than it was before.
+
+        Return whether events flowed: False where the run has ended instead, and nothing can be further.
 
         Raises NotRecovered.
         """
@@ -57,7 +59,7 @@ class Watcher:
                     places = self._places()
                     further = self.reached and all(places[name] > place for name, place in before.items())
                     if (further or ended) and await self._all_serve():
-                        return
+                        return bool(further)
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise NotRecovered(
