@@ -83,6 +83,7 @@ class Source(SimServiceServicer):
     script: asyncio.Queue[pb.WatchWorldResponse | MeshError | None] = field(default_factory=asyncio.Queue)
     watched_from: list[str] = field(default_factory=list)
     intervals_s: list[float] = field(default_factory=list)
+    open_calls: int = 0
     confirmed: list[str] = field(default_factory=list)
     refuse_confirm: MeshError | None = None
 
@@ -92,10 +93,14 @@ class Source(SimServiceServicer):
     async def WatchWorld(self, request: pb.WatchWorldRequest, context: Any) -> AsyncIterator[pb.WatchWorldResponse]:
         self.watched_from.append(request.resume_token)
         self.intervals_s.append(request.confirm_interval_s)
-        while (item := await self.script.get()) is not None:
-            if isinstance(item, MeshError):
-                raise item
-            yield item
+        self.open_calls += 1
+        try:
+            while (item := await self.script.get()) is not None:
+                if isinstance(item, MeshError):
+                    raise item
+                yield item
+        finally:
+            self.open_calls -= 1
 
     async def ConfirmWorld(self, request: pb.ConfirmWorldRequest, context: Any) -> pb.ConfirmWorldResponse:
         self.confirmed.append(request.resume_token)
@@ -351,7 +356,9 @@ async def test_the_source_is_told_anew_where_a_reader_of_the_output_confirms_sel
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
         it.output.readers.declare("bridge", 30.0)
-        it.source.say(event(2), heartbeat(2, 3), event(3))
+        it.source.say(event(2))
+        await it.until(lambda: len(it.source.watched_from) == 2 and it.source.open_calls == 1)
+        it.source.say(heartbeat(2, 3), event(3))
         await it.until(lambda: it.folds[0].taken == [1, 2, 3])
         assert (it.source.intervals_s, it.source.watched_from) == (
             [OWN_INTERVAL_S, OWN_INTERVAL_S + 30.0],
