@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos bench-bridge bench-tracker soak clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos mutate bench-bridge bench-tracker soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -43,6 +43,7 @@ check: setup ## Formatting, lint, types, import rules, proto lint, generated cod
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.cancellation $(CODE)
+	$(BIN)/python -m checks.mutation --check
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 	$(BIN)/buf breaking --against proto/baseline.binpb
@@ -74,6 +75,10 @@ SEED ?= 1
 FAULTS ?= 200
 chaos: setup ## Kill, stop and cut everything again and again, and compare with an undisturbed run (SEED=, FAULTS=)
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --faults $(FAULTS)
+
+ONLY ?=
+mutate: setup ## Break every promise of the code on purpose and see its tests fail (ONLY=name or file, * matches any)
+	@$(BIN)/python -m checks.mutation --only "$(ONLY)"
 
 bench-bridge: setup ## Measure the bridge against a bare loop
 	@PYTHONPATH=tests $(BIN)/python -m bench.bridge

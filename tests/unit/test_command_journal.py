@@ -168,6 +168,16 @@ def test_whatever_stands_beyond_the_end_is_left_aside_and_cut_before_the_next_re
         assert journal.cut_bytes == 0
 
 
+def test_a_whole_record_at_another_place_than_its_own_is_none_and_proves_nothing(
+    written: tuple[bytes, list[int]],
+) -> None:
+    content, ends = written
+    moved = encode(ends[1], b"of another place")
+    for tail in (moved, b"\x00" + moved):
+        contents = parse(Path(FILE), content + tail, 0)
+        assert (contents.end, contents.torn_bytes) == (len(content), len(tail))
+
+
 def test_a_journal_that_is_gone_though_ticks_depend_on_it_is_missed(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=FILE):
         Journal.open(tmp_path, RUN, 100)
