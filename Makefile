@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up bench-bridge bench-tracker soak clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up mutate bench-bridge bench-tracker soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -43,6 +43,7 @@ check: setup ## Formatting, lint, types, import rules, proto lint, generated cod
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.cancellation $(CODE)
+	$(BIN)/python -m checks.mutation --check
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 	$(BIN)/buf breaking --against proto/baseline.binpb
@@ -81,6 +82,10 @@ chaos: setup ## Kill, stop and cut everything, and compare with an undisturbed r
 COUNT ?= 28
 kill-up: setup ## End `qiki up` in every phase and every way and look for what is left (COUNT=, SEED=)
 	@PYTHONPATH=tests $(BIN)/python -m chaos.kill_up --count $(COUNT) --seed $(SEED)
+
+ONLY ?=
+mutate: setup ## Break every promise of the code on purpose and see its tests fail (ONLY=name or file, * matches any)
+	@$(BIN)/python -m checks.mutation --only "$(ONLY)"
 
 bench-bridge: setup ## Measure the bridge against a bare loop
 	@PYTHONPATH=tests $(BIN)/python -m bench.bridge

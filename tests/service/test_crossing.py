@@ -192,6 +192,24 @@ async def test_where_the_archive_does_not_have_the_run_the_live_refusal_stands(t
         assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
 
 
+async def test_where_a_later_run_follows_in_the_archive_nothing_closes_the_gap_and_the_live_refusal_stands(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serve(FRAMES, tmp_path / "state", retention_s=RETENTION_S) as live,
+        archive(tmp_path) as running,
+        source_of(running, "frames") as source,
+    ):
+        await live.produce(4)
+        (first,) = await take(live.watch(from_oldest=True), 1)
+        await running.store("frames", [first, of_run(first, OTHER_RUN_ID, 4_000_000_000)])
+        await live.produce(40)
+        both = Both(live, running, None)  # type: ignore[arg-type]
+        with pytest.raises(ResumeTokenExpiredError) as refused:
+            await collect(both.stream(source, resume_token=first.resume_token), 1)
+        assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
+
+
 async def test_an_archive_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path) -> None:
     async with both_of(FRAMES, tmp_path) as both:
         await both.produce(10)

@@ -512,7 +512,7 @@ def _descriptor_of(path: Path) -> int:
 
 @pytest.mark.asyncio
 async def test_a_stream_holds_what_is_on_record_with_its_context(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+    async with served(tmp_path) as client, asyncio.timeout(WAIT_S):
         sent = event(1, simulation_time=Timestamp(seconds=5), run_id=str(uuid.uuid4()))
         receipt = (await client.receipts(sent))[0]
         log = await client.call("GetLog", pb.GetLogRequest())

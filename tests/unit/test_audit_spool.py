@@ -12,7 +12,7 @@ import pytest
 
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import Backoff, codes
-from qiki_sdk.audit import MAX_BATCH_EVENTS, AuditReporter
+from qiki_sdk.audit import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, AuditReporter
 from qiki_sdk.channel import SERVER_OPTIONS, connect
 
 SERVICE = "qiki.registrar.v1.RegistrarService"
@@ -27,11 +27,13 @@ class Registrar:
         self.recorded: dict[str, pb.AuditEvent] = {}
         self.answers: list[str] = []
         self.calls = 0
+        self.sizes: list[tuple[int, int]] = []  # of each request: its events, its bytes
         self.called = asyncio.Event()
         self.go_on = asyncio.Event()
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: Any) -> pb.RecordEventsResponse:
         self.calls += 1
+        self.sizes.append((len(request.events), request.ByteSize()))
         answer = self.answers.pop(0) if self.answers else "record"
         self.called.set()
         if answer == "wait":
@@ -120,6 +122,44 @@ async def test_a_full_spool_drops_the_oldest_counts_them_and_tells_it_once_in_th
     assert [(item.name, item.value) for item in events[1].attributes] == [("dropped", "96")]
     assert len(events) == 6
     assert (counts.reported, counts.delivered, counts.dropped, counts.waiting) == (102, 6, 96, 0)
+
+
+@pytest.mark.asyncio
+async def test_what_was_dropped_is_told_once_and_what_is_dropped_later_by_another_event(free_port: int) -> None:
+    registrar = Registrar()
+    async with AuditReporter(f"127.0.0.1:{free_port}", "test", capacity=2, backoff=FAST) as audit:
+        for number in range(5):
+            audit.report(codes.GAP, f"{number}")
+        async with serving(registrar, free_port):
+            assert await audit.flush(WAIT_S)
+            audit.report(codes.GAP, "more")
+            assert await audit.flush(WAIT_S)
+            for number in range(7):
+                audit.report(codes.GAP, f"again {number}")
+            assert await audit.flush(WAIT_S)
+        assert audit.counts().waiting == 0
+    told = [event for event in registrar.recorded.values() if event.code == codes.SPOOL_DROPPED.number]
+    assert [[(item.name, item.value) for item in event.attributes] for event in told] == [
+        [("dropped", "3")],
+        [("dropped", "5")],
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_batch_is_bounded_in_events_and_in_bytes_however_large_the_events_are() -> None:
+    registrar = Registrar()
+    largest = {
+        f"a{number:02}": "\u20ac" * codes.MAX_ATTRIBUTE_VALUE_CHARACTERS for number in range(codes.MAX_ATTRIBUTES)
+    }
+    async with serving(registrar) as target, AuditReporter(target, "test") as audit:
+        for number in range(MAX_BATCH_EVENTS + 1):
+            audit.report(codes.BOOT_OK, f"{number}")
+        for _ in range(MAX_BATCH_EVENTS):
+            audit.report(codes.GAP, **largest)
+        assert await audit.flush(WAIT_S)
+    assert max(events for events, _bytes in registrar.sizes) == MAX_BATCH_EVENTS
+    assert max(size_bytes for _events, size_bytes in registrar.sizes) <= MAX_BATCH_BYTES + codes.MAX_EVENT_BYTES
+    assert len(registrar.recorded) == 2 * MAX_BATCH_EVENTS + 1
 
 
 @pytest.mark.asyncio

@@ -203,6 +203,16 @@ def test_a_record_that_was_never_finished_is_cut_and_does_not_refuse_the_start(
             assert journal.cut_bytes == length - ends[-2]
 
 
+def test_a_whole_record_at_another_place_than_its_own_is_none_and_proves_nothing(
+    written: tuple[bytes, list[int]],
+) -> None:
+    content, ends = written
+    moved = encode(ends[1], b"of another place")
+    for tail in (moved, b"\x00" + moved):
+        contents = parse(Path(FILE), content + tail, 0)
+        assert (contents.end, contents.torn_bytes) == (len(content), len(tail))
+
+
 def test_a_journal_that_is_gone_though_ticks_depend_on_it_is_missed(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=FILE):
         Journal.open(tmp_path, RUN, 100)

@@ -89,6 +89,12 @@ def test_an_answer_is_a_cloudevent_about_its_command_and_the_same_each_time() ->
     assert "ce-time" not in answer_headers(other_run, "qiki-01", PLACE, "")
 
 
+def test_the_answers_to_two_commands_have_ids_of_their_own() -> None:
+    other = CommandResult(command_id=RUN_ID, run_id=RUN_ID)
+    ids = {answer_headers(result, "qiki-01", PLACE, "")["Nats-Msg-Id"] for result in (RESULT, other)}
+    assert len(ids) == 2
+
+
 def test_a_command_is_answered_where_the_newest_answer_is_to_it_or_to_a_later_one_of_the_same_stream() -> None:
     newest = answer_headers(RESULT, "qiki-01", PLACE, "")
     assert [is_answered(Place(PLACE.stream_created, number), newest) for number in (16, 17, 18)] == [True, True, False]

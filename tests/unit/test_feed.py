@@ -24,6 +24,7 @@ from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.sim.v1.sim_service_pb2 import WatchWorldResponse
 from qiki.sim.v1.world_pb2 import Contact, WorldSnapshot
 
+WAIT_S = 10.0
 S = 1_000_000_000
 RUN = Run(
     run_id="0b6e1c1e-0000-4000-8000-0000000000aa",
@@ -327,6 +328,28 @@ def test_a_confirmation_with_other_bytes_is_refused_and_one_that_expired_is_take
     assert feed.confirm("bridge", true) == 1
 
 
+@pytest.mark.asyncio
+async def test_a_confirmation_wakes_the_producer_that_waits_for_it() -> None:
+    feed = make_feed()
+    token = token_after(append(feed, 1))
+    async with asyncio.TaskGroup() as group:
+        woken = group.create_task(feed.change.wait(WAIT_S))
+        await asyncio.sleep(0)
+        feed.confirm("bridge", token)
+    assert woken.result()
+
+
+@pytest.mark.asyncio
+async def test_a_confirmation_ahead_of_the_replay_wakes_the_producer_that_waits_for_it_too() -> None:
+    before, feed = make_feed(), make_feed()
+    token = token_after(append(before, 1))
+    async with asyncio.TaskGroup() as group:
+        woken = group.create_task(feed.change.wait(WAIT_S))
+        await asyncio.sleep(0)
+        feed.confirm("bridge", token)
+    assert woken.result()
+
+
 # -- who holds a lossless producer -------------------------------------------------------------------------------------
 
 
@@ -434,6 +457,12 @@ def test_a_feed_that_stands_somewhere_knows_its_place_before_anything_is_appende
     assert append(feed, 4).sequence == 4
     with pytest.raises(ValueError, match="does not follow"):
         append(feed, 7)
+
+
+def test_a_feed_that_stands_somewhere_has_reached_the_time_of_its_place() -> None:
+    feed = make_feed()
+    feed.resume(3, b"\x01" * 8, START_NS + 3 * S)
+    assert feed.reached_time().ToNanoseconds() == START_NS + 3 * S
 
 
 def test_a_feed_that_stands_somewhere_refuses_another_history() -> None:

@@ -91,6 +91,13 @@ def test_an_absent_reader_counts_as_at_the_beginning() -> None:
     assert readers.slowest() == ("tracker", 0)
 
 
+def test_a_confirmed_place_never_moves_back() -> None:
+    readers = RequiredReaders(("bridge",))
+    assert readers.confirm("bridge", 5) == 5
+    assert readers.confirm("bridge", 3) == 5
+    assert readers.slowest() == ("bridge", 5)
+
+
 def test_a_claim_counts_until_its_place_is_reached_and_then_only_with_its_bytes() -> None:
     readers = RequiredReaders(("bridge",))
     readers.claim("bridge", claim_of(3, true=False))
@@ -105,6 +112,13 @@ def test_an_earlier_claim_does_not_take_a_later_ones_place() -> None:
     readers.claim("bridge", claim_of(7))
     readers.claim("bridge", claim_of(4))
     assert readers.slowest() == ("bridge", 7)
+
+
+def test_a_claim_that_the_producer_began_beyond_does_not_stay_open() -> None:
+    readers = RequiredReaders(("bridge",))
+    readers.claim("bridge", claim_of(7))
+    readers.reached(9, digest(9))
+    assert readers.slowest() == ("bridge", 0)
 
 
 def test_a_claim_that_was_never_reached_counts_no_more_when_nothing_is_left_to_refold() -> None:

@@ -147,7 +147,8 @@ async def sequences(stream: Stream[RadarFrame]) -> list[int]:
 @pytest.mark.asyncio
 async def test_events_come_with_payload_context_and_token() -> None:
     async with serving(says(heartbeat(0), frame(1), ended(1))) as served:
-        (event,) = [event async for event in served.stream()]
+        async with asyncio.timeout(WAIT_S):
+            (event,) = [event async for event in served.stream()]
     assert event == Event(frame(1).frame, frame(1).context, token(1))
 
 
@@ -155,7 +156,8 @@ async def test_events_come_with_payload_context_and_token() -> None:
 async def test_heartbeats_are_told_to_those_who_ask_for_items_and_move_the_token() -> None:
     async with serving(says(heartbeat(0), frame(1), heartbeat(7), ended(7))) as served:
         stream = served.stream()
-        kinds = [(type(item), stream.resume_token) async for item in stream.items()]
+        async with asyncio.timeout(WAIT_S):
+            kinds = [(type(item), stream.resume_token) async for item in stream.items()]
     assert kinds == [(Idle, token(0)), (Event, token(1)), (Idle, token(7))]
     assert stream.resume_token == token(7)
 
@@ -267,7 +269,8 @@ async def test_a_refusal_that_no_retry_can_change_is_raised_at_once_and_typed() 
         items = served.stream().items()
         assert isinstance(await anext(items), Event)
         with pytest.raises(SdkRunChangedError, match="moved on") as caught:
-            await anext(items)
+            async with asyncio.timeout(WAIT_S):
+                await anext(items)
         assert caught.value.metadata["run_id"] == "r2"
         assert len(served.server.requests) == 1
 
@@ -389,3 +392,9 @@ def test_waits_grow_up_to_the_cap_and_never_fall_below_the_floor(first_s: float,
     delays = Backoff(first_s, cap_s, floor_s=0.02).delays()
     for index in range(count):
         assert 0.02 <= next(delays) <= min(cap_s, first_s * 2**index)
+
+
+def test_waits_are_drawn_from_a_range_that_doubles_up_to_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qiki_sdk.backoff.random.uniform", lambda _low, high: high)
+    delays = Backoff(first_s=0.5, cap_s=3.0).delays()
+    assert [next(delays) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]

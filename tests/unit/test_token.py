@@ -68,3 +68,8 @@ def test_the_place_before_the_first_event_has_no_digest() -> None:
 def test_different_data_have_different_digests(one: bytes, other: bytes) -> None:
     assert (short_digest(one) == short_digest(other)) == (one == other)
     assert len(short_digest(one)) == 8
+
+
+@given(st.binary(min_size=64, max_size=512), st.binary(min_size=1, max_size=8))
+def test_data_that_only_begin_alike_have_different_digests(data: bytes, more: bytes) -> None:
+    assert short_digest(data) != short_digest(data + more)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, cast
 
 import pytest
@@ -9,7 +9,7 @@ from mesh.errors import RunChangedError, TokenExpiredError
 from mesh.feed import Feed, FeedSettings
 from mesh.ring import Retention
 from mesh.token import decode
-from mesh.watch import watch
+from mesh.watch import Accept, watch
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import WatchWorldRequest, WatchWorldResponse
 from qiki.sim.v1.world_pb2 import WorldSnapshot
@@ -32,8 +32,10 @@ def produce(feed: Feed, first: int, last: int) -> None:
         feed.append(WorldSnapshot(tick=sequence), sequence=sequence, time_ns=sequence * S, tick=sequence)
 
 
-def open_stream(feed: Feed, *, heartbeat_s: float = 5.0, **request: Any) -> AsyncGenerator[WatchWorldResponse, None]:
-    stream = watch(feed, WatchWorldRequest(**request), WatchWorldResponse, heartbeat_s)
+def open_stream(
+    feed: Feed, *, heartbeat_s: float = 5.0, accept: Accept | None = None, **request: Any
+) -> AsyncGenerator[WatchWorldResponse, None]:
+    stream = watch(feed, WatchWorldRequest(**request), WatchWorldResponse, heartbeat_s, accept)
     return cast(AsyncGenerator[WatchWorldResponse, None], stream)
 
 
@@ -79,6 +81,55 @@ async def test_that_nothing_remains_to_refold_is_said_at_once() -> None:
         await asyncio.sleep(0)
         feed.refolded()
     assert not said.result().heartbeat.refolding
+    await stream.aclose()
+
+
+async def woken_by(feed: Feed, happens: Callable[[], object]) -> WatchWorldResponse:
+    """Return what a reader that waits at the feed's end is sent because of what happens, long before a heartbeat."""
+    stream = open_stream(feed, heartbeat_s=3_600.0)
+    await following(stream)
+    async with asyncio.TaskGroup() as group:
+        said = group.create_task(following(stream))
+        await asyncio.sleep(0)
+        happens()
+    await stream.aclose()
+    return said.result()
+
+
+async def test_an_event_reaches_a_waiting_reader_at_once() -> None:
+    feed = make_feed()
+    assert (await woken_by(feed, lambda: produce(feed, 1, 1))).context.sequence == 1
+
+
+async def test_a_waiting_reader_is_told_at_once_that_the_run_is_over_and_its_stream_ends() -> None:
+    feed = make_feed()
+    produce(feed, 1, 2)
+    feed.refolded()
+    assert (await woken_by(feed, feed.end)).ended.last_sequence == 2
+    stream = open_stream(feed)
+    kinds = [(await following(stream)).WhichOneof("event") for _ in range(2)]
+    assert kinds == ["heartbeat", "ended"]
+    with pytest.raises(StopAsyncIteration):
+        await following(stream)
+
+
+async def test_a_waiting_reader_is_asked_to_reconnect_as_soon_as_the_server_drains() -> None:
+    feed = make_feed()
+    produce(feed, 1, 2)
+    said = await woken_by(feed, feed.drain)
+    assert said.HasField("draining")
+    assert decode(said.resume_token).sequence == 2
+
+
+async def test_a_filtered_stream_yields_what_is_accepted_and_its_token_moves_past_the_rest() -> None:
+    feed = make_feed()
+    produce(feed, 1, 5)
+    stream = open_stream(feed, heartbeat_s=0.05, accept=lambda entry: entry.sequence in (1, 3), from_oldest=True)
+    await following(stream)
+    said = [await following(stream) for _ in range(3)]
+    assert [response.context.sequence for response in said[:2]] == [1, 3]
+    assert said[2].HasField("heartbeat")
+    assert decode(said[2].resume_token).sequence == 5
     await stream.aclose()
 
 

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from svc_tracker.domain import TrackerModel
 from svc_tracker.domain.association.assignment import assign, dominant_pairs
+from svc_tracker.domain.association.existence import assignment_gain, log_odds
 from tracker_truth import NOTHING, STRAIGHT, Sensor, assigned, detections, known
 
 Floats = npt.NDArray[np.float64]
@@ -175,3 +176,21 @@ def test_the_clutter_density_follows_from_the_clutter_per_scan() -> None:
     peak = 1.0 / (2.0 * np.pi * np.sqrt(np.linalg.det(S)))
     gained = result.tracks.records.score[0] - before
     assert gained == pytest.approx(np.log(0.9 * peak / density), abs=1e-3)
+
+
+def gains(existence: list[float], hits: list[float]) -> Floats:
+    model = TrackerModel(axes=2, modes=STRAIGHT)
+    scores = np.array([log_odds(each) for each in existence])
+    return assignment_gain(scores, np.array(hits), np.full(len(hits), 0.9), model)
+
+
+def test_a_doubtful_track_takes_no_detection_from_a_certain_one_although_it_is_a_little_nearer() -> None:
+    doubtful, certain = 0, 1
+    gain = gains([0.01, 0.999], [5.0, 4.0])
+    found = assign(np.array([doubtful, certain]), np.array([0, 0]), gain, dominant_pairs)
+    assert found.tolist() == [certain]
+
+
+def test_a_doubtful_track_takes_a_detection_that_nobody_else_wants_if_it_is_more_likely_its_own_than_not() -> None:
+    gain = gains([1e-9, 1e-9], [0.5, -5.0])
+    assert assign(np.array([0, 1]), np.array([0, 1]), gain, dominant_pairs).tolist() == [0]

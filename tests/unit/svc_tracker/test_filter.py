@@ -21,9 +21,10 @@ from stonesoup.updater.kalman import ExtendedKalmanUpdater, KalmanUpdater
 
 from svc_tracker.domain import Tracker, TrackerModel
 from svc_tracker.domain.cycle import TrackingCycle
+from svc_tracker.domain.filter.imm import mixture_moments
 from svc_tracker.domain.filter.update import kalman_update
 from svc_tracker.domain.model import Mode
-from svc_tracker.domain.state.types import Layout
+from svc_tracker.domain.state.types import Layout, ModeEstimates
 from tracker_scenes import LONG, crowd, frame
 from tracker_truth import NOTHING, STRAIGHT, Drift, Sensor, assigned, detections, in_full, known, moments, one_estimate
 
@@ -338,3 +339,14 @@ def test_an_initial_state_has_the_measured_radial_velocity_and_the_prior_across(
     assert found.velocity_mps[0, 1] == pytest.approx(-200.0, abs=5.0)
     assert np.sqrt(found.covariance[0, 4, 4]) < 2.0
     assert np.sqrt(found.covariance[0, 3, 3]) == pytest.approx(model.horizontal_speed_sigma_mps, rel=0.01)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_the_moments_of_a_mixture_hold_the_spread_of_its_modes(axes: int) -> None:
+    (x, P), layout, rng = states(axes, 12), Layout.of(axes), np.random.default_rng(5)
+    probability = rng.dirichlet([1.0, 2.0, 3.0], 4).T
+    modes = x.reshape((-1, 3, 4)), layout.pack(P).reshape((-1, 3, 4))
+    mean, covariance = moments(estimates := ModeEstimates(probability, *modes))
+    found = mixture_moments(estimates, layout.packing, layout.size)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
+    np.testing.assert_allclose(in_full(found.covariance), covariance, rtol=1e-9)

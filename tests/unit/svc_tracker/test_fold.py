@@ -145,11 +145,13 @@ class Folding:
 
 
 @asynccontextmanager
-async def folding(directory: Path | None, *, from_scratch: bool = False) -> AsyncIterator[Folding]:
+async def folding(
+    directory: Path | None, *, from_scratch: bool = False, period_s: float = PERIOD_S
+) -> AsyncIterator[Folding]:
     """Fold as the service does, from where its files say; leaving the block is the process's death."""
     outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
     reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
-    checkpointing = Checkpointing(directory, PERIOD_S)
+    checkpointing = Checkpointing(directory, period_s)
     fold = await Follower.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
     for feed in (outputs.tracks, outputs.guard):
         feed.begin(RUN)
@@ -227,6 +229,16 @@ async def test_checkpoints_are_taken_at_the_same_frames_before_and_after_a_resta
         await again.take(range(31, LAST + 1))
         again.confirm(LAST)
         await again.until(lambda: again.fold.safe_token() == "frame 40")
+
+
+async def test_where_every_frame_is_due_the_first_one_after_a_restart_has_its_checkpoint_too(tmp_path: Path) -> None:
+    async with folding(tmp_path, period_s=1.0) as first:
+        await first.take(range(1, 6))
+        first.confirm(4)
+        await first.until(lambda: first.fold.safe_token() == "frame 4")
+    async with folding(tmp_path, period_s=1.0) as again:
+        await again.take([5])
+        assert [name.lstrip("0") for name in checkpoints(tmp_path)] == ["3.checkpoint", "4.checkpoint", "5.checkpoint"]
 
 
 async def test_what_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> None:
