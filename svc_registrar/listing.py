@@ -1,7 +1,10 @@
-"""Pages of events on record: chosen in the index, read from the log, bounded in number and bytes."""
+"""Pages of events on record: chosen in the index, read from the log in slices, bounded in number and bytes."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mesh.threads import finish_in_thread
 from mesh.token import Token, short_digest
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from svc_registrar import wire
@@ -12,6 +15,10 @@ DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 # Half of what a message of the mesh may have.
 MAX_PAGE_BYTES = 2 * 1024 * 1024
+# Events read at a time: a few milliseconds, after which others have their turn.
+SLICE_EVENTS = 64
+# The log is written by threads of the same pool: it never waits behind more slices than these.
+PAGES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,46 +31,72 @@ class Wanted:
     newest_first: bool
 
 
-def page(feed: LogFeed, index: Index, wanted: Wanted) -> pb.ListEventsResponse:
-    """Return a page.
+class Pages:
+    """Makes the pages of one log. The event loop goes on meanwhile, and so does the log: a page ends where it was."""
 
-    Raises:
-        LogUnreadableError: an event cannot be read any more as it was written.
-    """
-    last = feed.ring.last_sequence
+    def __init__(self, feed: LogFeed, index: Index) -> None:
+        self._feed = feed
+        self._index = index
+        self._turns = asyncio.Semaphore(PAGES_AT_ONCE)
+
+    async def page(self, wanted: Wanted) -> pb.ListEventsResponse:
+        """Return a page of the log as it is when the page's turn comes.
+
+        Raises:
+            LogUnreadableError: an event cannot be read any more as it was written.
+        """
+        async with self._turns:
+            last = self._feed.ring.last_sequence
+            found = await finish_in_thread(_select, self._index, wanted, last)
+            events = await self._read(found[: wanted.size])
+        complete = len(events) == len(found)
+        if not complete:
+            token = events[-1].resume_token
+        else:  # all that was asked for has been seen: to the log's end, or back to its beginning
+            token = self._feed.place(0 if wanted.newest_first else last).encode()
+        return pb.ListEventsResponse(events=events, complete=complete, resume_token=token)
+
+    async def _read(self, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
+        """Return the events of these sequences, in slices, as many as fit into a page: one at least."""
+        events: list[pb.RecordedEvent] = []
+        size = 0
+        for first in range(0, len(sequences), SLICE_EVENTS):
+            part = sequences[first : first + SLICE_EVENTS]
+            for event in await finish_in_thread(_recorded, self._feed, part):
+                size += event.ByteSize()
+                if events and size > MAX_PAGE_BYTES:
+                    return events
+                events.append(event)
+        return events
+
+
+def _select(index: Index, wanted: Wanted, last: int) -> list[int]:
+    """Return the sequences of the page, and one more, which tells that there is more; runs in a thread."""
     after, before = 0, last + 1
     if wanted.place is not None and wanted.newest_first:
-        before = wanted.place.sequence
+        before = min(before, wanted.place.sequence)
     elif wanted.place is not None:
         after = wanted.place.sequence
-    # One more than is wanted tells whether there is more.
-    found = index.select(
+    return index.select(
         wanted.query, after=after, before=before, most=wanted.size + 1, newest_first=wanted.newest_first
     )
+
+
+def _recorded(feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
+    """Return a slice's events, not more of them than a page may hold and one; runs in a thread."""
     events: list[pb.RecordedEvent] = []
     size = 0
-    for sequence in found[: wanted.size]:
-        event = _recorded(feed, sequence)
-        size += event.ByteSize()
-        if events and size > MAX_PAGE_BYTES:
+    for sequence in sequences:
+        record = feed.records.record(sequence)
+        event = pb.AuditEvent.FromString(record.body)
+        events.append(
+            pb.RecordedEvent(
+                resume_token=feed.token_at(sequence, short_digest(record.body)).encode(),
+                receipt=wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body),
+                audit_event=event,
+            )
+        )
+        size += len(record.body)
+        if size > MAX_PAGE_BYTES:
             break
-        events.append(event)
-    complete = len(events) == len(found)
-    return pb.ListEventsResponse(events=events, complete=complete, resume_token=_end(feed, events, wanted, complete))
-
-
-def _end(feed: LogFeed, events: list[pb.RecordedEvent], wanted: Wanted, complete: bool) -> str:
-    """Return where the page ends; all that was asked for having been seen, that is the log's end or beginning."""
-    if complete:
-        return feed.place(0 if wanted.newest_first else feed.ring.last_sequence).encode()
-    return events[-1].resume_token
-
-
-def _recorded(feed: LogFeed, sequence: int) -> pb.RecordedEvent:
-    record = feed.records.record(sequence)
-    event = pb.AuditEvent.FromString(record.body)
-    return pb.RecordedEvent(
-        resume_token=feed.token_at(sequence, short_digest(record.body)).encode(),
-        receipt=wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body),
-        audit_event=event,
-    )
+    return events

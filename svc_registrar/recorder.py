@@ -27,6 +27,8 @@ MAX_PENDING_BYTES = 16 * 1024 * 1024
 IDLE_S = 1.0
 # How long the log goes without a seal while events keep coming: so much of its end could be cut off unnoticed.
 SEAL_PERIOD_S = 10.0
+# Events that are looked up, or indexed, without letting others have their turn: some milliseconds.
+EVENTS_A_TURN = 200
 REPORTER = "svc_registrar"
 _LOG = logging.getLogger(__name__)
 
@@ -69,7 +71,11 @@ class Recorder:
             LimitReachedError: too much waits to be written, or the disk is full.
             MeshError: the log cannot be written, or what it holds cannot be read.
         """
-        found = [self._admit(submission) for submission in submissions]
+        found: list[_Group | Receipt | ContradictionError] = []
+        for number, submission in enumerate(submissions, start=1):
+            found.append(self._admit(submission))
+            if number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
         for group in {id(item): item for item in found if isinstance(item, _Group)}.values():
             # Shielded: one who gives up waiting must not take the others' answer with him.
             refusal = await asyncio.shield(group.done)
@@ -161,6 +167,8 @@ class Recorder:
             return
         for number, (submission, offset) in enumerate(zip(submissions, added.offsets, strict=True)):
             event, sequence = submission.event, added.first_sequence + number
+            if number and number % EVENTS_A_TURN == 0:
+                await asyncio.sleep(0)
             self._index.add(wire.entry_of(event, offset, added.recorded_ns))
             receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body)
             group.receipts[submission.event_id] = receipt

@@ -1,12 +1,13 @@
 """The servicer: validate, translate, call, translate."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
 import grpc
 
 from mesh.errors import InvalidFieldError
 from mesh.ring import Entry
+from mesh.threads import finish_in_thread
 from mesh.watch import watch
 from qiki.common.v1.error_pb2 import ErrorReason
 from qiki.registrar.v1 import registrar_service_pb2 as pb
@@ -19,6 +20,8 @@ from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
 from svc_registrar.recorder import ContradictionError, Recorder
 
+# Events of a request that are checked without letting others have their turn: some milliseconds.
+CHECKED_AT_ONCE = 64
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -31,13 +34,14 @@ class RegistrarServicer(RegistrarServiceServicer):
         self._feed = feed
         self._recorder = recorder
         self._heartbeat_s = heartbeat_s
+        self._pages = listing.Pages(feed, index)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
         """Put events on record."""
         if not 1 <= len(request.events) <= MAX_EVENTS_A_REQUEST:
             count = len(request.events)
             raise InvalidFieldError("events", f"holds {count} events, 1 to {MAX_EVENTS_A_REQUEST} are taken")
-        checked = [_check(index, event) for index, event in enumerate(request.events)]
+        checked = await _check_all(request.events)
         submitted = [item for item in checked if isinstance(item, wire.Submission)]
         answers = iter(await self._recorder.record(submitted))
         results = (
@@ -53,7 +57,7 @@ class RegistrarServicer(RegistrarServiceServicer):
         query = _query(request.filter) or Query()
         place = self._feed.resolve(request.resume_token) if request.resume_token else None
         wanted = listing.Wanted(query, request.page_size or listing.DEFAULT_PAGE, place, request.newest_first)
-        return listing.page(self._feed, self._index, wanted)
+        return await self._pages.page(wanted)
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: _Context
@@ -88,6 +92,20 @@ class RegistrarServicer(RegistrarServiceServicer):
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
         """Tell the log as a run."""
         return pb.GetRunResponse(run=self._feed.log_run)
+
+
+async def _check_all(events: Sequence[pb.AuditEvent]) -> list[wire.Submission | pb.Rejection]:
+    """Check the events of a request; those of a large one in a thread, slice by slice."""
+    if len(events) <= CHECKED_AT_ONCE:
+        return _check_slice(events, 0)
+    checked: list[wire.Submission | pb.Rejection] = []
+    for first in range(0, len(events), CHECKED_AT_ONCE):
+        checked += await finish_in_thread(_check_slice, events[first : first + CHECKED_AT_ONCE], first)
+    return checked
+
+
+def _check_slice(events: Sequence[pb.AuditEvent], first: int) -> list[wire.Submission | pb.Rejection]:
+    return [_check(index, event) for index, event in enumerate(events, first)]
 
 
 def _check(index: int, event: pb.AuditEvent) -> wire.Submission | pb.Rejection:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEWEST = 65_536
+# A run that long is merged no more: merging blocks, and a look into one more run takes microseconds.
+LONGEST_RUN = 4 * NEWEST
 _MASK = 2**64 - 1
 
 
@@ -32,7 +34,7 @@ class IdTable:
     """Sequences by event id.
 
     The newest ids are in a dictionary; each time it is full it becomes a sorted run, and runs of like length are
-    merged, so that there are never more of them than the logarithm of their number.
+    merged up to `LONGEST_RUN`, so that there are hardly more of them than ids divided by that.
     """
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class IdTable:
             np.fromiter(self._newest.keys(), np.uint64, len(self._newest)),
             np.fromiter(self._newest.values(), np.uint64, len(self._newest)),
         )
-        while self._runs and len(self._runs[-1].hashes) <= len(run.hashes):
+        while self._runs and len(self._runs[-1].hashes) <= len(run.hashes) < LONGEST_RUN:
             run = self._runs.pop().merged(run)
         self._runs.append(run)
         self._newest = {}

@@ -1,9 +1,9 @@
 """Where each record lies and what it is about: columns in memory from which events are chosen. Pure.
 
-A record takes 23 bytes here and 16 in the table of ids: a million of them some 40 MB, up to twice that while growing.
+A record takes 23 bytes here and 16 in the table of ids: a million of them some 40 MB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from svc_registrar.domain.ids import IdTable
 _ROW = np.dtype(
     [("offset", "u8"), ("recorded_ns", "i8"), ("code", "u2"), ("severity", "u1"), ("reporter", "u4")], align=False
 )
-_FIRST_ROWS = 1_024
+# Rows are kept in blocks of so many: growing copies none, and choosing looks at one block after another.
+BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,14 @@ class Query:
 
 
 class Index:
-    """The records of a log, by sequence from 1, by event id, and by what they are about."""
+    """The records of a log, by sequence from 1, by event id, and by what they are about.
 
-    def __init__(self) -> None:
-        self._rows = np.zeros(_FIRST_ROWS, _ROW)
+    `offset` and `select` may run in other threads than `add`: a row is never changed once `last_sequence` counts it.
+    """
+
+    def __init__(self, block_rows: int = BLOCK_ROWS) -> None:
+        self._block_rows = block_rows
+        self._blocks: list[NDArray[np.void]] = []
         self._reporters: dict[str, int] = {}
         self._names: list[str] = []
         self._ids = IdTable()
@@ -52,12 +57,13 @@ class Index:
 
     def add(self, entry: Entry) -> int:
         """Add the next record and return its sequence."""
-        if self.last_sequence == len(self._rows):
-            self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+        block, row = divmod(self.last_sequence, self._block_rows)
+        if block == len(self._blocks):
+            self._blocks.append(np.zeros(self._block_rows, _ROW))
         reporter = self._reporters.setdefault(entry.reporter, len(self._names))
         if reporter == len(self._names):
             self._names.append(entry.reporter)
-        self._rows[self.last_sequence] = (entry.offset, entry.recorded_ns, entry.code, entry.severity, reporter)
+        self._blocks[block][row] = (entry.offset, entry.recorded_ns, entry.code, entry.severity, reporter)
         self.last_sequence += 1
         self._ids.add(entry.event_id, self.last_sequence)
         return self.last_sequence
@@ -66,7 +72,7 @@ class Index:
         """Return where the record of this sequence begins."""
         if not 1 <= sequence <= self.last_sequence:
             raise IndexError(f"no record has sequence {sequence}")
-        return int(self._rows[sequence - 1]["offset"])
+        return int(self._row(sequence)["offset"])
 
     def candidates(self, event_id: bytes) -> Iterator[int]:
         """Yield the sequences at which an event of this id may stand."""
@@ -74,7 +80,7 @@ class Index:
 
     def accepts(self, sequence: int, query: Query) -> bool:
         """Tell whether a record is wanted."""
-        _offset, recorded_ns, code, severity, reporter = self._rows[sequence - 1].item()
+        _offset, recorded_ns, code, severity, reporter = self._row(sequence).item()
         return (
             severity >= query.min_severity
             and (not query.codes or code in query.codes)
@@ -86,14 +92,30 @@ class Index:
     def select(self, query: Query, *, after: int, before: int, most: int, newest_first: bool) -> list[int]:
         """Return sequences of wanted records in the open interval (after, before): the first `most`, in the order."""
         low, high = max(0, after), min(self.last_sequence, before - 1)
-        if low >= high:
-            return []
-        found = np.flatnonzero(self._mask(query, low, high)) + low + 1
-        chosen = found[::-1][:most] if newest_first else found[:most]
-        return [int(sequence) for sequence in chosen]
+        chosen: list[int] = []
+        for first, rows in self._parts(low, high, newest_first=newest_first):
+            found = np.flatnonzero(self._mask(query, rows)) + first + 1
+            chosen += (found[::-1] if newest_first else found)[: most - len(chosen)].tolist()
+            if len(chosen) >= most:
+                break
+        return chosen
 
-    def _mask(self, query: Query, low: int, high: int) -> NDArray[np.bool_]:
-        rows = self._rows[low:high]
+    def _row(self, sequence: int) -> np.void:
+        block, row = divmod(sequence - 1, self._block_rows)
+        found: np.void = self._blocks[block][row]
+        return found
+
+    def _parts(self, low: int, high: int, *, newest_first: bool) -> Iterator[tuple[int, NDArray[np.void]]]:
+        """Yield the rows [low, high) block by block, with the index of the first of each part."""
+        if low >= high:
+            return
+        numbers: Iterable[int] = range(low // self._block_rows, (high - 1) // self._block_rows + 1)
+        for number in sorted(numbers, reverse=newest_first):
+            begin = number * self._block_rows
+            first = max(low, begin)
+            yield first, self._blocks[number][first - begin : high - begin]
+
+    def _mask(self, query: Query, rows: NDArray[np.void]) -> NDArray[np.bool_]:
         mask: NDArray[np.bool_] = rows["severity"] >= query.min_severity
         if query.codes:
             mask &= np.isin(rows["code"], sorted(query.codes))

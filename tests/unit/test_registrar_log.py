@@ -8,11 +8,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from damage import damaged, flips
 from mesh.errors import StartError
+from svc_registrar.domain import ids as ids_module
 from svc_registrar.domain.frame import HEADER_BYTES, Record
 from svc_registrar.domain.ids import NEWEST, IdTable
 from svc_registrar.domain.index import Entry, Index, Query
@@ -308,13 +310,33 @@ def test_an_id_is_found_however_many_came_after_it() -> None:
     assert list(table.candidates(rng.randbytes(16))) == []
 
 
-def _index(count: int) -> tuple[Index, list[Entry]]:
+def test_no_more_ids_than_a_few_runs_hold_are_merged_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids_module, "NEWEST", 8)
+    monkeypatch.setattr(ids_module, "LONGEST_RUN", 32)
+    merged: list[int] = []
+
+    class Counting(ids_module._Sorted):
+        def merged(self, other: Any) -> Any:
+            found = super().merged(other)
+            merged.append(len(found.hashes))
+            return found
+
+    monkeypatch.setattr(ids_module, "_Sorted", Counting)
+    table, rng = IdTable(), random.Random(3)
+    ids = [rng.randbytes(16) for _number in range(1_000)]
+    for sequence, event_id in enumerate(ids, 1):
+        table.add(event_id, sequence)
+    assert [list(table.candidates(event_id)) for event_id in ids] == [[number] for number in range(1, 1_001)]
+    assert max(merged) == 32
+
+
+def _index(count: int, block_rows: int) -> tuple[Index, list[Entry]]:
     rng = random.Random(2)
     entries = [
         Entry(number, 1_000 * number, rng.randbytes(16), rng.choice((101, 601)), rng.choice((1, 3)), rng.choice("ab"))
         for number in range(1, count + 1)
     ]
-    index = Index()
+    index = Index(block_rows)
     for entry in entries:
         index.add(entry)
     return index, entries
@@ -334,12 +356,15 @@ def _index(count: int) -> tuple[Index, list[Entry]]:
         Query(frozenset({601}), 3, frozenset({"a"}), 5_000, 2_900_000),
     ],
 )
-def test_what_is_chosen_is_what_looking_at_every_event_chooses(query: Query) -> None:
-    index, entries = _index(3_000)
+@pytest.mark.parametrize("block_rows", [7, 1_000, 65_536])
+def test_what_is_chosen_is_what_looking_at_every_event_chooses(query: Query, block_rows: int) -> None:
+    index, entries = _index(3_000, block_rows)
+    assert [index.offset(number) for number in range(1, 3_001)] == [entry.offset for entry in entries]
     wanted = [number for number, entry in enumerate(entries, 1) if _fits(entry, query)]
     assert [number for number in range(1, 3_001) if index.accepts(number, query)] == wanted
     assert index.select(query, after=0, before=3_001, most=5_000, newest_first=False) == wanted
     assert index.select(query, after=0, before=3_001, most=7, newest_first=True) == wanted[::-1][:7]
+    assert index.select(query, after=0, before=3_001, most=0, newest_first=False) == []
     within = [number for number in wanted if 50 < number < 60]
     assert index.select(query, after=50, before=60, most=100, newest_first=False) == within
 
