@@ -14,6 +14,7 @@ import pytest_asyncio
 
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
+from mesh.errors import StartError
 from mesh.health import Health
 from mesh.runtime import Base
 from mesh.telemetry import Telemetry
@@ -442,8 +443,9 @@ async def test_who_goes_away_while_its_frame_is_worked_on_frees_its_place_at_onc
     assert gate.order == [gate.order[0], "00000099"]
 
 
-async def test_a_tracker_that_cannot_keep_checkpoints_goes_on_without(tmp_path: Path) -> None:
+async def test_a_tracker_is_refused_a_state_directory_that_cannot_be_used_and_says_which(tmp_path: Path) -> None:
     (tmp_path / "not a directory").write_text("")
-    async with serve(TRACKER, tmp_path / "sim", tracker_state_dir=tmp_path / "not a directory" / "x") as served:
-        await served.produce(8)
-        assert served.feed.ring.last_sequence >= 8
+    directory = tmp_path / "not a directory" / "x"
+    base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    with pytest.raises(StartError, match=f"{directory} cannot be used"):
+        svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), base)
