@@ -1,5 +1,6 @@
 """The guard behind the tracker: alarms of a run with an impostor in it, and the same ones after a restart."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 from mesh import identity
 from mesh.clock import NS_PER_S
 from mesh.token import Token, decode
-from qiki.radar.v1.track_pb2 import FriendFoe, SpoofEvidence
+from qiki.radar.v1.track_pb2 import FriendFoe, RadarTrack, SpoofEvidence
 from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.guard_pb2 import GuardEvent, GuardKind, GuardPhase
 from qiki_sdk import HistoryDivergedError, InvalidFieldError
 from qiki_sdk.errors import from_rpc_error
-from watch_cases import DERIVED_CASES, Served, serve
+from watch_cases import DERIVED_CASES, WAIT_S, Served, serve
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,6 +41,21 @@ def events(served: Served, first: int = 1) -> list[GuardEvent]:
     ring = served.feed.ring
     found = [ring.get(sequence) for sequence in range(first, ring.last_sequence + 1)]
     return [pb.WatchGuardResponse.FromString(entry.response).guard_event for entry in found if entry is not None]
+
+
+async def tracks_by_frame(served: Served) -> dict[int, list[RadarTrack]]:
+    """Return the tracks after each frame, by its sequence."""
+    found: dict[int, list[RadarTrack]] = {}
+    last = (await served.stub.GetTracks(pb.GetTracksRequest())).context.sequence
+    call, reached = served.stub.WatchTracks(pb.WatchTracksRequest(from_oldest=True)), 0
+    async with asyncio.timeout(WAIT_S):
+        while reached < last:
+            response = await call.read()
+            if response.HasField("track_set"):
+                reached = response.context.sequence
+                found.setdefault(response.track_set.frame_sequence, []).extend(response.track_set.tracks)
+    call.cancel()
+    return found
 
 
 async def test_an_identity_in_two_places_is_an_alarm_over_both_tracks(tmp_path: Path) -> None:
@@ -69,11 +85,13 @@ async def test_every_alarm_is_of_the_frame_that_brought_it_about(tmp_path: Path)
         ring = served.feed.ring
         responses = [pb.WatchGuardResponse.FromString(ring.get(n).response) for n in range(1, ring.last_sequence + 1)]  # type: ignore[union-attr]
         assert responses
+        sets = await tracks_by_frame(served)
         for response in responses:
             event, context = response.guard_event, response.context
             assert context.time == event.time == event.track.timestamp
             assert context.subject == event.rule
             assert event.frame_id.value == identity.event_id(context.run_id, "frames", event.frame_sequence)
+            assert event.track in sets[event.frame_sequence], "as the tracks after that frame have it, and no other"
         cleared = [event for event in events(served) if event.phase != RAISED]
         raised_ids = [event.alarm_id for event in events(served) if event.phase == RAISED]
         assert all(event.alarm_id in raised_ids for event in cleared)

@@ -21,7 +21,13 @@ from mesh.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import RadarTrackStatus
-from qiki.tracker.v1.tracker_service_pb2 import Sensor, Session, TrackFramesRequest, TrackFramesResponse
+from qiki.tracker.v1.tracker_service_pb2 import (
+    GetTracksRequest,
+    Sensor,
+    Session,
+    TrackFramesRequest,
+    TrackFramesResponse,
+)
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
@@ -449,3 +455,20 @@ async def test_a_tracker_is_refused_a_state_directory_that_cannot_be_used_and_sa
     base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
     with pytest.raises(StartError, match=f"{directory} cannot be used"):
         svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), base)
+
+
+async def test_a_tracker_that_cannot_keep_checkpoints_goes_on_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "tracker"
+    async with serve(TRACKER, tmp_path / "sim", tracker_state_dir=directory) as served:
+        directory.rename(tmp_path / "away")
+        directory.write_text("not a directory")
+        while not (failures := [each for each in caplog.records if each.message == "checkpoints cannot be kept"]):
+            async with asyncio.timeout(WAIT_S):
+                await served.produce(1)
+        assert "Not a directory" in vars(failures[0])["why"]
+        after = served.feed.ring.last_sequence
+        await served.produce(8)
+        answer = await served.stub.GetTracks(GetTracksRequest(), timeout=WAIT_S)
+        assert answer.context.sequence >= after + 8
