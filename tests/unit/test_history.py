@@ -13,7 +13,7 @@ from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.world import World
 from svc_sim.history import History
 from svc_sim.journal import Journal
-from svc_sim.reservation import Reservation
+from svc_sim.reservation import Reservation, prepare
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,24 +35,26 @@ def record(tick: int) -> CommandRecord:
 
 
 def make(state_dir: Path) -> tuple[History, Journal]:
-    reservation = Reservation(state_dir, BLOCK_TICKS)
+    reservation = Reservation.open(state_dir, RUN.run_id, BLOCK_TICKS)
     journal = Journal.open(state_dir, RUN, reservation.journal_bytes)
     return History(reservation, journal, World(load_scenario(SCENARIO), RUN.run_id, RUN.tick_ns)), journal
 
 
 async def test_a_reservation_keeps_how_long_the_journal_was_so_that_a_shorter_one_is_missed(tmp_path: Path) -> None:
+    prepare(tmp_path, RUN.run_id)
     history, journal = make(tmp_path)
     await history.settle(1)
     await history.enter(lambda settled: record(settled + 1))
     await history.settle(BLOCK_TICKS + 1)
     journal.close()
     assert journal.end > 0
-    assert Reservation(tmp_path, BLOCK_TICKS).journal_bytes == journal.end
+    assert Reservation.open(tmp_path, RUN.run_id, BLOCK_TICKS).journal_bytes == journal.end
 
 
 async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prepare(tmp_path, RUN.run_id)
     history, journal = make(tmp_path)
     await history.settle(1)
     writing, reserved, append = asyncio.Event(), threading.Event(), journal.append
