@@ -16,8 +16,10 @@ from typing import Self
 
 from checks.mutation.catalogue import Mutation, problem
 from checks.mutation.plugin import VARIABLE
+from qiki_sdk.cleanup import cleanup
 
 LIMIT_S = 180.0
+KILLED_S = 10.0
 _LEFT_OUT = shutil.ignore_patterns(
     ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "build", "dist", "recordings", "*.egg-info"
 )
@@ -141,5 +143,5 @@ class Tree:
         finally:
             with suppress(ProcessLookupError):  # whatever the tests have started ends with them
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await cleanup(process.wait(), KILLED_S)
         return _Ended(process.returncode, output.decode("utf-8", "replace"))
