@@ -9,8 +9,8 @@ from pathlib import Path
 import nats
 from nats.js import JetStreamContext
 
-from adapters.jetstream.topology import init, wanted_streams
-from cli.nats_config import write_nats_config
+from adapters.jetstream.topology.streams import init, wanted_streams
+from cli.local_mesh.nats_config import write_nats_config
 from frame_source import SUBJECT
 from nats_server import NatsServer
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.jetstream.topology import policies
+from adapters.jetstream.topology.streams import policies
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chaos.arena import Arena, arena, write_scenario

@@ -11,7 +11,7 @@ import sys
 import time
 
 from frame_source import FrameSource, served
-from mesh.ring import Retention
+from mesh.feeds.ring import Retention
 
 RETENTION = Retention(10**18, 2 * 1024**3)
 

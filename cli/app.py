@@ -2,14 +2,14 @@
 
 import typer
 
-from cli.demo import demo
-from cli.health import health
-from cli.nats_commands import nats
-from cli.new_run_command import new_run
-from cli.recording import recording
-from cli.replay import replay
-from cli.up import up
-from cli.version import version
+from cli.commands.demo import demo
+from cli.commands.health import health
+from cli.commands.nats import nats
+from cli.commands.new_run import new_run
+from cli.commands.recording import recording
+from cli.commands.replay import replay
+from cli.commands.up import up
+from cli.commands.version import version
 
 
 def build_app() -> typer.Typer:

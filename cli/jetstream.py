@@ -6,11 +6,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from adapters.jetstream import connection, consumers, topology
-from adapters.jetstream.answers import WriteError
-from adapters.jetstream.api import TopologyError
-from adapters.jetstream.cloudevents import HeaderError
-from adapters.jetstream.read_back import ReadBackError, StoredMessage, read_back
+from adapters.jetstream.client import connection
+from adapters.jetstream.client.errors import WriteError
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.codec.cloudevents import HeaderError
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology import streams as topology
+from adapters.jetstream.verify.read_back import ReadBackError, StoredMessage, read_back
 from botspec.channels import Channel
 from cli.errors import CliError, JetStreamUnavailableError, UsageError
 from mesh.tasks import cleanup

@@ -23,7 +23,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
-from mesh.errors import StartError
+from mesh.serving.errors import StartError
 
 POINT_VARIABLE: Final = "QIKI_FAILPOINT"
 DIRECTORY_VARIABLE: Final = "QIKI_FAILPOINT_DIR"

@@ -5,8 +5,8 @@ from typing import ClassVar
 from pydantic_settings import SettingsConfigDict
 
 from botspec.sensors import Radar
-from mesh.errors import StartError
-from mesh.retention import RetentionSettings
+from mesh.feeds.retention import RetentionSettings
+from mesh.serving.errors import StartError
 from mesh.settings import Port
 from svc_radar.domain import Bias, Pattern, RadarModel, RangeBand, ScanKind, Sector, SwerlingCase
 from svc_radar.domain.model import ALL_AROUND

@@ -5,11 +5,11 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.errors import InvalidFieldError, NotFoundError, RunUnknownError, TruthNotServedError
-from mesh.watch import watch
+from mesh.feeds.watch import watch
+from mesh.serving.errors import InvalidFieldError, NotFoundError, RunUnknownError, TruthNotServedError
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer
-from svc_radar.observer import Feeds
+from svc_radar.fold import Feeds
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
-from mesh.feed import Feed
-from mesh.fold import Folder, FoldReports, Input
-from mesh.quarantine import Quarantine
-from mesh.runtime import Base, Parts, run_service
-from mesh.serving import Mount
+from mesh.feeds.feed import Feed
+from mesh.folds.quarantine import Quarantine
+from mesh.folds.runner import Folder, FoldReports, Input
+from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.server import Mount
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse, WatchTruthResponse
 from qiki.radar.v1.radar_service_pb2_grpc import add_RadarServiceServicer_to_server
@@ -16,7 +16,7 @@ from qiki.sim.v1 import sim_service_pb2 as sim
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
 from svc_radar.config import RadarSettings, to_model
-from svc_radar.observer import Feeds, Observer
+from svc_radar.fold import Feeds, Observer
 from svc_radar.service import RadarServicer
 
 READER = "radar"

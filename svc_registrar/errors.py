@@ -2,7 +2,7 @@
 
 import grpc
 
-from mesh.errors import MeshError, StorageFailedError
+from mesh.serving.errors import MeshError, StorageFailedError
 from qiki.common.v1.error_pb2 import ErrorReason
 
 

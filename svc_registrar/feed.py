@@ -4,11 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import cast
 
-from mesh import identity
 from mesh.clock import to_timestamp
-from mesh.feed import Feed, FeedSettings
-from mesh.ring import Entry, Retention, Ring
-from mesh.token import NO_EVENT, Token, short_digest
+from mesh.feeds import identity
+from mesh.feeds.feed import Feed, FeedSettings
+from mesh.feeds.ring import Entry, Retention, Ring
+from mesh.feeds.token import NO_EVENT, Token, short_digest
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, WatchEventsResponse
 from svc_registrar.domain.frame import Record

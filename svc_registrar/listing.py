@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mesh.feeds.token import Token, short_digest
 from mesh.threads import finish_in_thread
-from mesh.token import Token, short_digest
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from svc_registrar import wire
 from svc_registrar.domain.index import Index, Query

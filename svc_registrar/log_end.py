@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh.errors import StartError
-from mesh.files import read_checked, write_checked
+from mesh.serving.errors import StartError
+from mesh.storage.files import read_checked, write_checked
 
 _FILE = "audit.end"
 _ADVICE = (

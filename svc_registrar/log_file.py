@@ -13,8 +13,8 @@ from threading import Lock
 from typing import BinaryIO, Self
 
 from mesh import failpoints
-from mesh.errors import StartError
-from mesh.files import write_atomic
+from mesh.serving.errors import StartError
+from mesh.storage.files import write_atomic
 from qiki_sdk.codes import MAX_EVENT_BYTES
 from svc_registrar.domain.frame import HEADER_BYTES, Record, decode_header, encode, is_whole
 from svc_registrar.log_end import LogEnd, LogLostError, read_end

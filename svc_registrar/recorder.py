@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mesh import failpoints
-from mesh.change import Change
-from mesh.errors import LimitReachedError, MeshError
-from mesh.health import Loop
+from mesh.feeds.notifier import Change
+from mesh.serving.errors import LimitReachedError, MeshError
+from mesh.serving.health import Loop
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event

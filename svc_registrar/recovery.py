@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mesh.errors import StartError
+from mesh.serving.errors import StartError
 from qiki_sdk.codes import MAX_EVENT_BYTES
 from svc_registrar.domain.frame import HEADER_BYTES, MAGIC, Record, decode_header, is_whole
 

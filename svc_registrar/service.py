@@ -5,10 +5,10 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.errors import InvalidFieldError
-from mesh.ring import Entry
+from mesh.feeds.ring import Entry
+from mesh.feeds.watch import watch
+from mesh.serving.errors import InvalidFieldError
 from mesh.threads import finish_in_thread
-from mesh.watch import watch
 from qiki.common.v1.error_pb2 import ErrorReason
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceServicer

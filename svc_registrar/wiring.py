@@ -4,9 +4,9 @@ import logging
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.runtime import Base, Parts, run_service
-from mesh.serving import Mount
-from mesh.state_dir import open_state_dir
+from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.server import Mount
+from mesh.storage.state_dir import open_state_dir
 from qiki.registrar.v1.registrar_service_pb2 import DESCRIPTOR
 from qiki.registrar.v1.registrar_service_pb2_grpc import add_RegistrarServiceServicer_to_server
 from svc_registrar import wire

@@ -6,18 +6,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mesh import failpoints
-from mesh.change import Change
-from mesh.errors import LimitReachedError, MeshError
-from mesh.health import Loop
+from mesh.feeds.notifier import Change
+from mesh.serving.errors import LimitReachedError, MeshError
+from mesh.serving.health import Loop
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult
 from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
-from svc_sim import command_wire
-from svc_sim.history import History
-from svc_sim.journal import MAX_COMMANDS, Journal
-from svc_sim.storage import Storage
+from svc_sim.durability.commit_log import History
+from svc_sim.durability.journal import MAX_COMMANDS, Journal
+from svc_sim.durability.storage_health import Storage
+from svc_sim.wire import commands as command_wire
 
 MAX_WAITING = 1_000
 # How often the loop shows that it is alive, and tries the disk again where it has failed.

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from pydantic_settings import SettingsConfigDict
 
-from mesh.retention import RetentionSettings
+from mesh.feeds.retention import RetentionSettings
 from mesh.settings import Port
 from svc_sim.pacer import AS_FAST_AS_POSSIBLE, MAX_SPEED, MIN_SPEED
 

@@ -7,9 +7,9 @@ from botspec.sensors import GnssSensor, ImuSensor
 from mesh.clock import SimulationClock
 from mesh.schedule import Schedule
 from qiki.sim.v1.sensors_pb2 import SensorReading
-from svc_sim import wire
 from svc_sim.domain.kinematics import Kinematics
 from svc_sim.domain.readings import read_sensor
+from svc_sim.wire import snapshots as wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable
 
-from mesh.change import Change
-from mesh.errors import InvalidFieldError
+from mesh.feeds.notifier import Change
+from mesh.serving.errors import InvalidFieldError
 
 MIN_SPEED, MAX_SPEED = 0.1, 1_000.0
 MAX_STEPS = 1_000_000

@@ -5,15 +5,15 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.errors import InvalidFieldError, RunEndedError, ServerDrainingError
-from mesh.ring import Entry
-from mesh.watch import watch
+from mesh.feeds.ring import Entry
+from mesh.feeds.watch import watch
+from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer
-from svc_sim import wire
 from svc_sim.commands import Commands
 from svc_sim.pacer import SLICE_S
 from svc_sim.simulation import Feeds, Simulation
+from svc_sim.wire import snapshots as wire
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 

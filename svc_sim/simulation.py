@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from mesh import failpoints
 from mesh.clock import SimulationClock
-from mesh.feed import Feed, Pace
-from mesh.flow import Flow
-from mesh.fold import admit
-from mesh.health import Loop
+from mesh.feeds.audit_summary import Flow
+from mesh.feeds.feed import Feed, Pace
+from mesh.folds.runner import admit
 from mesh.schedule import Schedule
+from mesh.serving.health import Loop
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import Pace as WirePace
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
-from svc_sim import wire
 from svc_sim.domain.world import World
-from svc_sim.history import History
+from svc_sim.durability.commit_log import History
+from svc_sim.durability.storage_health import Storage
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import SLICE_S, Pacer
-from svc_sim.storage import Storage
+from svc_sim.wire import snapshots as wire
 
 _WIRE_PACE = {Pace.LIVE: WirePace.PACE_LIVE, Pace.LOSSLESS: WirePace.PACE_LOSSLESS}
 

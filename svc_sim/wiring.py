@@ -4,13 +4,13 @@ from pathlib import Path
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
-from mesh.feed import Feed
-from mesh.runs import RunInputs, code_digest, load_or_create
-from mesh.runtime import Base, Parts, run_service
+from mesh.feeds.feed import Feed
 from mesh.schedule import Schedule
-from mesh.serving import Mount
-from mesh.spans import WorkSpans
-from mesh.state_dir import open_state_dir
+from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.server import Mount
+from mesh.storage.runs import RunInputs, code_digest, load_or_create
+from mesh.storage.state_dir import open_state_dir
+from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
@@ -19,11 +19,11 @@ from svc_sim.config import SimSettings, to_nanoseconds
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
-from svc_sim.history import History
-from svc_sim.journal import Journal, adopt
+from svc_sim.durability.commit_log import History
+from svc_sim.durability.journal import Journal, adopt
+from svc_sim.durability.reservation import Reservation, prepare
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import Pacer
-from svc_sim.reservation import Reservation, prepare
 from svc_sim.service import SimServicer
 from svc_sim.simulation import Feeds, Simulation
 

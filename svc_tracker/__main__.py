@@ -1,6 +1,6 @@
 """Wires the tracker and runs it."""
 
-from mesh.platform_pin import pin
+from mesh.storage.platform_pin import pin
 
 pin()
 

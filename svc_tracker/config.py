@@ -11,8 +11,8 @@ from pydantic_settings import SettingsConfigDict
 from botspec import policy as spec
 from botspec import tracker
 from botspec.model import BotSpec
-from mesh.errors import StartError
-from mesh.retention import RetentionSettings
+from mesh.feeds.retention import RetentionSettings
+from mesh.serving.errors import StartError
 from mesh.settings import Port
 from qiki_sdk.codes import Severity
 from svc_tracker.domain.guard.rules import GuardKind, GuardRule

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesh.feed import Feed, Made
+from mesh.feeds.feed import Feed, Made
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.guard_pb2 import GuardEvent
@@ -13,7 +13,7 @@ from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.guard.relative import relative
 from svc_tracker.domain.guard.rules import GuardInput
 from svc_tracker.domain.table import TrackTable
-from svc_tracker.guard_wire import to_guard_event
+from svc_tracker.wire.guard import to_guard_event
 
 
 class GuardFeed:

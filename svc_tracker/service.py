@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import grpc
 from prometheus_client import CollectorRegistry, Counter
 
-from mesh.errors import InvalidFieldError, LimitReachedError, NotFoundError, RunUnknownError
-from mesh.watch import watch
+from mesh.feeds.watch import watch
+from mesh.serving.errors import InvalidFieldError, LimitReachedError, NotFoundError, RunUnknownError
 from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceServicer
 from svc_tracker.config import Rules
-from svc_tracker.follower import Outputs
+from svc_tracker.fold import Outputs
 from svc_tracker.session import Session
 
 MAX_SESSIONS = 16

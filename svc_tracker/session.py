@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mesh.errors import InvalidFieldError
+from mesh.serving.errors import InvalidFieldError
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.tracker_service_pb2 import FrameRejection, Sensor, TrackFramesResponse

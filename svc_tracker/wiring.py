@@ -8,23 +8,23 @@ from functools import partial
 
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
-from mesh.change import Change
-from mesh.errors import StartError
-from mesh.feed import Feed
-from mesh.fold import NEVER_S, Folder, FoldReports, Input
-from mesh.quarantine import Quarantine
-from mesh.runtime import Base, Parts, run_service
-from mesh.serving import Mount
-from mesh.spans import WorkSpans
-from mesh.state_dir import open_state_dir
+from mesh.feeds.feed import Feed
+from mesh.feeds.notifier import Change
+from mesh.folds.quarantine import Quarantine
+from mesh.folds.runner import NEVER_S, Folder, FoldReports, Input
+from mesh.serving.errors import StartError
+from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.server import Mount
+from mesh.storage.state_dir import open_state_dir
+from mesh.telemetry.spans import WorkSpans
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
 from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_to_server
 from qiki_sdk.channel import connect
-from svc_tracker.checkpoints import Checkpointing
+from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
-from svc_tracker.follower import Follower, Outputs
+from svc_tracker.fold import Follower, Outputs
 from svc_tracker.service import SESSION_THREADS, TrackerServicer
 from svc_tracker.warm_up import warm_up
 

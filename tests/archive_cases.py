@@ -14,18 +14,18 @@ from nats.aio.client import Client
 import adapters.archive.wiring
 from adapters.archive.config import ArchiveSettings
 from adapters.archive.service import ArchiveServicer
-from adapters.jetstream.cloudevents import to_headers
-from adapters.jetstream.connection import connect as connect_nats
-from adapters.jetstream.topology import init, wanted_streams
-from adapters.jetstream.writer import Message, SubjectWriter, leading_batch
+from adapters.jetstream.client.connection import connect as connect_nats
+from adapters.jetstream.client.writer import Message, SubjectWriter, leading_batch
+from adapters.jetstream.codec.cloudevents import to_headers
+from adapters.jetstream.topology.streams import init, wanted_streams
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.runtime import Base
-from mesh.serving import MeshServer
-from mesh.telemetry import Telemetry
-from mesh.token import decode, short_digest
+from mesh.feeds.token import decode, short_digest
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base
+from mesh.serving.server import MeshServer
+from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
 from qiki.archive.v1.archive_service_pb2 import ListArchiveRequest, WatchArchiveRequest, WatchArchiveResponse
 from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub

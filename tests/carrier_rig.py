@@ -10,20 +10,20 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 
-from adapters.jetstream.bridge_metrics import BridgeMetrics
-from adapters.jetstream.carrier import Carrier
-from adapters.jetstream.connection import connect as connect_nats
-from adapters.jetstream.source import Source
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect as connect_nats
+from adapters.jetstream.metrics import BridgeMetrics
+from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.source import Source
+from adapters.jetstream.topology.streams import init, wanted_streams
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import read_subject
 from frame_source import STREAM, SUBJECT, FrameSource, served
-from mesh.health import Health, HealthReport
-from mesh.ring import Retention
-from mesh.runtime import Base
+from mesh.feeds.ring import Retention
+from mesh.serving.health import Health, HealthReport
+from mesh.serving.runtime import Base
 from mesh.tasks import task_group
-from mesh.telemetry import Telemetry
+from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki_sdk.audit import AuditReporter

@@ -12,9 +12,9 @@ from typing import Any
 
 import nats
 
-from cli.mesh import Mesh, open_mesh
-from cli.options import MeshOptions
-from cli.ports import choose_ports
+from cli.local_mesh.mesh import Mesh, open_mesh
+from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.ports import choose_ports
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.channel import connect

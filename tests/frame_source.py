@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 
-from mesh.feed import Feed, FeedSettings, Pace
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.ring import Retention
-from mesh.telemetry import Telemetry
-from mesh.watch import watch
+from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.ring import Retention
+from mesh.feeds.watch import watch
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame

@@ -21,7 +21,7 @@ from chain import (
     run_to_the_end,
     until,
 )
-from cli.mesh import Mesh
+from cli.local_mesh.mesh import Mesh
 
 DURATION_S = 60.0
 CHUNK_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chain import RUN_ID, Stored
-from mesh.platform_pin import pin
+from mesh.storage.platform_pin import pin
 
 TIMEOUT_S = 120.0
 
@@ -33,9 +33,9 @@ def pinned_process() -> Iterator[ProcessPoolExecutor]:
 
 def check_messages(streams: Mapping[str, list[Stored]], run_id: str = RUN_ID) -> Checked:
     """Check these messages, subject after subject as the demo does."""
-    from adapters.jetstream.read_back import StoredMessage  # noqa: PLC0415 - in the pinned process alone
-    from cli.run_check import RunCheck  # noqa: PLC0415
-    from cli.run_reader import reading_order  # noqa: PLC0415
+    from adapters.jetstream.verify.read_back import StoredMessage  # noqa: PLC0415 - in the pinned process alone
+    from cli.demo.checks.run_check import RunCheck  # noqa: PLC0415
+    from cli.demo.reader import reading_order  # noqa: PLC0415
 
     check, spec = RunCheck.of(_spec(), run_id), _spec()
 
@@ -51,9 +51,9 @@ def check_messages(streams: Mapping[str, list[Stored]], run_id: str = RUN_ID) ->
 
 def check_server(url: str) -> Checked:
     """Read back what a nats-server holds, as the demo does, and check it."""
-    from cli.run_check import RunCheck  # noqa: PLC0415 - in the pinned process alone
-    from cli.run_demo import read_back  # noqa: PLC0415
-    from cli.run_reader import RunReader  # noqa: PLC0415
+    from cli.demo.checks.run_check import RunCheck  # noqa: PLC0415 - in the pinned process alone
+    from cli.demo.reader import RunReader  # noqa: PLC0415
+    from cli.demo.run import read_back  # noqa: PLC0415
 
     spec = _spec()
     check, reader = RunCheck.of(spec, RUN_ID), RunReader(RUN_ID, {}, {channel.name: 10**6 for channel in spec.channels})

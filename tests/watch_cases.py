@@ -18,11 +18,11 @@ import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.runtime import Base, Parts
-from mesh.serving import MeshServer
-from mesh.telemetry import Telemetry
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base, Parts
+from mesh.serving.server import MeshServer
+from mesh.telemetry.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.registrar.v1 import registrar_service_pb2

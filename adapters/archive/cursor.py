@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from adapters.jetstream.stored_event import StoredEvent
-from mesh.errors import HistoryDivergedError, TokenExpiredError
-from mesh.token import NO_EVENT, Token
+from adapters.jetstream.codec.stored_event import StoredEvent
+from mesh.feeds.token import NO_EVENT, Token
+from mesh.serving.errors import HistoryDivergedError, TokenExpiredError
 
 
 class Step(Enum):

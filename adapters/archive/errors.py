@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import grpc
 
 from adapters.archive.index import TooManyRunsError
-from adapters.jetstream.history import HistoryUnavailableError
-from adapters.jetstream.stored_event import NotABridgesError
-from mesh.errors import LimitReachedError, MeshError, RunUnknownError
+from adapters.jetstream.client.history import HistoryUnavailableError
+from adapters.jetstream.codec.stored_event import NotABridgesError
+from mesh.serving.errors import LimitReachedError, MeshError, RunUnknownError
 from qiki.common.v1.error_pb2 import ErrorReason
 
 

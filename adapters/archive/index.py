@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from adapters.jetstream.history import Split, SubjectHistory
-from adapters.jetstream.stored_event import StoredEvent
+from adapters.jetstream.client.history import Split, SubjectHistory
+from adapters.jetstream.codec.stored_event import StoredEvent
 
 # What a walk over a subject's runs is bounded by.
 MAX_RUNS = 1_000

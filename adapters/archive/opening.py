@@ -4,17 +4,17 @@ from dataclasses import dataclass, replace
 
 from adapters.archive.cursor import Bounds, Cursor
 from adapters.archive.index import RunSpan, cut_at_sequence, cut_at_time, newest_span, spans
-from adapters.jetstream.history import Split, SubjectHistory
-from adapters.jetstream.stored_event import StoredEvent
+from adapters.jetstream.client.history import Split, SubjectHistory
+from adapters.jetstream.codec.stored_event import StoredEvent
 from botspec.channels import Channel
-from mesh.errors import (
+from mesh.feeds.token import NO_EVENT, Token, decode, short_digest
+from mesh.serving.errors import (
     HistoryDivergedError,
     NotFoundError,
     RunChangedError,
     RunUnknownError,
     TokenMalformedError,
 )
-from mesh.token import NO_EVENT, Token, decode, short_digest
 
 MAX_SEQUENCE = 2**64 - 1
 

@@ -8,9 +8,9 @@ from adapters.archive.cursor import Step
 from adapters.archive.opening import Opening
 from adapters.archive.pace import Pace
 from adapters.archive.wire import to_response
-from adapters.jetstream.history import HistoryUnavailableError, SubjectHistory
-from adapters.jetstream.stored_event import StoredEvent
-from adapters.jetstream.subject_reader import SubjectReader
+from adapters.jetstream.client.history import HistoryUnavailableError, SubjectHistory
+from adapters.jetstream.client.reader import SubjectReader
+from adapters.jetstream.codec.stored_event import StoredEvent
 from mesh.clock import to_timestamp
 from mesh.tasks import raise_if_cancelled
 from qiki.archive.v1.archive_service_pb2 import WatchArchiveResponse

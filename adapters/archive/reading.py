@@ -5,9 +5,9 @@ from typing import Any, Self
 
 from adapters.archive.cursor import Step
 from adapters.archive.opening import Opening, Wanted, open_at
-from adapters.jetstream.history import SubjectHistory
-from adapters.jetstream.stored_event import StoredEvent
-from adapters.jetstream.subject_reader import SubjectReader
+from adapters.jetstream.client.history import SubjectHistory
+from adapters.jetstream.client.reader import SubjectReader
+from adapters.jetstream.codec.stored_event import StoredEvent
 from botspec.channels import Channel
 from mesh.tasks import raise_if_cancelled
 

@@ -11,10 +11,10 @@ from adapters.archive.index import spans
 from adapters.archive.opening import open_at
 from adapters.archive.pace import Pace
 from adapters.archive.playback import Manner, Playback
-from adapters.jetstream.link import Link
-from adapters.jetstream.subject_reader import SubjectReader
+from adapters.jetstream.client.link import Link
+from adapters.jetstream.client.reader import SubjectReader
 from botspec.channels import Channel
-from mesh.errors import InvalidFieldError, LimitReachedError, ServerDrainingError
+from mesh.serving.errors import InvalidFieldError, LimitReachedError, ServerDrainingError
 from qiki.archive.v1 import archive_service_pb2 as pb
 from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceServicer
 

@@ -9,9 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from adapters.archive.cursor import Bounds
 from adapters.archive.index import RunSpan
 from adapters.archive.opening import Wanted, read_place
-from adapters.jetstream.stored_event import NotABridgesError, StoredEvent
+from adapters.jetstream.codec.stored_event import NotABridgesError, StoredEvent
 from botspec.channels import Channel
-from mesh.errors import InvalidFieldError
+from mesh.serving.errors import InvalidFieldError
 from qiki.archive.v1.archive_service_pb2 import ArchivedRun, WatchArchiveRequest, WatchArchiveResponse
 
 MIN_SPEED, MAX_SPEED = 0.1, 1_000.0

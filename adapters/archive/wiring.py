@@ -4,11 +4,11 @@ from prometheus_client import Gauge
 
 from adapters.archive.config import ArchiveSettings
 from adapters.archive.service import ArchiveServicer
-from adapters.jetstream.link import Link
+from adapters.jetstream.client.link import Link
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.runtime import Base, Parts, run_service
-from mesh.serving import Mount
+from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.server import Mount
 from qiki.archive.v1.archive_service_pb2 import DESCRIPTOR
 from qiki.archive.v1.archive_service_pb2_grpc import add_ArchiveServiceServicer_to_server
 

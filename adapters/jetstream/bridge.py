@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from nats.aio.client import Client
 
-from adapters.jetstream import topology
-from adapters.jetstream.advisories import AdvisoryReader
-from adapters.jetstream.answers import ConnectionGone
-from adapters.jetstream.api import TopologyError
-from adapters.jetstream.carrier import Carrier
-from adapters.jetstream.commands import CommandCarrier
-from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happening, connect
-from adapters.jetstream.intake import Intake
-from adapters.jetstream.lag import LagWatch
-from mesh.runtime import Base
+from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, Happening, connect
+from adapters.jetstream.client.errors import ConnectionGone
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.inbound.advisories import AdvisoryReader
+from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.inbound.intake import Intake
+from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.topology import streams as topology
+from adapters.jetstream.topology.lag import LagWatch
+from mesh.serving.runtime import Base
 from mesh.tasks import cleanup, raise_if_cancelled, task_group
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST

@@ -1,18 +1,18 @@
 """How the bridge is put together."""
 
-from adapters.jetstream.advisories import AdvisoryReader
 from adapters.jetstream.bridge import Bridge
-from adapters.jetstream.bridge_metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
-from adapters.jetstream.carrier import Carrier
-from adapters.jetstream.commands import CommandCarrier
 from adapters.jetstream.config import BridgeSettings
-from adapters.jetstream.intake import Intake
-from adapters.jetstream.lag import LagWatch
-from adapters.jetstream.source import READER, Source
+from adapters.jetstream.inbound.advisories import AdvisoryReader
+from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.inbound.intake import Intake
+from adapters.jetstream.metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
+from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.source import READER, Source
+from adapters.jetstream.topology.lag import LagWatch
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
-from mesh.runtime import Base, Parts, run_service
+from mesh.serving.runtime import Base, Parts, run_service
 from qiki_sdk.channel import connect
 
 # What a channel reads ahead while it writes what it has read: some hundred events of the usual size.

@@ -17,11 +17,11 @@ import numpy as np
 
 import svc_tracker.wiring
 from bench.tracker.scene import CV, RANGE_SIGMA_M, Scan, Scene
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.runtime import Base
-from mesh.serving import MeshServer
-from mesh.telemetry import Telemetry
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base
+from mesh.serving.server import MeshServer
+from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import TrackColumns

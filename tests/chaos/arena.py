@@ -8,10 +8,10 @@ from pathlib import Path
 from chain import RUN_ID, START_TIME
 from chaos.proxy import HOST, Link
 from chaos.schedule import LINKS, PROCESSES
-from cli.child import RestartPolicy
-from cli.mesh import Mesh, open_mesh
-from cli.options import MeshOptions
-from cli.ports import choose_ports
+from cli.local_mesh.mesh import Mesh, open_mesh
+from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.ports import choose_ports
+from cli.local_mesh.supervision.child import RestartPolicy
 
 SEED = 7
 # Whatever is killed comes back at once: how often that is, is what is tried here.

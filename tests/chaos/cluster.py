@@ -11,8 +11,8 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.jetstream.api import TopologyError
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.topology.streams import init, wanted_streams
 from chain import Stored, read_subject
 from nats_server import NatsServer, free_port
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from chain import read_all
 from chaos.arena import arena
 from chaos.watcher import Watcher
-from cli.mesh import Mesh
+from cli.local_mesh.mesh import Mesh
 
 
 class Trace(NamedTuple):

@@ -26,7 +26,7 @@ from archive_cases import (
     take_all,
     until,
 )
-from mesh.token import Token, decode
+from mesh.feeds.token import Token, decode
 from qiki_sdk import HistoryDivergedError, InvalidFieldError, ResumeTokenExpiredError, RunChangedError, Stream
 from watch_cases import CASES, OTHER_RUN_ID, WAIT_S, Served, WatchCase, serve
 

@@ -24,7 +24,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from archive_cases import archive
-from mesh.departures import GRPC_LOGGER
+from mesh.serving.departures import GRPC_LOGGER
 from qiki.archive.v1.archive_service_pb2 import WatchArchiveRequest
 from qiki.registrar.v1.registrar_service_pb2 import RecordEventsRequest
 from qiki.tracker.v1.tracker_service_pb2 import TrackFramesRequest, TrackFramesResponse

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from mesh.token import Token, decode
+from mesh.feeds.token import Token, decode
 from qiki_sdk import (
     HistoryDivergedError,
     InvalidFieldError,

@@ -14,8 +14,8 @@ import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from adapters.archive.pace import MAX_LATE_S, Pace
-from adapters.jetstream.history import SubjectHistory
-from adapters.jetstream.subject_reader import BATCH_BYTES, BATCH_MESSAGES
+from adapters.jetstream.client.history import SubjectHistory
+from adapters.jetstream.client.reader import BATCH_BYTES, BATCH_MESSAGES
 from archive_cases import (
     CHANNELS,
     Archive,
@@ -35,7 +35,7 @@ from archive_cases import (
 )
 from chain import RUN_ID, SUBJECTS, chain, facts, published_all
 from chain import until as until_told
-from mesh.token import Token, decode
+from mesh.feeds.token import Token, decode
 from nats_server import NatsServer
 from qiki.archive.v1.archive_service_pb2 import ListArchiveRequest, WatchArchiveRequest
 from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub

@@ -14,10 +14,10 @@ from pathlib import Path
 import nats
 import pytest
 
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.topology.streams import init, wanted_streams
 from bridge_process import BRIDGE, bridge_environment, process
 from frame_source import FrameSource, served
-from mesh.ring import Retention
+from mesh.feeds.ring import Retention
 from nats_server import NatsServer
 
 pytestmark = [

@@ -8,8 +8,8 @@ import pytest
 from bridge_process import BRIDGE, bridge_environment, process
 from chaos.cluster import Cluster
 from frame_source import STREAM, SUBJECT, FrameSource, served
-from mesh.feed import Pace
-from mesh.ring import Retention
+from mesh.feeds.feed import Pace
+from mesh.feeds.ring import Retention
 from qiki.radar.v1 import radar_service_pb2 as pb
 
 RETENTION = Retention(10**18, 256 * 1024**2)

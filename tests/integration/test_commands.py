@@ -19,17 +19,17 @@ from google.protobuf import json_format
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
-from adapters.jetstream import consumers
-from adapters.jetstream.bridge_metrics import CommandMetrics
-from adapters.jetstream.commands import CommandCarrier
-from adapters.jetstream.connection import connect as connect_nats
-from adapters.jetstream.consumers import SIM_COMMANDS, Durable
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect as connect_nats
+from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.metrics import CommandMetrics
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
+from adapters.jetstream.topology.streams import init, wanted_streams
 from chain import RUN_ID, Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
-from cli.mesh import Mesh
-from mesh.health import Health
-from mesh.runtime import Base
-from mesh.telemetry import Telemetry
+from cli.local_mesh.mesh import Mesh
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base
+from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer, free_port
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm

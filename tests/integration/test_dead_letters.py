@@ -12,15 +12,15 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
-from adapters.jetstream import consumers
-from adapters.jetstream.advisories import AdvisoryReader
-from adapters.jetstream.bridge_metrics import CommandMetrics
-from adapters.jetstream.connection import connect
-from adapters.jetstream.dead_letters import DeadLetter, put
-from adapters.jetstream.topology import init, wanted_streams
-from mesh.health import Health
-from mesh.runtime import Base
-from mesh.telemetry import Telemetry
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.inbound.advisories import AdvisoryReader
+from adapters.jetstream.inbound.dead_letters import DeadLetter, put
+from adapters.jetstream.metrics import CommandMetrics
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology.streams import init, wanted_streams
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base
+from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
 from qiki.sim.v1.commands_pb2 import Command, SetHelm
 from qiki_sdk.audit import AuditReporter

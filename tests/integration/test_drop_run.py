@@ -9,11 +9,11 @@ from pathlib import Path
 import nats
 import pytest
 
-from adapters.jetstream.cloudevents import to_headers
+from adapters.jetstream.codec.cloudevents import to_headers
 from carrier_rig import RecordingSource, Rig, carrying, rig, until
 from chain import read_subject
 from frame_source import STREAM, SUBJECT, served
-from mesh.token import Token, short_digest
+from mesh.feeds.token import Token, short_digest
 from qiki.common.v1.stream_pb2 import EventContext
 
 pytestmark = pytest.mark.asyncio

@@ -7,12 +7,12 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.jetstream import consumers
-from adapters.jetstream.connection import connect
-from adapters.jetstream.consumers import REGISTRAR_INTAKE
-from adapters.jetstream.durable_reader import DurableReader
-from adapters.jetstream.topology import init, wanted_streams
-from mesh.health import Health
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.inbound.durable_reader import DurableReader
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
+from adapters.jetstream.topology.streams import init, wanted_streams
+from mesh.serving.health import Health
 from nats_server import NatsServer
 
 pytestmark = pytest.mark.asyncio

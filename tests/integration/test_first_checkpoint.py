@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from chain import SUBJECTS, Stored, chain, published_all, read_all, run_to_the_end, until
-from cli.mesh import Mesh
+from cli.local_mesh.mesh import Mesh
 from qiki.sim.v1.sim_service_pb2 import ResumeSimulationRequest
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect

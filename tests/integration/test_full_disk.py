@@ -23,8 +23,8 @@ from chain import (
     run_to_the_end,
     until,
 )
-from cli.mesh import Mesh
-from cli.storage_watch import stored_badly
+from cli.local_mesh.mesh import Mesh
+from cli.local_mesh.storage_watch import stored_badly
 
 DURATION_S = 30.0
 FULL_BYTES = 64

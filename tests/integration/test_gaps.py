@@ -15,11 +15,11 @@ import grpc
 import nats
 import pytest
 
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.topology.streams import init, wanted_streams
 from bridge_process import BRIDGE, bridge_environment, process
 from chain import read_subject
 from frame_source import STREAM, SUBJECT, TICK_NS, FrameSource, served
-from mesh.ring import Retention
+from mesh.feeds.ring import Retention
 from nats_server import NatsServer, free_port
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub

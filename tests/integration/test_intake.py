@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from nats.js import JetStreamContext
 
 from chain import chain, facts, until
-from cli.mesh import Mesh
+from cli.local_mesh.mesh import Mesh
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.audit_event import make_event

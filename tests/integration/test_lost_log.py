@@ -16,7 +16,7 @@ import nats
 import pytest
 import yaml
 
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.topology.streams import init, wanted_streams
 from botspec.example import example_bot_spec
 from bridge_process import BRIDGE, process
 from chain import read_subject

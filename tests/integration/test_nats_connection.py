@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jetstream.connection import ConnectError, ConnectionEvent, Happening, connect, reconnect_delay_s
+from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, Happening, connect, reconnect_delay_s
 from nats_server import NatsServer, free_port
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc
 
 from chain import AUDIT_SUBJECT, RUN_ID, SUBJECTS, Stored, chain, published_all, read_all, read_audit, until
-from cli.layout import grpc_target
-from cli.mesh import Mesh
+from cli.local_mesh.mesh import Mesh
+from cli.local_mesh.processes import grpc_target
 from qiki.archive.v1.archive_service_pb2 import ListArchiveRequest
 from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.jetstream.answers import StreamMissing
-from adapters.jetstream.connection import connect
-from adapters.jetstream.read_back import BATCH, StoredMessage, read_back
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.errors import StreamMissing
+from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.verify.read_back import BATCH, StoredMessage, read_back
 from nats_server import NatsServer
 
 STREAM = "QIKI_SIM_V1"

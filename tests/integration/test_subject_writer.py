@@ -8,11 +8,8 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.jetstream.cloudevents import from_headers, to_headers
-from adapters.jetstream.connection import ConnectionEvent, Happening, connect
-from adapters.jetstream.tally import tally
-from adapters.jetstream.topology import init, wanted_streams
-from adapters.jetstream.writer import (
+from adapters.jetstream.client.connection import ConnectionEvent, Happening, connect
+from adapters.jetstream.client.writer import (
     MAX_BATCH_BYTES,
     ConnectionGone,
     Doubt,
@@ -25,6 +22,9 @@ from adapters.jetstream.writer import (
     WriteRefused,
     leading_batch,
 )
+from adapters.jetstream.codec.cloudevents import from_headers, to_headers
+from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.verify.tally import tally
 from nats_server import NatsServer
 from qiki.common.v1 import stream_pb2
 

@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.jetstream.answers import StreamMissing
-from adapters.jetstream.cloudevents import HeaderError
-from adapters.jetstream.connection import connect
-from adapters.jetstream.tally import Record, SubjectTally, TallyError, tally
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.errors import StreamMissing
+from adapters.jetstream.codec.cloudevents import HeaderError
+from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.verify.tally import Record, SubjectTally, TallyError, tally
 from nats_server import NatsServer
 
 STREAM = "QIKI_SIM_V1"

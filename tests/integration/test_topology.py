@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.jetstream.api import TopologyError
-from adapters.jetstream.connection import connect
-from adapters.jetstream.drift import Difference
-from adapters.jetstream.topology import TopologyRefused, check, init, wanted_streams
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.topology.drift import Difference
+from adapters.jetstream.topology.streams import TopologyRefused, check, init, wanted_streams
 from nats_server import NatsServer
 
 SMALL = wanted_streams(0.01)

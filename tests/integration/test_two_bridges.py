@@ -12,13 +12,13 @@ from pathlib import Path
 import nats
 import pytest
 
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.topology.streams import init, wanted_streams
 from bridge_process import BRIDGE, bridge_environment, process
 from chain import Stored, read_subject
 from chaos.proxy import Link, Trouble
 from frame_source import STREAM, SUBJECT, FrameSource, served
-from mesh.feed import Pace
-from mesh.ring import Retention
+from mesh.feeds.feed import Pace
+from mesh.feeds.ring import Retention
 from nats_server import NatsServer, free_port
 from qiki.radar.v1 import radar_service_pb2 as pb
 

@@ -12,10 +12,10 @@ import nats.errors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.jetstream.answers import Doubt, StaleTail, WriteError
-from adapters.jetstream.connection import connect
-from adapters.jetstream.topology import init, wanted_streams
-from adapters.jetstream.writer import Message, SubjectWriter
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.errors import Doubt, StaleTail, WriteError
+from adapters.jetstream.client.writer import Message, SubjectWriter
+from adapters.jetstream.topology.streams import init, wanted_streams
 from nats_server import NatsServer
 
 STREAM, SUBJECT = "QIKI_RADAR_V1", "qiki.radar.v1.frames"

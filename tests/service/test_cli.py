@@ -16,20 +16,28 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from adapters.jetstream.tally import RunTally, SubjectTally
-from cli.board import PlainBoard, facts_text, status_line
-from cli.comparison import SubjectCount, count_of, table_lines
+from adapters.jetstream.verify.tally import RunTally, SubjectTally
+from cli.demo.checks.comparison import SubjectCount, count_of, table_lines
+from cli.demo.progress import PlainMeter, StallClock
+from cli.demo.run import published
 from cli.errors import StalledError, UsageError
-from cli.layout import endpoints, nats_spec, service_env
-from cli.options import SERVICES, MeshOptions, Pace, check_run_id, check_speed, check_start_time, parse_settings
-from cli.ports import DEFAULT_PORTS, choose_ports, parse_ports
-from cli.probe import ServiceStatus, parse_status, read_status
-from cli.progress import PlainMeter, StallClock
-from cli.run_demo import published
-from cli.run_up import end_text, next_run_text
-from cli.state_dir import state_directory, until_unused, write_endpoints
-from cli.supervisor import Supervisor
-from mesh.lock import directory_lock
+from cli.local_mesh.options import (
+    SERVICES,
+    MeshOptions,
+    Pace,
+    check_run_id,
+    check_speed,
+    check_start_time,
+    parse_settings,
+)
+from cli.local_mesh.ports import DEFAULT_PORTS, choose_ports, parse_ports
+from cli.local_mesh.probe import ServiceStatus, parse_status, read_status
+from cli.local_mesh.processes import endpoints, nats_spec, service_env
+from cli.local_mesh.run import end_text, next_run_text
+from cli.local_mesh.state import state_directory, until_unused, write_endpoints
+from cli.local_mesh.status_display import PlainBoard, facts_text, status_line
+from cli.local_mesh.supervision.supervisor import Supervisor
+from mesh.storage.lock import directory_lock
 
 QIKI = (sys.executable, "-P", "-m", "cli")
 
@@ -330,10 +338,10 @@ async def test_a_mesh_waits_for_what_is_left_of_a_killed_one_and_names_what_stay
 ) -> None:
     (tmp_path / "sim").mkdir()
     with directory_lock(tmp_path / "sim", "lock"):
-        monkeypatch.setattr("cli.state_dir.ORPHANS_LIMIT_S", 0.2)
+        monkeypatch.setattr("cli.local_mesh.state.ORPHANS_LIMIT_S", 0.2)
         with pytest.raises(UsageError, match=rf"sim is in use by process {os.getpid()}: end that one"):
             await until_unused(tmp_path)
-        monkeypatch.setattr("cli.state_dir.ORPHANS_LIMIT_S", 60.0)
+        monkeypatch.setattr("cli.local_mesh.state.ORPHANS_LIMIT_S", 60.0)
         waiting = asyncio.get_running_loop().create_task(until_unused(tmp_path))
         await asyncio.sleep(0.3)
         assert not waiting.done()

@@ -22,12 +22,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import svc_sim.commands
 import svc_sim.wiring
-from mesh.errors import StartError
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.runtime import Base
-from mesh.serving import MeshServer
-from mesh.telemetry import Telemetry
+from mesh.serving.errors import StartError
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base
+from mesh.serving.server import MeshServer
+from mesh.telemetry.telemetry import Telemetry
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub

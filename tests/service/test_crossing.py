@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from adapters.jetstream.bridge_metrics import BridgeMetrics
-from adapters.jetstream.carrier import Carrier
-from adapters.jetstream.source import Source
+from adapters.jetstream.metrics import BridgeMetrics
+from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.source import Source
 from archive_cases import CHANNELS, Archive, archive, of_run, sequences, served_on, take, until
-from mesh.health import Health
-from mesh.runtime import Base
-from mesh.telemetry import Telemetry
-from mesh.token import decode
+from mesh.feeds.token import decode
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base
+from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk import ArchiveSource, Backoff, ResumeTokenExpiredError, Stream, StreamSettings, connect
 from qiki_sdk.audit import AuditReporter
 from watch_cases import DERIVED_CASES, OTHER_RUN_ID, WAIT_S, Served, WatchCase, serve

@@ -12,7 +12,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from cli.options import SERVICES
+from cli.local_mesh.options import SERVICES
 from nats_server import NatsServer
 
 QIKI = (sys.executable, "-P", "-m", "cli")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mesh.ending import EXIT_FORCED
+from mesh.serving.ending import EXIT_FORCED
 
 pytestmark = pytest.mark.asyncio
 WAIT_S = 30.0

@@ -11,12 +11,16 @@ from typing import Any, cast
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-import mesh.fold
+import mesh.folds.runner
 import svc_radar.wiring
 import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
-from mesh.errors import (
+from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.ring import Retention
+from mesh.feeds.token import Token
+from mesh.folds.runner import Folder, Input
+from mesh.serving.errors import (
     HistoryDivergedError,
     InvalidFieldError,
     MeshError,
@@ -24,15 +28,11 @@ from mesh.errors import (
     RunChangedError,
     TokenExpiredError,
 )
-from mesh.feed import Feed, FeedSettings, Pace
-from mesh.fold import Folder, Input
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.ring import Retention
-from mesh.runtime import Base, Parts
-from mesh.serving import MeshServer, Mount
-from mesh.telemetry import Telemetry
-from mesh.token import Token
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base, Parts
+from mesh.serving.server import MeshServer, Mount
+from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat, Run
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.sim_service_pb2_grpc import (

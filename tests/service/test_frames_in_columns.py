@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 
 import svc_tracker.wiring
-from mesh.feed import Feed
-from mesh.health import Health
-from mesh.runtime import Base, Parts
-from mesh.serving import Mount
-from mesh.telemetry import Telemetry
-from mesh.token import decode, short_digest
+from mesh.feeds.feed import Feed
+from mesh.feeds.token import decode, short_digest
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base, Parts
+from mesh.serving.server import Mount
+from mesh.telemetry.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer, add_RadarServiceServicer_to_server

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from mesh import identity
 from mesh.clock import NS_PER_S
-from mesh.token import Token, decode
+from mesh.feeds import identity
+from mesh.feeds.token import Token, decode
 from qiki.radar.v1.track_pb2 import FriendFoe, RadarTrack, SpoofEvidence
 from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.guard_pb2 import GuardEvent, GuardKind, GuardPhase

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.layout import nats_spec
-from cli.ports import choose_ports
-from cli.supervisor import Supervisor
+from cli.local_mesh.ports import choose_ports
+from cli.local_mesh.processes import nats_spec
+from cli.local_mesh.supervision.supervisor import Supervisor
 
 MIB = 1024 * 1024
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from cli.errors import UsageError
-from cli.layout import nats_spec
-from cli.nats_config import check_sync_interval, write_nats_config
-from cli.options import MeshOptions
-from cli.ports import choose_ports
-from cli.supervisor import Supervisor
+from cli.local_mesh.nats_config import check_sync_interval, write_nats_config
+from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.ports import choose_ports
+from cli.local_mesh.processes import nats_spec
+from cli.local_mesh.supervision.supervisor import Supervisor
 
 
 async def jetstream_config(directory: Path, sync_interval: str) -> dict[str, Any]:

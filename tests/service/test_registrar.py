@@ -25,12 +25,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import svc_registrar.wiring
 from botspec.example import example_bot_spec
-from mesh.health import Health
-from mesh.interceptor import MeshInterceptor, RpcMetrics
-from mesh.runtime import Base
-from mesh.serving import MeshServer
-from mesh.telemetry import Telemetry
-from mesh.token import Token, decode
+from mesh.feeds.token import Token, decode
+from mesh.serving.health import Health
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.runtime import Base
+from mesh.serving.server import MeshServer
+from mesh.telemetry.telemetry import Telemetry
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk import Stream, codes

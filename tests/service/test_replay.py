@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jetstream.connection import connect
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.topology.streams import init, wanted_streams
 from chain import RUN_ID, Stored
-from cli.message_difference import first_difference
+from cli.replay.difference import first_difference
 from finished_run import Streams, altered, finish_run, store_again
-from mesh.token import decode
+from mesh.feeds.token import decode
 from nats_server import NatsServer
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet

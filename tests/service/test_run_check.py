@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jetstream.connection import connect
-from adapters.jetstream.topology import init, wanted_streams
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.topology.streams import init, wanted_streams
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import AUDIT_SUBJECT, RUN_ID, Stored
 from finished_run import Streams, altered, finish_run, store_again
-from mesh import identity
-from mesh.token import decode, short_digest
+from mesh.feeds import identity
+from mesh.feeds.token import decode, short_digest
 from nats_server import NatsServer
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.sim.v1.sensors_pb2 import SensorReading

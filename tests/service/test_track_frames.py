@@ -14,10 +14,10 @@ import pytest_asyncio
 
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
-from mesh.errors import StartError
-from mesh.health import Health
-from mesh.runtime import Base
-from mesh.telemetry import Telemetry
+from mesh.serving.errors import StartError
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base
+from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import RadarTrackStatus

@@ -11,16 +11,16 @@ from chain import RUN_ID, START_TIME
 from chaos.aimed.cases import Case, Retention
 from chaos.arena import AT_ONCE, SEED, Arena
 from chaos.proxy import HOST, Link
-from cli.child import ChildState
-from cli.disk_space import RESERVED_SHARE
 from cli.jetstream import declared_bytes, init_topology
-from cli.layout import LOG_DIR, nats_spec, nats_url, service_specs
-from cli.mesh import Mesh
-from cli.nats_config import CONFIG_FILE, write_nats_config
-from cli.options import MeshOptions
-from cli.ports import choose_ports
-from cli.storage_watch import StorageWatch
-from cli.supervisor import Supervisor
+from cli.local_mesh.disk_space import RESERVED_SHARE
+from cli.local_mesh.mesh import Mesh
+from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
+from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.ports import choose_ports
+from cli.local_mesh.processes import LOG_DIR, nats_spec, nats_url, service_specs
+from cli.local_mesh.storage_watch import StorageWatch
+from cli.local_mesh.supervision.child import ChildState
+from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.failpoints import COUNT_FILE, DIRECTORY_VARIABLE, POINT_VARIABLE, REACHED_FILE
 from qiki.sim.v1.sim_service_pb2 import (
     ResumeSimulationRequest,

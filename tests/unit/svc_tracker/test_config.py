@@ -10,10 +10,10 @@ import pytest
 
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
-from mesh.errors import StartError
-from mesh.health import Health
-from mesh.runtime import Base
-from mesh.telemetry import Telemetry
+from mesh.serving.errors import StartError
+from mesh.serving.health import Health
+from mesh.serving.runtime import Base
+from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
 from svc_tracker import wiring
 from svc_tracker.config import TrackerSettings, to_rules

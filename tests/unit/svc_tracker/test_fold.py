@@ -13,26 +13,26 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import CollectorRegistry
 
-import svc_tracker.follower
+import svc_tracker.fold
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.change import Change
-from mesh.feed import Feed, FeedSettings, Pace
-from mesh.fold import FoldReports
-from mesh.health import Health
-from mesh.quarantine import Quarantine
-from mesh.ring import Retention
+from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.notifier import Change
+from mesh.feeds.ring import Retention
+from mesh.folds.quarantine import Quarantine
+from mesh.folds.runner import FoldReports
+from mesh.serving.health import Health
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Quaternion, Vector3d
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
 from qiki.tracker.v1.tracker_service_pb2 import WatchGuardResponse, WatchTracksResponse
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
-from svc_tracker.checkpoints import Checkpointing
+from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.tracker import Tracker
-from svc_tracker.follower import Follower, Outputs
+from svc_tracker.fold import Follower, Outputs
 
 pytestmark = pytest.mark.asyncio
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from adapters.jetstream.foreign_events import to_audit_event
-from adapters.jetstream.foreign_messages import UndecodableError
+from adapters.jetstream.codec.foreign import UndecodableError
+from adapters.jetstream.codec.foreign_events import to_audit_event
 from qiki.common.v1.geometry_pb2 import UUID
 from qiki.radar.v1.track_pb2 import RadarTrack
 from qiki.registrar.v1.registrar_service_pb2 import Severity

@@ -1,0 +1,1 @@
+"""JetStream client: connections, requests, conditional writes, and reads that survive failures."""

@@ -1,0 +1,86 @@
+"""Looks into what a subject holds: single messages by their place, and places found by bisection."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from adapters.jetstream.client.errors import RUN_INIT
+from adapters.jetstream.client.messages import StoredMessage, get_last, get_next
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
+
+_FIRST = 1
+_NO_STREAM = 10059
+
+
+class HistoryUnavailableError(Exception):
+    """JetStream cannot be asked now; the text says why. Try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A subject cut in two: the last event before the cut and the first one after it, None where there is none."""
+
+    before: StoredEvent | None
+    after: StoredEvent | None
+
+
+class SubjectHistory:
+    """One subject of one stream. It keeps nothing: every look asks the stream's leader.
+
+    Every method raises `HistoryUnavailableError`, or `NotABridgesError` for a message that no bridge has written.
+    """
+
+    def __init__(self, client: Client, stream: str, subject: str) -> None:
+        self._client = client
+        self._stream = stream
+        self._subject = subject
+
+    async def newest(self) -> StoredEvent | None:
+        """Return the subject's last event, None where it has none."""
+        return self._read(await self._ask(get_last(self._client, self._stream, self._subject)))
+
+    async def oldest(self) -> StoredEvent | None:
+        """Return the subject's first event that is kept, None where it has none."""
+        return await self._at_or_after(_FIRST)
+
+    async def split(self, is_after: Callable[[StoredEvent], bool]) -> Split:
+        """Cut the subject where `is_after` begins to hold; it must hold for every event after one for which it does.
+
+        Asks for about log2 of the stream's length in messages.
+        """
+        newest = await self.newest()
+        if newest is None or not is_after(newest):
+            return Split(newest, None)
+        oldest = await self.oldest()
+        if oldest is None or is_after(oldest):
+            return Split(None, oldest)
+        # Everything below `low` is before the cut, everything from `high` on after it.
+        before, low = oldest, oldest.stream_sequence + 1
+        after, high = newest, newest.stream_sequence
+        while low < high:
+            middle = (low + high) // 2
+            event = await self._at_or_after(middle)
+            if event is None or event.stream_sequence >= high:
+                high = middle
+            elif is_after(event):
+                after, high = event, middle
+            else:
+                before, low = event, event.stream_sequence + 1
+        return Split(before, after)
+
+    async def _at_or_after(self, stream_sequence: int) -> StoredEvent | None:
+        return self._read(await self._ask(get_next(self._client, self._stream, stream_sequence, self._subject)))
+
+    async def _ask(self, looking: Awaitable[StoredMessage | None]) -> StoredMessage | None:
+        try:
+            return await looking
+        except TopologyError as error:
+            advice = f"; {RUN_INIT}" if error.code == _NO_STREAM else ""
+            raise HistoryUnavailableError(f"{error}{advice}") from error
+
+    def _read(self, message: StoredMessage | None) -> StoredEvent | None:
+        if message is None:
+            return None
+        return read_stored(self._subject, message.sequence, message.headers, message.payload)

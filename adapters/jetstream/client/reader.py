@@ -1,0 +1,205 @@
+"""Reads a subject in order from a place on, through a pull consumer that is made anew whenever it is in doubt."""
+
+import json
+import time
+import uuid
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from adapters.jetstream.client.history import HistoryUnavailableError
+from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
+from mesh.feeds.notifier import Change
+from qiki_sdk.backoff import Backoff
+
+# What a reader holds at most: asked for anew only when all of it is taken.
+BATCH_MESSAGES = 256
+BATCH_BYTES = 4 * 1024 * 1024
+EXPIRES_S = 30.0
+HEARTBEAT_S = 1.0
+# With no sign from the server for so long while something is asked for, the consumer is taken for gone.
+SILENCE_S = 3.0
+# Behind a process that dies, or a reader that does not read, the server removes the consumer by itself.
+ABANDONED_AFTER_S = 60.0
+# Short, so that whoever waits for the next event is not kept from saying so.
+OPEN_TIMEOUT_S = 2.0
+_NS_PER_S = 1_000_000_000
+_HEARTBEAT = "100"
+_REQUEST_IS_OVER = ("404", "408")
+_TOO_MANY_BYTES = "Message Size Exceeds MaxBytes"
+
+
+@dataclass(slots=True)
+class _Consumer:
+    """A consumer on the server, over which of the client's connections it is read, and how far that has got."""
+
+    name: str
+    connection: int
+    subscription: Subscription | None = None
+    delivered: int = 0
+    asked: int = 0
+    heard_at_s: float = field(default_factory=time.monotonic)
+
+
+class SubjectReader:
+    """The events of one subject from a place on, each once and in order, for as long as they are asked for.
+
+    `change` is notified when there is more to take, or a reason to look. Lives on one event loop; one caller at a time.
+    """
+
+    def __init__(self, client: Client, stream: str, subject: str, first_sequence: int) -> None:
+        """Read from the first message at or after `first_sequence` of the stream on; nothing is opened yet."""
+        self.change = Change()
+        self.state = "not opened yet"
+        self._client = client
+        self._stream = stream
+        self._subject = subject
+        self._jetstream = client.jetstream(timeout=OPEN_TIMEOUT_S)
+        self._next_sequence = first_sequence
+        self._taken: deque[Msg] = deque()
+        self._consumer: _Consumer | None = None
+        self._abandoned: list[_Consumer] = []
+        self._backoff = Backoff(cap_s=2.0)
+        self._delays = self._backoff.delays()
+        self._retry_at_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many messages have come and not been asked for yet."""
+        return len(self._taken)
+
+    async def next(self, wait_s: float) -> StoredEvent | None:
+        """Return the next event; None where there was none within `wait_s`, or the caller was woken by `change`.
+
+        A server that is away is waited for, and read on from.
+
+        Raises:
+            HistoryUnavailableError: the connection is closed for good.
+            NotABridgesError: the next message is not one that a bridge has written.
+        """
+        if not self._taken:
+            self._drop_if_lost()
+            if time.monotonic() >= self._retry_at_s:
+                await self._ask()
+        if not self._taken and wait_s > 0:
+            now_s = time.monotonic()
+            retry_s = self._retry_at_s - now_s if self._retry_at_s > now_s else HEARTBEAT_S
+            await self.change.wait(min(wait_s, retry_s))
+        if not self._taken:
+            return None
+        message = self._taken.popleft()
+        return read_stored(self._subject, message.metadata.sequence.stream, message.headers or {}, message.data)
+
+    async def close(self) -> None:
+        """Remove what the server holds for this reader; what it cannot be told of, it removes by itself."""
+        if self._consumer is not None:
+            self._abandon("closed")
+        await self._remove_abandoned()
+
+    async def _ask(self) -> None:
+        """Have messages on their way: make the consumer where there is none, ask where nothing is asked for."""
+        if self._client.is_closed:
+            raise HistoryUnavailableError("the NATS connection is closed")
+        await self._remove_abandoned()
+        try:
+            if not self._client.is_connected:
+                raise nats.errors.ConnectionReconnectingError
+            if self._consumer is None:
+                await self._open()
+            if self._consumer is not None and self._consumer.asked == 0:
+                await self._request(self._consumer)
+        except (nats.errors.Error, nats.js.errors.Error) as error:
+            self._abandon(f"waiting for JetStream: {str(error) or type(error).__name__}")
+            self._retry_at_s = time.monotonic() + next(self._delays)
+
+    async def _open(self) -> None:
+        consumer = self._consumer = _Consumer(f"archive-{uuid.uuid4().hex}", self._connection())
+        inbox = self._client.new_inbox()
+
+        async def take(message: Msg) -> None:
+            if self._consumer is consumer:
+                self._take(consumer, message)
+
+        consumer.subscription = await self._client.subscribe(inbox, cb=take)
+        config = ConsumerConfig(
+            name=consumer.name,
+            filter_subject=self._subject,
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=self._next_sequence,
+            mem_storage=True,
+            num_replicas=1,
+            inactive_threshold=ABANDONED_AFTER_S,
+        )
+        await self._jetstream.add_consumer(self._stream, config)
+        self.state = "reading"
+
+    async def _request(self, consumer: _Consumer) -> None:
+        assert consumer.subscription is not None, "opened before it is asked"
+        request = {
+            "batch": BATCH_MESSAGES,
+            "max_bytes": BATCH_BYTES,
+            "expires": int(EXPIRES_S * _NS_PER_S),
+            "idle_heartbeat": int(HEARTBEAT_S * _NS_PER_S),
+        }
+        consumer.asked, consumer.heard_at_s = BATCH_MESSAGES, time.monotonic()
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer.name}"
+        await self._client.publish(subject, json.dumps(request).encode(), consumer.subscription.subject)
+
+    def _take(self, consumer: _Consumer, message: Msg) -> None:
+        consumer.heard_at_s = time.monotonic()
+        status = (message.headers or {}).get("Status")
+        if status == _HEARTBEAT:
+            return
+        if status is None:
+            places = message.metadata.sequence
+            consumer.delivered += 1
+            if places.consumer != consumer.delivered:
+                self._abandon("a message was lost on the way")
+                return
+            consumer.asked -= 1
+            self._delays = self._backoff.delays()
+            self._next_sequence = places.stream + 1
+            self._taken.append(message)
+        elif status in _REQUEST_IS_OVER or (message.headers or {}).get("Description") == _TOO_MANY_BYTES:
+            consumer.asked = 0
+        else:
+            self._abandon(f"{status} {(message.headers or {}).get('Description', '')}".strip())
+        self.change.notify()
+
+    def _drop_if_lost(self) -> None:
+        """Give the consumer up where what it was asked for is not on its way any more: asked once, never again."""
+        consumer = self._consumer
+        if consumer is None or not consumer.asked:
+            return
+        if consumer.connection != self._connection():
+            self._abandon("the connection was lost")
+        elif time.monotonic() - consumer.heard_at_s > SILENCE_S:
+            self._abandon(f"silent for {SILENCE_S:g} s")
+
+    def _connection(self) -> int:
+        """Return the number of the client's present connection."""
+        return int(self._client.stats["reconnects"])
+
+    def _abandon(self, why: str) -> None:
+        """Go on with a new consumer after what was taken."""
+        self.state = why
+        if self._consumer is not None:
+            self._abandoned.append(self._consumer)
+            self._consumer = None
+
+    async def _remove_abandoned(self) -> None:
+        while self._abandoned:
+            consumer = self._abandoned.pop()
+            with suppress(nats.errors.Error):
+                if consumer.subscription is not None:
+                    await consumer.subscription.unsubscribe()
+                if self._client.is_connected:
+                    await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer.name}")

@@ -1,0 +1,212 @@
+"""A conditional writer of one subject: the subject's tail is its cursor and its lock.
+
+Every write names the last stream sequence that the subject is expected to have, so a write that is repeated, late or
+another's competitor is refused instead of stored twice or out of order.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from adapters.jetstream.client.errors import (
+    RUN_INIT,
+    ConnectionGone,
+    Doubt,
+    MessageTooLarge,
+    StaleTail,
+    Stored,
+    StreamFull,
+    StreamMissing,
+    WriteError,
+    WriteRefused,
+    error_of,
+    read_answer,
+)
+from adapters.jetstream.client.messages import parse_headers
+from adapters.jetstream.codec.cloudevents import header_size
+from mesh import failpoints
+
+__all__ = [
+    "ConnectionGone",
+    "Doubt",
+    "Message",
+    "MessageTooLarge",
+    "StaleTail",
+    "StreamFull",
+    "StreamMissing",
+    "SubjectWriter",
+    "Tail",
+    "WriteError",
+    "WriteRefused",
+    "leading_batch",
+]
+
+MAX_BATCH_MESSAGES = 1000  # the server's own limit
+MAX_BATCH_BYTES = 8 * 1024 * 1024  # what one write may hold in the client's outbound buffer
+MAX_HEADER_BYTES = 65535  # the server stores no longer header block
+
+_EXPECTED_STREAM = "Nats-Expected-Stream"
+_EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
+_BATCH_ID = "Nats-Batch-Id"
+_BATCH_SEQUENCE = "Nats-Batch-Sequence"
+_BATCH_COMMIT = "Nats-Batch-Commit"
+_NOT_FOUND = 10037
+_FLUSH_EVERY = 32  # messages of a batch
+_HEADER_RESERVE_BYTES = 512  # room for the headers above, whatever their values
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What to store: headers (`Nats-Msg-Id` among them) and payload, and their sizes with all that a write adds."""
+
+    headers: Mapping[str, str]
+    payload: bytes
+    header_bytes: int = field(init=False)
+    size_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        header_bytes = header_size(self.headers) + _HEADER_RESERVE_BYTES
+        object.__setattr__(self, "header_bytes", header_bytes)
+        object.__setattr__(self, "size_bytes", header_bytes + len(self.payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last message of a subject; `sequence` is its stream sequence."""
+
+    sequence: int
+    headers: dict[str, str]
+    payload: bytes
+
+
+def leading_batch(messages: Sequence[Message]) -> int:
+    """Return how many of the first messages one `append` may carry: at least 1 of a non-empty sequence."""
+    total_bytes = 0
+    for count, message in enumerate(messages[:MAX_BATCH_MESSAGES]):
+        total_bytes += message.size_bytes
+        if total_bytes > MAX_BATCH_BYTES and count > 0:
+            return count
+    return min(len(messages), MAX_BATCH_MESSAGES)
+
+
+class SubjectWriter:
+    """Writes one subject of one stream; one call at a time. All its errors are `WriteError`."""
+
+    def __init__(self, client: Client, stream: str, subject: str) -> None:
+        self._client = client
+        self._stream = stream
+        self._subject = subject
+
+    async def tail(self, timeout_s: float) -> Tail | None:
+        """Return the subject's last message, None where it has none.
+
+        Asks the stream's leader, never a replica that may lag. Raises `StreamMissing`, `Doubt` where no clear answer
+        comes within `timeout_s`, `ConnectionGone` or `WriteRefused`.
+        """
+        request = json.dumps({"last_by_subj": self._subject}).encode()
+        try:
+            answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{self._stream}", request, None, timeout_s)
+        except nats.errors.NoRespondersError as error:
+            raise Doubt("JetStream does not answer: it is starting, or not enabled in the server") from error
+        return _read_tail(answer.data, self._stream, self._subject)
+
+    def leading(self, messages: Sequence[Message]) -> int:
+        """Return how many of the first messages to hand to one `append`: none beyond the first that passes a limit."""
+        count = leading_batch(messages)
+        fitting = next((place for place in range(count) if self._too_large(messages[place])), count)
+        return max(1, fitting)
+
+    async def append(self, messages: Sequence[Message], expected_last: int, timeout_s: float) -> int:
+        """Store all the messages, in order, or none; return the stream sequence of the last.
+
+        `expected_last` is the stream sequence of the subject's last message, 0 for none. Several messages are one
+        atomic batch, no longer than `leading_batch` says. Nothing is sent where `MessageTooLarge` is raised beforehand.
+        Raises `StaleTail`, `Doubt`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `WriteRefused`, `ConnectionGone`.
+        """
+        if not messages or leading_batch(messages) < len(messages):
+            raise ValueError(f"{len(messages)} messages do not make one batch: see leading_batch")
+        for message in messages:
+            if problem := self._too_large(message):
+                raise MessageTooLarge(f"{self._subject}: {problem}")
+        batch_id = uuid.uuid4().hex if len(messages) > 1 else None
+        try:
+            answer = await self._send(messages, expected_last, batch_id, timeout_s)
+        except nats.errors.NoRespondersError as error:
+            raise StreamMissing(f"no stream takes {self._subject}; {RUN_INIT}") from error
+        stored: Stored = read_answer(answer.data, self._stream, expected_last, batch_id, len(messages))
+        return stored.sequence
+
+    async def _send(
+        self, messages: Sequence[Message], expected_last: int, batch_id: str | None, timeout_s: float
+    ) -> Msg:
+        condition = {_EXPECTED_LAST: str(expected_last), _EXPECTED_STREAM: self._stream}
+        if batch_id is None:
+            failpoints.reach("message.send")
+            headers = {**messages[0].headers, **condition}
+            answer = await self._ask(self._subject, messages[0].payload, headers, timeout_s)
+            failpoints.reach("message.stored")
+            return answer
+        failpoints.reach("batch.send")
+        for number, message in enumerate(messages[:-1], start=1):
+            headers = {**message.headers, _BATCH_ID: batch_id, _BATCH_SEQUENCE: str(number)}
+            if number == 1:
+                headers |= condition
+            try:
+                await self._client.publish(self._subject, message.payload, headers=headers)
+            except nats.errors.Error as error:
+                raise self._lost(error) from error
+            if number % _FLUSH_EVERY == 0:
+                await asyncio.sleep(0)  # lets the client write, so that the server works while the rest is built
+        failpoints.reach("batch.partly_sent")
+        last = messages[-1]
+        batch = {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(len(messages)), _BATCH_COMMIT: "1"}
+        answer = await self._ask(self._subject, last.payload, {**last.headers, **batch}, timeout_s)
+        failpoints.reach("batch.stored")
+        return answer
+
+    async def _ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout_s: float) -> Msg:
+        if not self._client.is_connected:  # a request begun now would leave its future behind in the client
+            raise self._lost(ConnectionError("not connected"))
+        try:
+            return await self._client.request(subject, payload, timeout=timeout_s, headers=headers)
+        except nats.errors.NoRespondersError:
+            raise
+        except nats.errors.Error as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: Exception) -> WriteError:
+        if self._client.is_closed:
+            return ConnectionGone("the NATS connection is closed")
+        return Doubt(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
+
+    def _too_large(self, message: Message) -> str:
+        # Beyond max_payload the server closes the connection for good, and the client would check the payload alone.
+        if message.header_bytes > MAX_HEADER_BYTES:
+            return f"{message.header_bytes} header bytes, at most {MAX_HEADER_BYTES}"
+        if message.size_bytes > self._client.max_payload:
+            return f"{message.size_bytes} bytes with headers, at most {self._client.max_payload}"
+        return ""
+
+
+def _read_tail(answer: bytes, stream: str, subject: str) -> Tail | None:
+    try:
+        body = json.loads(answer)
+        if "error" in body:
+            if body["error"].get("err_code") == _NOT_FOUND:
+                return None
+            raise error_of(body["error"], stream)
+        message = body["message"]
+        if message["subject"] != subject:
+            raise Doubt(f"asked for {subject}, got {message['subject']}")
+        headers = parse_headers(base64.b64decode(message.get("hdrs", "")))
+        return Tail(int(message["seq"]), headers, base64.b64decode(message.get("data", "")))
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise Doubt(f"the answer about the tail of {subject} cannot be read: {answer[:80]!r}") from error

@@ -1,0 +1,55 @@
+"""A bridge's message as it stands in JetStream, read back into the event that it carries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapters.jetstream.codec.cloudevents import HeaderError, from_headers
+from mesh.feeds.token import Token, decode
+from mesh.serving.errors import MeshError
+from qiki.common.v1.stream_pb2 import EventContext
+
+
+class NotABridgesError(Exception):
+    """A message on a bridged subject that no bridge has written; the text names subject, place and header."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event: its sequence in the stream (not its own), context, the feed's token for it, and its payload."""
+
+    stream_sequence: int
+    context: EventContext
+    token: Token
+    payload: bytes
+
+    @property
+    def sequence(self) -> int:
+        """The event's own sequence: contiguous within its run."""
+        return self.context.sequence
+
+    @property
+    def time_ns(self) -> int:
+        """The event's time, in nanoseconds since the Unix epoch."""
+        return self.context.time.ToNanoseconds()
+
+    @property
+    def created_ns(self) -> int:
+        """When the event's run was created. On a subject it never goes back: a later run follows an earlier one."""
+        return self.context.run_created.ToNanoseconds()
+
+
+def read_stored(subject: str, stream_sequence: int, headers: Mapping[str, str], payload: bytes) -> StoredEvent:
+    """Return the event of a message.
+
+    Raises:
+        NotABridgesError: its headers are not those that a bridge writes.
+    """
+    try:
+        read = from_headers(headers)
+        token = decode(read.resume_token)
+    except (HeaderError, MeshError) as error:
+        raise NotABridgesError(f"{subject}: message {stream_sequence} is not a bridge's: {error}") from error
+    if token.sequence != read.context.sequence:
+        problem = f"its token is of event {token.sequence}, its ce-sequence is {read.context.sequence}"
+        raise NotABridgesError(f"{subject}: message {stream_sequence} is not a bridge's: {problem}")
+    return StoredEvent(stream_sequence, read.context, token, payload)

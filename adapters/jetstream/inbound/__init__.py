@@ -1,0 +1,1 @@
+"""Inbound readers: durable consumers whose messages become RPCs, and dead letters."""

@@ -1,0 +1,99 @@
+"""Messages that the server gives nobody again, their tries being used up: put aside by its advisories."""
+
+import json
+import logging
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from adapters.jetstream.client.messages import get
+from adapters.jetstream.inbound.dead_letters import DeadLetter, put
+from adapters.jetstream.inbound.durable_reader import DurableReader
+from adapters.jetstream.metrics import CommandMetrics
+from adapters.jetstream.topology.consumers import DLQ_ADVISORIES
+from mesh.serving.runtime import Base
+from qiki_sdk.codes import COMMAND_EXHAUSTED
+
+FETCH = 10
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """What the server says of a message: where it stands, whom it was for, and how often it was delivered."""
+
+    stream: str
+    consumer: str
+    sequence: int
+    deliveries: int
+
+
+def read_advisory(body: bytes) -> Advisory | None:
+    """Return what an advisory says, None where it is none."""
+    try:
+        said = json.loads(body)
+        return Advisory(str(said["stream"]), str(said["consumer"]), int(said["stream_seq"]), int(said["deliveries"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class AdvisoryReader:
+    """Reads the durable `dlq_advisories` for ever.
+
+    A reader puts aside itself what it has tried as often as it may; where it died on the last try, only the server
+    knows. The letter is the same as the reader's own would be, and stored once.
+    """
+
+    def __init__(self, metrics: CommandMetrics, base: Base) -> None:
+        self._metrics = metrics
+        self._audit = base.audit
+        pulse = base.health.loop("advisories")
+        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, pulse, "watching for what is given up")
+
+    async def run(self, client: Client) -> None:
+        """Take advisories over this connection until it is gone.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        await self._reader.run(client)
+
+    async def _process(self, client: Client, messages: list[Msg]) -> None:
+        for message in messages:
+            advisory = read_advisory(message.data)
+            if advisory is None:
+                _LOG.warning("an advisory cannot be read", extra={"subject": message.subject})
+            else:
+                await self._put_aside(client, advisory)
+            await message.ack()
+
+    async def _put_aside(self, client: Client, advisory: Advisory) -> None:
+        origin = await get(client, advisory.stream, advisory.sequence)
+        place = f"{advisory.stream}/{advisory.sequence}"
+        if origin is None:
+            _LOG.error("a message that was given up is no longer in its stream", extra={"place": place})
+        else:
+            detail = f"delivered {advisory.deliveries} times and never acknowledged"
+            await put(client, _letter(advisory, origin.subject, origin.headers, origin.payload, detail))
+        self._metrics.exhausted.inc()
+        self._audit.report(
+            COMMAND_EXHAUSTED,
+            "a message was never acknowledged and " + ("is put aside" if origin else "is gone from its stream"),
+            key=f"advisory/{place}",
+            consumer=advisory.consumer,
+            place=place,
+        )
+
+
+def _letter(advisory: Advisory, subject: str, headers: dict[str, str], payload: bytes, detail: str) -> DeadLetter:
+    return DeadLetter(
+        consumer=advisory.consumer,
+        stream=advisory.stream,
+        sequence=advisory.sequence,
+        subject=subject,
+        headers=headers,
+        payload=payload,
+        reason="EXHAUSTED",
+        detail=detail,
+    )

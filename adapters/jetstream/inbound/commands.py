@@ -1,0 +1,178 @@
+"""Commands from the bus to the simulator, and its answers onto the bus: a command is done with once it is answered."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from adapters.jetstream.client.errors import WriteError
+from adapters.jetstream.client.messages import get_last, store
+from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.codec.commands import CommandMessage, Place, answer_headers, is_answered, to_command
+from adapters.jetstream.codec.foreign import UndecodableError
+from adapters.jetstream.inbound.dead_letters import put_aside
+from adapters.jetstream.inbound.durable_reader import DurableReader
+from adapters.jetstream.metrics import CommandMetrics
+from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
+from mesh import failpoints
+from mesh.serving.health import Loop
+from mesh.serving.runtime import Base
+from qiki.sim.v1.commands_pb2 import CommandOutcome, CommandResult
+from qiki.sim.v1.sim_service_pb2 import ExecuteCommandRequest, ExecuteCommandResponse
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki_sdk.channel import connect
+from qiki_sdk.codes import COMMAND_EXHAUSTED, DEAD_LETTERED
+from qiki_sdk.errors import QikiError, from_rpc_error
+from qiki_sdk.stream import TRANSIENT
+
+if TYPE_CHECKING:  # the generated stub exists for the type checker alone
+    from qiki.sim.v1.sim_service_pb2_grpc import SimServiceAsyncStub
+
+SUBJECT_PREFIX = "qiki.commands.v1."
+RESPONSE_PREFIX = "qiki.responses.v1."
+RESPONSES = "QIKI_RESPONSES_V1"
+# For all that is done for one command, and for the simulator's part of it, which is a flush to the disk; below the
+# durable's ack_wait.
+PROCESS_TIMEOUT_S = 5.0
+CALL_TIMEOUT_S = 3.0
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class CommandCarrier:
+    """Reads the durable of a bot's commands, one command after the other.
+
+    A command is acknowledged once its answer, or the dead letter it becomes, is stored. One that comes again is
+    recognised: by the simulator, which answers what happened the first time, and by its place, up to which the answers'
+    subject tells that commands are answered. That subject's tail is the lock too, so that of two bridges one answers.
+    """
+
+    def __init__(
+        self,
+        bot_id: str,
+        sim_target: str,
+        metrics: CommandMetrics,
+        base: Base,
+        *,
+        durable: Durable = SIM_COMMANDS,
+    ) -> None:
+        self._bot_id = bot_id
+        self._sim: SimServiceAsyncStub = SimServiceStub(connect(sim_target))
+        self._metrics = metrics
+        self._audit = base.audit
+        self._tracer = base.telemetry.tracer
+        self._durable = durable
+        self._pulse: Loop = base.health.loop("commands")
+        self._reader = DurableReader(durable, 1, self._process, self._pulse, "taking commands")
+        self._answered = self._put_aside = 0
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        return {"answered": self._answered, "put_aside": self._put_aside}
+
+    async def run(self, client: Client) -> None:
+        """Carry commands over this connection until it is gone.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        await self._reader.run(client)
+
+    async def _process(self, client: Client, messages: list[Msg]) -> None:
+        for message in messages:
+            try:
+                async with asyncio.timeout(PROCESS_TIMEOUT_S):
+                    await self._carry(client, message)
+            except UndecodableError as error:
+                await self._give_up(client, message, error.reason, str(error))
+            except TimeoutError:
+                await self._give_back(client, message, f"not done within {PROCESS_TIMEOUT_S:g} s")
+            except (QikiError, WriteError, TopologyError) as error:
+                await self._give_back(client, message, str(error))
+
+    async def _carry(self, client: Client, message: Msg) -> None:
+        """Execute a command, store the answer, and be done with the command, in this order."""
+        if message.subject != f"{SUBJECT_PREFIX}{self._bot_id}":
+            raise UndecodableError("UNROUTABLE", f"no service here takes commands on {message.subject}")
+        wanted = to_command(message.headers or {}, message.data)
+        with self._span(message, wanted) as traceparent:
+            response = await self._execute(wanted, traceparent)
+            failpoints.reach("answer.send")
+            await self._answer(client, message, response.result, traceparent)
+        failpoints.reach("answer.stored")
+        await message.ack()
+        failpoints.reach("command.acknowledged")
+        self._answered += 1
+        outcome = CommandOutcome.Name(response.result.outcome).removeprefix("COMMAND_OUTCOME_").lower()
+        self._metrics.answered.labels("repeated" if response.repeated else outcome).inc()
+
+    async def _execute(self, wanted: CommandMessage, traceparent: str) -> ExecuteCommandResponse:
+        request = ExecuteCommandRequest(command=wanted.command)
+        metadata = (("traceparent", traceparent),) if traceparent else ()
+        try:
+            return await self._sim.ExecuteCommand(request, timeout=CALL_TIMEOUT_S, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            refusal = from_rpc_error(error)
+            if refusal.code in TRANSIENT:
+                raise refusal from error
+            raise UndecodableError("REJECTED", str(refusal)) from error
+
+    async def _answer(self, client: Client, message: Msg, result: CommandResult, traceparent: str) -> None:
+        """Store the answer after the subject's tail, unless the tail shows that the command is answered."""
+        subject = f"{RESPONSE_PREFIX}{self._bot_id}"
+        created = str((await call(client, f"STREAM.INFO.{self._durable.stream}", {})).get("created"))
+        place = Place(created, message.metadata.sequence.stream)
+        tail = await get_last(client, RESPONSES, subject)
+        if tail is not None and is_answered(place, tail.headers):
+            return
+        headers = answer_headers(result, self._bot_id, place, traceparent)
+        body = result.SerializeToString(deterministic=True)
+        await store(client, RESPONSES, subject, body, headers, expected_last=tail.sequence if tail else 0)
+
+    async def _give_back(self, client: Client, message: Msg, why: str) -> None:
+        """Let the command come again after a while, or put it aside where it has come as often as it may."""
+        deliveries = message.metadata.num_delivered
+        if 0 < self._durable.max_deliver <= deliveries:
+            await self._give_up(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
+            return
+        self._pulse.beat(f"waiting: {why}")
+        self._metrics.given_back.inc()
+        await message.nak(delay=self._durable.delay_s(deliveries))
+
+    async def _give_up(self, client: Client, message: Msg, reason: str, detail: str) -> None:
+        letter = await put_aside(client, self._durable.name, message, reason, detail)
+        self._put_aside += 1
+        self._metrics.put_aside.labels(reason).inc()
+        self._audit.report(
+            COMMAND_EXHAUSTED if reason == "EXHAUSTED" else DEAD_LETTERED,
+            f"a command on {message.subject} was put aside: {reason}",
+            key=f"{letter.stream}/{letter.sequence}",
+            subject=message.subject,
+            sequence=letter.sequence,
+            reason=reason,
+            detail=detail,
+        )
+
+    @contextmanager
+    def _span(self, message: Msg, wanted: CommandMessage) -> Iterator[str]:
+        """Open a span for the command's processing, and give its trace context."""
+        attributes = {
+            "messaging.system": "nats",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": message.subject,
+            "messaging.message.id": wanted.command.command_id,
+        }
+        parent = _PROPAGATOR.extract({"traceparent": wanted.traceparent})
+        with self._tracer.start_as_current_span(
+            f"process {message.subject}", context=parent, kind=SpanKind.CONSUMER, attributes=attributes
+        ) as span:
+            carrier: dict[str, str] = {}
+            _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
+            yield carrier.get("traceparent", "")

@@ -1,0 +1,73 @@
+"""The reader of a durable consumer: batch after batch, over any failure, until its connection is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from adapters.jetstream.client.errors import ConnectionGone, WriteError
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology.consumers import Durable
+from mesh.serving.health import Loop
+from mesh.tasks import cleanup, raise_if_cancelled
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.errors import QikiError
+
+FETCH_TIMEOUT_S = 1.0
+
+
+class DurableReader:
+    """Hands batches to `process`, which acknowledges what it is done with; the rest comes again."""
+
+    def __init__(
+        self,
+        durable: Durable,
+        fetch: int,
+        process: Callable[[Client, list[Msg]], Awaitable[None]],
+        pulse: Loop,
+        doing: str,
+    ) -> None:
+        self._durable = durable
+        self._fetch = fetch
+        self._process = process
+        self._pulse = pulse
+        self._doing = doing
+
+    async def run(self, client: Client) -> None:
+        """Read over this connection until it is gone.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        delays = Backoff(cap_s=2.0).delays()
+        while not client.is_closed:
+            raise_if_cancelled()
+            try:
+                await self._read(client)
+                delays = Backoff(cap_s=2.0).delays()
+                continue
+            except (TopologyError, WriteError, QikiError, nats.errors.Error) as error:
+                self._pulse.beat(f"waiting: {error}")
+            await asyncio.sleep(next(delays))
+        raise ConnectionGone("the NATS connection is closed")
+
+    async def _read(self, client: Client) -> None:
+        """Take batches until one fails; a short fetch that finds nothing looks after the consumer again."""
+        name, stream = self._durable.name, self._durable.stream
+        if await consumers.lag(client, self._durable) is None:
+            raise TopologyError(f"durable {name} is missing; run `qiki nats init`")
+        subscription = await client.jetstream().pull_subscribe_bind(consumer=name, stream=stream)
+        try:
+            while True:
+                raise_if_cancelled()
+                self._pulse.beat(self._doing)
+                try:
+                    messages = await subscription.fetch(self._fetch, timeout=FETCH_TIMEOUT_S)
+                except (nats.errors.TimeoutError, TimeoutError):
+                    return
+                await self._process(client, messages)
+        finally:
+            await cleanup(subscription.unsubscribe())

@@ -1,0 +1,111 @@
+"""The intake: events of others on the bus are put on record, what cannot be is put aside with the reason."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from adapters.jetstream.codec.foreign import UndecodableError
+from adapters.jetstream.codec.foreign_events import to_audit_event
+from adapters.jetstream.inbound.dead_letters import put_aside
+from adapters.jetstream.inbound.durable_reader import DurableReader
+from adapters.jetstream.metrics import IntakeMetrics
+from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
+from mesh.folds import upstream
+from mesh.serving.health import Loop
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, RecordEventsRequest
+from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.channel import connect
+from qiki_sdk.codes import DEAD_LETTERED
+
+if TYPE_CHECKING:  # the generated stub exists for the type checker alone
+    from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
+
+# The bridge itself writes these: they come out of the registrar.
+OWN_SUBJECT = "qiki.events.v1.audit"
+FETCH = 100
+# Well below what a request to the registrar may hold; a single event never comes near it.
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+
+
+class Intake:
+    """Reads the durable `registrar_intake` for ever.
+
+    A message is acknowledged once the registrar's receipt or the dead letter's acknowledgement is there. What is not
+    acknowledged comes again, and is recognised: events by their id, letters by their place in the stream.
+    """
+
+    def __init__(self, registrar_target: str, metrics: IntakeMetrics, audit: AuditReporter, pulse: Loop) -> None:
+        self._registrar: RegistrarServiceAsyncStub = RegistrarServiceStub(connect(registrar_target))
+        self._metrics = metrics
+        self._audit = audit
+        self._reader = DurableReader(REGISTRAR_INTAKE, FETCH, self._process, pulse, "taking events in")
+        self._recorded = self._put_aside = 0
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        return {"recorded": self._recorded, "put_aside": self._put_aside}
+
+    async def run(self, client: Client) -> None:
+        """Take events over this connection until it is gone.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        await self._reader.run(client)
+
+    async def _process(self, client: Client, messages: list[Msg]) -> None:
+        events: list[tuple[Msg, AuditEvent]] = []
+        for message in messages:
+            if message.subject == OWN_SUBJECT:
+                await message.ack()
+                continue
+            try:
+                events.append((message, to_audit_event(message.headers or {}, message.data)))
+            except UndecodableError as error:
+                await self._put_aside_message(client, message, error.reason, str(error))
+        for chunk in _chunks(events):
+            await self._record(client, chunk)
+
+    async def _record(self, client: Client, events: list[tuple[Msg, AuditEvent]]) -> None:
+        response = await upstream.call(
+            self._registrar.RecordEvents, RecordEventsRequest(events=[event for _message, event in events])
+        )
+        for (message, _event), result in zip(events, response.results, strict=True):
+            if result.WhichOneof("result") == "receipt":
+                await message.ack()
+                self._recorded += 1
+                self._metrics.recorded.inc()
+            else:
+                rejection = result.rejection
+                await self._put_aside_message(client, message, "REJECTED", f"{rejection.field}: {rejection.message}")
+
+    async def _put_aside_message(self, client: Client, message: Msg, reason: str, detail: str) -> None:
+        letter = await put_aside(client, REGISTRAR_INTAKE.name, message, reason, detail)
+        self._put_aside += 1
+        self._metrics.put_aside.labels(reason).inc()
+        self._audit.report(
+            DEAD_LETTERED,
+            f"a message on {message.subject} was put aside: {reason}",
+            key=f"{letter.stream}/{letter.sequence}",
+            subject=message.subject,
+            sequence=letter.sequence,
+            reason=reason,
+            detail=detail,
+        )
+
+
+def _chunks(events: list[tuple[Msg, AuditEvent]]) -> Iterator[list[tuple[Msg, AuditEvent]]]:
+    """Yield the events in order, in lists that fit a request."""
+    chunk: list[tuple[Msg, AuditEvent]] = []
+    size_bytes = 0
+    for message, event in events:
+        if chunk and size_bytes + len(message.data) > MAX_REQUEST_BYTES:
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append((message, event))
+        size_bytes += len(message.data)
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""Outbound channels: a feed's events onto their subject."""

@@ -1,0 +1,271 @@
+"""One channel of the bridge: a feed is carried onto a subject whose tail is both the cursor and the lock."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nats.aio.client import Client
+
+from adapters.jetstream.client.writer import ConnectionGone, MessageTooLarge, SubjectWriter, Tail, WriteError
+from adapters.jetstream.codec.cloudevents import RESUME_TOKEN, HeaderError
+from adapters.jetstream.codec.outgoing import Outgoing
+from adapters.jetstream.metrics import BridgeMetrics
+from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
+from adapters.jetstream.outbound.confirming import Confirmations
+from adapters.jetstream.outbound.lost_log import decide_recorded, shortened
+from adapters.jetstream.outbound.queue import Inbox
+from adapters.jetstream.outbound.resumption import (
+    ChannelStopped,
+    Position,
+    Start,
+    check_first,
+    check_next,
+    count_stored,
+    decide,
+)
+from adapters.jetstream.outbound.source import Source
+from adapters.jetstream.topology.usage import is_used
+from botspec.channels import Channel
+from mesh import failpoints
+from mesh.serving.runtime import Base
+from mesh.tasks import raise_if_cancelled, task_group
+from qiki.common.v1.stream_pb2 import Run
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.codes import AUDIT_LOG_LOST, CHANNEL_STOPPED, CURSOR_LOST, RUN_SUPERSEDED, Code
+from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
+from qiki_sdk.stream import Event, StreamSettings
+
+# One message in flight while few wait; from this many on, an atomic batch is faster than one by one where the broker
+# syncs before it acknowledges, and hardly slower where it does not.
+BATCH_FROM = 10
+ACK_TIMEOUT_S = 5.0
+NEXT_RUN_PERIOD_S = 2.0
+STOP_CODES = {code.name: code for code in (AUDIT_LOG_LOST, CURSOR_LOST, RUN_SUPERSEDED)}
+
+
+class Carrier:
+    """Carries one channel for ever; `facts` shows how it goes."""
+
+    def __init__(
+        self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base, *, accepted_log: str = ""
+    ) -> None:
+        """Carry a channel; of one with records `accepted_log` is the id of a log whose loss is accepted."""
+        self.channel = channel
+        self._accepted_log = accepted_log
+        self._run_id = ""
+        self.status = ChannelStatus(channel, metrics, base)
+        self._source = source
+        self._outgoing = Outgoing(channel.subject, base.telemetry.tracer)
+        self._inbox = Inbox()
+        self.status.metrics.waiting.set_function(lambda: len(self._inbox))
+        self._tail = Position(0, "")  # the subject's, as far as it is known
+        self._confirmations = Confirmations(source)
+        self._oldest_token = ""  # where the source can go on, once it no longer has what follows the tail
+        self._refusal: Exception | None = None  # why nothing after the inbox's last message may be stored
+        self.sequence = 0
+        self.ended = False
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a status line shows."""
+        return {"sequence": self.sequence, "waiting": len(self._inbox), **self.status.facts(), "ended": self.ended}
+
+    async def carry(self, client: Client) -> None:
+        """Carry the channel over this connection until it is gone, beginning anew at the tail after any doubt.
+
+        Raises:
+            ConnectionGone: the connection is closed for good.
+        """
+        delays = Backoff(cap_s=2.0).delays()
+        while True:
+            raise_if_cancelled()
+            before = self.sequence
+            try:
+                await self._carry_run(client)
+                delays = Backoff(cap_s=2.0).delays()
+                continue
+            except ConnectionGone:
+                raise
+            except ChannelStopped as error:
+                await self._stop(STOP_CODES.get(error.reason, CHANNEL_STOPPED), str(error))
+            except HistoryDivergedError as error:
+                await self._stop_diverged(error)
+            except (MessageTooLarge, HeaderError) as error:
+                await self._stop(CHANNEL_STOPPED, str(error))
+            except RunChangedError:
+                continue
+            except (WriteError, QikiError) as error:
+                self.status.metrics.resumes.inc()
+                self.status.say(str(error))
+            if self.sequence != before:
+                delays = Backoff(cap_s=2.0).delays()
+            await asyncio.sleep(next(delays))
+
+    async def _carry_run(self, client: Client) -> None:
+        """Carry one run from the subject's tail to the run's end, and wait for the next run.
+
+        1. Ask the sink how far it got, and the source which run it serves; decide where to go on.
+        2. Read on from there into the inbox, write from the inbox, confirm what is stored: each at its own speed.
+        """
+        run = await self._source.run()
+        writer = SubjectWriter(client, self.channel.stream, self.channel.subject)
+        tail = await writer.tail(ACK_TIMEOUT_S)
+        used = tail is not None or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
+        start = self._decide(tail, used, run)
+        self._run_id = run.run_id
+        if start.resume_token and self._oldest_token:
+            start = replace(start, resume_token=self._oldest_token, fresh=True)
+        self._begin(start, _position(tail))
+        async with task_group(WriteError, QikiError) as group:
+            reading = group.create_task(self._read(start, run))
+            confirming = group.create_task(self._confirmations.run())
+            await self._write(writer)
+            confirming.cancel()
+            reading.cancel()
+        if self._refusal is not None:
+            raise self._refusal
+        if self._oldest_token:
+            return
+        await self._confirmations.confirm()
+        self.ended = True
+        await self._await_next_run(run)
+
+    def _begin(self, start: Start, tail: Position) -> None:
+        if tail != self._tail:
+            self.status.progress.stored(more_waits=False)
+        self._tail = tail
+        self._inbox, self._confirmations.stored_token = Inbox(), start.resume_token
+        self._oldest_token, self._refusal = "", None
+        self.sequence, self.ended = start.next_sequence - 1, False
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _read(self, start: Start, run: Run) -> None:
+        """Fill the inbox until the run's end, or until what would come next is gone or must not be stored."""
+        try:
+            await self._read_events(start, run)
+        except ResumeTokenExpiredError as error:
+            self.status.metrics.resumes.inc()
+            self.status.say(str(error))
+            self._oldest_token = error.metadata["oldest_resume_token"]
+        except (ChannelStopped, HeaderError) as error:
+            self._refusal = error
+        self._inbox.end()
+
+    async def _read_events(self, start: Start, run: Run) -> None:
+        stream = self._source.stream(start.resume_token, StreamSettings(), self._on_source)
+        previous = 0
+        async for item in stream.items():
+            self.status.beat()
+            if not isinstance(item, Event):
+                continue
+            if item.context.run_id != run.run_id:
+                break  # the run changed between the question and the stream: ask again
+            sequence = item.context.sequence
+            if previous:
+                check_next(previous, sequence)
+            else:
+                self._note_missing(check_first(start, sequence), start, run.run_id)
+            previous = sequence
+            await self._inbox.put(self._outgoing.message(item), item.resume_token)
+            self.status.progress.waiting()
+
+    def _note_missing(self, missing: int, start: Start, run_id: str) -> None:
+        if missing:
+            self.sequence += missing
+            self.status.missing(start.next_sequence, start.next_sequence + missing - 1, run_id)
+
+    def _on_source(self, state: str) -> None:
+        """Take what the stream says of itself: every change of state is one of the connection."""
+        self._confirmations.on_connection()
+        self.status.say(CARRYING if state == "connected" else f"waiting for {self._source.service}: {state}")
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _write(self, writer: SubjectWriter) -> None:
+        """Write until the inbox has ended; after every doubt go on behind the subject's tail.
+
+        Meanwhile the reading goes on. Where the tail is none that this carrier has written, all begins anew.
+        """
+        delays, in_doubt = Backoff(cap_s=2.0).delays(), False
+        while True:
+            raise_if_cancelled()
+            before = self.sequence
+            try:
+                if in_doubt:
+                    self._go_on_behind(_position(await writer.tail(ACK_TIMEOUT_S)))
+                await self._write_on(writer)
+            except (ConnectionGone, MessageTooLarge, _TailElsewhereError):
+                raise
+            except WriteError as error:
+                in_doubt = True
+                self.status.metrics.resumes.inc()
+                self.status.not_stored(str(error))
+            else:
+                return
+            if self.sequence != before:
+                delays = Backoff(cap_s=2.0).delays()
+            await asyncio.sleep(next(delays))
+
+    def _go_on_behind(self, tail: Position) -> None:
+        tokens = self._inbox.tokens()
+        stored = count_stored(tail, self._tail, tokens)
+        if stored is None:
+            raise _TailElsewhereError(f"{self.channel.subject} ends in a message of another: {tail}")
+        if stored:
+            self._take_as_stored(stored, tail)
+
+    async def _write_on(self, writer: SubjectWriter) -> None:
+        while not (self._inbox.ended and len(self._inbox) == 0):
+            raise_if_cancelled()
+            self.status.beat()
+            if not await self._inbox.wait():
+                continue
+            waiting = len(self._inbox)
+            taken = self._inbox.peek(waiting if waiting >= BATCH_FROM else 1)
+            messages = [message for message, _token in taken]
+            count = writer.leading(messages)
+            with self.status.metrics.write_seconds.time():
+                last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
+            failpoints.reach("write.acknowledged")
+            self._take_as_stored(count, Position(last, taken[count - 1][1]))
+            failpoints.reach("token.advanced")
+            self.status.metrics.batch_size.observe(count)
+
+    def _take_as_stored(self, count: int, tail: Position) -> None:
+        """Forget the oldest messages of the inbox: the subject now ends in the last of them."""
+        self._inbox.drop(count)
+        self.sequence += count
+        self._tail, self._confirmations.stored_token = tail, tail.resume_token
+        self.status.stored(count, more_waits=len(self._inbox) > 0)
+
+    async def _await_next_run(self, run: Run) -> None:
+        self.status.say("the run has ended")
+        while (await self._source.run()).run_id == run.run_id:
+            raise_if_cancelled()
+            self.status.beat()
+            await self._confirmations.confirm()  # no stream is open now that would tell of a restarted source
+            await asyncio.sleep(NEXT_RUN_PERIOD_S)
+
+    def _decide(self, tail: Tail | None, used: bool, run: Run) -> Start:
+        headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
+        if self.channel.policy == "recorded":
+            return decide_recorded(headers, sequence, used, run, self._accepted_log)
+        return decide(headers, sequence, used, run)
+
+    async def _stop_diverged(self, error: HistoryDivergedError) -> None:
+        if self.channel.policy == "recorded":
+            await self._stop(AUDIT_LOG_LOST, str(shortened(self._run_id, self.sequence, error.message)))
+        await self._stop(CHANNEL_STOPPED, str(error))
+
+    async def _stop(self, code: Code, why: str) -> None:
+        """Stop this channel until an operator has looked; the others go on."""
+        self.status.stop(code, why)
+        await asyncio.Event().wait()
+
+
+class _TailElsewhereError(WriteError):
+    """The subject's tail is neither the one that was known nor one of the messages that wait."""
+
+
+def _position(tail: Tail | None) -> Position:
+    return Position(tail.sequence, tail.headers.get(RESUME_TOKEN, "")) if tail else Position(0, "")

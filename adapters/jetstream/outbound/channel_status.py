@@ -1,0 +1,120 @@
+"""Channel status: what one channel reports of itself, as state, health, metrics and audit events."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.jetstream.metrics import BridgeMetrics
+from adapters.jetstream.outbound.store_progress import StoreProgress
+from botspec.channels import Channel
+from mesh.feeds.notifier import Change
+from mesh.serving.runtime import Base
+from mesh.tasks import raise_if_cancelled
+from qiki_sdk.codes import GAP, STORE_RESUMED, STORE_STALLED, Code
+
+CARRYING = "carrying"
+# How often the text of a channel that does not store is brought up to date.
+LOOK_AGAIN_S = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+class ChannelStatus:
+    """The status of one channel. It changes on the event loop; the thread of `/healthz` and `/metrics` reads it."""
+
+    def __init__(
+        self, channel: Channel, metrics: BridgeMetrics, base: Base, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.metrics = metrics.channel(channel.name)
+        self.progress = StoreProgress(now)
+        self._channel = channel
+        self._audit = base.audit
+        self._loop = base.health.loop(channel.name)
+        self._said = "starting"
+        self._stopped = self._stalled = False
+        self._change = Change()
+        self.metrics.carrying.set_function(lambda: float(self.carrying))
+        self.metrics.unstored_seconds.set_function(self.progress.unstored_s)
+
+    @property
+    def state(self) -> str:
+        """What the channel does, in a few words; never that it carries while nothing is stored."""
+        problem = "" if self._stopped else self.progress.problem
+        return f"not stored: {problem}" if problem else self._said
+
+    @property
+    def carrying(self) -> bool:
+        """Whether events come from the source and nothing keeps them from being stored."""
+        return self.state == CARRYING
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what `/healthz` shows of storing; `store_error` is empty while events are stored."""
+        storing = self._stopped or self.progress.storing
+        return {"state": self.state, "storing": storing, "store_error": "" if storing else self.progress.problem}
+
+    def beat(self) -> None:
+        """Note that the channel's loop advances."""
+        self._loop.beat()
+
+    def say(self, state: str) -> None:
+        """Note what the channel does now."""
+        if state != self._said:
+            _LOG.info("channel", extra={"channel": self._channel.name, "state": state})
+        self._said = state
+        self._loop.beat(self.state)
+
+    def stored(self, count: int, *, more_waits: bool) -> None:
+        """Note that so many events are stored by one write."""
+        self.metrics.published.inc(count)
+        self.progress.stored(more_waits=more_waits)
+        if self._stalled:
+            self._change.notify()
+
+    def not_stored(self, error: str) -> None:
+        """Note that a write did not succeed, or is not known to have."""
+        if error != self.progress.error:
+            _LOG.warning("not stored", extra={"channel": self._channel.name, "why": error})
+        self.progress.failed(error)
+        self._loop.beat(self.state)
+
+    def missing(self, first: int, last: int, run_id: str) -> None:
+        """Report events, from a first to a last sequence, that the source no longer had."""
+        self.metrics.gaps.inc(last - first + 1)
+        place: dict[str, Any] = {"channel": self._channel.name, "first": first, "last": last}
+        _LOG.error("events are missing: the source no longer had them", extra=place)
+        self._audit.report(GAP, run_id=run_id, key=f"{self._channel.name}/{first}-{last}", **place)
+
+    def stop(self, code: Code, why: str) -> None:
+        """Report that the channel has stopped until an operator has looked."""
+        self._stopped, self._said = True, f"stopped: {why}"
+        self._loop.fail(self.state)
+        _LOG.error("channel stopped", extra={"channel": self._channel.name, "why": why})
+        self._audit.report(code, why, channel=self._channel.name)
+
+    async def watch(self) -> None:
+        """Report for ever, once each, that nothing is stored any more and that something is stored again."""
+        while not self._stopped:
+            raise_if_cancelled()
+            # While the channel stores, it cannot count as not storing before this time is over.
+            await self._change.wait(self.progress.left_s() or LOOK_AGAIN_S)
+            self._look()
+        await asyncio.Event().wait()
+
+    def _look(self) -> None:
+        if self._stopped:
+            return
+        stalled = not self.progress.storing
+        if stalled:
+            self._loop.fail(self.state)
+        if stalled == self._stalled:
+            return
+        self._stalled = stalled
+        name, problem = self._channel.name, self.progress.problem
+        if stalled:
+            _LOG.error("nothing is stored", extra={"channel": name, "why": problem})
+            self._audit.report(STORE_STALLED, f"{name}: {problem}", channel=name, error=self.progress.error)
+        else:
+            _LOG.warning("events are stored again", extra={"channel": name})
+            self._loop.recover(self.state)
+            self._audit.report(STORE_RESUMED, channel=name)

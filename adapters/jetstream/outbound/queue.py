@@ -1,0 +1,59 @@
+"""What was read and not yet written: a queue bounded in messages and bytes, taken from in batches."""
+
+from collections import deque
+
+from adapters.jetstream.client.writer import Message
+from mesh.feeds.notifier import Change
+
+MAX_MESSAGES = 1_000
+MAX_BYTES = 16 * 1024 * 1024
+SLICE_S = 0.5
+
+
+class Inbox:
+    """A queue of messages with their resume tokens; `put` waits while it is full, which holds the reader back."""
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[Message, str]] = deque()
+        self._bytes = 0
+        self._filled = Change()
+        self._emptied = Change()
+        self.ended = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    async def put(self, message: Message, resume_token: str) -> None:
+        """Add a message; waits for room."""
+        while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + message.size_bytes > MAX_BYTES):
+            await self._emptied.wait(SLICE_S)
+        self._items.append((message, resume_token))
+        self._bytes += message.size_bytes
+        if len(self._items) == 1:
+            self._filled.notify()
+
+    def end(self) -> None:
+        """Say that nothing more will be put."""
+        self.ended = True
+        self._filled.notify()
+
+    async def wait(self) -> bool:
+        """Wait for a message, for at most a slice; return whether there is one."""
+        if not self._items and not self.ended:
+            await self._filled.wait(SLICE_S)
+        return bool(self._items)
+
+    def peek(self, limit: int) -> list[tuple[Message, str]]:
+        """Return up to `limit` of the oldest messages; they stay until dropped."""
+        return [self._items[index] for index in range(min(limit, len(self._items)))]
+
+    def tokens(self) -> list[str]:
+        """Return the resume tokens of all messages, oldest first."""
+        return [token for _message, token in self._items]
+
+    def drop(self, count: int) -> None:
+        """Forget the oldest messages: they are stored."""
+        for _ in range(count):
+            message, _token = self._items.popleft()
+            self._bytes -= message.size_bytes
+        self._emptied.notify()

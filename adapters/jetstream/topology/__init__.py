@@ -1,0 +1,1 @@
+"""JetStream topology: the declared streams and durables, how they differ, and how far each lags."""

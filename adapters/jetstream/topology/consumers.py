@@ -1,0 +1,174 @@
+"""The mesh's durable consumers with every policy written down; created, checked, and how far each lags."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from nats.aio.client import Client
+
+from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.topology.drift import Difference
+
+_NS_PER_S = 1_000_000_000
+_NOT_FOUND = 10014
+_NO_MESSAGE = 10037
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """One durable pull consumer with explicit acknowledgement.
+
+    A message that is not acknowledged within `ack_wait_s`, its reader having died, comes again, `max_deliver` times at
+    most (-1: for ever); at most `max_ack_pending` are out at a time. One that a reader gives back because it could not
+    be processed now comes again after `backoff_s`, the last of which holds for all further times.
+    """
+
+    stream: str
+    name: str
+    filter_subject: str
+    ack_wait_s: int
+    max_deliver: int
+    max_ack_pending: int
+    backoff_s: tuple[float, ...] = ()
+
+    def delay_s(self, deliveries: int) -> float:
+        """Return after how long a message that was delivered so often, and given back, comes again."""
+        return self.backoff_s[min(deliveries, len(self.backoff_s)) - 1]
+
+    def config(self) -> dict[str, object]:
+        """Return the configuration as the server knows it."""
+        return {
+            "durable_name": self.name,
+            "name": self.name,
+            "filter_subject": self.filter_subject,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": self.ack_wait_s * _NS_PER_S,
+            "max_deliver": self.max_deliver,
+            "max_ack_pending": self.max_ack_pending,
+            "replay_policy": "instant",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a durable is behind.
+
+    Messages not delivered yet, delivered and not acknowledged, and of these under way for not the first time; and how
+    old the oldest message is that is not processed: 0 where all are, None where that is not known.
+    """
+
+    pending: int
+    ack_pending: int
+    redelivered: int
+    oldest_age_s: float | None
+
+
+# Delivered for ever: the registrar may be away for any time, and what cannot be processed goes to the dead letters.
+REGISTRAR_INTAKE = Durable(
+    stream="QIKI_EVENTS_V1",
+    name="registrar_intake",
+    filter_subject="qiki.events.v1.>",
+    ack_wait_s=30,
+    max_deliver=-1,
+    max_ack_pending=1_000,
+)
+SIM_COMMANDS = Durable(
+    stream="QIKI_COMMANDS_V1",
+    name="sim_commands",
+    filter_subject="qiki.commands.v1.>",
+    # Beyond the time that one is processed for at most, so that what comes again is not being processed; and short, as
+    # after the death of a bridge the commands wait so long.
+    ack_wait_s=8,
+    # With the backoff four to five minutes: a simulator is back long before, and an order that old is for now no more.
+    max_deliver=30,
+    # Commands act in the order in which they came: the next one waits until the one before is answered or put aside.
+    max_ack_pending=1,
+    # The first times soon, as a simulator that was killed is back in seconds; then seldom.
+    backoff_s=(0.5, 1.0, 2.0, 5.0, 10.0),
+)
+# For ever: each one is the last trace of a message that nobody will be given again.
+DLQ_ADVISORIES = Durable(
+    stream="QIKI_DLQ_V1",
+    name="dlq_advisories",
+    filter_subject="$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+    ack_wait_s=30,
+    max_deliver=-1,
+    max_ack_pending=100,
+)
+# Each has a running reader: a durable that nobody reads would only fill its stream.
+DURABLES = (REGISTRAR_INTAKE, SIM_COMMANDS, DLQ_ADVISORIES)
+
+
+async def check(client: Client) -> list[Difference]:
+    """Return how the server's durables differ from the declared ones. Raises `TopologyError`."""
+    found: list[Difference] = []
+    for durable in DURABLES:
+        actual = await _actual(client, durable)
+        place = f"{durable.stream}/{durable.name}"
+        if actual is None:
+            found.append(Difference(place, "name", durable.name, None))
+            continue
+        wanted = durable.config()
+        found += [
+            Difference(place, field, value, actual.get(field))
+            for field, value in wanted.items()
+            if actual.get(field) != value
+        ]
+    return found
+
+
+async def init(client: Client) -> list[str]:
+    """Create what is missing and update what differs; return what was done. Raises `TopologyError`."""
+    actions: list[str] = []
+    for difference_of in sorted({difference.stream for difference in await check(client)}):
+        durable = next(item for item in DURABLES if f"{item.stream}/{item.name}" == difference_of)
+        request = {"stream_name": durable.stream, "config": durable.config()}
+        await call(client, f"CONSUMER.DURABLE.CREATE.{durable.stream}.{durable.name}", request)
+        actions.append(f"declared durable {difference_of}")
+    return actions
+
+
+async def lag(client: Client, durable: Durable) -> Lag | None:
+    """Return how far the durable is behind, None where there is no such durable. Raises `TopologyError`."""
+    info = await _info(client, durable)
+    if info is None:
+        return None
+    counts = [info.get(name) for name in ("num_pending", "num_ack_pending", "num_redelivered")]
+    pending, ack_pending, redelivered = (count if isinstance(count, int) else -1 for count in counts)
+    floor = info.get("ack_floor")
+    if min(pending, ack_pending, redelivered) < 0 or not isinstance(floor, dict):
+        raise TopologyError(f"what the server says of {durable.name} cannot be read: {info}")
+    age_s = await _oldest_age_s(client, durable, int(floor["stream_seq"])) if pending + ack_pending else 0.0
+    return Lag(pending, ack_pending, redelivered, age_s)
+
+
+async def _oldest_age_s(client: Client, durable: Durable, floor: int) -> float | None:
+    """Return the age of the first message after the floor that the durable has to process, None for none."""
+    request = {"seq": floor + 1, "next_by_subj": durable.filter_subject}
+    try:
+        answer = await call(client, f"STREAM.MSG.GET.{durable.stream}", request)
+    except TopologyError as error:
+        if error.code == _NO_MESSAGE:
+            return None
+        raise
+    stored = Timestamp()
+    message = answer.get("message")
+    stored.FromJsonString(message["time"] if isinstance(message, dict) else "")
+    return max(0.0, (time.time_ns() - stored.ToNanoseconds()) / _NS_PER_S)
+
+
+async def _actual(client: Client, durable: Durable) -> Mapping[str, object] | None:
+    info = await _info(client, durable)
+    config = info.get("config") if info else None
+    return config if isinstance(config, dict) else None
+
+
+async def _info(client: Client, durable: Durable) -> Mapping[str, object] | None:
+    try:
+        return await call(client, f"CONSUMER.INFO.{durable.stream}.{durable.name}", {})
+    except TopologyError as error:
+        if error.code == _NOT_FOUND:
+            return None
+        raise

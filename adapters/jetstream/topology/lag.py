@@ -1,0 +1,101 @@
+"""Lag and pressure, asked of the server now and then; what is not known is absent, never 0."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.topology import consumers
+from adapters.jetstream.topology import streams as topology
+from adapters.jetstream.topology.consumers import DURABLES, Lag
+from adapters.jetstream.topology.streams import Fill
+from mesh.tasks import raise_if_cancelled
+
+PERIOD_S = 2.0
+# An answer older than this says nothing any more.
+KNOWN_FOR_S = 10.0
+DEAD_LETTERS = "QIKI_DLQ_V1"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One answer of the server, and when it came by the monotonic clock."""
+
+    at_s: float
+    lags: dict[tuple[str, str], Lag]
+    fills: dict[str, Fill]
+
+
+class LagWatch(Collector):
+    """What was last heard: lag of each durable, fill of each stream, dead letters."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._heard: Heard | None = None
+        registry.register(self)
+
+    async def run(self, client: Client) -> None:
+        """Ask for ever."""
+        while True:
+            raise_if_cancelled()
+            try:
+                self._heard = await _ask(client)
+            except TopologyError:
+                self._heard = None
+            await asyncio.sleep(PERIOD_S)
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what is known."""
+        heard = self._heard
+        known = heard is not None and time.monotonic() - heard.at_s <= KNOWN_FOR_S
+        yield from _lags(heard.lags if heard and known else {})
+        yield from _fills(heard.fills if heard and known else {})
+
+
+async def _ask(client: Client) -> Heard:
+    lags = {}
+    for durable in DURABLES:
+        lag = await consumers.lag(client, durable)
+        if lag is not None:
+            lags[durable.stream, durable.name] = lag
+    return Heard(time.monotonic(), lags, await topology.fills(client))
+
+
+def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
+    labels = ["stream", "consumer"]
+    pending = GaugeMetricFamily("qiki_jetstream_consumer_lag", "Messages not delivered yet.", labels=labels)
+    out = GaugeMetricFamily(
+        "qiki_jetstream_consumer_ack_pending", "Messages delivered and not acknowledged.", labels=labels
+    )
+    again = GaugeMetricFamily(
+        "qiki_jetstream_consumer_redelivered", "Messages under way for not the first time.", labels=labels
+    )
+    age = GaugeMetricFamily(
+        "qiki_jetstream_consumer_oldest_age_seconds", "Age of the oldest message not processed.", labels=labels
+    )
+    for place, lag in lags.items():
+        pending.add_metric(list(place), lag.pending)
+        out.add_metric(list(place), lag.ack_pending)
+        again.add_metric(list(place), lag.redelivered)
+        if lag.oldest_age_s is not None:
+            age.add_metric(list(place), lag.oldest_age_s)
+    yield from (pending, out, again, age)
+
+
+def _fills(fills: dict[str, Fill]) -> Iterable[Metric]:
+    size = GaugeMetricFamily("qiki_jetstream_stream_bytes", "Bytes that a stream holds.", labels=["stream"])
+    limit = GaugeMetricFamily("qiki_jetstream_stream_limit_bytes", "Bytes that it may hold.", labels=["stream"])
+    held = GaugeMetricFamily("qiki_jetstream_stream_messages", "Messages that a stream holds.", labels=["stream"])
+    dead = GaugeMetricFamily("qiki_dead_letters", "Messages put aside, still in the dead-letter stream.")
+    for stream, fill in fills.items():
+        size.add_metric([stream], fill.size_bytes)
+        limit.add_metric([stream], fill.limit_bytes)
+        held.add_metric([stream], fill.messages)
+        if stream == DEAD_LETTERS:
+            dead.add_metric([], fill.messages)
+    yield from (size, limit, held, dead)

@@ -1,0 +1,204 @@
+"""The mesh's JetStream streams with every policy written down; created, checked and updated without losing data."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.topology.drift import Difference, StreamConfig, diff, missing, overlaps, refusal
+from botspec.channels import STREAMS, StreamDeclaration
+
+_NO_LIMIT = -1
+_MIB = 1024 * 1024
+_GIB = 1024 * _MIB
+_MINUTE_S = 60
+# For a stream that a bridge alone writes. Its writes are conditional and need no window, and the broker holds every
+# message id in memory for so long, some 300 bytes each: at a thousand events a second, 36 MB for two minutes.
+_SHORT_WINDOW_S = 10
+_DAY_S = 24 * 3600
+_NS_PER_S = 1_000_000_000
+_MAX_PAGES = 100
+
+
+class TopologyRefused(TopologyError):  # noqa: N818 - named for what happened, as its siblings in the writer
+    """A change was refused because it would lose data or cannot be made; `stream` and `field` name where."""
+
+    def __init__(self, stream: str, field: str, problem: str) -> None:
+        super().__init__(f"{stream}.{field}: {problem}")
+        self.stream = stream
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """What one stream keeps: messages a subject (-1: no limit), bytes, age (0: no limit); sizes before scaling.
+
+    A bridge resumes at a subject's last message, so a bridged stream is trimmed by messages a subject, which always
+    leaves the last, and never by age; bytes are a guard that refuses new messages instead of removing old ones.
+    """
+
+    max_bytes: int
+    max_msgs_per_subject: int = _NO_LIMIT
+    max_age_s: int = 0
+    duplicate_window_s: int = 2 * _MINUTE_S
+    bridged: bool = False
+
+
+def policies() -> dict[str, StreamPolicy]:
+    """Return every stream's policy by the stream's name."""
+    return {
+        "QIKI_SIM_V1": StreamPolicy(
+            1 * _GIB, max_msgs_per_subject=100_000, duplicate_window_s=_SHORT_WINDOW_S, bridged=True
+        ),
+        "QIKI_RADAR_V1": StreamPolicy(
+            2 * _GIB, max_msgs_per_subject=50_000, duplicate_window_s=_SHORT_WINDOW_S, bridged=True
+        ),
+        "QIKI_EVENTS_V1": StreamPolicy(512 * _MIB, max_msgs_per_subject=200_000, bridged=True),
+        "QIKI_COMMANDS_V1": StreamPolicy(64 * _MIB, max_age_s=_DAY_S, duplicate_window_s=10 * _MINUTE_S),
+        "QIKI_RESPONSES_V1": StreamPolicy(64 * _MIB, max_age_s=7 * _DAY_S, duplicate_window_s=10 * _MINUTE_S),
+        "QIKI_DLQ_V1": StreamPolicy(256 * _MIB, max_age_s=90 * _DAY_S),
+    }
+
+
+def wanted_streams(size_factor: float = 1.0, num_replicas: int = 1) -> dict[str, StreamConfig]:
+    """Return the declared configuration of every stream by its name.
+
+    `size_factor` scales what is kept, messages and bytes alike, to the disk there is (1.0 is 3.9 GiB at most, which
+    the server sets aside). Raises `ValueError` for a factor outside (0, 1000] or other than 1, 3 or 5 replicas.
+    """
+    if not (math.isfinite(size_factor) and 0 < size_factor <= 1000):
+        raise ValueError(f"size_factor is {size_factor}, expected more than 0 and at most 1000")
+    if num_replicas not in (1, 3, 5):
+        raise ValueError(f"num_replicas is {num_replicas}, expected 1, 3 or 5")
+    of = policies()
+    return {declared.name: _config(declared, of[declared.name], size_factor, num_replicas) for declared in STREAMS}
+
+
+async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[Difference]:
+    """Return how the server's streams differ from the declared ones; nothing where all is well.
+
+    A missing stream differs in its `name`; a subject that another stream takes, in `subjects`. Raises `TopologyError`.
+    """
+    wanted = wanted_streams() if wanted is None else wanted
+    actual = await _actual(client)
+    taken = [
+        Difference(each.stream, "subjects", each.subject, f"{each.other_subject} of stream {each.other}")
+        for each in overlaps(wanted, actual)
+    ]
+    absent = [Difference(name, "name", name, None) for name in missing(wanted, actual)]
+    return absent + taken + diff(wanted, actual)
+
+
+async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[str]:
+    """Create what is missing and update what differs; return what was done, nothing the second time.
+
+    Raises `TopologyRefused` before anything is changed where a change would lose data or cannot be made, and
+    `TopologyError` where the server does not do as asked.
+    """
+    wanted = wanted_streams() if wanted is None else wanted
+    actual = await _actual(client)
+    differences = diff(wanted, actual)
+    _refuse_loss(wanted, actual, differences)
+    actions: list[str] = []
+    for name in missing(wanted, actual):
+        await call(client, f"STREAM.CREATE.{name}", wanted[name])
+        actions.append(f"created {name}")
+    for name in sorted({difference.stream for difference in differences}):
+        await call(client, f"STREAM.UPDATE.{name}", {**actual[name], **wanted[name]})
+        changed = [f"{each.field} {each.actual!r} -> {each.wanted!r}" for each in differences if each.stream == name]
+        actions.append(f"updated {name}: {', '.join(changed)}")
+    if actions and (left := await check(client, wanted)):
+        raise TopologyError(
+            "the server took the changes and did not make them all; nats-server 2.12 or later is needed: "
+            + "; ".join(map(str, left))
+        )
+    return actions
+
+
+def _config(declared: StreamDeclaration, policy: StreamPolicy, size_factor: float, num_replicas: int) -> StreamConfig:
+    per_subject = policy.max_msgs_per_subject
+    return {
+        "name": declared.name,
+        "subjects": list(declared.subjects),
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "discard_new_per_subject": False,
+        "max_msgs_per_subject": per_subject if per_subject == _NO_LIMIT else max(1, int(per_subject * size_factor)),
+        "max_msgs": _NO_LIMIT,
+        "max_bytes": max(1, int(policy.max_bytes * size_factor)),
+        "max_age": policy.max_age_s * _NS_PER_S,
+        "max_msg_size": _NO_LIMIT,
+        "max_consumers": _NO_LIMIT,
+        "num_replicas": num_replicas,
+        "duplicate_window": policy.duplicate_window_s * _NS_PER_S,
+        "allow_direct": True,
+        "allow_atomic": policy.bridged,
+        "allow_rollup_hdrs": False,
+        "allow_msg_ttl": False,
+        "deny_delete": False,
+        "deny_purge": False,
+        "no_ack": False,
+        "sealed": False,
+        "compression": "none",
+        "mirror": None,
+        "sources": None,
+        "subject_transform": None,
+    }
+
+
+def _refuse_loss(
+    wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig], differences: list[Difference]
+) -> None:
+    for overlap in overlaps(wanted, actual):
+        raise TopologyRefused(
+            overlap.stream,
+            "subjects",
+            f"{overlap.subject} is taken by {overlap.other_subject} of stream {overlap.other}; "
+            f"narrow that stream's subjects or remove it",
+        )
+    for difference in differences:
+        if reason := refusal(difference):
+            raise TopologyRefused(
+                difference.stream,
+                difference.field,
+                f"will not change {difference.actual!r} to {difference.wanted!r}: {reason}",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a stream is: messages and bytes held, and the bytes that it may hold (-1: no limit)."""
+
+    messages: int
+    size_bytes: int
+    limit_bytes: int
+
+
+async def fills(client: Client) -> dict[str, Fill]:
+    """Return how full each declared stream is that exists. Raises `TopologyError`."""
+    declared = {each.name for each in STREAMS}
+    return {
+        name: Fill(int(state["messages"]), int(state["bytes"]), int(str(config["max_bytes"])))
+        for name, (config, state) in (await _listed(client)).items()
+        if name in declared
+    }
+
+
+async def _actual(client: Client) -> dict[str, StreamConfig]:
+    return {name: config for name, (config, _state) in (await _listed(client)).items()}
+
+
+async def _listed(client: Client) -> dict[str, tuple[StreamConfig, dict[str, int]]]:
+    found: dict[str, tuple[StreamConfig, dict[str, int]]] = {}
+    for _ in range(_MAX_PAGES):
+        page = await call(client, "STREAM.LIST", {"offset": len(found)})
+        streams, total = page.get("streams") or [], page.get("total")
+        if not isinstance(streams, list) or not isinstance(total, int):
+            raise TopologyError(f"the server's list of streams cannot be read: {page}")
+        found |= {stream["config"]["name"]: (stream["config"], stream["state"]) for stream in streams}
+        if not streams or len(found) >= total:
+            return found
+    raise TopologyError(f"the server holds too many streams to look at: more than {len(found)}")

@@ -1,0 +1,1 @@
+"""Verification: reading subjects back from JetStream and counting their events."""

@@ -1,0 +1,1 @@
+"""Commands of the `qiki` command line: one module a command."""

@@ -1,0 +1,35 @@
+"""`qiki replay`: an archived run's frames through the tracker again, compared with the tracks and alarms archived."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.local_mesh.options import check_run_id, check_speed
+
+
+def replay(
+    *,
+    nats_url: Annotated[
+        str, typer.Option("--nats-url", metavar="URL", envvar="QIKI_NATS_URL", help="Where the NATS server listens.")
+    ] = "nats://127.0.0.1:4222",
+    run: Annotated[
+        str | None,
+        typer.Option("--run", "--run-id", metavar="RUN_ID", help="Which run; default: the newest that is archived."),
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
+    ] = "max",
+    bot_spec: Annotated[Path | None, typer.Option(metavar="FILE", help="The bot's specification, as YAML.")] = None,
+) -> None:
+    """Fold an archived run's frames through the tracker; compare every track set and guard event with the archived one.
+
+    Exit status 1 where one of them differs, is missing, or is one too many.
+    """
+    run_id, factor = check_run_id(run), check_speed(speed)
+    from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without what this one needs
+
+    pin()  # before NumPy is imported, as in the service
+    from cli.replay.run import run_replay  # noqa: PLC0415
+
+    run_replay(nats_url, run_id, 0.0 if factor == "max" else float(factor or 0), bot_spec)

@@ -1,0 +1,127 @@
+"""Check of one subject's messages: each is the event that its own headers name, and follows the one before."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf import descriptor_pool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from adapters.jetstream.codec.cloudevents import HeaderError, from_headers
+from adapters.jetstream.verify.read_back import StoredMessage
+from botspec.channels import Channel
+from cli.demo.checks.findings import Findings
+from mesh.feeds import identity
+from mesh.feeds.token import Token, decode, short_digest
+from mesh.serving.errors import TokenMalformedError
+from qiki.common.v1.stream_pb2 import EventContext
+from qiki.radar.v1.radar_pb2 import RadarFrame
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
+
+# The field of a payload that is the event's time; in all others it is `time`.
+_TIME_FIELDS: Final = {RadarFrame.DESCRIPTOR.full_name: "timestamp", AuditEvent.DESCRIPTOR.full_name: "reported_time"}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedEvent:
+    """One message that could be read; `intact` says that no check failed."""
+
+    context: EventContext
+    payload: Message
+    data: bytes
+    intact: bool
+
+
+class EventCheck:
+    """Checks the messages of one channel, given in the order of its subject, and adds what is wrong to the findings.
+
+    Each check has a name, which the findings tell:
+        header: the CloudEvents headers are there, and contradict nothing.
+        type, source, id: they are those of the channel, the run and the sequence.
+        sequence: it is one more than that of the run's event before; the run that is looked at begins with 1.
+        token: the resume token is of this feed, run and sequence.
+        digest: the payload's bytes are those of which the token was made.
+        payload: the bytes are a message of the type.
+        time: the payload is of the event's time.
+    """
+
+    def __init__(self, channel: Channel, bot_id: str, run_id: str, findings: Findings) -> None:
+        """Check the channel of this bot; a derived channel's events of `run_id` must be there from the first on."""
+        self._channel = channel
+        self._bot_id = bot_id
+        self._findings = findings
+        self._feed_digest = short_digest(channel.name.encode())
+        self._payload_type = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(channel.type))
+        self._last = {run_id: 0} if channel.policy == "derived" else {}
+        self.messages = 0
+
+    def check(self, message: StoredMessage) -> CheckedEvent | None:
+        """Check the subject's next message; None where its headers or its payload cannot be read."""
+        self.messages += 1
+        before = len(self._findings)
+        try:
+            read = from_headers(message.headers)
+        except HeaderError as error:
+            self._find(f"message {self.messages}", "header", str(error))
+            return None
+        context, place = read.context, f"event {read.context.sequence}"
+        self._check_order(context, place)
+        self._check_token(context, place, read.resume_token, message.payload)
+        try:
+            payload = self._payload_type.FromString(message.payload)
+        except DecodeError as error:
+            self._find(place, "payload", f"is no {self._channel.type}: {error}")
+            return None
+        self._check_names(context, place, payload)
+        self._check_time(context, place, payload)
+        return CheckedEvent(context, payload, message.payload, len(self._findings) == before)
+
+    def _check_order(self, context: EventContext, place: str) -> None:
+        last = self._last.get(context.run_id)
+        if last is not None and context.sequence != last + 1:
+            self._find(place, "sequence", f"follows event {last}" if last else "is the first of its run")
+        self._last[context.run_id] = context.sequence
+
+    def _check_token(self, context: EventContext, place: str, text: str, payload: bytes) -> None:
+        try:
+            token = decode(text)
+        except TokenMalformedError as error:
+            self._find(place, "token", error.message)
+            return
+        named = Token(short_digest(context.run_id.encode()), self._feed_digest, context.sequence, token.digest)
+        for field in ("epoch", "feed", "sequence"):
+            if getattr(token, field) != getattr(named, field):
+                other = {"epoch": "run", "feed": "feed", "sequence": f"sequence ({token.sequence})"}[field]
+                self._find(place, "token", f"is of another {other}")
+        if (digest := short_digest(payload)) != token.digest:
+            detail = (
+                f"the payload's {len(payload)} bytes have {digest.hex()}, the resume token has {token.digest.hex()}"
+            )
+            self._find(place, "digest", detail)
+
+    def _check_names(self, context: EventContext, place: str, payload: Message) -> None:
+        channel, run_id = self._channel, context.run_id
+        self._compare(place, "type", context.type, channel.type)
+        self._compare(place, "source", context.source, identity.source(self._bot_id, run_id, channel.name))
+        if isinstance(payload, AuditEvent):
+            self._compare(place, "id", context.id, payload.event_id)
+            return
+        try:
+            wanted = identity.event_id(run_id, channel.name, context.sequence)
+        except ValueError:
+            self._find(place, "id", f"the run {run_id!r} is no UUID")
+        else:
+            self._compare(place, "id", context.id, wanted)
+
+    def _check_time(self, context: EventContext, place: str, payload: Message) -> None:
+        field = _TIME_FIELDS.get(self._channel.type, "time")
+        if field in payload.DESCRIPTOR.fields_by_name:
+            held = getattr(payload, field)
+            self._compare(place, "time", context.time.ToNanoseconds(), held.ToNanoseconds())
+
+    def _compare(self, place: str, check: str, found: object, wanted: object) -> None:
+        if found != wanted:
+            self._find(place, check, f"is {found}, should be {wanted}")
+
+    def _find(self, place: str, check: str, detail: str) -> None:
+        self._findings.add(self._channel.subject, place, check, detail)

@@ -1,0 +1,1 @@
+"""Local mesh: the processes of a whole mesh on this machine, supervised."""

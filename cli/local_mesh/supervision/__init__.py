@@ -1,0 +1,1 @@
+"""Supervision: child processes started, restarted, and ended with their supervisor."""

@@ -1,0 +1,1 @@
+"""Recordings tooling: state vectors of real traffic into smooth trajectories."""

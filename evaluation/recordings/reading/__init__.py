@@ -1,0 +1,1 @@
+"""Reading of recordings: tables of raw values into checked state vectors."""

@@ -1,0 +1,1 @@
+"""Feeds: contiguous event sequences, their retention, readers, tokens and Watch streams."""

@@ -1,0 +1,100 @@
+"""The Watch contract on the server's side: one coroutine that turns a feed and a request into a stream of responses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from mesh.feeds.feed import Feed
+from mesh.feeds.ring import Entry
+from mesh.serving.errors import RunChangedError
+from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
+
+R = TypeVar("R", bound=Message)
+Accept = Callable[[Entry], bool]
+
+
+class WatchRequest(Protocol):
+    """What every Watch request holds besides its filter."""
+
+    resume_token: str
+    from_oldest: bool
+    reader: str
+    confirm_interval_s: float
+
+
+async def watch(
+    feed: Feed,
+    request: WatchRequest,
+    response_type: type[R],
+    heartbeat_s: float,
+    accept: Accept | None = None,
+    *,
+    columns: bool = False,
+) -> AsyncIterator[R]:
+    """Yield the responses of one reader's stream until the run is over or the server drains.
+
+    With `columns`, events come in columns where the feed keeps them so: the same ones, with the same tokens.
+
+    1. Find the place to start after; say it in a first heartbeat.
+    2. Send what is retained beyond it, leaving out what the filter does not accept.
+    3. With nothing left: say that the run is over, or wait for a change, and after `heartbeat_s` of silence say
+       how far the place has moved. That the producer has done refolding is said at once.
+
+    Nothing here is shared between readers: a slow one waits in its own `yield`, and where the ring passes it by, its
+    next step is refused with RESUME_TOKEN_EXPIRED.
+    """
+    place = feed.open(
+        request.resume_token,
+        from_oldest=request.from_oldest,
+        reader=request.reader,
+        filtered=accept is not None,
+        confirm_interval_s=request.confirm_interval_s,
+    )
+    # Before a producer's first event nobody knows where it begins: after a restart not with event 1.
+    settled = bool(request.resume_token) or feed.ring.last_sequence > 0
+    served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
+    feed.open_readers += 1
+    try:
+        yield _heartbeat(feed, response_type, place.encode())
+        said_at, said_refolding = loop.time(), feed.refolding
+        while True:
+            run_id = feed.run.run_id if feed.run else ""
+            if run_id != served:
+                raise RunChangedError(f"{feed.name}: another run began: {run_id}", run_id=run_id)
+            if feed.draining:
+                yield response_type(resume_token=place.encode(), draining=Draining())
+                return
+            if not settled and feed.ring.first_sequence:
+                place, settled = feed.place(feed.ring.first_sequence - 1), True
+            place = feed.check(place)
+            entry = feed.ring.get(place.sequence + 1)
+            if entry is not None:
+                place = feed.token_at(entry.sequence, entry.digest)
+                if accept is None or accept(entry):
+                    yield response_type.FromString((columns and entry.columns) or entry.response)
+                    said_at = loop.time()
+                else:
+                    await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting
+            elif feed.ended:
+                yield response_type(resume_token=place.encode(), ended=_ended(feed))
+                return
+            else:
+                await feed.change.wait(max(0.0, said_at + heartbeat_s - loop.time()))
+            if loop.time() - said_at >= heartbeat_s or feed.refolding != said_refolding:
+                yield _heartbeat(feed, response_type, place.encode())
+                said_at, said_refolding = loop.time(), feed.refolding
+    finally:
+        feed.open_readers -= 1
+
+
+def _heartbeat(feed: Feed, response_type: type[R], resume_token: str) -> R:
+    beat = Heartbeat(
+        simulation_time=feed.reached_time(), last_sequence=feed.ring.last_sequence, refolding=feed.refolding
+    )
+    return response_type(resume_token=resume_token, heartbeat=beat)
+
+
+def _ended(feed: Feed) -> Ended:
+    return Ended(last_sequence=feed.ring.last_sequence, simulation_time=feed.reached_time())

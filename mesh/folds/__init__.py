@@ -1,0 +1,1 @@
+"""Folds: runners that read a source feed and derive output feeds from it."""

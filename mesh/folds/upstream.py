@@ -1,0 +1,55 @@
+"""A fold's source: the run that it serves, followed for as long as there is one."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from mesh.serving.health import Loop
+from mesh.tasks import raise_if_cancelled
+from qiki.common.v1.stream_pb2 import Run
+from qiki_sdk.backoff import Backoff
+from qiki_sdk.errors import QikiError, from_rpc_error
+from qiki_sdk.stream import TRANSIENT
+
+CALL_TIMEOUT_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+async def call(method: Callable[..., Any], request: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+    """Make a unary call once.
+
+    Raises:
+        QikiError: the refusal, typed.
+    """
+    try:
+        return await method(request, timeout=timeout_s, wait_for_ready=False)
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str) -> Any:
+    """Try until it works, with growing waits, and say meanwhile what is being waited for.
+
+    Raises:
+        QikiError: a refusal that trying again cannot change.
+    """
+    for delay in Backoff(cap_s=2.0).delays():  # without end: a source may come back after any time
+        raise_if_cancelled()
+        try:
+            return await attempt()
+        except QikiError as error:
+            if error.code not in TRANSIENT:
+                raise
+            pulse.beat(f"{doing}: {error.message or error.code.name}")
+            await asyncio.sleep(delay)
+    raise AssertionError("the waits have no end")
+
+
+async def learn_run(get_run: Callable[..., Any], request: Any, pulse: Loop, source: str) -> Run:
+    """Ask the source which run it serves, for as long as it takes."""
+    response = await persist(lambda: call(get_run, request), pulse, f"waiting for {source}")
+    run: Run = response.run
+    return run

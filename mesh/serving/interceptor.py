@@ -1,0 +1,149 @@
+"""Interceptor of every RPC: a refusal becomes a status, the call is counted, a unary call is a span."""
+
+from __future__ import annotations  # grpc's classes are generic only in their stubs
+
+import inspect
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mesh.serving.errors import MeshError, RequestMalformedError, to_status
+from mesh.serving.requests import check_decoded, decoded, tolerant
+
+_LOG = logging.getLogger(__name__)
+_PROPAGATOR = TraceContextTextMapPropagator()
+_UNARY_ANSWER = ("unary_unary", "stream_unary")
+_KINDS = (*_UNARY_ANSWER, "unary_stream", "stream_stream")
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RpcMetrics:
+    """Counts of RPCs by method and status, seconds of unary ones, and streams open now."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.handled = Counter("qiki_rpc_handled", "RPCs that ended.", ["method", "code"], registry=registry)
+        self.seconds = Histogram("qiki_rpc_seconds", "Time of unary RPCs.", ["method"], registry=registry)
+        self.open_streams = Gauge("qiki_rpc_open_streams", "Streams open now.", ["method"], registry=registry)
+        self.sent = Counter("qiki_rpc_stream_messages_sent", "Messages sent on streams.", ["method"], registry=registry)
+
+
+class MeshInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of every service on a server: those of the mesh in full, others against malformed requests."""
+
+    def __init__(self, metrics: RpcMetrics, tracer: trace.Tracer) -> None:
+        self._metrics = metrics
+        self._tracer = tracer
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the handler, wrapped."""
+        handler: Any = await continuation(handler_call_details)
+        method = handler_call_details.method.lstrip("/")
+        if handler is None:
+            return None
+        kind = next(each for each in _KINDS if getattr(handler, each))
+        call = getattr(handler, kind)
+        if not method.startswith("qiki."):  # health and reflection keep their own ways
+            wrapped = _refusing(call)
+        elif kind in _UNARY_ANSWER:
+            wrapped = self._unary(method, call)
+        else:
+            wrapped = self._stream(method, call)
+        deserializer = tolerant(handler.request_deserializer)
+        return handler._replace(request_deserializer=deserializer, **{kind: wrapped})  # type: ignore[no-any-return]
+
+    def _unary(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def handle(request: Any, context: _Context) -> Any:
+            parent = _PROPAGATOR.extract({str(k): str(v) for k, v in context.invocation_metadata() or ()})
+            attributes = {"rpc.system.name": "grpc", "rpc.method": method}
+            started, code = time.perf_counter(), "CANCELLED"
+            with self._tracer.start_as_current_span(
+                method, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
+            ) as span:
+                try:
+                    response = await call(_checked(request), context)
+                    code = "OK"
+                except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+                    status = _describe(method, error)
+                    code = status.code.name
+                    span.set_status(StatusCode.ERROR, status.message)
+                    await _abort(context, status)
+                finally:
+                    span.set_attribute("rpc.response.status_code", code)
+                    self._metrics.seconds.labels(method).observe(time.perf_counter() - started)
+                    self._metrics.handled.labels(method, code).inc()
+                return response
+
+        return handle
+
+    def _stream(self, method: str, call: Callable[[Any, _Context], AsyncIterator[Any]]) -> Callable[..., Any]:
+        gauge, sent = self._metrics.open_streams.labels(method), self._metrics.sent.labels(method)
+
+        async def handle(request: Any, context: _Context) -> AsyncIterator[Any]:
+            gauge.inc()
+            code = "CANCELLED"
+            try:
+                async for response in call(_checked(request), context):
+                    sent.inc()
+                    yield response
+                code = "OK"
+            except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+                status = _describe(method, error)
+                code = status.code.name
+                await _abort(context, status)
+            finally:
+                gauge.dec()
+                self._metrics.handled.labels(method, code).inc()
+
+        return handle
+
+
+def _refusing(call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:
+    """Return a handler of the same kind that refuses requests which cannot be decoded, and does nothing else."""
+
+    async def handle(request: Any, context: _Context) -> Any:
+        try:
+            return await call(_checked(request), context)
+        except RequestMalformedError as error:
+            await _abort(context, error)
+
+    async def handle_stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+        try:
+            async for response in call(_checked(request), context):
+                yield response
+        except RequestMalformedError as error:
+            await _abort(context, error)
+
+    return handle_stream if inspect.isasyncgenfunction(call) else handle
+
+
+def _checked(request: Any) -> Any:
+    """Return a request that could be decoded, or a stream that raises at one that could not."""
+    if isinstance(request, AsyncIterable):
+        return decoded(request)
+    check_decoded(request)
+    return request
+
+
+async def _abort(context: _Context, error: MeshError) -> NoReturn:
+    details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
+    await context.abort(error.code, error.message, details)
+
+
+def _describe(method: str, error: Exception) -> MeshError:
+    if isinstance(error, MeshError):
+        return error
+    error_id = uuid.uuid4().hex
+    _LOG.error("unexpected error", extra={"method": method, "error_id": error_id}, exc_info=error)
+    return MeshError(f"a fault of the server; its log tells more under {error_id}", error_id=error_id)

@@ -1,0 +1,148 @@
+"""The life of a service's process: set up, run its loops and its server, go away when told."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import NoReturn, TypeVar
+
+from mesh import failpoints
+from mesh.feeds.feed import Feed
+from mesh.serving.ending import EndWatch, ask_to_stop
+from mesh.serving.errors import StartError
+from mesh.serving.health import Health
+from mesh.serving.http import HttpServer
+from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.ports import await_port
+from mesh.serving.server import Drainable, MeshServer, Mount
+from mesh.settings import ServiceSettings, SettingsError
+from mesh.tasks import cleanup
+from mesh.telemetry.logs import setup_logs
+from mesh.telemetry.metrics import watch_audit, watch_feeds
+from mesh.telemetry.telemetry import Telemetry
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import BOOT_OK, SHUTDOWN
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What makes a service: what it serves, the feeds and other streams behind it, and the loops that fill them."""
+
+    mounts: Sequence[Mount] = ()
+    feeds: Sequence[Feed] = ()
+    streams: Sequence[Drainable] = ()
+    loops: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every service is given to build itself on; `resources` are given back when the process ends."""
+
+    health: Health
+    telemetry: Telemetry
+    audit: AuditReporter
+    resources: ExitStack = field(default_factory=ExitStack)
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> NoReturn:
+    """Run a service until it is told to stop; the process's exit status says how it went.
+
+    0: stopped when told. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken. 3: it did not end
+    within 4.5 s and was ended by force. 128 and a signal's number: a second signal ended it at once.
+    """
+    name = settings_type.service_name
+    try:
+        failpoints.arm(os.environ)
+        settings = settings_type.load()
+        setup_logs(name, settings.log_format, settings.log_level)
+        base = Base(
+            Health(name, settings.stall_s),
+            Telemetry(name, settings.otlp_endpoint, settings.trace_sample_ratio),
+            AuditReporter(settings.registrar_target, name),
+        )
+        with base.resources:
+            asyncio.run(_serve(settings, lambda: build(settings, base), base))
+    except (StartError, SettingsError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    except BaseExceptionGroup:
+        _LOG.exception("a loop failed; the service ends so that it can be started anew")
+        sys.exit(EXIT_FAILED)
+    sys.exit(0)
+
+
+async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Base) -> None:
+    """Run until told to stop.
+
+    1. Build the parts; bind both ports, so that a taken one is known before anything else happens. One that some
+       connection has is waited for.
+    2. Serve and run the loops; the first signal, or the parent's death where that is asked for, ends the wait.
+    3. Say NOT_SERVING, send Draining to every stream, stop the server, then the loops, then flush the telemetry.
+
+    From the first signal, or from a loop's failure on, the watch ends the process by force where this takes too long.
+    """
+    stop = asyncio.Event()
+    ending = EndWatch(ask_to_stop(asyncio.get_running_loop(), stop))
+    ending.start()
+    try:
+        parts = build()
+    except ValueError as error:  # a file or a value that the service was given; the text names it
+        raise StartError(str(error)) from error
+    watch_feeds(base.telemetry.registry, parts.feeds)
+    watch_audit(base.telemetry.registry, base.audit)
+    for feed in parts.feeds:
+        feed.blockage.report = base.audit.report
+    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+    drainable = (*parts.feeds, *parts.streams)
+    server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)
+    for port in (settings.http_port, settings.grpc_port):
+        if not await await_port(settings.host, port, stop) and stop.is_set():
+            return
+    try:
+        http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
+    except OSError as error:
+        raise StartError(
+            f"cannot serve HTTP on {settings.host}:{settings.http_port}: {error.strerror}; "
+            "choose another port with the setting http_port"
+        ) from error
+    http.start()
+    try:
+        await server.start()
+        base.health.up()
+        _LOG.info("listening", extra={"grpc": f"{settings.host}:{server.port}", "http": f"{settings.host}:{http.port}"})
+        async with asyncio.TaskGroup() as group:
+            loops = [server.watch_health, *parts.loops]
+            if settings.registrar_target:
+                loops.append(base.audit.run)
+            tasks = [group.create_task(_run(loop, ending)) for loop in loops]
+            base.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
+            await stop.wait()
+            _LOG.info("draining")
+            base.audit.report(SHUTDOWN)
+            await server.drain()
+            for task in tasks:
+                task.cancel()
+    finally:
+        await cleanup(server.drain())
+        http.stop()
+        base.telemetry.shutdown(settings.drain_s)
+        _LOG.info("stopped")
+
+
+async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch) -> None:
+    try:
+        await loop()
+    except Exception:
+        ending.begin()  # the other loops are cancelled now, and one may not come to its end
+        raise

@@ -1,0 +1,1 @@
+"""Durable state: files, directory locks and runs."""

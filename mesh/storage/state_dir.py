@@ -1,0 +1,30 @@
+"""The state directory of a service: made where it is missing, and one process's as long as it runs."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mesh.serving.errors import StartError
+from mesh.storage.lock import DirectoryInUseError, directory_lock
+
+LOCK_FILE = "lock"
+
+
+def open_state_dir(given: Path | None, service: str, resources: ExitStack) -> Path:
+    """Return the directory, locked until `resources` close; where none is given a temporary one, removed then.
+
+    Raises:
+        StartError: the directory cannot be used, or another process uses it.
+    """
+    directory = given or Path(resources.enter_context(TemporaryDirectory(prefix=f"qiki-{service}-")))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        resources.enter_context(directory_lock(directory, LOCK_FILE))
+    except DirectoryInUseError as error:
+        raise StartError(
+            f"the state directory {directory} is in use by process {error.holder}: "
+            "end that one, or name another directory with the setting state_dir"
+        ) from error
+    except OSError as error:
+        raise StartError(f"the state directory {directory} cannot be used: {error.strerror or error}") from error
+    return directory

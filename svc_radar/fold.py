@@ -1,0 +1,138 @@
+"""The radar's fold: world snapshots in, one frame a scan slot out. No state outlives a restart; it is folded anew."""
+
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mesh.clock import SimulationClock
+from mesh.feeds import identity
+from mesh.feeds.audit_summary import Flow
+from mesh.feeds.feed import Feed, Made
+from mesh.folds.quarantine import NOT_QUARANTINED
+from mesh.folds.replay_points import Places
+from mesh.folds.runner import FoldReports, admit
+from mesh.rng import generator
+from mesh.schedule import Schedule, Slot
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
+from qiki_sdk.stream import Event
+from svc_radar.domain import RadarModel, Scan, failed_scan, observe
+from svc_radar.wire import frames as wire
+from svc_radar.wire.columns import in_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """What the radar makes: frames, and where it is told to, what their detections are really of."""
+
+    frames: Feed
+    truth: Feed | None = None
+
+
+class Observer:
+    """Observes one run."""
+
+    start_token = ""
+
+    def __init__(self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, reports: FoldReports) -> None:
+        """Observe with the radars of a BotSpec, in its order."""
+        self._run = run
+        self._models = models
+        self._frames = feeds.frames
+        self._truth = feeds.truth
+        self._reports = reports
+        self._flow = Flow(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
+        self._clock = SimulationClock.of(run)
+        self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
+        self._longest_period = max(self._periods, default=0)
+        self._schedule = Schedule(self._periods)
+        self._places = Places()
+        self._whole_from = 0
+        self._begun = False
+
+    def begin(self) -> None:
+        """Do nothing: the output begins with its first whole scan."""
+
+    async def keep(self) -> None:
+        """Do nothing: the radar keeps no state."""
+
+    async def take(self, event: Event[WorldSnapshot]) -> None:
+        """Emit a frame for every scan that ends with this snapshot; where observing it fails, an empty, failed one."""
+        snapshot = event.payload
+        if not self._begun and event.context.sequence > 1:
+            # The scans that the beginning of the retained history cuts are not whole, and were emitted before.
+            self._whole_from = snapshot.tick + self._longest_period
+        self._begun = True
+        if snapshot.tick >= self._whole_from:
+            for slot in self._schedule.due(snapshot.tick):
+                await admit(self._frames, snapshot.time.ToNanoseconds(), self._reports.pulse)
+                self._emit(slot, event)
+        self._places.add(snapshot.tick, event.resume_token)
+
+    def safe_token(self) -> str:
+        """Return the place from which every frame that is not safe yet can be observed again, from whole scans.
+
+        Claims count. The radar records nothing: its confirmation only lets the simulator's time go on. When all are
+        restarted together, the claims lie up to a whole retention ahead, and the simulator would wait at half of it
+        for a radar that waits for it. A false claim loses nothing unseen: its reader is refused, HISTORY_DIVERGED.
+        """
+        slowest = self._frames.readers.slowest()
+        last = self._frames.ring.last_sequence
+        safe = last if slowest is None else min(slowest[1], last)
+        if not self._models:  # no frame will ever need a snapshot
+            return self._places.newest_through(sys.maxsize)
+        # The first snapshot that is read anew must lie a whole scan before the next frame.
+        return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
+
+    def _emit(self, slot: Slot, event: Event[WorldSnapshot]) -> None:
+        """Add the slot's frame, and the truth where it is served: both, or an exception and neither."""
+        began_ns = time.time_ns()
+        try:
+            scan = self._observe(slot, event.payload)
+            made = self._make(slot, event, scan, began_ns)
+        except NOT_QUARANTINED:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, it would come again after a restart)
+            self._reports.quarantine.report(event, error, part=self._models[slot.source].sensor_id)
+            scan = failed_scan(self._models[slot.source], wire.position_of(event.payload), self._rng(slot))
+            made = self._make(slot, event, scan, began_ns)
+        for feed, one in made:
+            feed.add(one)
+        self._flow.take(slot.sequence, event.payload.time.ToNanoseconds(), detections=len(scan))
+
+    def _observe(self, slot: Slot, snapshot: WorldSnapshot) -> Scan:
+        model = self._models[slot.source]
+        faults = wire.to_faults(snapshot, model.sensor_id)
+        return observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), self._rng(slot), faults)
+
+    def _rng(self, slot: Slot) -> np.random.Generator:
+        return generator(self._run.seed, f"radar/{self._models[slot.source].sensor_id}", slot.number)
+
+    def _make(self, slot: Slot, event: Event[WorldSnapshot], scan: Scan, began_ns: int) -> list[tuple[Feed, Made]]:
+        snapshot, model = event.payload, self._models[slot.source]
+        frame_id = identity.event_id(self._run.run_id, self._frames.name, slot.sequence)
+        frame = wire.to_frame(
+            scan,
+            model,
+            snapshot,
+            frame_id=frame_id,
+            scan_number=slot.number,
+            scan_start=self._clock.timestamp(snapshot.tick - self._periods[slot.source]),
+        )
+        make = partial(
+            Feed.make,
+            sequence=slot.sequence,
+            time_ns=snapshot.time.ToNanoseconds(),
+            tick=snapshot.tick,
+            subject=model.sensor_id,
+            cause=event.context.traceparent,
+            began_ns=began_ns,
+        )
+        made = [(self._frames, make(self._frames, frame, columns=in_columns(frame, scan, model)))]
+        if self._truth is not None:
+            made.append((self._truth, make(self._truth, wire.to_truth(scan, snapshot, frame_id))))
+        return made

@@ -1,0 +1,86 @@
+"""The durable reservation of ticks: what may have been seen before a crash, and so must be computed again after it."""
+
+import re
+from pathlib import Path
+from typing import Self
+
+from mesh import failpoints
+from mesh.serving.errors import StartError
+from mesh.storage.files import read_checked, write_checked
+
+_FILE = "reserved_tick"
+_ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
+_MAX_DIGITS = 18
+# run id, last reserved tick, length of the command journal then
+_CONTENT = re.compile(rb"([0-9a-f-]{36}) ([0-9]{1,%d}) ([0-9]{1,%d})\n" % (_MAX_DIGITS, _MAX_DIGITS))
+
+
+class Reservation:
+    """Before a tick is visible a reservation on disk covers it; they come in blocks, so that few writes are needed.
+
+    It also says how long the command journal was then: all that acts in a reserved tick stands in so many bytes.
+    """
+
+    def __init__(self, path: Path, run_id: str, block_ticks: int, tick: int, journal_bytes: int) -> None:
+        self._path = path
+        self._run_id = run_id
+        self._block_ticks = block_ticks
+        self.tick = tick
+        self.journal_bytes = journal_bytes
+
+    @classmethod
+    def open(cls, state_dir: Path, run_id: str, block_ticks: int) -> Self:
+        """Read the run's reservation.
+
+        Raises:
+            StartError: it is damaged, another run's, or gone.
+        """
+        path = state_dir / _FILE
+        found = _read(path)
+        if found is None:
+            raise StartError(f"{path} is gone: nobody knows which ticks of run {run_id} were seen; {_ADVICE}")
+        if found[0] != run_id:
+            raise StartError(f"{path} is of run {found[0]}, the directory holds run {run_id}; {_ADVICE}")
+        return cls(path, run_id, block_ticks, found[1], found[2])
+
+    def covers(self, tick: int) -> bool:
+        """Return whether the tick is reserved."""
+        return tick <= self.tick
+
+    def extend(self, tick: int, journal_bytes: int = 0) -> None:
+        """Reserve a block up to and beyond the tick; durable when this returns. Blocks for the time of a flush."""
+        failpoints.reach("reservation.write")
+        self._write((tick // self._block_ticks + 1) * self._block_ticks, journal_bytes)
+        failpoints.reach("reservation.written")
+
+    def keep(self, journal_bytes: int) -> None:
+        """Write how long the journal is now, with the ticks as they are; durable when this returns."""
+        self._write(self.tick, journal_bytes)
+
+    def _write(self, tick: int, journal_bytes: int) -> None:
+        write_checked(self._path, b"%s %d %d\n" % (self._run_id.encode(), tick, journal_bytes))
+        self.tick, self.journal_bytes = tick, journal_bytes
+
+
+def prepare(state_dir: Path, run_id: str) -> None:
+    """Make the first reservation of a new run: of no tick. Durable when this returns.
+
+    Raises:
+        StartError: ticks of another run are reserved here, whose own file is gone.
+        OSError: it cannot be written.
+    """
+    path = state_dir / _FILE
+    found = _read(path)
+    if found is not None and found[1]:
+        raise StartError(f"{state_dir} has lost run {found[0]}, of which {found[1]} ticks are reserved; {_ADVICE}")
+    write_checked(path, b"%s 0 0\n" % run_id.encode())
+
+
+def _read(path: Path) -> tuple[str, int, int] | None:
+    body = read_checked(path, _ADVICE)
+    if body is None:
+        return None
+    content = _CONTENT.fullmatch(body)
+    if content is None:
+        raise StartError(f"{path} holds no reservation: {body!r}; {_ADVICE}")
+    return content[1].decode(), int(content[2]), int(content[3])

@@ -1,1 +1,0 @@
-"""Recordings of real traffic: state vectors in, clean and smooth trajectories out."""

@@ -1,0 +1,70 @@
+"""Where the fold of a run begins: at a checkpoint that is recorded as safe and can be used, or from scratch."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mesh.threads import finish_in_thread
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import CHECKPOINT_DAMAGED, STORAGE_FAILED
+from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Found, Place, Written
+from svc_tracker.config import Rules
+from svc_tracker.domain.guard.guard import Guard, GuardStateError
+from svc_tracker.domain.snapshot import SnapshotError
+from svc_tracker.domain.tracker import Tracker
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The states to go on from, the place they are of (None: before the first frame), and what the disk holds up to
+    there, oldest first.
+    """
+
+    tracker: Tracker
+    guard: Guard
+    place: Place | None = None
+    written: Sequence[Written] = ()
+
+
+async def resume(
+    store: CheckpointStore | None, rules: Rules, audit: AuditReporter, *, from_scratch: bool
+) -> Resumption:
+    """Return where to begin; `from_scratch` forgets what was kept of the run.
+
+    What cannot be used is reported and left aside. Where the disk fails, the fold begins from scratch.
+    """
+    found = Found()
+    if store is not None:
+        try:
+            if from_scratch:
+                await finish_in_thread(store.forget)
+            else:
+                found = await finish_in_thread(store.load)
+        except OSError as error:
+            _LOG.warning("checkpoints cannot be read", extra={"why": str(error)})
+            audit.report(STORAGE_FAILED, f"checkpoints cannot be read: {error.strerror or error}")
+    damage = list(found.damage)
+    for count in range(len(found.checkpoints), 0, -1):
+        written, checkpoint = found.checkpoints[count - 1]
+        try:
+            tracker, guard = await finish_in_thread(_restore, rules, checkpoint)
+        except (SnapshotError, GuardStateError) as error:
+            damage.append(f"of frame {written.place.frame_sequence}: {error}")
+            continue
+        _report(damage, audit)
+        return Resumption(tracker, guard, written.place, [each for each, _ in found.checkpoints[:count]])
+    _report(damage, audit)
+    return Resumption(Tracker(rules.model, rules.identity), Guard(rules.guard))
+
+
+def _restore(rules: Rules, checkpoint: Checkpoint) -> tuple[Tracker, Guard]:
+    tracker = Tracker.restore(rules.model, checkpoint.tracker, rules.identity)
+    return tracker, Guard.restore(rules.guard, checkpoint.guard)
+
+
+def _report(damage: Sequence[str], audit: AuditReporter) -> None:
+    for what in damage:
+        _LOG.warning("a checkpoint cannot be used", extra={"why": what})
+        audit.report(CHECKPOINT_DAMAGED, f"a checkpoint cannot be used: {what}")

@@ -1,0 +1,51 @@
+"""The bounds of what was read and not yet written."""
+
+import asyncio
+
+import pytest
+
+from adapters.jetstream.client.writer import Message
+from adapters.jetstream.outbound.queue import MAX_BYTES, MAX_MESSAGES, Inbox
+
+pytestmark = pytest.mark.asyncio
+
+
+async def filled(inbox: Inbox, message: Message) -> int:
+    """Put the message again and again until there is no room; return how many there are."""
+    putting = asyncio.ensure_future(put_for_ever(inbox, message))
+    counts = [-1]
+    while len(inbox) != counts[-1]:
+        counts.append(len(inbox))
+        await asyncio.sleep(0)
+    putting.cancel()
+    await asyncio.wait([putting])
+    return len(inbox)
+
+
+async def put_for_ever(inbox: Inbox, message: Message) -> None:
+    while True:
+        await inbox.put(message, "token")
+        await asyncio.sleep(0)
+
+
+async def test_large_messages_are_bounded_by_their_bytes() -> None:
+    message = Message({}, bytes(900_000))
+    assert await filled(Inbox(), message) == MAX_BYTES // message.size_bytes
+
+
+async def test_small_messages_are_bounded_by_their_number() -> None:
+    assert await filled(Inbox(), Message({}, b"")) == MAX_MESSAGES
+
+
+async def test_what_is_dropped_makes_room_for_as_many_bytes() -> None:
+    inbox, message = Inbox(), Message({}, bytes(900_000))
+    most = await filled(inbox, message)
+    inbox.drop(3)
+    assert await filled(inbox, message) == most
+
+
+async def test_a_message_beyond_the_bound_is_let_into_an_empty_inbox() -> None:
+    inbox = Inbox()
+    async with asyncio.timeout(5):
+        await inbox.put(Message({}, bytes(MAX_BYTES + 1)), "token")
+    assert inbox.tokens() == ["token"]

@@ -1,0 +1,128 @@
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from mesh.feeds.readers import RequiredReaders
+from mesh.feeds.token import Token
+
+NAMES = ("bridge", "tracker", "other")
+READERS = st.sampled_from(NAMES)
+
+
+def digest(sequence: int) -> bytes:
+    return sequence.to_bytes(8, "big")
+
+
+def claim_of(sequence: int, *, true: bool = True) -> Token:
+    return Token(bytes(8), bytes(8), sequence, digest(sequence) if true else b"otherbyt")
+
+
+class ReadersMachine(RuleBasedStateMachine):
+    """Readers beside two dictionaries: what is verified, and the newest claim that is open."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.readers = RequiredReaders(NAMES)
+        self.last = 0
+        self.verified = dict.fromkeys(NAMES, 0)
+        self.claims: dict[str, tuple[int, bool]] = {}
+
+    @rule(name=READERS, back=st.integers(0, 10))
+    def confirm(self, name: str, back: int) -> None:
+        sequence = max(0, self.last - back)
+        self.verified[name] = max(self.verified[name], sequence)
+        assert self.readers.confirm(name, sequence) == self.verified[name]
+
+    @rule(name=READERS, ahead=st.integers(1, 8), true=st.booleans())
+    def claim(self, name: str, ahead: int, true: bool) -> None:
+        self.readers.claim(name, claim_of(self.last + ahead, true=true))
+        if self.last + ahead > self.claims.get(name, (0, True))[0]:
+            self.claims[name] = self.last + ahead, true
+
+    @rule(jump=st.sampled_from((1, 1, 1, 3)))
+    def produce(self, jump: int) -> None:
+        """A producer that begins anew may begin later than with event 1: what lies before is never reached."""
+        self.last += jump if self.last == 0 else 1
+        self.readers.reached(self.last, digest(self.last))
+        for name, (sequence, true) in list(self.claims.items()):
+            if sequence <= self.last:
+                del self.claims[name]
+                if true and sequence == self.last:
+                    self.verified[name] = max(self.verified[name], sequence)
+
+    @rule()
+    def drop_claims(self) -> None:
+        self.readers.drop_claims()
+        self.claims.clear()
+
+    @rule()
+    def reset(self) -> None:
+        self.readers.reset()
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        self.last = 0
+        self.verified = dict.fromkeys(NAMES, 0)
+        self.claims.clear()
+
+    @invariant()
+    def what_is_confirmed_was_verified(self) -> None:
+        assert dict(self.readers.confirmed) == self.verified
+
+    @invariant()
+    def the_slowest_counts_with_its_claim(self) -> None:
+        places = {name: max(self.verified[name], self.claims.get(name, (0, True))[0]) for name in NAMES}
+        slowest = self.readers.slowest()
+        assert slowest is not None
+        assert slowest[1] == min(places.values()) == places[slowest[0]]
+
+
+TestReadersMachine = ReadersMachine.TestCase
+TestReadersMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_without_required_readers_nobody_is_slowest() -> None:
+    assert RequiredReaders(()).slowest() is None
+
+
+def test_an_absent_reader_counts_as_at_the_beginning() -> None:
+    readers = RequiredReaders(("bridge", "tracker"))
+    readers.confirm("bridge", 5)
+    assert readers.slowest() == ("tracker", 0)
+
+
+def test_a_confirmed_place_never_moves_back() -> None:
+    readers = RequiredReaders(("bridge",))
+    assert readers.confirm("bridge", 5) == 5
+    assert readers.confirm("bridge", 3) == 5
+    assert readers.slowest() == ("bridge", 5)
+
+
+def test_a_claim_counts_until_its_place_is_reached_and_then_only_with_its_bytes() -> None:
+    readers = RequiredReaders(("bridge",))
+    readers.claim("bridge", claim_of(3, true=False))
+    assert readers.slowest() == ("bridge", 3)
+    assert readers.confirmed["bridge"] == 0
+    readers.reached(3, digest(3))
+    assert readers.slowest() == ("bridge", 0)
+
+
+def test_an_earlier_claim_does_not_take_a_later_ones_place() -> None:
+    readers = RequiredReaders(("bridge",))
+    readers.claim("bridge", claim_of(7))
+    readers.claim("bridge", claim_of(4))
+    assert readers.slowest() == ("bridge", 7)
+
+
+def test_a_claim_that_the_producer_began_beyond_does_not_stay_open() -> None:
+    readers = RequiredReaders(("bridge",))
+    readers.claim("bridge", claim_of(7))
+    readers.reached(9, digest(9))
+    assert readers.slowest() == ("bridge", 0)
+
+
+def test_a_claim_that_was_never_reached_counts_no_more_when_nothing_is_left_to_refold() -> None:
+    readers = RequiredReaders(("bridge",))
+    readers.claim("bridge", claim_of(7))
+    readers.drop_claims()
+    assert readers.slowest() == ("bridge", 0)

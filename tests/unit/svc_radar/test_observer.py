@@ -1,0 +1,226 @@
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+import svc_radar.fold
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
+from mesh.clock import SimulationClock
+from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.ring import Entry, Retention
+from mesh.folds.quarantine import Quarantine
+from mesh.folds.runner import FoldReports
+from mesh.serving.health import Health
+from qiki.common.v1.geometry_pb2 import Pose, Quaternion
+from qiki.common.v1.stream_pb2 import EventContext, Run
+from qiki.radar.v1.radar_pb2 import RadarFrame, SensorStatus
+from qiki.radar.v1.radar_service_pb2 import WatchFramesResponse
+from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk import Event
+from qiki_sdk.audit import AuditReporter
+from svc_radar.config import to_model
+from svc_radar.domain import observe
+from svc_radar.fold import Feeds, Observer
+
+pytestmark = pytest.mark.asyncio
+
+TICK_NS = 50_000_000
+SNAPSHOT_TICKS = 2
+RUN = Run(
+    run_id="0b6e1c1e-0000-4000-8000-0000000000aa",
+    start_time=Timestamp(seconds=1_767_225_600),
+    bot_id="qiki-01",
+    tick_ns=TICK_NS,
+    seed=7,
+)
+MODEL = replace(to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), false_alarm_probability=1e-9)
+# Scan periods in snapshots, as many as there are radars.
+PERIODS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
+
+
+def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
+    """Return the snapshots of these sequences; a resume token is the tick that it stands after."""
+    clock = SimulationClock.of(RUN)
+    found = []
+    for sequence in range(first, last + 1):
+        tick = sequence * SNAPSHOT_TICKS
+        pose = Pose(attitude=Quaternion(w=1.0))
+        payload = WorldSnapshot(tick=tick, time=clock.timestamp(tick), own_ship=pose)
+        found.append(Event(payload, EventContext(sequence=sequence), str(tick)))
+    return found
+
+
+def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[Observer, Feed]:
+    models = tuple(
+        replace(
+            MODEL,
+            sensor_id=f"0b6e1c1e-0000-4000-8000-{index:012d}",
+            scan_period_s=period * SNAPSHOT_TICKS * TICK_NS / 1e9,
+        )
+        for index, period in enumerate(periods)
+    )
+    feed = Feed(FeedSettings("frames", Retention(10**15, 10**9), readers, Pace.LIVE), WatchFramesResponse, "frame")
+    feed.begin(RUN)
+    pulse = Health("svc_radar", stall_s=60.0).loop("observer")
+    audit = AuditReporter("", "svc_radar")
+    reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), pulse)
+    return Observer(RUN, models, Feeds(feed), reports), feed
+
+
+def frames(feed: Feed) -> dict[int, bytes]:
+    """Return the digests of the frames by sequence."""
+    entries: list[Entry] = []
+    for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1):
+        entry = feed.ring.get(sequence)
+        assert entry is not None
+        entries.append(entry)
+    return {entry.sequence: entry.digest for entry in entries}
+
+
+@settings(max_examples=30, deadline=None)
+@given(periods=PERIODS, seen=st.integers(1, 30), confirmed=st.integers(0, 100))
+async def test_from_the_place_that_is_confirmed_every_frame_that_is_not_safe_is_made_again(
+    periods: list[int], seen: int, confirmed: int
+) -> None:
+    first, feed = observer(periods)
+    for event in snapshots(1, seen):
+        await first.take(event)
+    made = frames(feed)
+    safe = min(confirmed, feed.ring.last_sequence)
+    feed.confirm("bridge", feed.place(safe).encode())
+    place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
+
+    again, feed = observer(periods)  # all that the source still has is what lies after the place
+    for event in snapshots(place + 1, seen):
+        await again.take(event)
+    remade = frames(feed)
+    assert {
+        sequence: made[sequence] for sequence in range(safe + 1, max(made, default=0) + 1)
+    }.items() <= remade.items()
+    assert remade.items() <= made.items()
+
+
+@settings(max_examples=30, deadline=None)
+@given(periods=PERIODS)
+async def test_with_all_frames_safe_the_source_is_held_back_by_less_than_a_scan_and_a_snapshot(
+    periods: list[int],
+) -> None:
+    first, feed = observer(periods)
+    for event in snapshots(1, 40):
+        await first.take(event)
+        if feed.ring.last_sequence:
+            feed.confirm("bridge", feed.place(feed.ring.last_sequence).encode())
+        place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
+        next_snapshot = event.context.sequence + 1
+        assert next_snapshot - place <= max(periods) + 1, "what check_retention counts with"
+
+
+async def test_before_a_whole_scan_there_is_no_place_to_confirm() -> None:
+    first, _feed = observer([5])
+    for event in snapshots(1, 4):
+        await first.take(event)
+        assert first.safe_token() == ""
+
+
+async def test_a_radar_without_sensors_holds_nothing_back() -> None:
+    first, feed = observer([])
+    assert first.safe_token() == ""
+    for event in snapshots(1, 3):
+        await first.take(event)
+    assert (first.safe_token(), feed.ring.last_sequence) == (str(3 * SNAPSHOT_TICKS), 0)
+
+
+async def test_scans_that_the_beginning_of_what_is_retained_cuts_yield_no_frame() -> None:
+    first, feed = observer([5, 2])
+    for event in snapshots(11, 20):
+        await first.take(event)
+    assert feed.ring.oldest_sequence == 16 // 5 + 16 // 2, "the first one at snapshot 16, a whole scan after 11"
+    assert feed.ring.last_sequence == 20 // 5 + 20 // 2
+
+
+async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor() -> None:
+    first, feed = observer([4, 2])
+    for event in snapshots(1, 8):
+        await first.take(event)
+    found = [WatchFramesResponse.FromString(entry.response).frame for entry in map(feed.ring.get, range(1, 7)) if entry]
+    assert [(frame.tick, frame.sensor_id.value[-1], frame.scan_number) for frame in found] == [
+        (4, "1", 1),
+        (8, "0", 1),
+        (8, "1", 2),
+        (12, "1", 3),
+        (16, "0", 2),
+        (16, "1", 4),
+    ]
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------------
+
+
+def frame_at(feed: Feed, sequence: int) -> RadarFrame:
+    entry = feed.ring.get(sequence)
+    assert entry is not None
+    return WatchFramesResponse.FromString(entry.response).frame
+
+
+def failing_at(number: int, error: Exception) -> Callable[..., Any]:
+    """Return an `observe` that fails at its call of this number, from 1."""
+    calls = [0]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == number:
+            raise error
+        return observe(*args, **kwargs)
+
+    return call
+
+
+async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_slot_and_the_others_are_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calm, whole = observer([2])
+    for event in snapshots(1, 12):
+        await calm.take(event)
+    remade = []
+    for _replay in range(2):
+        monkeypatch.setattr(svc_radar.observer, "observe", failing_at(3, ZeroDivisionError("a bug")))
+        radar, feed = observer([2])
+        for event in snapshots(1, 12):
+            await radar.take(event)
+        assert radar._reports.audit.counts().reported == calm._reports.audit.counts().reported + 1
+        failed = frame_at(feed, 3)
+        assert failed.status == SensorStatus.SENSOR_STATUS_FAILED
+        assert (failed.scan_number, failed.frame_id, failed.detections) == (3, frame_at(whole, 3).frame_id, [])
+        assert failed.sensor_pose == frame_at(whole, 3).sensor_pose
+        others = {sequence: digest for sequence, digest in frames(feed).items() if sequence != 3}
+        assert others == {sequence: digest for sequence, digest in frames(whole).items() if sequence != 3}
+        remade.append(frames(feed))
+    assert remade[0] == remade[1]
+
+
+async def test_a_snapshot_with_a_pose_that_is_no_number_yields_a_failed_frame_without_a_pose() -> None:
+    radar, feed = observer([1])
+    (event,) = snapshots(1, 1)
+    event.payload.own_ship.position.x = math.nan
+    await radar.take(event)
+    failed = frame_at(feed, 1)
+    assert failed.status == SensorStatus.SENSOR_STATUS_FAILED
+    assert not failed.HasField("sensor_pose")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("no numba cache")])
+async def test_a_failure_of_the_machine_is_not_the_snapshots_and_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(svc_radar.observer, "observe", failing_at(1, error))
+    radar, feed = observer([1])
+    with pytest.raises(type(error)):
+        await radar.take(snapshots(1, 1)[0])
+    assert feed.ring.last_sequence == 0

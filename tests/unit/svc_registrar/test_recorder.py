@@ -1,0 +1,75 @@
+"""The recorder's queue: bounded in bytes, and freed by what has been written."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mesh.serving.errors import LimitReachedError
+from mesh.serving.health import Health
+from qiki.registrar.v1.registrar_service_pb2 import Receipt
+from qiki_sdk import codes
+from qiki_sdk.audit_event import make_event
+from svc_registrar import wire
+from svc_registrar.domain.index import Index
+from svc_registrar.feed import LogFeed
+from svc_registrar.log_file import Append, LogFile
+from svc_registrar.recorder import Recorder
+from svc_registrar.wire import Submission
+
+pytestmark = pytest.mark.asyncio
+
+WAIT_S = 20.0
+
+
+def submission(number: int) -> Submission:
+    return wire.to_submission(make_event("test", codes.GAP, f"event {number}"))
+
+
+@asynccontextmanager
+async def recording(state_dir: Path) -> AsyncIterator[tuple[Recorder, LogFile]]:
+    index = Index()
+    log = LogFile.open(state_dir, "qiki-01", lambda record: None)
+    recorder = Recorder(log, index, LogFeed(log, index, ()), Health("test", stall_s=60.0).loop("recorder"))
+    async with asyncio.TaskGroup() as group, asyncio.timeout(WAIT_S):
+        advancing = group.create_task(recorder.advance())
+        yield recorder, log
+        advancing.cancel()
+
+
+async def test_what_has_been_written_makes_room_so_that_no_steady_load_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("svc_registrar.recorder.MAX_PENDING_BYTES", 3 * len(submission(0).body))
+    async with recording(tmp_path) as (recorder, _log):
+        for number in range(20):
+            (receipt,) = await recorder.record([submission(number)])
+            assert isinstance(receipt, Receipt)
+
+
+async def test_what_waits_to_be_written_is_bounded_and_beyond_it_a_typed_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with recording(tmp_path) as (recorder, log):
+        await recorder.record([submission(0)])  # the registrar's own first event is written, too
+        writing, go_on, append = asyncio.Event(), threading.Event(), log.append
+        loop = asyncio.get_running_loop()
+
+        def append_slowly(bodies: list[bytes]) -> Append:
+            loop.call_soon_threadsafe(writing.set)
+            go_on.wait(WAIT_S)
+            return append(bodies)
+
+        monkeypatch.setattr(log, "append", append_slowly)
+        room = 3 * len(submission(1).body) + 50  # bodies differ by a few bytes: the times in them do
+        monkeypatch.setattr("svc_registrar.recorder.MAX_PENDING_BYTES", room)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(recorder.record([submission(number)])) for number in range(1, 4)]
+            await writing.wait()
+            with pytest.raises(LimitReachedError):
+                await recorder.record([submission(4)])
+            go_on.set()
+        assert all(isinstance(task.result()[0], Receipt) for task in waiting)

@@ -1,0 +1,349 @@
+"""The command journal: what is on the disk after any end is what was acknowledged, or the start is refused."""
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from damage import cuts, flips
+from mesh.serving.errors import StartError
+from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
+from svc_sim.durability.journal import MAX_COMMANDS, Journal, adopt
+from svc_sim.durability.journal_file import MAX_BODY_BYTES, JournalDamagedError, encode, parse
+
+RUN = Run(
+    run_id="7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00",
+    created=Timestamp(seconds=5),
+    start_time=Timestamp(seconds=1_767_225_600),
+    seed=7,
+    bot_id="qiki-01",
+    tick_ns=50_000_000,
+    scenario_digest="a" * 64,
+)
+FILE = "commands.journal"
+
+
+def record(number: int) -> CommandRecord:
+    command_id = f"00000000-0000-4000-8000-{number:012}"
+    result = CommandResult(command_id=command_id, outcome=CommandOutcome.COMMAND_OUTCOME_APPLIED, tick=number)
+    return CommandRecord(
+        command=Command(command_id=command_id, set_helm=SetHelm(speed_mps=float(number))), result=result
+    )
+
+
+RECORDS = [record(number) for number in range(1, 6)]
+
+
+@contextmanager
+def opened(state_dir: Path, settled: int = 0, run: Run = RUN) -> Iterator[Journal]:
+    journal = Journal.open(state_dir, run, settled)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]:
+    """A journal's bytes, and where each record ends, the head first."""
+    state_dir = tmp_path_factory.mktemp("written")
+    ends = []
+    with opened(state_dir) as journal:
+        for item in RECORDS:
+            journal.append(item)
+            ends.append(journal.end)
+    data = (state_dir / FILE).read_bytes()
+    return data, [parse(state_dir / FILE, data[: ends[0] - 1], 0).end, *ends]
+
+
+@contextmanager
+def full_disk(size_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow past so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_journal_without_a_record_has_no_file(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        assert (journal.records, journal.end, journal.cut_bytes) == ((), 0, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_opened_again_holds_the_same_records_in_order_and_goes_on(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        for item in RECORDS[:3]:
+            journal.append(item)
+        end = journal.end
+    with opened(tmp_path, settled=end) as journal:
+        assert list(journal.records) == RECORDS[:3]
+        for item in RECORDS[3:]:
+            journal.append(item)
+    with opened(tmp_path) as journal:
+        assert list(journal.records) == RECORDS
+
+
+def test_a_record_is_flushed_to_the_disk_before_the_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[bytes] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        flushed.append((tmp_path / FILE).read_bytes() if (tmp_path / FILE).exists() else b"")
+        fsync(fd)
+
+    with opened(tmp_path) as journal:
+        monkeypatch.setattr(os, "fsync", watched)
+        journal.append(RECORDS[0])
+        assert flushed[-1] == (tmp_path / FILE).read_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_journal_cut_anywhere_holds_every_record_that_is_whole_and_tells_the_rest(
+    written: tuple[bytes, list[int]], data: st.DataObject
+) -> None:
+    content, ends = written
+    length = data.draw(st.integers(0, len(content)))
+    settled = data.draw(st.sampled_from([0, *ends]))
+    whole = [end for end in ends if end <= length]
+    if not whole or settled > whole[-1]:
+        with pytest.raises(JournalDamagedError) as caught:
+            parse(Path(FILE), content[:length], settled)
+        assert caught.value.offset == (whole[-1] if whole else 0)
+        return
+    contents = parse(Path(FILE), content[:length], settled)
+    assert len(contents.bodies) == len(whole)
+    assert (contents.end, contents.torn_bytes) == (whole[-1], length - whole[-1])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_byte_that_was_changed_is_named_wherever_it_matters_and_nothing_false_is_read(
+    written: tuple[bytes, list[int]], data: st.DataObject
+) -> None:
+    content, ends = written
+    place = data.draw(st.integers(0, len(content) - 1))
+    flip = data.draw(st.integers(1, 255))
+    settled = data.draw(st.sampled_from([0, *ends]))
+    damaged = content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :]
+    starts = [0, *ends[:-1]]
+    hit = max(start for start in starts if start <= place)
+    if hit < starts[-1] or settled > hit:
+        with pytest.raises(JournalDamagedError) as caught:
+            parse(Path(FILE), damaged, settled)
+        assert caught.value.offset == hit
+        return
+    contents = parse(Path(FILE), damaged, settled)  # the last record, in which no reserved tick depends
+    assert (contents.end, contents.torn_bytes) == (hit, len(content) - hit)
+    assert len(contents.bodies) == len(ends) - 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(tail=st.binary(max_size=200))
+def test_whatever_stands_beyond_the_end_is_left_aside_and_cut_before_the_next_record(
+    tmp_path_factory: pytest.TempPathFactory, written: tuple[bytes, list[int]], tail: bytes
+) -> None:
+    state_dir = tmp_path_factory.mktemp("tail")
+    (state_dir / FILE).write_bytes(written[0] + tail)
+    with opened(state_dir) as journal:
+        assert list(journal.records) == RECORDS
+        assert journal.cut_bytes == len(tail)
+        journal.append(record(9))
+    with opened(state_dir) as journal:
+        assert list(journal.records) == [*RECORDS, record(9)]
+        assert journal.cut_bytes == 0
+
+
+def test_every_cut_and_every_flipped_byte_of_a_sealed_journal_is_refused(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for damaged in (*cuts(content), *(flipped for _place, flipped in flips(content, bits=1))):
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(JournalDamagedError):
+            Journal.open(tmp_path, RUN, ends[-1])
+        assert (tmp_path / FILE).read_bytes() == damaged, "what is left stays as it is"
+
+
+def test_damage_to_a_record_with_another_after_it_is_never_cut_off(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for place, damaged in flips(content[: ends[-1]], bits=1):
+        if place >= ends[-2]:
+            break
+        (tmp_path / FILE).write_bytes(damaged)
+        with pytest.raises(JournalDamagedError):
+            Journal.open(tmp_path, RUN, 0)
+
+
+def test_a_record_that_was_never_finished_is_cut_and_does_not_refuse_the_start(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    content, ends = written
+    for length in range(ends[-2], ends[-1]):
+        (tmp_path / FILE).write_bytes(content[:length])
+        with opened(tmp_path, settled=ends[-2]) as journal:
+            assert list(journal.records) == RECORDS[:-1]
+            assert journal.cut_bytes == length - ends[-2]
+
+
+def test_a_whole_record_at_another_place_than_its_own_is_none_and_proves_nothing(
+    written: tuple[bytes, list[int]],
+) -> None:
+    content, ends = written
+    moved = encode(ends[1], b"of another place")
+    for tail in (moved, b"\x00" + moved):
+        contents = parse(Path(FILE), content + tail, 0)
+        assert (contents.end, contents.torn_bytes) == (len(content), len(tail))
+
+
+def test_a_journal_that_is_gone_though_ticks_depend_on_it_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=FILE):
+        Journal.open(tmp_path, RUN, 100)
+
+
+def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        journal.append(RECORDS[0])
+    other = Run()
+    other.CopyFrom(RUN)
+    other.seed = 8
+    with pytest.raises(StartError, match=r"which differs from this one, .* in seed"):
+        Journal.open(tmp_path, other, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\xf5\xffQJ", b"{}" * 100, encode(0, b"\xff\xff")])
+def test_a_file_that_is_no_journal_is_refused_by_its_path(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(StartError, match=FILE):
+        Journal.open(tmp_path, RUN, 0)
+
+
+def test_a_journal_that_cannot_be_read_is_refused_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(StartError, match=f"{FILE} cannot be read: Is a directory"):
+        Journal.open(tmp_path, RUN, 0)
+
+
+@pytest.mark.parametrize("spare_bytes", [0, 1, 19, 20, 50])
+def test_on_a_full_disk_nothing_is_written_and_it_goes_on_when_space_returns(tmp_path: Path, spare_bytes: int) -> None:
+    with opened(tmp_path) as journal:
+        journal.append(RECORDS[0])
+        end = journal.end
+        with full_disk(end + spare_bytes):
+            for _attempt in range(2):
+                with pytest.raises(OSError, match="File too large"):
+                    journal.append(RECORDS[1])
+                with pytest.raises(OSError, match="File too large"):
+                    journal.probe()
+            assert journal.end == end == (tmp_path / FILE).stat().st_size
+        journal.probe()
+        journal.append(RECORDS[2])
+    with opened(tmp_path) as journal:
+        assert list(journal.records) == [RECORDS[0], RECORDS[2]]
+
+
+def test_on_a_disk_that_was_full_from_the_start_the_first_record_comes_later(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        with full_disk(10), pytest.raises(OSError, match="File too large"):
+            journal.append(RECORDS[0])
+        assert journal.end == 0
+        journal.append(RECORDS[1])
+    with opened(tmp_path) as journal:
+        assert list(journal.records) == [RECORDS[1]]
+
+
+def test_a_record_whose_flush_failed_is_not_there_after_a_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path) as journal:
+        journal.append(RECORDS[0])
+
+        def broken(_fd: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            journal.append(RECORDS[1])
+        with pytest.raises(OSError, match="Input/output"):
+            journal.mend()
+        monkeypatch.undo()
+        journal.mend()
+    with opened(tmp_path) as journal:
+        assert (list(journal.records), journal.cut_bytes) == ([RECORDS[0]], 0)
+
+
+def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        pass
+    with pytest.raises(OSError, match="closed"):
+        journal.append(RECORDS[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_beyond_the_bounds_is_a_fault_of_ours() -> None:
+    for body in (b"", bytes(MAX_BODY_BYTES + 1)):
+        with pytest.raises(ValueError, match="a record of"):
+            encode(0, body)
+    assert MAX_COMMANDS * MAX_BODY_BYTES < 2**40
+
+
+# -- replay ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_is_adopted_by_a_fresh_run_of_the_same_world_without_its_unfinished_tail(
+    tmp_path: Path, written: tuple[bytes, list[int]]
+) -> None:
+    source, state_dir = tmp_path / "other.journal", tmp_path / "state"
+    state_dir.mkdir()
+    source.write_bytes(written[0] + b"torn")
+    again = Run()
+    again.CopyFrom(RUN)
+    again.created.seconds = 77
+    again.code_digest = "other code"
+    for _time in range(2):
+        adopt(source, state_dir, again)
+    with opened(state_dir, run=again) as journal:
+        assert (list(journal.records), journal.cut_bytes) == (RECORDS, 0)
+        journal.append(record(9))
+    adopt(source, state_dir, again)
+    assert source.read_bytes() == written[0] + b"torn"
+
+
+def test_a_journal_is_not_adopted_over_another_history(tmp_path: Path, written: tuple[bytes, list[int]]) -> None:
+    source, state_dir = tmp_path / "other.journal", tmp_path / "state"
+    state_dir.mkdir()
+    source.write_bytes(written[0])
+    with opened(state_dir) as journal:
+        journal.append(record(9))
+    with pytest.raises(StartError, match="holds a history of its own"):
+        adopt(source, state_dir, RUN)
+
+
+@pytest.mark.parametrize("field", ["run_id", "start_time", "scenario_digest"])
+def test_a_journal_of_another_world_is_not_adopted(
+    tmp_path: Path, written: tuple[bytes, list[int]], field: str
+) -> None:
+    source = tmp_path / "other.journal"
+    source.write_bytes(written[0])
+    other = Run()
+    other.CopyFrom(RUN)
+    other.ClearField(field)  # type: ignore[arg-type]
+    with pytest.raises(StartError, match=f"in {field}"):
+        adopt(source, tmp_path, other)
+    with pytest.raises(StartError, match="no_such cannot be read"):
+        adopt(tmp_path / "no_such", tmp_path, RUN)
