@@ -97,9 +97,7 @@ def change(state_dir: Path, fields: dict[str, object]) -> None:
 
 
 def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "mesh.storage.runs.platform_digest", lambda: "p"
-    )  # slow, and called thousands of times
+    monkeypatch.setattr("mesh.storage.runs.platform_digest", lambda: "p")  # slow, and called thousands of times
     load_or_create(tmp_path, INPUTS)
     path = tmp_path / "run.json"
     for content in damaged(path.read_bytes()):
