@@ -15,7 +15,7 @@ from mesh.storage.lock import DirectoryInUseError, directory_lock
 from mesh.storage.state_dir import LOCK_FILE as SERVICE_LOCK_FILE
 
 ENDPOINTS_FILE = "endpoints.json"
-LOCK_FILE = "mesh.storage.lock"
+LOCK_FILE = "mesh.lock"
 # A mesh that was killed leaves services that end within 5 s, and use their directories until then.
 ORPHANS_LIMIT_S = 6.0
 LOOK_INTERVAL_S = 0.1

@@ -1,4 +1,4 @@
-"""A program that ends within seconds of the supervisor's death: `python -I -S tether.py PROGRAM [ARG...]`.
+"""A program that ends within seconds of the supervisor's death: `python -I -S parent_death.py PROGRAM [ARG...]`.
 
 Standard input is the lifeline, a pipe on which nothing is written: its end of file means that the supervisor is gone.
 Whatever state the program is in by then - stopped, hung, deaf to SIGTERM, or not even started - it ends:

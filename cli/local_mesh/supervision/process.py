@@ -16,7 +16,7 @@ from typing import Final
 
 from cli.local_mesh.supervision.child import ChildSpec
 
-TETHER: Final = str(Path(__file__).with_name("tether.py"))
+TETHER: Final = str(Path(__file__).with_name("parent_death.py"))
 
 
 class Lifeline:

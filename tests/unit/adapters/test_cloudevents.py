@@ -19,7 +19,7 @@ from adapters.jetstream.codec.cloudevents import (
 )
 from qiki.common.v1 import stream_pb2
 
-VECTORS = json.loads((Path(__file__).parents[1].parent / "fixtures" / "cloudevents_vectors.json").read_text("utf-8"))
+VECTORS = json.loads((Path(__file__).parents[2] / "fixtures" / "cloudevents_vectors.json").read_text("utf-8"))
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HOP = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
 
