@@ -288,6 +288,11 @@ def test_a_service_that_was_not_serving_once_or_came_back_as_another_process_is_
 def test_whatever_is_wrong_with_counts_tracks_or_health_speaks_against_the_run() -> None:
     good = SubjectCount("a", 5, 5, 5, True, 1, 5)
     twice = SubjectCount("b", 5, 6, 5, False, 1, 5)
-    assert Outcome("x", EMPTY, (good,), (), ()).problems() == []
-    problems = Outcome("x", EMPTY, (good, twice), ("a frame has no tracks.",), ("sim died.",)).problems()
-    assert problems == ["b: 1 messages are there twice.", "a frame has no tracks.", "sim died."]
+    assert Outcome("x", EMPTY, (good,), (), (), (), {}).problems() == []
+    outcome = Outcome("x", EMPTY, (good, twice), ("a frame has no tracks.",), ("wrong payload.",), ("sim died.",), {})
+    assert outcome.problems() == [
+        "b: 1 messages are there twice.",
+        "a frame has no tracks.",
+        "wrong payload.",
+        "sim died.",
+    ]
