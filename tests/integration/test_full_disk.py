@@ -25,9 +25,11 @@ from chain import (
 )
 from cli.local_mesh.mesh import Mesh
 from cli.local_mesh.storage_watch import stored_badly
+from qiki.sim.v1.sim_service_pb2 import ResumeSimulationRequest
+from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
+from qiki_sdk.channel import connect
 
 DURATION_S = 30.0
-FULL_BYTES = 64
 NAMES = ("nats", "sim", "tracker")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a running process's limits can be set on Linux alone")
@@ -35,9 +37,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a running proce
 
 @contextmanager
 def full_disk(pid: int) -> Iterator[None]:
-    """Let no file of a running process grow beyond a few bytes, as if the disk were full; then there is space again."""
+    """Let a running process write to no file, as if the disk were full; then there is space again."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, before[1]))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         yield
     finally:
@@ -50,6 +52,11 @@ def digests(stored: dict[str, list[Stored]]) -> dict[str, list[tuple[str, str]]]
         subject: [(message.headers["ce-id"], hashlib.sha256(message.data).hexdigest()) for message in messages]
         for subject, messages in stored.items()
     }
+
+
+async def resume(mesh: Mesh) -> None:
+    async with connect(f"127.0.0.1:{mesh.ports['sim']}") as channel:
+        await SimServiceStub(channel).ResumeSimulation(ResumeSimulationRequest(), timeout=10)
 
 
 async def refused(mesh: Mesh, name: str) -> None:
@@ -67,9 +74,12 @@ async def said_to_refuse(mesh: Mesh, name: str) -> bool:
 
 async def with_full_disk(directory: Path, name: str) -> dict[str, list[Stored]]:
     """Run the chain; in the middle of it, let the disk beneath one process be full for a while."""
-    async with chain(directory, DURATION_S, speed="10", pace="lossless") as mesh:
+    paused = (("sim", "paused", "true"),)  # a mesh takes longer to start than the run does
+    async with chain(directory, DURATION_S, speed="10", pace="lossless", settings=paused) as mesh:
+        await resume(mesh)
         await until(lambda: facts(mesh, "sim").get("tick", 0) >= 100, "tick 100")
         with full_disk(int(mesh.endpoints()[name]["pid"])):
+            assert facts(mesh, "sim")["phase"] == "RUNNING"
             await refused(mesh, name)
         await until(lambda: published_all(mesh), "everything published")
         return await read_all(mesh)

@@ -16,7 +16,7 @@ WAIT_S = 30.0
 
 SERVICE = """
 import asyncio, sys, threading, time
-from mesh.runtime import Base, Parts, run_service
+from mesh.serving.runtime import Base, Parts, run_service
 from mesh.settings import ServiceSettings
 from pydantic_settings import SettingsConfigDict
 
