@@ -203,7 +203,9 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
         return call
 
     for name in ("write_atomic", "_sync"):
-        monkeypatch.setattr(f"svc_tracker.checkpoints.store.{name}", counted(getattr(svc_tracker.checkpoints.store, name)))
+        monkeypatch.setattr(
+            f"svc_tracker.checkpoints.store.{name}", counted(getattr(svc_tracker.checkpoints.store, name))
+        )
     monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
 
 
