@@ -190,7 +190,7 @@ async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_s
         await calm.take(event)
     remade = []
     for _replay in range(2):
-        monkeypatch.setattr(svc_radar.observer, "observe", failing_at(3, ZeroDivisionError("a bug")))
+        monkeypatch.setattr(svc_radar.fold, "observe", failing_at(3, ZeroDivisionError("a bug")))
         radar, feed = observer([2])
         for event in snapshots(1, 12):
             await radar.take(event)
@@ -219,7 +219,7 @@ async def test_a_snapshot_with_a_pose_that_is_no_number_yields_a_failed_frame_wi
 async def test_a_failure_of_the_machine_is_not_the_snapshots_and_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(svc_radar.observer, "observe", failing_at(1, error))
+    monkeypatch.setattr(svc_radar.fold, "observe", failing_at(1, error))
     radar, feed = observer([1])
     with pytest.raises(type(error)):
         await radar.take(snapshots(1, 1)[0])
