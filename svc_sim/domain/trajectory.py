@@ -32,7 +32,7 @@ _STATE = 6
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Consecutive rows of one aircraft: `times_s` (n,) and `states` (n * 6,), row after row."""
+    """Rows of one aircraft without a gap in time: `times_s` (n,) and `states` (n * 6,), row after row."""
 
     times_s: "array[float]"
     states: "array[float]"

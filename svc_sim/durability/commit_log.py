@@ -45,8 +45,7 @@ class History:
             await asyncio.to_thread(self._reserve, tick)
 
     async def enter(self, decide: Callable[[int], CommandRecord]) -> CommandRecord:
-        """Record the decision that `decide` makes, given the last committed tick; the command acts once that is
-        durable.
+        """Record the result of `decide` at the last committed tick; the command acts once the record is durable.
 
         Raises:
             OSError: the record cannot be made durable; the command has had no effect.
