@@ -1,4 +1,4 @@
-"""Wires the radar and runs it."""
+"""Wire and run the radar."""
 
 from mesh.storage.platform_pin import pin
 

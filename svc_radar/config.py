@@ -15,9 +15,9 @@ _SWERLING = {0: SwerlingCase.CASE_0, 1: SwerlingCase.CASE_1, 3: SwerlingCase.CAS
 
 
 class RadarSettings(RetentionSettings):
-    """What the radar can be told; the environment's prefix is `QIKI_RADAR_`.
+    """The radar's settings; the environment's prefix is `QIKI_RADAR_`.
 
-    With `serve_truth` it also tells what its detections are really of: for tests, and for judging trackers.
+    With `serve_truth` the radar also serves the ground truth of its detections: for tests and tracker evaluation.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_RADAR_")
@@ -30,10 +30,10 @@ class RadarSettings(RetentionSettings):
 
 
 def to_model(radar: Radar) -> RadarModel:
-    """Return the domain's model of a radar of the BotSpec.
+    """Return the domain's model of a radar in the BotSpec.
 
     Raises:
-        StartError: its values cannot be taken together; names the radar and the value.
+        StartError: its values are inconsistent; names the radar and the value.
     """
     try:
         return _to_model(radar)

@@ -1,4 +1,4 @@
-"""The radar's fold: world snapshots in, one frame a scan slot out. No state outlives a restart; it is folded anew."""
+"""The radar's fold: world snapshots in, one frame per scan slot out. No state outlives a restart: it is replayed."""
 
 import sys
 import time
@@ -27,19 +27,19 @@ from svc_radar.wire.columns import in_columns
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
-    """What the radar makes: frames, and where it is told to, what their detections are really of."""
+    """The radar's outputs: frames and, if configured, the ground truth of their detections."""
 
     frames: Feed
     truth: Feed | None = None
 
 
 class Observer:
-    """Observes one run."""
+    """The radar's fold over one run."""
 
     start_token = ""
 
     def __init__(self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, reports: FoldReports) -> None:
-        """Observe with the radars of a BotSpec, in its order."""
+        """Prepare the radars of a BotSpec, in its order."""
         self._run = run
         self._models = models
         self._frames = feeds.frames
@@ -55,16 +55,16 @@ class Observer:
         self._begun = False
 
     def begin(self) -> None:
-        """Do nothing: the output begins with its first whole scan."""
+        """Do nothing: the output starts with its first complete scan."""
 
     async def keep(self) -> None:
         """Do nothing: the radar keeps no state."""
 
     async def take(self, event: Event[WorldSnapshot]) -> None:
-        """Emit a frame for every scan that ends with this snapshot; where observing it fails, an empty, failed one."""
+        """Emit a frame for every scan that ends with this snapshot; an empty, failed frame if observing it fails."""
         snapshot = event.payload
         if not self._begun and event.context.sequence > 1:
-            # The scans that the beginning of the retained history cuts are not whole, and were emitted before.
+            # Scans cut by the start of the retained history are incomplete, and were emitted before.
             self._whole_from = snapshot.tick + self._longest_period
         self._begun = True
         if snapshot.tick >= self._whole_from:
@@ -74,22 +74,23 @@ class Observer:
         self._places.add(snapshot.tick, event.resume_token)
 
     def safe_token(self) -> str:
-        """Return the place from which every frame that is not safe yet can be observed again, from whole scans.
+        """Return the position from which every frame that is not yet safe can be observed again, from complete scans.
 
-        Claims count. The radar records nothing: its confirmation only lets the simulator's time go on. When all are
-        restarted together, the claims lie up to a whole retention ahead, and the simulator would wait at half of it
-        for a radar that waits for it. A false claim loses nothing unseen: its reader is refused, HISTORY_DIVERGED.
+        Provisional confirmations count. The radar records nothing: its confirmation only lets simulation time advance.
+        When all services restart together, provisional confirmations are up to one whole retention ahead; without them
+        the simulator would wait, at half the retention, for a radar that waits for it. A false one loses no unseen
+        frame: its reader is refused with HISTORY_DIVERGED.
         """
         slowest = self._frames.readers.slowest()
         last = self._frames.ring.last_sequence
         safe = last if slowest is None else min(slowest[1], last)
-        if not self._models:  # no frame will ever need a snapshot
+        if not self._models:  # no frame ever needs a snapshot
             return self._places.newest_through(sys.maxsize)
-        # The first snapshot that is read anew must lie a whole scan before the next frame.
+        # The first snapshot that is read again must precede the next frame by a whole scan.
         return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
 
     def _emit(self, slot: Slot, event: Event[WorldSnapshot]) -> None:
-        """Add the slot's frame, and the truth where it is served: both, or an exception and neither."""
+        """Add the slot's frame, and the truth if it is served: both, or neither and an exception."""
         began_ns = time.time_ns()
         try:
             scan = self._observe(slot, event.payload)

@@ -15,7 +15,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class RadarServicer(RadarServiceServicer):
-    """Answers for one feed of frames, and for the truth behind them where there is one."""
+    """The API of one feed of frames, and of their ground truth if it is served."""
 
     def __init__(self, feeds: Feeds, sensor_ids: Sequence[str], heartbeat_s: float) -> None:
         self._frames = feeds.frames
@@ -38,21 +38,21 @@ class RadarServicer(RadarServiceServicer):
             yield response
 
     async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: _Context) -> pb.ConfirmFramesResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         sequence = self._frames.confirm(request.reader, request.resume_token)
         return pb.ConfirmFramesResponse(confirmed_sequence=sequence)
 
     async def WatchTruth(
         self, request: pb.WatchTruthRequest, context: _Context
     ) -> AsyncIterator[pb.WatchTruthResponse]:
-        """Stream what the frames' detections are really of."""
+        """Stream the ground truth of the frames' detections."""
         if self._truth is None:
             raise TruthNotServedError("truth: not served here; for tests, start the radar with serve_truth")
         async for response in watch(self._truth, request, pb.WatchTruthResponse, self._heartbeat_s):
             yield response
 
     async def GetFrame(self, request: pb.GetFrameRequest, context: _Context) -> pb.GetFrameResponse:
-        """Answer the newest frame."""
+        """Return the newest frame."""
         self._known_run()
         if request.sensor_id:
             self._check_sensor("sensor_id", request.sensor_id)
@@ -63,7 +63,7 @@ class RadarServicer(RadarServiceServicer):
         return pb.GetFrameResponse(resume_token=response.resume_token, context=response.context, frame=response.frame)
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
-        """Tell the run."""
+        """Return the run."""
         self._known_run()
         return pb.GetRunResponse(run=self._frames.run)
 

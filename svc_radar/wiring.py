@@ -1,4 +1,4 @@
-"""How the radar is put together."""
+"""Wiring of the radar's parts."""
 
 from collections.abc import Mapping
 
@@ -28,11 +28,11 @@ def main() -> None:
 
 
 def build(settings: RadarSettings, base: Base) -> Parts:
-    """Make the radar's parts.
+    """Build the radar's parts.
 
     Raises:
         SpecError: the BotSpec cannot be used.
-        StartError: half the retention does not hold a scan.
+        StartError: half the retention is too short for a scan.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     spec = bot_spec.spec
@@ -52,7 +52,7 @@ def build(settings: RadarSettings, base: Base) -> Parts:
     async def open_fold(run: Run, _anew: bool) -> Observer:
         return Observer(run, models, feeds, reports)
 
-    # A frame is safe once its readers have confirmed it, and needs the snapshots of its whole scan.
+    # A frame is safe once its readers have confirmed it, and depends on the snapshots of its whole scan.
     confirm_interval_s = longest_scan_s + spec.simulation.world_period_s
     folder = Folder(
         _world(settings, bot_spec, confirm_interval_s),
@@ -68,7 +68,7 @@ def build(settings: RadarSettings, base: Base) -> Parts:
 
 
 def facts(frames: Feed) -> Mapping[str, object]:
-    """Return what a status line shows."""
+    """Return the fields of the status line."""
     return {
         "run_id": frames.run.run_id if frames.run else "",
         "frames": frames.ring.last_sequence,

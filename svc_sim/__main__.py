@@ -1,4 +1,4 @@
-"""Wires the simulator and runs it."""
+"""Wire and run the simulator."""
 
 from mesh.storage.platform_pin import pin
 

@@ -1,4 +1,4 @@
-"""Commands: carried out once, one after the other, and answered when what happened is on the disk."""
+"""Command execution: each command once, one after the other, with a result once the outcome is on the disk."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from svc_sim.durability.storage_health import Storage
 from svc_sim.wire import commands as command_wire
 
 MAX_WAITING = 1_000
-# How often the loop shows that it is alive, and tries the disk again where it has failed.
+# Period of the loop's heartbeat, and of the retries of a failed disk.
 IDLE_S = 1.0
 _LOG = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ def _new_future() -> asyncio.Future[ExecuteCommandResponse | MeshError]:
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """A command whose turn has not come."""
+    """A queued command."""
 
     command: Command
     done: asyncio.Future[ExecuteCommandResponse | MeshError] = field(default_factory=_new_future)
 
 
 class Commands:
-    """Takes commands from any caller; its loop carries them out."""
+    """The queue of commands from all callers, and the loop that executes them."""
 
     def __init__(self, run: Run, history: History, journal: Journal, audit: AuditReporter, pulse: Loop) -> None:
         self._run = run
@@ -52,16 +52,16 @@ class Commands:
         self._wanted = Change()
 
     def __len__(self) -> int:
-        """Return how many commands the run has had."""
+        """Return the number of commands that the run has had."""
         return len(self._records)
 
     async def execute(self, command: Command) -> ExecuteCommandResponse:
-        """Carry a command out once, and return what happened then.
+        """Execute a command once, and return its outcome.
 
         Raises:
-            InvalidFieldError: its id is no UUID.
-            LimitReachedError: too many wait, or the run has had too many.
-            StorageFailedError: it cannot be made durable; nothing has happened.
+            InvalidFieldError: its id is not a UUID.
+            LimitReachedError: too many commands are waiting, or the run has had too many.
+            StorageFailedError: it cannot be made durable; it has had no effect.
         """
         if command_wire.check_id(command) not in self._records:
             if len(self._waiting) >= MAX_WAITING:
@@ -77,7 +77,7 @@ class Commands:
         return answer
 
     async def advance(self) -> None:
-        """Carry out what waits, for ever; try a failed disk again until it works."""
+        """Execute queued commands for ever; retry a failed disk until it works."""
         self._report_cut()
         while True:
             if self._waiting:
@@ -89,7 +89,7 @@ class Commands:
 
     async def _answer(self, waiting: _Waiting) -> None:
         if waiting.done.done():
-            return  # the caller has gone away before anything has happened
+            return  # the caller disconnected before the command was executed
         answer: ExecuteCommandResponse | MeshError
         try:
             answer = self._repeat(waiting.command) or await self._carry_out(waiting.command)
@@ -107,7 +107,7 @@ class Commands:
         return ExecuteCommandResponse(result=record.result)
 
     def _repeat(self, command: Command) -> ExecuteCommandResponse | None:
-        """Return what happened the first time, if there was one: the id counts, whatever else the command holds."""
+        """Return the first result of this command id, or None for a new id; the rest of the command does not matter."""
         body = self._records.get(command.command_id)
         if body is None:
             return None
@@ -119,7 +119,7 @@ class Commands:
         return ExecuteCommandResponse(result=first.result, repeated=True)
 
     async def _idle(self) -> None:
-        """Try a failed disk again; seal what was written since the last time."""
+        """Retry a failed disk; seal the records written since the last time."""
         try:
             if self._storage.failure:
                 await self._history.probe()
@@ -130,7 +130,7 @@ class Commands:
             self._storage.works()
 
     def _report(self, result: CommandResult) -> None:
-        """Put on record what became of a command; its key makes that the same event whenever it is told."""
+        """Report the outcome of a command to the audit trail; the key makes repeated reports the same event."""
         applied = result.outcome == CommandOutcome.COMMAND_OUTCOME_APPLIED
         self._audit.report(
             COMMAND_DONE if applied else COMMAND_REFUSED,

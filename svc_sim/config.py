@@ -14,11 +14,11 @@ from svc_sim.pacer import AS_FAST_AS_POSSIBLE, MAX_SPEED, MIN_SPEED
 
 
 class SimSettings(RetentionSettings):
-    """What the simulator can be told; the environment's prefix is `QIKI_SIM_`.
+    """The simulator's settings; the environment's prefix is `QIKI_SIM_`.
 
-    Without `state_dir` a new temporary one is made: each start is then a new run. `seed` wins over the
-    scenario's, and that over the BotSpec's; likewise `start_time` over the scenario's. `journal` is the file of another
-    run's commands, which this one, of the same `run_id` and `start_time`, goes through again.
+    Without `state_dir` a temporary directory is created: each start is then a new run. `seed` overrides the scenario's
+    seed, which overrides the BotSpec's; likewise `start_time` overrides the scenario's. `journal` is the command
+    journal of another run, which this run replays with the same `run_id` and `start_time`.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_SIM_")
@@ -36,7 +36,7 @@ class SimSettings(RetentionSettings):
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
     def speed_factor(self) -> float:
-        """Return the speed as the pacer takes it."""
+        """Return the speed in the pacer's form."""
         return AS_FAST_AS_POSSIBLE if self.speed == "max" else self.speed
 
 

@@ -1,4 +1,4 @@
-"""The bot's own sensors as one source of readings: which there are, when each is due, what it reads."""
+"""The bot's own sensors as one source of readings: their list, schedule and readings."""
 
 from dataclasses import dataclass
 
@@ -32,11 +32,11 @@ class Navigation:
 
     @property
     def all_read_sequence(self) -> int:
-        """The sequence of the reading with which every sensor has been read once; 0 where there is none."""
+        """Sequence of the first reading by which every sensor has been read once; 0 without sensors."""
         return self.schedule.count_through(max(self.schedule.periods, default=0))
 
     def read(self, index: int, own_ship: Kinematics, tick: int, clock: SimulationClock) -> SensorReading:
-        """Return what a sensor reads at a tick."""
+        """Return a sensor's reading at a tick."""
         sensor = self.sensors[index]
         reading = read_sensor(sensor, own_ship, self.seed, tick)
         return wire.to_reading(reading, str(sensor.sensor_id), _sigmas(sensor), tick, clock)

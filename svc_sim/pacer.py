@@ -1,4 +1,4 @@
-"""Time control: when the next tick may happen - by the wall clock, by steps, or at once."""
+"""Time control: permission for the next tick by the wall clock, by steps, or at once."""
 
 import math
 import time
@@ -10,14 +10,14 @@ from mesh.serving.errors import InvalidFieldError
 MIN_SPEED, MAX_SPEED = 0.1, 1_000.0
 MAX_STEPS = 1_000_000
 AS_FAST_AS_POSSIBLE = 0.0
-# A wait is cut into slices, so that the loop's pulse goes on while time stands still.
+# Waits are cut into slices, so that the loop's heartbeat continues while time is stopped.
 SLICE_S = 0.5
-# Later than this, the wall clock is taken anew: lost time is not caught up.
+# A pacer later than this resynchronizes with the wall clock: it does not catch up lost time.
 MAX_LATE_S = 0.1
 
 
 class Pacer:
-    """Permits ticks one by one. `speed` is simulation seconds per wall second; 0 is as fast as possible."""
+    """Permission of ticks one by one. `speed` is simulation seconds per wall second; 0: as fast as possible."""
 
     def __init__(self, tick_s: float, speed: float, *, now: Callable[[], float] = time.monotonic) -> None:
         self._tick_s = tick_s
@@ -30,18 +30,18 @@ class Pacer:
 
     @property
     def stands_still(self) -> bool:
-        """Whether no tick will be permitted before somebody asks for one."""
+        """Whether time is stopped: no tick is permitted until a resume or a step."""
         return self.paused and not self.steps_left
 
     def pause(self) -> None:
-        """Let time stand still before the next tick."""
+        """Stop time before the next tick."""
         self.paused = True
         self.change.notify()
 
     def resume(self) -> None:
-        """Let time go on."""
+        """Resume time."""
         self.paused = False
-        self._due = max(self._due, self._now())  # never earlier: resuming again and again makes no time pass
+        self._due = max(self._due, self._now())  # never earlier: repeated resumes do not advance time
         self.change.notify()
 
     def set_speed(self, speed: float) -> None:
@@ -50,21 +50,21 @@ class Pacer:
         Raises:
             InvalidFieldError: not finite, or out of [0.1, 1000].
         """
-        left_s = max(0.0, self._due - self._now()) * self.speed  # of the tick, in simulation time
+        left_s = max(0.0, self._due - self._now()) * self.speed  # rest of the tick, in simulation time
         self.speed = check_speed(speed)
         self._due = self._now() + left_s / self.speed
         self.change.notify()
 
     def run_free(self) -> None:
-        """Take no notice of the wall clock from now on."""
+        """Ignore the wall clock from now on."""
         self.speed = AS_FAST_AS_POSSIBLE
         self.change.notify()
 
     def step(self, ticks: int) -> None:
-        """Pause, and permit this many ticks more at once.
+        """Pause, and permit this many more ticks immediately.
 
         Raises:
-            InvalidFieldError: out of [1, 1000000], together with the steps not yet done.
+            InvalidFieldError: out of [1, 1000000], including the pending steps.
         """
         if not 1 <= ticks <= MAX_STEPS - self.steps_left:
             raise InvalidFieldError("ticks", f"must be in [1, {MAX_STEPS}], got {ticks} with {self.steps_left} to do")
@@ -72,7 +72,7 @@ class Pacer:
         self.pause()
 
     async def permit(self) -> bool:
-        """Wait for the next tick's permission, for at most a slice; return whether it is given."""
+        """Wait at most one slice for the next tick's permission; return whether it was given."""
         if self.steps_left:
             self.steps_left -= 1
             return True
@@ -93,7 +93,7 @@ class Pacer:
 
 
 def check_speed(speed: float, field: str = "factor") -> float:
-    """Return the speed if it is one.
+    """Return the speed if it is valid.
 
     Raises:
         InvalidFieldError: not finite, or out of [0.1, 1000]; names `field`.

@@ -19,7 +19,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class SimServicer(SimServiceServicer):
-    """Answers for one simulation."""
+    """The API of one simulation."""
 
     def __init__(self, simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float) -> None:
         self.simulation = simulation
@@ -37,12 +37,12 @@ class SimServicer(SimServiceServicer):
             yield response
 
     async def ConfirmWorld(self, request: pb.ConfirmWorldRequest, context: _Context) -> pb.ConfirmWorldResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         sequence = self._feeds.world.confirm(request.reader, request.resume_token)
         return pb.ConfirmWorldResponse(confirmed_sequence=sequence)
 
     async def GetWorld(self, request: pb.GetWorldRequest, context: _Context) -> pb.GetWorldResponse:
-        """Answer the newest snapshot, or the world at tick 0."""
+        """Return the newest snapshot, or the world at tick 0."""
         feed, simulation = self._feeds.world, self.simulation
         entry = feed.newest()
         if entry is None:
@@ -63,12 +63,12 @@ class SimServicer(SimServiceServicer):
             yield response
 
     async def ConfirmSensors(self, request: pb.ConfirmSensorsRequest, context: _Context) -> pb.ConfirmSensorsResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         sequence = self._feeds.sensors.confirm(request.reader, request.resume_token)
         return pb.ConfirmSensorsResponse(confirmed_sequence=sequence)
 
     async def ListSensors(self, request: pb.ListSensorsRequest, context: _Context) -> pb.ListSensorsResponse:
-        """Answer the newest reading of each sensor."""
+        """Return the newest reading of each sensor."""
         feed = self._feeds.sensors
         entries = [self._newest_of(sensor_id) for sensor_id in self.simulation.sensor_ids]
         return pb.ListSensorsResponse(
@@ -77,17 +77,17 @@ class SimServicer(SimServiceServicer):
         )
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
-        """Tell the run."""
+        """Return the run."""
         return pb.GetRunResponse(run=self.simulation.run)
 
     async def GetSimulation(self, request: pb.GetSimulationRequest, context: _Context) -> pb.GetSimulationResponse:
-        """Tell how the simulation goes."""
+        """Return the state of the simulation."""
         return pb.GetSimulationResponse(state=self.simulation.state())
 
     async def PauseSimulation(
         self, request: pb.PauseSimulationRequest, context: _Context
     ) -> pb.PauseSimulationResponse:
-        """Let time stand still."""
+        """Pause the simulation."""
         self._check_running()
         self.simulation.pacer.pause()
         return pb.PauseSimulationResponse(state=self.simulation.state())
@@ -95,7 +95,7 @@ class SimServicer(SimServiceServicer):
     async def ResumeSimulation(
         self, request: pb.ResumeSimulationRequest, context: _Context
     ) -> pb.ResumeSimulationResponse:
-        """Let time go on."""
+        """Resume the simulation."""
         self._check_running()
         self.simulation.pacer.resume()
         return pb.ResumeSimulationResponse(state=self.simulation.state())
@@ -114,7 +114,7 @@ class SimServicer(SimServiceServicer):
         return pb.SetSimulationSpeedResponse(state=self.simulation.state())
 
     async def StepSimulation(self, request: pb.StepSimulationRequest, context: _Context) -> pb.StepSimulationResponse:
-        """Advance by a number of ticks, and answer when they are done."""
+        """Advance by a number of ticks, and return when they are done."""
         self._check_running()
         simulation = self.simulation
         simulation.pacer.step(request.ticks)
@@ -126,7 +126,7 @@ class SimServicer(SimServiceServicer):
         return pb.StepSimulationResponse(state=simulation.state())
 
     async def ExecuteCommand(self, request: pb.ExecuteCommandRequest, context: _Context) -> pb.ExecuteCommandResponse:
-        """Carry a command out, once."""
+        """Execute a command once."""
         return await self._commands.execute(request.command)
 
     def _newest_of(self, sensor_id: str) -> Entry | None:

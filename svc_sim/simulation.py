@@ -1,4 +1,4 @@
-"""The simulation's loop: permit a tick, reserve it, compute it, publish what is due, until the run ends."""
+"""The simulation's loop: permit a tick, reserve it, compute it, publish the events due, until the run ends."""
 
 import asyncio
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Feeds:
 
 
 class Simulation:
-    """One run, from its first tick that is to be computed to its end."""
+    """One run, from the first tick to compute to its end."""
 
     def __init__(
         self,
@@ -74,21 +74,21 @@ class Simulation:
 
     @property
     def refolding(self) -> bool:
-        """Whether ticks that were visible before a restart are being computed again."""
+        """Whether the simulation is replaying ticks that were visible before a restart."""
         return self.tick < self._refold_to
 
     def begin(self) -> None:
-        """Begin the feeds of the run."""
+        """Start the feeds of the run."""
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.begin(self.run)
 
     @property
     def newest_tick(self) -> int:
-        """The newest tick that was ever visible: while refolding it lies ahead of `tick`."""
+        """The newest tick that was ever visible: ahead of `tick` during replay."""
         return max(self.tick, self._refold_to)
 
     async def advance(self, pulse: Loop) -> None:
-        """Run to the end, and then keep the pulse going."""
+        """Run to the end, and then keep the heartbeat going."""
         self._audit.report(RUN_RESUMED if self._refold_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._refold_to)
         storage = Storage("ticks cannot be reserved", pulse, self._audit)
         while not self.ended:
@@ -100,14 +100,14 @@ class Simulation:
                     continue
             await self._admit(self.tick + 1, pulse)
             await self._settle(self.tick + 1, storage)
-            # Nothing is awaited between the permission and the tick: what a pause or a step answers is what happened.
+            # No await between the permission and the tick: the state in a response to a pause or a step stays true.
             if not self.refolding and not await self.pacer.permit():
                 continue
             self.compute(self.tick + 1)
             if self.pacer.paused:
-                self._feeds.world.change.notify()  # who waits for steps to be done waits there, and learns of a drain
+                self._feeds.world.change.notify()  # callers that wait for steps wait on this, and also see a drain
             failpoints.reach("tick.visible")
-            await asyncio.sleep(0)  # readers get their turn, however fast time goes
+            await asyncio.sleep(0)  # readers get their turn at any speed
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.end()
         end = self.clock.timestamp(self.tick)
@@ -117,17 +117,17 @@ class Simulation:
             await self.pacer.change.wait(SLICE_S)
 
     def refolded(self) -> None:
-        """Say that nothing of the past remains to be computed again."""
+        """Mark the replay of both feeds as complete."""
         self._feeds.world.refolded()
         self._feeds.sensors.refolded()
 
     async def _admit(self, tick: int, pulse: Loop) -> None:
-        """Wait while a required reader holds a lossless run; live ones are never held."""
+        """Wait while a required reader blocks a lossless run; a live run is never blocked."""
         for feed in (self._feeds.world, self._feeds.sensors):
             await admit(feed, self.clock.time_ns(tick), pulse)
 
     async def _settle(self, tick: int, storage: Storage) -> None:
-        """Wait until the tick may be seen: until it is reserved durably, however long the disk fails."""
+        """Wait until the tick is reserved durably and may become visible, however long the disk fails."""
         for delay in Backoff(cap_s=1.0).delays():
             try:
                 await self._history.settle(tick)
@@ -140,7 +140,7 @@ class Simulation:
                 return
 
     def compute(self, tick: int) -> None:
-        """Make this tick the present one, and publish what is due."""
+        """Advance to this tick, and publish the events due."""
         self.tick = tick
         time_ns = self.clock.time_ns(tick)
         state = None
@@ -161,7 +161,7 @@ class Simulation:
 
     @property
     def held_by(self) -> str:
-        """What the run waits for now: a feed's required reader, or the disk; empty where it waits for nothing."""
+        """The feed's required reader or the disk that blocks the run now; empty: not blocked."""
         if self._storage_failure:
             return f"storage: {self._storage_failure}"
         for feed in (self._feeds.world, self._feeds.sensors):
@@ -169,10 +169,10 @@ class Simulation:
                 return f"{feed.name}: {holder}"
         return ""
 
-    # -- what is told of it -------------------------------------------------------------------------------------------
+    # -- reported state -----------------------------------------------------------------------------------------------
 
     def phase(self) -> SimulationPhase.ValueType:
-        """Return what time does."""
+        """Return the phase of the simulation."""
         if self.ended:
             return SimulationPhase.SIMULATION_PHASE_ENDED
         if self.refolding:
@@ -184,7 +184,7 @@ class Simulation:
         return SimulationPhase.SIMULATION_PHASE_RUNNING
 
     def state(self) -> SimulationState:
-        """Return how the simulation goes."""
+        """Return the state of the simulation."""
         return SimulationState(
             tick=self.tick,
             time=self.clock.timestamp(self.tick),
@@ -196,7 +196,7 @@ class Simulation:
         )
 
     def describe(self) -> str:
-        """Return in a few words what the simulation does."""
+        """Return a short description of the simulation's activity."""
         if self.held_by:
             return f"held by {self.held_by}"
         speed = f"{self.pacer.speed:g}x" if self.pacer.speed else "as fast as possible"
@@ -204,7 +204,7 @@ class Simulation:
         return {"RUNNING": f"running, {speed}", "ENDED": "the run has ended"}.get(name, name.lower())
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         return {
             "run_id": self.run.run_id,
             "tick": self.tick,

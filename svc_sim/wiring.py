@@ -1,4 +1,4 @@
-"""How the simulator is put together."""
+"""Wiring of the simulator's parts."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from svc_sim.pacer import Pacer
 from svc_sim.service import SimServicer
 from svc_sim.simulation import Feeds, Simulation
 
-# Of simulation time: what a restart computes again at most beyond what was seen.
+# In simulation time: the most that a restart recomputes beyond the visible ticks.
 RESERVED_BLOCK_NS = 1_000_000_000
 
 
@@ -37,11 +37,11 @@ def main() -> None:
 
 
 def build(settings: SimSettings, base: Base) -> Parts:
-    """Make the simulator's parts.
+    """Build the simulator's parts.
 
     Raises:
         SpecError: the BotSpec or the scenario cannot be used.
-        StartError: the state directory cannot be used, or half the retention does not hold a scan.
+        StartError: the state directory cannot be used, or half the retention is too short for a scan.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
@@ -66,7 +66,7 @@ def build(settings: SimSettings, base: Base) -> Parts:
 
 
 def default_scenario() -> Path:
-    """Return the path of the scenario that is played where none is named."""
+    """Return the path of the default scenario."""
     return Path(__file__).parent / "scenarios" / "crossing.yaml"
 
 
@@ -118,7 +118,7 @@ def _simulation(
         history=history,
         audit=base.audit,
     )
-    simulation.begin()  # before anything is served: no reader meets a feed without its run
+    simulation.begin()  # before the server starts: no reader sees a feed without its run
     return simulation
 
 

@@ -1,4 +1,4 @@
-"""The radar's domain: one scan's truth becomes one frame's detections, as a pure function."""
+"""The radar's domain: a pure function from the truth of one scan to the detections of one frame."""
 
 from svc_radar.domain.faults import NO_FAULTS, Blind, BlindReason, Faults, Jamming
 from svc_radar.domain.model import Bias, Pattern, RadarModel, RangeBand, ScanKind, Sector, SwerlingCase

@@ -1,4 +1,4 @@
-"""When the beam looks where, and what is in view of it."""
+"""Beam position over the scan, and visibility of targets."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,24 +11,24 @@ from svc_radar.domain.scene import Booleans, Floats, Platform, Polar, Targets, p
 EARTH_RADIUS_M: Final = 6_371_000.0
 # Standard refraction bends a ray as if the Earth were larger: Skolnik, "Introduction to Radar Systems", ch. 8.
 EFFECTIVE_EARTH: Final = 4.0 / 3.0
-# Each round shortens the error by the ratio of the thing's angular speed to the beam's.
+# Each round reduces the error by the ratio of the target's angular speed to the beam's.
 _ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """n things as the beam passes over them: where they are then, and when that is, in seconds from the scan's end."""
+    """Beam pass over n targets: their positions then, and the times of the pass in seconds from the scan's end."""
 
     truth: Polar
     time_offset_s: Floats
 
 
 def look(model: RadarModel, platform: Platform, targets: Targets) -> Look:
-    """Return where and when the radar looks at each of the targets (n,), in view or not.
+    """Return the position of each of the targets (n,), in view or not, and the time when the beam passes it.
 
-    Things and platform are taken to have gone straight during the scan, as they do at its end: within a scan of T
-    seconds an acceleration a is off by a T^2 / 2 at most. A clock that is fast by the model's bias says of a thing seen
-    earlier that it is seen at the time told.
+    Targets and platform are assumed to move straight during the scan, with their velocity at its end: within a scan of
+    T seconds an acceleration a causes an error of at most a T^2 / 2. With a clock that is fast by the model's bias, the
+    position at the reported time is an earlier one.
     """
     time_offset_s = np.zeros(len(targets))
     if model.scan_kind is not ScanKind.STARING:
@@ -38,10 +38,10 @@ def look(model: RadarModel, platform: Platform, targets: Targets) -> Look:
 
 
 def passage_s(model: RadarModel, bearing_deg: Floats) -> Floats:
-    """Return when the beam is at these bearings, in seconds from the scan's end, in [-scan_period_s, 0].
+    """Return the times at which the beam is at these bearings, in seconds from the scan's end, in [-scan_period_s, 0].
 
-    A rotating beam begins in the north, one that sweeps a sector at its start, and both turn clockwise; a staring radar
-    sees all at the end. Outside of its sector a sweeping beam counts as at the sector's end.
+    A rotating beam starts in the north, a sector beam at the sector's start, and both turn clockwise; a staring radar
+    sees all directions at the end. Outside the sector, the time of a sector beam is that of the sector's end.
     """
     if model.scan_kind is ScanKind.STARING:
         return np.zeros(len(bearing_deg))
@@ -53,19 +53,19 @@ def passage_s(model: RadarModel, bearing_deg: Floats) -> Floats:
 
 
 def in_coverage(model: RadarModel, seen: Polar) -> Booleans:
-    """Return which directions and ranges (n,) the radar can see at all."""
-    # At range 0 there is no direction to see a thing in.
+    """Return which directions and ranges (n,) are in the radar's coverage."""
+    # A target at range 0 has no direction.
     in_range = (seen.range_m > 0.0) & (seen.range_m >= model.min_range_m) & (seen.range_m <= model.max_range_m)
     in_elevation = (seen.elev_deg >= model.min_elev_deg) & (seen.elev_deg <= model.max_elev_deg)
     return in_range & in_elevation & model.coverage.holds(seen.bearing_deg)
 
 
 def above_horizon(model: RadarModel, platform: Platform, targets: Targets) -> Booleans:
-    """Return which of the targets (n,) the Earth does not hide, at the end of the scan.
+    """Return which of the targets (n,) are above the radar horizon at the end of the scan.
 
-    A thing at height h is in sight at distances over the ground up to sqrt(2 k a h) + sqrt(2 k a h_radar), k a being
-    the Earth's effective radius: Skolnik, "Introduction to Radar Systems", ch. 8. The local frame is flat: at a
-    distance d from its origin the surface is d^2 / (2 a) below its level; what is lower counts as on the surface.
+    A target at height h is in sight at ground distances up to sqrt(2 k a h) + sqrt(2 k a h_radar), with k a the Earth's
+    effective radius: Skolnik, "Introduction to Radar Systems", ch. 8. The local frame is flat: at a distance d from its
+    origin the Earth's surface is d^2 / (2 a) below the frame's level; a lower target counts as on the surface.
     """
     if model.horizon_surface_m is None:
         return np.ones(len(targets), dtype=np.bool_)
@@ -79,7 +79,7 @@ def above_horizon(model: RadarModel, platform: Platform, targets: Targets) -> Bo
 
 
 def passes_notch(model: RadarModel, platform: Platform, seen: Polar) -> Booleans:
-    """Return which things (n,) move radially over the ground as fast as the filter of what stands still asks for."""
+    """Return which targets (n,) reach the minimum radial speed over the ground that the clutter filter passes."""
     bearing, elev = np.radians(seen.bearing_deg), np.radians(seen.elev_deg)
     east, north, up = platform.velocity_mps
     own_mps = np.cos(elev) * (east * np.sin(bearing) + north * np.cos(bearing)) + up * np.sin(elev)

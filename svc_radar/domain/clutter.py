@@ -1,4 +1,4 @@
-"""False detections: how many, where, and how strong."""
+"""False detections: their number, positions and strengths."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from svc_radar.domain.signal import measured_snr, threshold
 
 
 def draw_clutter(model: RadarModel, rng: np.random.Generator) -> tuple[Polar, Floats]:
-    """Return the false detections (m,), m being Poisson, and their signal to noise ratios (m,).
+    """Return the false detections (m,), with m Poisson-distributed, and their signal to noise ratios (m,).
 
-    They are uniform in the measurement space, which is the clutter that trackers assume: Bar-Shalom, Willett and Tian,
-    "Tracking and Data Fusion" (2011). The power of noise after a square-law detector is exponential of mean 1, and so
-    is its excess over the threshold, for it has no memory.
+    They are uniform in the measurement space, which is the clutter model of trackers: Bar-Shalom, Willett and Tian,
+    "Tracking and Data Fusion" (2011). Noise power after a square-law detector is exponential with mean 1, and so is its
+    excess over the threshold, because the exponential distribution is memoryless.
     """
     count = int(rng.poisson(model.expected_clutter))
     range_m = rng.uniform(model.min_range_m, model.max_range_m, count)

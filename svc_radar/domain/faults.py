@@ -1,4 +1,4 @@
-"""What is wrong with a sensor during a scan: jammed and dead sectors, steps of bias, lost scans."""
+"""Sensor faults during a scan: jammed and dead sectors, bias steps, lost scans."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from svc_radar.domain.model import RadarModel, Sector
 from svc_radar.domain.scene import Booleans, Floats
 from svc_radar.domain.signal import MAX_DECIBELS, ratio, reference_probability
 
-# Where the reference thing at its range is seen more rarely than that, a sector is called blind.
+# Detection probability of the reference target at the reference range below which a sector counts as blind.
 BLIND_BELOW_PROBABILITY: Final = 0.1
 
 
 class BlindReason(IntEnum):
-    """Why a sector is blind; the numbers are those on the wire."""
+    """The cause of a blind sector; the numbers are those on the wire."""
 
     DEAD = 1
     JAMMED = 2
@@ -25,7 +25,7 @@ class BlindReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """A sector whose emptiness means nothing, and why."""
+    """A sector in which a missing detection is no evidence of absence, and the cause."""
 
     sector: Sector
     reason: BlindReason
@@ -33,7 +33,7 @@ class Blind:
 
 @dataclass(frozen=True, slots=True)
 class Jamming:
-    """Noise from a jammer in a sector, raised by `jamming_db`. Raises ValueError."""
+    """A jammer that raises the noise in a sector by `jamming_db`. Raises ValueError."""
 
     sector: Sector
     jamming_db: float
@@ -44,7 +44,7 @@ class Jamming:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """All that is wrong with one sensor: biases are added up, and a scan is lost with `dropout_probability`."""
+    """All faults of one sensor: biases are summed, and a scan is lost with `dropout_probability`."""
 
     jammed: tuple[Jamming, ...] = ()
     dead: tuple[Sector, ...] = ()
@@ -62,7 +62,7 @@ NO_FAULTS: Final = Faults()
 
 
 def noise_db(faults: Faults, bearing_deg: Floats) -> Floats:
-    """Return by how much the noise is raised at these bearings (n,): jammers' powers add up."""
+    """Return the increase of the noise at these bearings (n,) in decibels: jammers' powers add up."""
     noise = np.ones(len(bearing_deg))
     for jamming in faults.jammed:
         noise += np.where(jamming.sector.holds(bearing_deg), ratio(jamming.jamming_db) - 1.0, 0.0)
@@ -71,10 +71,11 @@ def noise_db(faults: Faults, bearing_deg: Floats) -> Floats:
 
 
 def blind_sectors(model: RadarModel, faults: Faults) -> tuple[Blind, ...]:
-    """Return the sectors in which the scan's emptiness means nothing, the dead ones first.
+    """Return the sectors in which a missing detection is no evidence of absence, the dead ones first.
 
-    A jammed sector is one where the reference thing at its range is seen with less than `BLIND_BELOW_PROBABILITY`; a
-    radar with a constant probability of detection has no echo to weigh against the jammer: it sees nothing there.
+    A sector counts as jammed if the reference target at its range is detected with less than `BLIND_BELOW_PROBABILITY`.
+    A radar with a constant probability of detection has no echo to compare with the jammer: it sees nothing in any
+    sector with a jammer.
     """
     dead = [Blind(sector, BlindReason.DEAD) for sector in faults.dead]
     jammed = [
@@ -86,7 +87,7 @@ def blind_sectors(model: RadarModel, faults: Faults) -> tuple[Blind, ...]:
 
 
 def can_see(model: RadarModel, faults: Faults, bearing_deg: Floats) -> Booleans:
-    """Return at which of the bearings (n,) the antenna receives at all."""
+    """Return at which of the bearings (n,) the antenna receives."""
     closed = list(faults.dead)
     if not model.physical:
         closed += [jamming.sector for jamming in faults.jammed]

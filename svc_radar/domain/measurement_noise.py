@@ -18,7 +18,7 @@ MONOPULSE_SLOPE: Final = 1.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sigmas:
-    """Standard deviations of n measurements, each array (n,); 0 for quantities that are not measured."""
+    """Standard deviations of n measurements, each array (n,); 0 for unmeasured quantities."""
 
     range_m: Floats
     bearing_deg: Floats
@@ -27,10 +27,10 @@ class Sigmas:
 
 
 def sigmas(model: RadarModel, snr: Floats) -> Sigmas:
-    """Return the standard deviations of measurements at these signal-to-noise ratios (n,), which are positive.
+    """Return the standard deviations of measurements at these positive signal-to-noise ratios (n,).
 
-    sigma = resolution / (k sqrt(2 SNR)), at least the model's, which covers the errors independent of the echo; k is 1
-    for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar Measurement" (1969);
+    sigma = resolution / (k sqrt(2 SNR)), at least the model's sigma, which covers the errors independent of the echo; k
+    is 1 for range and radial velocity, 1.6 for the angles: Barton and Ward, "Handbook of Radar Measurement" (1969);
     Skolnik, "Introduction to Radar Systems", 2nd ed., ch. 11.
     """
     better = np.sqrt(2.0 * snr)
@@ -53,9 +53,9 @@ def reference_sigmas(model: RadarModel) -> tuple[float, float, float, float]:
 
 
 def measured(model: RadarModel, truth: Polar, sigma: Sigmas, noise: Floats, bias: tuple[float, float]) -> Polar:
-    """Return the truth (n,) as the radar measures it.
+    """Return the radar's measurements (n,) of the truth (n,).
 
-    `noise` (n, 4) are standard normal draws, `bias` is added to every range in metres and bearing in degrees.
+    `noise` (n, 4) are standard normal draws; `bias` is added to every range in metres and bearing in degrees.
     """
     range_m = truth.range_m + bias[0] + sigma.range_m * noise[:, 0]
     bearing_deg = truth.bearing_deg + bias[1] + sigma.bearing_deg * noise[:, 1]
@@ -73,12 +73,12 @@ def measured(model: RadarModel, truth: Polar, sigma: Sigmas, noise: Floats, bias
 def over_the_pole(bearing_deg: Floats, elev_deg: Floats) -> tuple[Floats, Floats]:
     """Return the same directions with elevation in [-90, 90].
 
-    A direction beyond the zenith (or nadir) is one at the opposite bearing.
+    A direction beyond the zenith or nadir has the opposite bearing.
     """
     from_nadir_deg = np.mod(elev_deg + 90.0, 360.0)
     other_side = from_nadir_deg > 180.0
     beyond = (elev_deg < -90.0) | (elev_deg > 90.0)
-    # Only directions beyond are folded: the conversion would round the others.
+    # Only directions beyond are converted: the conversion would round the others.
     folded_deg = np.where(other_side, 270.0 - from_nadir_deg, from_nadir_deg - 90.0)
     return (
         np.where(beyond & other_side, bearing_deg + 180.0, bearing_deg),
@@ -94,11 +94,11 @@ def wrapped(bearing_deg: Floats) -> Floats:
 
 
 def reported_position_m(model: RadarModel, position_m: Floats, noise: Floats) -> Floats:
-    """Return the position (3,) that the radar reports as its own, with errors by standard normal `noise` (3,)."""
+    """Return the own position (3,) that the radar reports, with errors from standard normal `noise` (3,)."""
     return position_m + model.pose_sigma_m * noise
 
 
 def pose_covariance(model: RadarModel) -> tuple[float, ...]:
-    """Return the covariance of that position in square metres: xx, xy, xz, yy, yz, zz; empty where it is exact."""
+    """Return the covariance of the reported position in square metres: xx, xy, xz, yy, yz, zz; empty if exact."""
     variance = math.pow(model.pose_sigma_m, 2.0)
     return (variance, 0.0, 0.0, variance, 0.0, variance) if variance else ()

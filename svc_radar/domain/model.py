@@ -1,4 +1,4 @@
-"""What one radar can see, how well, and with which errors of its own."""
+"""Model of one radar: limits, accuracy, detection statistics and biases."""
 
 import math
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from svc_radar.domain.limits import MAX_MAGNITUDE, require, require_within
 
-# Ten times what fits into an event of 900 kB: the memory and time of a scan stay bounded.
+# Ten times the clutter that fits into an event of 900 kB: bounds the memory and time of a scan.
 MAX_CLUTTER_PER_SCAN: Final = 100_000.0
 MAX_SCAN_PERIOD_S: Final = 1e8
 
-# Below it a scan's noise is of no radar's, and the closed forms' sums would grow long; above it noise passes as echoes.
+# Lower values match no radar and would make the sums of the closed forms long; higher ones let noise pass as echoes.
 MIN_FALSE_ALARM_PROBABILITY: Final = 1e-12
 MAX_FALSE_ALARM_PROBABILITY: Final = 0.1
 
@@ -22,14 +22,14 @@ MIN_WIDTH_DEG: Final = 1e-3
 
 
 class RangeBand(IntEnum):
-    """Which of the bot's radars it is; the numbers are those on the wire."""
+    """Range band of one of the bot's radars; the numbers are those on the wire."""
 
     LR = 1
     SR = 2
 
 
 class SwerlingCase(IntEnum):
-    """How the power of an echo fluctuates from scan to scan; the numbers are those on the wire."""
+    """Fluctuation of an echo's power from scan to scan; the numbers are those on the wire."""
 
     UNSPECIFIED = 0
     CASE_0 = 1
@@ -38,7 +38,7 @@ class SwerlingCase(IntEnum):
 
 
 class ScanKind(IntEnum):
-    """How a radar looks around; the numbers are those on the wire."""
+    """Scan pattern of a radar; the numbers are those on the wire."""
 
     ROTATING = 1
     STARING = 2
@@ -57,13 +57,13 @@ class Sector:
         require(0.0 < self.width_deg <= 360.0, "width_deg", f"must be within (0, 360], not {self.width_deg}")
 
     def turned_deg(self, bearing_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return how far clockwise of the start bearings lie, in [0, 360)."""
+        """Return the clockwise angles of the bearings from the start in degrees, in [0, 360)."""
         turned = np.mod(bearing_deg - self.start_deg, 360.0)
         # The remainder of a tiny negative angle rounds up to 360 itself.
         return np.where(turned < 360.0, turned, 0.0)
 
     def holds(self, bearing_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return which of the bearings are in it."""
+        """Return which of the bearings are in the sector."""
         held: npt.NDArray[np.bool_] = self.turned_deg(bearing_deg) <= self.width_deg
         return held
 
@@ -73,9 +73,9 @@ ALL_AROUND: Final = Sector(0.0, 360.0)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Where the antenna's gain is greatest, and the full widths between its half-power points; a width of 0: no loss.
+    """Direction of the antenna's peak gain, and the full widths between the half-power points; a width of 0: no loss.
 
-    Raises ValueError, which begins with the field's name.
+    Raises ValueError, beginning with the field's name.
     """
 
     elev_deg: float = 0.0
@@ -94,7 +94,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Bias:
-    """Constant errors that nobody is told of: added to ranges, bearings and times. Raises ValueError."""
+    """Unreported constant errors added to ranges, bearings and times. Raises ValueError."""
 
     range_m: float = 0.0
     bearing_deg: float = 0.0
@@ -108,15 +108,15 @@ class Bias:
 
 @dataclass(frozen=True, slots=True)
 class RadarModel:
-    """A radar's limits, errors and rates. Raises ValueError, which begins with the field's name.
+    """A radar's limits, errors and rates. Raises ValueError, beginning with the field's name.
 
-    With `false_alarm_probability` 0 every thing in view is detected with `detection_probability`, and false detections
-    are `clutter_per_scan` on average. Above 0 both follow from the radar equation, the Swerling case, that probability
-    and the number of resolution cells, and are themselves left at 0.
+    With `false_alarm_probability` 0 every target in view is detected with `detection_probability`, and a scan has
+    `clutter_per_scan` false detections on average. Above 0 both follow from the radar equation, the Swerling case, that
+    probability and the number of resolution cells, and both fields remain 0.
 
-    A thing of `rcs_ref_dbsm` at `range_ref_m`, where the pattern has no loss, gives `snr_ref_db`. A sigma is the least
-    standard deviation, that of a strong echo; a resolution of 0 is none. `horizon_surface_m` is where on the local
-    frame's z axis the Earth's surface is; None: there is no horizon.
+    A target of `rcs_ref_dbsm` at `range_ref_m` gives `snr_ref_db` at the pattern's peak. A sigma is the smallest
+    standard deviation, that of a strong echo; a resolution of 0 means none. `horizon_surface_m` is the height of the
+    Earth's surface on the local frame's z axis; None: no horizon.
     """
 
     sensor_id: str
@@ -176,17 +176,17 @@ class RadarModel:
 
     @property
     def physical(self) -> bool:
-        """Whether detections follow from the echo's power."""
+        """Whether detections depend on the echo's power."""
         return self.false_alarm_probability > 0.0
 
     @property
     def expected_clutter(self) -> float:
-        """How many false detections a scan has on average."""
+        """Mean number of false detections per scan."""
         return self.false_alarm_probability * self.resolution_cells if self.physical else self.clutter_per_scan
 
     @property
     def resolution_cells(self) -> float:
-        """How many resolution cells a scan looks at: the product over what is measured of extent / resolution."""
+        """Number of resolution cells in a scan: the product of extent / resolution over the measured quantities."""
         extents = [
             (self.max_range_m - self.min_range_m, self.range_resolution_m),
             (self.coverage.width_deg, self.bearing_resolution_deg),

@@ -1,4 +1,4 @@
-"""What a radar reports of one scan: its detections in their order, as many as it may send."""
+"""Report of one scan: ordered detections, limited to the number that the radar may send."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from svc_radar.domain.signal import path_loss_db, pattern_loss_db
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """What a radar reports of one scan: arrays (m,) in the order (bearing, range), so that order tells nothing.
+    """A radar's report of one scan: arrays (m,) sorted by (bearing, range), so that the order carries no information.
 
     Bearing is in [0, 360), elevation in [-90, 90], range positive, radial velocity negative when closing; all finite.
-    The sigmas are those of each detection; they are 0 where they do not follow the echo, but are the model's.
-    `of` holds the indices of the targets behind each detection, none for a false one: it is not reported with the rest.
-    `truncated` says that the weakest detections were left out, `failed` that the scan was lost, and then it is empty.
-    `sensor_position_m` (3,) is where the radar takes itself to be.
+    The sigmas are those of each detection; they are 0 where the model's apply instead, independent of the echo. `of`
+    holds the indices of the targets behind each detection, none for a false one; it is not part of the report.
+    `truncated` marks that the weakest detections were omitted, `failed` that the scan was lost and is empty.
+    `sensor_position_m` (3,) is the radar's own estimate of its position.
     """
 
     range_m: Floats
@@ -49,7 +49,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """m detections as they were made, in any order: snr is a ratio of powers, of indices of targets."""
+    """m detections in any order: snr is a ratio of powers, of holds indices of targets."""
 
     measured: Polar
     snr: Floats
@@ -63,7 +63,7 @@ class Detections:
 def reported(
     model: RadarModel, made: Detections, sensor_position_m: Floats, blind: tuple[Blind, ...], *, failed: bool
 ) -> Scan:
-    """Return the detections (m,) in their order, at most `max_detections` of them: the strongest."""
+    """Return the report of the detections (m,): sorted, and at most `max_detections` of them, the strongest."""
     order = np.lexsort((made.measured.range_m, made.measured.bearing_deg))
     truncated = len(order) > model.max_detections
     if truncated:
@@ -83,7 +83,7 @@ def reported(
         snr_db=snr_db,
         rcs_dbsm=_rcs_dbsm(model, measured, snr_db),
         transponder_on=heard,
-        # A receiver hears an answer and cannot know a false one: spoofing is reported as plainly on.
+        # A receiver cannot recognize a false reply: spoofing is reported as on.
         transponder_mode=np.where(heard, int(TransponderMode.ON), int(TransponderMode.OFF)),
         transponder_id=transponder_id,
         id_present=np.array([identity != "" for identity in transponder_id], dtype=np.bool_),
@@ -101,9 +101,9 @@ def reported(
 
 
 def _rcs_dbsm(model: RadarModel, measured: Polar, snr_db: Floats) -> Floats:
-    """Return what the radar can know of the cross sections: from what it measured, not from the truth.
+    """Return the radar cross sections in decibels over one square metre, estimated from the measurements alone.
 
-    Where it measures no elevation it takes things to be at the pattern's peak.
+    Without measured elevation, targets are assumed to be at the elevation of the pattern's peak.
     """
     if model.no_elevation:
         peak_deg = np.full(len(snr_db), model.pattern.elev_deg)

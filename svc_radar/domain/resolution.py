@@ -1,4 +1,4 @@
-"""What a radar cannot tell apart: echoes in one resolution cell become one detection."""
+"""Resolution: echoes in one resolution cell become one detection."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,7 +13,7 @@ Groups: TypeAlias = dict[int, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How near in each quantity two things are taken for one; None: it does not matter."""
+    """Distance in each quantity below which two targets are not resolved; None: ignored."""
 
     range_m: float
     bearing_deg: float | None = None
@@ -22,14 +22,14 @@ class Cell:
 
 
 def cell_of(model: RadarModel) -> Cell:
-    """Return the model's resolution cell; what is not measured or has no resolution does not matter."""
+    """Return the model's resolution cell; quantities that are not measured or have no resolution are ignored."""
     elevation = 0.0 if model.no_elevation else model.elev_resolution_deg
     doppler = 0.0 if model.no_radial_velocity else model.vr_resolution_mps
     return Cell(model.range_resolution_m, model.bearing_resolution_deg or None, elevation or None, doppler or None)
 
 
 class Neighbourhood:
-    """Of things (n,): which are nearer to a given one than the cell in everything that matters."""
+    """Neighbours among targets (n,): those closer than the cell in every quantity of the cell."""
 
     def __init__(self, seen: Polar, cell: Cell) -> None:
         self._seen = seen
@@ -38,9 +38,9 @@ class Neighbourhood:
         self._sorted_m = seen.range_m[self._order]
 
     def crowded(self) -> list[int]:
-        """Return the things that have another one near; in most scenes these are few.
+        """Return the targets that have a neighbour; in most scenes these are few.
 
-        Things in the order of range are compared with their first, second, ... neighbour, until none is near in range.
+        Targets in the order of range are compared with their first, second, ... successor, until none is near in range.
         """
         crowded = np.zeros(len(self._order), dtype=np.bool_)
         for step in range(1, len(self._order)):
@@ -54,7 +54,7 @@ class Neighbourhood:
         return found
 
     def of(self, index: int) -> list[int]:
-        """Return the things that are near to one, in their order, without itself."""
+        """Return the neighbours of one target, in their order, without the target itself."""
         range_m = self._seen.range_m[index]
         first = np.searchsorted(self._sorted_m, range_m - self._cell.range_m, side="right")
         last = np.searchsorted(self._sorted_m, range_m + self._cell.range_m, side="left")
@@ -64,7 +64,7 @@ class Neighbourhood:
         return found
 
     def _near_otherwise(self, first: Indices, second: Indices) -> Booleans:
-        """Return which of pairs (m,) are near in all but range."""
+        """Return which of the pairs (m,) are near in every quantity except range."""
         seen, cell = self._seen, self._cell
         near = np.ones(len(first), dtype=np.bool_)
         if cell.bearing_deg is not None:
@@ -78,15 +78,15 @@ class Neighbourhood:
 
 
 def groups_of(seen: Polar, strength: Floats, cell: Cell) -> Groups:
-    """Return what is taken for one: by the strongest of each group its other members, where it has any.
+    """Return the groups of unresolved echoes: for the strongest of each group, its other members if it has any.
 
-    The strongest takes all that are near to it, then the strongest of those left does, and so on. So a long row of
-    things, each near to the next, does not become one, and no group is wider than two cells.
+    The strongest echo takes all its neighbours, then the strongest of the rest does, and so on. A long chain of echoes,
+    each near to the next, therefore does not become one group, and no group is wider than two cells.
     """
     nearby = Neighbourhood(seen, cell)
     groups: Groups = {}
     taken: set[int] = set()
-    # Of equally strong ones the first counts as the stronger.
+    # Of equally strong echoes the first counts as the stronger.
     for leader in sorted(nearby.crowded(), key=lambda index: (-strength[index], index)):
         if leader not in taken:
             members = [index for index in nearby.of(leader) if index not in taken]
@@ -97,10 +97,10 @@ def groups_of(seen: Polar, strength: Floats, cell: Cell) -> Groups:
 
 
 def merged(seen: Polar, snr: Floats, groups: Groups) -> tuple[Polar, Floats, Indices]:
-    """Return what is seen (m,) of n echoes, its signal to noise ratios, and the index of each one's strongest echo.
+    """Return the detections (m,) of n echoes, their signal to noise ratios, and the index of each one's strongest echo.
 
-    The measurement of a group is the mean of its members' weighted by their ratios, and its ratio is their sum: the
-    echo of a cell adds up in power, and its centroid is drawn to the stronger.
+    The measurement of a group is the mean of its members' measurements weighted by their ratios, and its ratio is their
+    sum: the echoes of a cell add up in power, and their centroid is closer to the stronger.
     """
     columns = [column.copy() for column in (seen.range_m, seen.bearing_deg, seen.elev_deg, seen.vr_mps)]
     total = snr.copy()

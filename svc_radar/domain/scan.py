@@ -1,4 +1,4 @@
-"""One scan: truth in, detections out, with every draw taken from the generator that is given."""
+"""One scan: truth in, detections out, with every random draw from the given generator."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from svc_radar.domain.signal import EchoDraws
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Draws:
-    """What a scan of n targets draws of chance, whatever becomes of them."""
+    """Random draws of a scan of n targets, independent of their detection."""
 
     dropout: float
     position: Floats
@@ -29,7 +29,7 @@ class _Draws:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Echoes:
-    """What comes back from n targets: the indices of the detected ones, each one's power, place and reply."""
+    """Echoes of n targets: indices of the detected ones, and the power, position and reply of each."""
 
     detected: Indices
     power: Floats
@@ -40,9 +40,9 @@ class _Echoes:
 def observe(
     model: RadarModel, platform: Platform, targets: Targets, rng: np.random.Generator, wrong: Faults = NO_FAULTS
 ) -> Scan:
-    """Return what the radar reports of a scan that ends now; equal arguments, `rng` in equal states, give equal bits.
+    """Return the radar's report of a scan that ends now; equal arguments, with `rng` in equal states, give equal bits.
 
-    Every target takes its draws in order, seen or not, so that no target's detection depends on another's visibility.
+    Every target takes its draws in order, visible or not, so that no detection depends on another target's visibility.
     """
     draws = _draw(model, len(targets), rng)
     position_m = measurement_noise.reported_position_m(model, platform.position_m, draws.position)
@@ -55,8 +55,8 @@ def observe(
 
 
 def failed_scan(model: RadarModel, position_m: Floats, rng: np.random.Generator) -> Scan:
-    """Return a scan that reports nothing but that it failed, and where the radar takes itself to be."""
-    rng.random()  # the draw that comes before those of the position
+    """Return a failed scan without detections, with the radar's own estimate of its position."""
+    rng.random()  # the draw before those of the position
     return reported(
         model,
         _nothing(),
@@ -102,7 +102,7 @@ def _passes(model: RadarModel, power: Floats, draws: Floats) -> Booleans:
 
 
 def _measured(model: RadarModel, targets: Targets, echoes: _Echoes, draws: _Draws, wrong: Faults) -> Detections:
-    """Return the true detections: of the echoes that are detected, merged where they are not resolved."""
+    """Return the true detections: the detected echoes, merged where they are not resolved."""
     detected = echoes.detected
     single, strength = echoes.looked.truth[detected], signal.measured_snr(echoes.power[detected])
     groups = resolution.groups_of(single, strength, resolution.cell_of(model))
@@ -126,7 +126,7 @@ def _measured(model: RadarModel, targets: Targets, echoes: _Echoes, draws: _Draw
 
 
 def _false(model: RadarModel, drawn: tuple[Polar, Floats], wrong: Faults) -> Detections:
-    """Return the false detections of where the antenna receives at all."""
+    """Return the false detections at bearings where the antenna receives."""
     kept = faults.can_see(model, wrong, drawn[0].bearing_deg)
     measured, snr = drawn[0][kept], drawn[1][kept]
     count = len(snr)

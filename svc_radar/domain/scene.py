@@ -1,4 +1,4 @@
-"""What there is to see: the radar's platform, its targets, and where these are as seen from the platform."""
+"""The scene: the radar's platform, its targets, and their positions relative to the platform."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,12 +14,12 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-# What is left of a unit norm after rounding and integration; anything farther off is a mistake.
+# Deviation from the unit norm by rounding and integration; a larger one is an error.
 _UNIT_NORM_TOLERANCE: Final = 1e-6
 
 
 class TransponderMode(IntEnum):
-    """How a thing answers an interrogation; the numbers are those on the wire."""
+    """A transponder's response to an interrogation; the numbers are those on the wire."""
 
     OFF = 0
     ON = 1
@@ -29,9 +29,9 @@ class TransponderMode(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Platform:
-    """What carries the radar, in the local ENU frame: position (3,), velocity (3,), attitude (4,) as w, x, y, z.
+    """The radar's platform in the local ENU frame: position (3,), velocity (3,), attitude (4,) as w, x, y, z.
 
-    The attitude turns body into ENU. Raises ValueError, which begins with the array's name, unless all are float64,
+    The attitude rotates body into ENU. Raises ValueError, beginning with the array's name, unless all are float64,
     finite and within 1e15, and the attitude is a unit quaternion.
     """
 
@@ -50,10 +50,10 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """n things in the local ENU frame: position and velocity (n, 3), mean RCS and transponder mode (n,), n identities.
+    """n targets in the local ENU frame: position and velocity (n, 3), mean RCS and transponder mode (n,), n identities.
 
-    `transponder_id` is what a thing would answer with, its own or a false one. Raises ValueError, which begins with the
-    array's name, unless the shapes agree, floats are float64, finite and within 1e15, and every mode is known.
+    `transponder_id` is the identity in a target's replies, its own or a false one. Raises ValueError, beginning with
+    the array's name, unless the shapes agree, floats are float64, finite and within 1e15, and every mode is known.
     """
 
     position_m: Floats
@@ -79,7 +79,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Polar:
-    """n things as seen from the platform, each array (n,); `range_m` may be 0, and then nothing else says anything."""
+    """n targets in polar coordinates from the platform, each array (n,); at `range_m` 0 the others have no meaning."""
 
     range_m: Floats
     bearing_deg: Floats
@@ -87,14 +87,14 @@ class Polar:
     vr_mps: Floats
 
     def __getitem__(self, chosen: Indices | Booleans) -> "Polar":
-        """Return those of them."""
+        """Return the selected targets."""
         return Polar(self.range_m[chosen], self.bearing_deg[chosen], self.elev_deg[chosen], self.vr_mps[chosen])
 
 
 def polar(platform: Platform, targets: Targets, after_s: Floats | float = 0.0) -> Polar:
-    """Return where the targets are as seen from the platform, `after_s` (n,) or () later, if all go straight on.
+    """Return the targets in polar coordinates from the platform, `after_s` (n,) or () later, if all move straight.
 
-    With r the target's position and v its velocity, both less the platform's: range R = |r|, bearing = atan2(east,
+    With r the target's position and v its velocity, both relative to the platform: range R = |r|, bearing = atan2(east,
     north), elevation = atan2(up, |(east, north)|), radial velocity dR/dt = v . r / R. Bearing is in [-180, 180].
     """
     velocity_mps = targets.velocity_mps - platform.velocity_mps
@@ -104,7 +104,7 @@ def polar(platform: Platform, targets: Targets, after_s: Floats | float = 0.0) -
     ground_m = np.hypot(east, north)
     range_m = np.hypot(ground_m, up)
     unit_range_m = np.where(range_m > 0.0, range_m, 1.0)
-    # Divided first: direction cosines keep their bits where products with a tiny position would underflow.
+    # Divide first: direction cosines keep their precision where products with a tiny position would underflow.
     vr_mps = (
         velocity_mps[:, 0] * (east / unit_range_m)
         + velocity_mps[:, 1] * (north / unit_range_m)
@@ -121,6 +121,6 @@ def polar(platform: Platform, targets: Targets, after_s: Floats | float = 0.0) -
 def _require_floats(name: str, array: Floats, shape: tuple[int, ...]) -> None:
     if array.shape != shape or array.dtype != np.float64:
         raise ValueError(f"{name} must be float64 of shape {shape}, not {array.dtype} of shape {array.shape}")
-    # A NaN is within no limits: it fails the comparison.
+    # A NaN fails the comparison.
     if not np.all(np.abs(array) <= MAX_MAGNITUDE):
         raise ValueError(f"{name} holds a value that is not finite or beyond {MAX_MAGNITUDE:g}")

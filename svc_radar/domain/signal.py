@@ -1,4 +1,4 @@
-"""How strong an echo is, how it fluctuates, and how probably it passes the threshold."""
+"""Echo strength, fluctuation, and probability of passing the threshold."""
 
 import math
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from svc_radar.domain.scene import Floats, Polar
 
 # Ratios of this many decibels and their roots and sums are finite.
 MAX_DECIBELS: Final = 300.0
-# What a radar with a constant probability of detection says of an echo that is lost in the noise.
+# Ratio that a radar with a constant probability of detection reports for an echo lost in the noise.
 MIN_MEASURED_SNR: Final = 1e-2
-# Where no false alarm probability is given, false detections are as strong as with this one.
+# False alarm probability that sets the strength of false detections where the model has none.
 USUAL_FALSE_ALARM_PROBABILITY: Final = 1e-6
-# A steady echo whose amplitude lies so many noise amplitudes above the threshold's is missed less than once in 1e35.
+# A steady echo with an amplitude this many noise amplitudes above the threshold is missed less than once in 1e35.
 _SURE_AMPLITUDE: Final = 9.0
 _MAX_TERMS: Final = 1_000
 
@@ -29,15 +29,15 @@ class EchoDraws:
 
 
 def draw_echoes(rng: np.random.Generator, count: int) -> EchoDraws:
-    """Return the draws of so many echoes, whatever becomes of them."""
+    """Return the draws of `count` echoes, independent of their detection."""
     return EchoDraws(rng.standard_exponential((count, 2)), rng.standard_normal((count, 2)))
 
 
 def mean_snr_db(model: RadarModel, rcs_dbsm: Floats, seen: Polar) -> Floats:
-    """Return the mean signal to noise ratio of things (n,) of this cross section, each power averaged over scans.
+    """Return the mean signal to noise ratio of targets (n,) of these cross sections, in decibels, as means over scans.
 
-    The radar equation against a reference: SNR = SNR_ref + (RCS - RCS_ref) - 40 log10(R / R_ref) - L(direction);
-    Skolnik, "Introduction to Radar Systems", ch. 1 and 2. A thing at range 0 counts as at 1 m.
+    The radar equation relative to a reference: SNR = SNR_ref + (RCS - RCS_ref) - 40 log10(R / R_ref) - L(direction);
+    Skolnik, "Introduction to Radar Systems", ch. 1 and 2. A target at range 0 counts as at 1 m.
     """
     range_m = np.where(seen.range_m > 0.0, seen.range_m, 1.0)
     relative_rcs_db = rcs_dbsm - model.rcs_ref_dbsm
@@ -45,14 +45,14 @@ def mean_snr_db(model: RadarModel, rcs_dbsm: Floats, seen: Polar) -> Floats:
 
 
 def path_loss_db(model: RadarModel, range_m: Floats) -> Floats:
-    """Return how much weaker than at the reference range an echo from these ranges is, which are positive."""
+    """Return the loss in decibels of echoes from these positive ranges, relative to the reference range."""
     # A difference of logarithms, not the logarithm of a ratio, which can underflow to zero.
     loss_db: Floats = 40.0 * (np.log10(range_m) - np.log10(model.range_ref_m))
     return loss_db
 
 
 def pattern_loss_db(model: RadarModel, seen: Polar) -> Floats:
-    """Return the two-way loss of directions (n,) off the pattern's peak.
+    """Return the two-way loss in decibels of directions (n,) off the pattern's peak.
 
     A Gaussian beam of full half-power width w loses 12 (x / w)^2 decibels one way at the angle x from its peak, which
     is 3 dB at w / 2, and twice that there and back: Skolnik, "Introduction to Radar Systems", 2nd ed., ch. 7.
@@ -70,9 +70,9 @@ def pattern_loss_db(model: RadarModel, seen: Polar) -> Floats:
 def received_power(swerling: SwerlingCase, mean_snr: Floats, draws: EchoDraws) -> Floats:
     """Return the power (n,) of echo and noise after a square-law detector, in units of the mean noise power.
 
-    Of an echo of power s the detector gives |sqrt(s) + n|^2 with n complex Gaussian of unit power. s is S itself
-    (case 0), S times an exponential variate (case 1), S times the mean of two of them (case 3): Swerling, "Probability
-    of detection for fluctuating targets", IRE Trans. IT 6(2), 1960.
+    For an echo of power s the detector gives |sqrt(s) + n|^2 with n complex Gaussian of unit power. s is S itself (case
+    0), S times an exponential variate (case 1), S times the mean of two of them (case 3): Swerling, "Probability of
+    detection for fluctuating targets", IRE Trans. IT 6(2), 1960.
     """
     s = mean_snr
     if swerling is SwerlingCase.CASE_1:
@@ -85,7 +85,7 @@ def received_power(swerling: SwerlingCase, mean_snr: Floats, draws: EchoDraws) -
 
 
 def measured_snr(power: Floats) -> Floats:
-    """Return what a radar takes for the signal to noise ratio: the received power less the mean of the noise."""
+    """Return the radar's estimate of the signal to noise ratio: the received power minus the mean noise power."""
     return np.maximum(power - 1.0, MIN_MEASURED_SNR)
 
 
@@ -95,7 +95,7 @@ def threshold(model: RadarModel) -> float:
 
 
 def reference_probability(model: RadarModel, noise_db: float = 0.0) -> float:
-    """Return the probability that the reference thing at its range is detected, with the noise raised by this much."""
+    """Return the detection probability of the reference target at its range, with the noise raised by `noise_db`."""
     if not model.physical:
         return model.detection_probability
     return detection_probability(model.swerling, ratio(model.snr_ref_db - noise_db), threshold(model))
@@ -118,7 +118,7 @@ def detection_probability(swerling: SwerlingCase, snr: float, T: float) -> float
 def marcum_q(snr: float, T: float) -> float:
     """Return Q(sqrt(2 S), sqrt(2 T)), for T up to 30 or so.
 
-    A steady echo's received power is a gamma variate of shape k + 1, k being Poisson of mean S; so with the Poisson
+    A steady echo's received power is a gamma variate of shape k + 1, with k Poisson of mean S; so with the Poisson
     weights w_k(x) = exp(-x) x^k / k!, Q = sum over k of w_k(S) (w_0(T) + ... + w_k(T)).
     """
     if math.sqrt(snr) > math.sqrt(T) + _SURE_AMPLITUDE:
@@ -136,11 +136,11 @@ def marcum_q(snr: float, T: float) -> float:
 
 
 def ratio(decibels: float) -> float:
-    """Return a power ratio that was given in decibels."""
+    """Convert decibels to a power ratio."""
     return float(10.0 ** (min(max(decibels, -MAX_DECIBELS), MAX_DECIBELS) / 10.0))
 
 
 def ratios(decibels: Floats) -> Floats:
-    """Return power ratios (n,) that were given in decibels."""
+    """Convert decibels (n,) to power ratios (n,)."""
     power: Floats = 10.0 ** (np.clip(decibels, -MAX_DECIBELS, MAX_DECIBELS) / 10.0)
     return power

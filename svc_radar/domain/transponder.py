@@ -1,4 +1,4 @@
-"""What is heard when a radar asks things who they are."""
+"""Transponder replies to the radar's interrogations."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ from svc_radar.domain.scene import Booleans, Floats, Polar, Targets, Transponder
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replies:
-    """Of n things: which reply, and which of the replies can be read."""
+    """Replies of n targets: which are received, and which of these can be decoded."""
 
     heard: Booleans
     legible: Booleans
 
 
 def replies(model: RadarModel, seen: Polar, targets: Targets, in_coverage: Booleans, draws: Floats) -> Replies:
-    """Return what the targets (n,) reply, `draws` (n,) being uniform in [0, 1).
+    """Return the replies of the targets (n,), with `draws` (n,) uniform in [0, 1).
 
-    Only things on and spoofing reply, each with the model's probability, within the interrogator's range. Two replies
-    nearer to each other than the garbling distances in range and bearing overlap in the receiver: both are heard and
-    neither can be read; Stevens, "Secondary Surveillance Radar" (1988).
+    Only targets in mode ON or SPOOF reply, each with the model's probability, within the interrogator's range. Two
+    replies closer to each other than the garbling distances in range and bearing overlap in the receiver: both are
+    received and neither can be decoded; Stevens, "Secondary Surveillance Radar" (1988).
     """
     mode = targets.transponder_mode
     answers: Booleans = (mode == TransponderMode.ON) | (mode == TransponderMode.SPOOF)
@@ -36,10 +36,10 @@ def replies(model: RadarModel, seen: Polar, targets: Targets, in_coverage: Boole
 
 
 def heard_from(answered: Replies, targets: Targets, of: list[tuple[int, ...]]) -> tuple[Booleans, list[str]]:
-    """Return of detections (m,) whether a reply is heard from there, and the identities that are read.
+    """Return for detections (m,) whether a reply is received, and the decoded identities.
 
-    `of` are the targets of each. Where several targets of one detection reply, none of their identities can be told to
-    be the detection's.
+    `of` are the targets of each detection. Where several targets of one detection reply, none of their identities can
+    be assigned to it.
     """
     heard, legible = answered.heard.tolist(), answered.legible.tolist()
     replying = [[target for target in members if heard[target]] for members in of]

@@ -1,4 +1,4 @@
-"""A frame's detections as columns, for readers that ask for them."""
+"""A frame's detections as columns, for readers that request them."""
 
 from typing import Final
 
@@ -40,6 +40,6 @@ def in_columns(frame: RadarFrame, scan: Scan, model: RadarModel) -> RadarFrame:
 
 
 def _says(scan: Scan, name: str) -> bool:
-    """Return whether a column is more than zeros; a negative zero is more: an empty column has positive ones."""
+    """Return whether a column holds more than positive zeros, which an empty column stands for; -0.0 counts as more."""
     values = getattr(scan, name)
     return bool(np.any(values) or np.signbit(values).any())

@@ -1,4 +1,4 @@
-"""Between the wire's messages and the domain's arrays."""
+"""Conversion between the wire's messages and the domain's arrays."""
 
 import math
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 
 
 def to_platform(snapshot: WorldSnapshot) -> Platform:
-    """Return the own ship of a snapshot; raises ValueError naming an array that is not finite."""
+    """Return the own ship of a snapshot; raise ValueError naming an array that is not finite."""
     pose = snapshot.own_ship
     turn: Quaternion = pose.attitude
     return Platform(
@@ -31,7 +31,7 @@ def to_platform(snapshot: WorldSnapshot) -> Platform:
 
 
 def to_targets(snapshot: WorldSnapshot) -> Targets:
-    """Return the contacts of a snapshot as arrays; raises ValueError naming an array that is not finite."""
+    """Return the contacts of a snapshot as arrays; raise ValueError naming an array that is not finite."""
     contacts = snapshot.contacts
     return Targets(
         position_m=_rows(contact.position for contact in contacts),
@@ -43,7 +43,7 @@ def to_targets(snapshot: WorldSnapshot) -> Targets:
 
 
 def to_faults(snapshot: WorldSnapshot, sensor_id: str) -> Faults:
-    """Return what is wrong with the sensor; raises ValueError naming the field of a fault that cannot be."""
+    """Return the faults of the sensor; raise ValueError naming the invalid field of a fault."""
     jammed, dead = [], []
     range_bias_m = bearing_bias_deg = 0.0
     kept_probability = 1.0
@@ -90,7 +90,7 @@ def to_frame(
 
 
 def to_truth(scan: Scan, snapshot: WorldSnapshot, frame_id: str) -> FrameTruth:
-    """Return what the frame's detections are really of, in their order."""
+    """Return the ground truth of the frame's detections, in their order."""
     contacts = snapshot.contacts
     return FrameTruth(
         frame_id=UUID(value=frame_id),
@@ -99,7 +99,7 @@ def to_truth(scan: Scan, snapshot: WorldSnapshot, frame_id: str) -> FrameTruth:
 
 
 def to_sensor_model(model: RadarModel) -> SensorModel:
-    """Return what a frame tells of the radar: all but its biases, its pattern and its horizon."""
+    """Return the sensor model reported in a frame: everything except biases, pattern and horizon."""
     range_sigma_m, bearing_sigma_deg, elev_sigma_deg, vr_sigma_mps = reference_sigmas(model)
     told = SensorModel(
         min_range_m=model.min_range_m,
@@ -134,7 +134,7 @@ def _to_detections(scan: Scan, model: RadarModel) -> Iterable[RadarDetection]:
     columns = [scan.range_m, scan.bearing_deg, scan.elev_deg, scan.vr_mps, scan.snr_db, scan.rcs_dbsm]
     columns += [scan.time_offset_s, scan.range_sigma_m, scan.bearing_sigma_deg, scan.elev_sigma_deg, scan.vr_sigma_mps]
     replies = (scan.transponder_on, scan.transponder_mode, scan.id_present)
-    # tolist() once a column: reading NumPy scalars one by one costs more than building the messages.
+    # tolist() once per column: reading NumPy scalars one by one costs more than building the messages.
     numbers = zip(*(column.tolist() for column in columns), strict=True)
     answers = zip(*(column.tolist() for column in replies), scan.transponder_id, strict=True)
     for measured, (on, mode, present, identity) in zip(numbers, answers, strict=True):
@@ -160,12 +160,12 @@ def _to_detections(scan: Scan, model: RadarModel) -> Iterable[RadarDetection]:
 
 
 def position_of(snapshot: WorldSnapshot) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the own ship's position (3,), whatever else the snapshot holds."""
+    """Return the own ship's position (3,), regardless of the snapshot's other contents."""
     return np.array(_components(snapshot.own_ship.position))
 
 
 def _to_pose(scan: Scan, own_ship: Pose) -> Pose | None:
-    """Return the sensor's pose; None where a number of it is not finite: such a one leaves no service."""
+    """Return the sensor's pose, or None if it is not finite: no service publishes such a pose."""
     x, y, z = scan.sensor_position_m.tolist()
     turn = own_ship.attitude
     if not all(map(math.isfinite, (x, y, z, *_components(own_ship.velocity), turn.w, turn.x, turn.y, turn.z))):

@@ -1,1 +1,1 @@
-"""The truth of the world as pure functions of time: no transport, no protobuf, no clock."""
+"""The ground truth of the world as pure functions of time: no transport, no protobuf, no clock."""

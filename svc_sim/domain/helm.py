@@ -1,4 +1,4 @@
-"""Steering: how a motion goes on when it is told to, from a time on. Pure."""
+"""Steering: changes of a motion by helm commands at given times. Pure."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -10,9 +10,9 @@ from svc_sim.domain.kinematics import Leg, Motion
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """What a body is told to do: course clockwise from north, horizontal speed, turn (clockwise positive), climb.
+    """Commanded motion: course clockwise from north, horizontal speed, turn rate (clockwise positive), climb rate.
 
-    What is None stays as it is at the time when the helm is set.
+    A field that is None keeps its value at the time of the helm.
     """
 
     course_deg: float | None = None
@@ -22,9 +22,9 @@ class Helm:
 
 
 def steer(motion: Motion, helms: Sequence[tuple[float, Helm]]) -> Motion:
-    """Return the motion that is the given one until the first helm, and is then as told; `helms` by time, in seconds.
+    """Return the given motion, changed from each helm's time on; `helms` in the order of their times, in seconds.
 
-    A helm ends whatever was planned after its time. Of several at one time each one sets what it gives.
+    A helm replaces the motion planned after its time. Several helms at one time combine, each setting its own fields.
     """
     starts_s, legs = list(motion.starts_s), list(motion.legs)
     for t_s, helm in helms:
@@ -38,7 +38,7 @@ def steer(motion: Motion, helms: Sequence[tuple[float, Helm]]) -> Motion:
 
 
 def _turned(leg: Leg, t_s: float, helm: Helm) -> Leg:
-    """Return the leg that follows at a time: its position and all that the helm does not give are the old leg's."""
+    """Return the leg after a helm: its position, and every value that the helm leaves out, are the old leg's."""
     return Leg(
         t_s,
         leg.point_at(t_s)[0],

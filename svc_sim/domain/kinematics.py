@@ -14,7 +14,7 @@ class Kinematics:
     """A body's full state.
 
     position_m, velocity_mps and acceleration_mps2 (gravity not included) are in ENU; attitude is the unit quaternion
-    (w, x, y, z), w >= 0, that turns body (x forward, y left, z up) into ENU; angular_rate_rps is in the body frame.
+    (w, x, y, z), w >= 0, that rotates body (x forward, y left, z up) into ENU; angular_rate_rps is in the body frame.
     """
 
     position_m: Vector
@@ -26,7 +26,7 @@ class Kinematics:
 
 @dataclass(frozen=True, slots=True)
 class Maneuver:
-    """What is done for duration_s: a turn (clockwise positive, 0 is straight on) at a constant climb."""
+    """A turn (clockwise positive, 0 is straight on) at a constant climb rate for duration_s."""
 
     duration_s: float
     turn_rate_dps: float
@@ -44,8 +44,8 @@ class Leg:
         east(tau) = east0 + v tau sinc(w tau / 2) sin(chi0 + w tau / 2), north likewise with cos, up = up0 + climb tau
         velocity = (v sin chi, v cos chi, climb), acceleration = (v w cos chi, -v w sin chi, 0)
 
-    where sinc(x) = sin(x) / x. The displacement is written as the chord of the arc, which holds for w = 0 too and
-    loses no digits near it.
+    where sinc(x) = sin(x) / x. The displacement is the chord of the arc, which is valid for w = 0 too and loses no
+    precision near it.
     """
 
     start_s: float
@@ -75,7 +75,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Legs in the order of time; the last one has no end. `starts_s` are their beginnings, the first one 0."""
+    """Legs in the order of time; the last one has no end. `starts_s` are their start times, the first one 0."""
 
     starts_s: tuple[float, ...]
     legs: tuple[Leg, ...]
@@ -107,7 +107,7 @@ class Motion:
 def plan_motion(
     position_m: Vector, course_deg: float, speed_mps: float, climb_mps: float, maneuvers: Sequence[Maneuver]
 ) -> Motion:
-    """Return the motion that begins at time 0 with these values and makes the maneuvers one after the other.
+    """Return the motion that starts at time 0 with these values and performs the maneuvers one after the other.
 
     speed_mps is horizontal. After the last maneuver the body goes straight on at its own climb_mps.
     """

@@ -1,4 +1,4 @@
-"""Scenario files: YAML, a YAML that names a recording beside it, or a recording alone."""
+"""Scenario files: YAML, YAML with a recording beside it, or a recording alone."""
 
 import gzip
 import hashlib
@@ -21,8 +21,8 @@ MAX_TRAJECTORY_BYTES = 512 * 1024 * 1024
 def load_scenario(path: Path, radars: Sequence[Radar] | None = None) -> LoadedScenario:
     """Read a scenario (.yaml, .yml) or a recording (.csv, .csv.gz), which gives a bot at rest at the origin.
 
-    With the bot's radars, what goes wrong with sensors is looked up among them; without, it is left aside.
-    Raises `SpecError` with one line a problem.
+    With the bot's radars, sensor faults are resolved to them; without, faults are ignored.
+    Raises `SpecError` with one line per problem.
     """
     if path.name.endswith((".csv", ".csv.gz")):
         trajectory, digest = _load_trajectory(path)
@@ -55,7 +55,7 @@ def _planned(scenario: Scenario, document: Document, radars: Sequence[Radar]) ->
 
 
 def _load_trajectory(path: Path) -> tuple[Trajectory, str]:
-    """Return the recording and the SHA-256 of its unpacked text: packing it again does not change it."""
+    """Return the recording and the SHA-256 of its unpacked text, which does not depend on the compression."""
     try:
         with _open(path) as file:
             raw = file.read(MAX_TRAJECTORY_BYTES + 1)

@@ -1,4 +1,4 @@
-"""What the bot's own sensors read: the truth with white Gaussian noise, keyed by seed, sensor and tick."""
+"""Readings of the bot's own sensors: the truth plus white Gaussian noise, keyed by seed, sensor and tick."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class ImuReading:
 
 
 def read_sensor(sensor: GnssSensor | ImuSensor, own_ship: Kinematics, seed: int, tick: int) -> GnssReading | ImuReading:
-    """Return what a sensor reads at a tick; equal arguments give equal readings."""
+    """Return a sensor's reading at a tick; equal arguments give equal readings."""
     rng = generator(seed, f"sensors/{sensor.sensor_id}", tick)
     if isinstance(sensor, GnssSensor):
         return read_gnss(sensor, own_ship, rng)

@@ -1,4 +1,4 @@
-"""What is there in the world and how it moves: the scenario as it is written in YAML."""
+"""Scenario in YAML: the objects in the world and their motion."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ TurnRate = Annotated[float, Field(ge=-MAX_TURN_RATE_DPS, le=MAX_TURN_RATE_DPS)]
 
 
 class ObjectType(StrEnum):
-    """The class of a thing in the world."""
+    """The class of an object in the world."""
 
     UNSPECIFIED = "unspecified"
     DRONE = "drone"
@@ -41,7 +41,7 @@ class ObjectType(StrEnum):
 
 
 class TransponderMode(StrEnum):
-    """How a thing answers an interrogation."""
+    """A transponder's response to an interrogation."""
 
     OFF = "off"
     ON = "on"
@@ -52,8 +52,8 @@ class TransponderMode(StrEnum):
 class Scenario(Spec):
     """One scenario; `contacts` and `trajectory` exclude each other.
 
-    Without `duration_s` a scenario has no end, or that of its trajectory. `start_time` is the simulation time of
-    tick 0; without it, and without `seed`, the run's or the BotSpec's is taken.
+    Without `duration_s` a scenario has no end, or that of its trajectory. `start_time` is the simulation time of tick
+    0. Without `start_time` the run's is used, without `seed` the run's or the BotSpec's.
     """
 
     schema_version: Literal[1]
@@ -91,7 +91,7 @@ class Scenario(Spec):
 
 
 class LegSpec(Spec):
-    """What a body does for a while; without `climb_mps` it keeps its own."""
+    """One leg of a body's motion; without `climb_mps` the body keeps its own."""
 
     duration_s: Duration
     turn_rate_dps: TurnRate = 0.0
@@ -99,7 +99,7 @@ class LegSpec(Spec):
 
 
 class Body(Spec):
-    """Where a body begins, in metres ENU, and how it moves; `speed_mps` is horizontal."""
+    """Start position of a body, in metres ENU, and its motion; `speed_mps` is horizontal."""
 
     position_m: Position
     course_deg: Course = 0.0
@@ -108,7 +108,7 @@ class Body(Spec):
     legs: Annotated[tuple[LegSpec, ...], Field(max_length=MAX_LEGS)] = ()
 
     def motion(self) -> Motion:
-        """Return the body's motion; its time 0 is when the body appears."""
+        """Return the body's motion; time 0 is the body's appearance."""
         maneuvers = [
             Maneuver(leg.duration_s, leg.turn_rate_dps, self.climb_mps if leg.climb_mps is None else leg.climb_mps)
             for leg in self.legs
@@ -117,7 +117,7 @@ class Body(Spec):
 
 
 class Transponder(Spec):
-    """What a transponder does; `id` is what it answers with, its own or, spoofing, a false one."""
+    """Transponder settings; `id` is the identity in its replies: its own or, when spoofing, a false one."""
 
     mode: TransponderMode = TransponderMode.OFF
     id: Annotated[str, Field(pattern=r"^([!-~]([ -~]{0,62}[!-~])?)?$")] = ""
@@ -133,7 +133,7 @@ class Transponder(Spec):
 
 
 class Contact(Body):
-    """A thing other than the bot: there from `appears_at_s` on, no longer at `disappears_at_s`."""
+    """An object other than the bot, present from `appears_at_s` until just before `disappears_at_s`."""
 
     name: Label
     object_type: ObjectType
@@ -152,9 +152,9 @@ class Contact(Body):
 
 @dataclass(frozen=True, slots=True)
 class LoadedScenario:
-    """A scenario with its recording, if it has one, and the SHA-256 of all its files in hexadecimal.
+    """A scenario with its recording, if any, and the SHA-256 of all its files in hexadecimal.
 
-    `faults` are those of its sensors, where it was loaded for a bot whose sensors are known.
+    `faults` are the sensor faults, if the scenario was loaded for a bot with known sensors.
     """
 
     scenario: Scenario

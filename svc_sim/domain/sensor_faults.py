@@ -1,4 +1,4 @@
-"""What goes wrong with the bot's sensors, and when: as a scenario says it, and of which sensor of the BotSpec it is."""
+"""Sensor faults of a scenario: their kinds, times, and sensors in the BotSpec."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
 
 
 class FaultKind(StrEnum):
-    """What can be wrong with a sensor."""
+    """The kind of a sensor fault."""
 
     JAMMING = "jamming"
     DEAD_SECTOR = "dead_sector"
@@ -25,7 +25,7 @@ class FaultKind(StrEnum):
 
 
 class _Fault(Spec):
-    """Something that is wrong with a sensor, named by its name or id, from `from_s` on, no longer at `until_s`."""
+    """A fault of one sensor, given by name or id, active from `from_s` until just before `until_s`."""
 
     sensor: Label
     from_s: Instant = 0.0
@@ -47,14 +47,14 @@ class Jamming(_Fault):
 
 
 class DeadSector(_Fault):
-    """A sector in which nothing is seen."""
+    """A sector in which the sensor detects nothing."""
 
     kind: Literal["dead_sector"]
     sector: Sector
 
 
 class BiasStep(_Fault):
-    """Ranges or bearings are off by a constant."""
+    """A constant bias in range or bearing."""
 
     kind: Literal["bias_step"]
     range_bias_m: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
@@ -62,7 +62,7 @@ class BiasStep(_Fault):
 
 
 class Dropout(_Fault):
-    """Scans are lost whole."""
+    """Loss of whole scans."""
 
     kind: Literal["dropout"]
     probability: Probability = 1.0
@@ -73,7 +73,7 @@ SensorFault = Annotated[Jamming | DeadSector | BiasStep | Dropout, Field(discrim
 
 @dataclass(frozen=True, slots=True)
 class FaultState:
-    """What is wrong with one sensor; what the kind does not use is 0."""
+    """An active fault of one sensor; fields that its kind does not use are 0."""
 
     sensor_id: str
     kind: FaultKind
@@ -87,19 +87,19 @@ class FaultState:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """A fault with the seconds from tick 0 in which it is there."""
+    """A fault with its active interval, in seconds from tick 0."""
 
     state: FaultState
     from_s: float
     until_s: float
 
     def holds_at(self, t_s: float) -> bool:
-        """Return whether it is there at this time."""
+        """Return whether the fault is active at this time."""
         return self.from_s <= t_s < self.until_s
 
 
 class UnknownSensorsError(ValueError):
-    """Faults of sensors that the bot does not have: their places in `sensor_faults`, and what is wrong with each."""
+    """Faults of sensors that the bot does not have: their indices in `sensor_faults`, and the problem of each."""
 
     def __init__(self, problems: Iterable[tuple[int, str]]) -> None:
         self.problems = tuple(problems)
@@ -107,9 +107,9 @@ class UnknownSensorsError(ValueError):
 
 
 def plan_faults(faults: Iterable[SensorFault], radars: Iterable[Radar]) -> tuple[FaultPlan, ...]:
-    """Return the faults with the ids of the radars that they name, by name or by id.
+    """Return the faults with the ids of their radars, which a scenario gives by name or by id.
 
-    Raises UnknownSensorsError for a name that is none of a radar's, or that of several.
+    Raises UnknownSensorsError for a name that matches no radar or several.
     """
     by_name = _ids_by_name(radars)
     problems, plans = [], []

@@ -1,4 +1,4 @@
-"""Recorded traffic: a clean trajectory table, and the aircraft of it at any time."""
+"""Recorded traffic: a clean trajectory table, and the state of its aircraft at any time."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ _STATE = 6
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Rows of one aircraft without a gap: `times_s` (n,) and, one row after the other, `states` (n * 6,)."""
+    """Rows of one aircraft without a gap in time: `times_s` (n,) and `states` (n * 6,), row after row."""
 
     times_s: "array[float]"
     states: "array[float]"
@@ -40,7 +40,7 @@ class Segment:
     def point_at(self, t_s: float) -> tuple[Vector, Vector] | None:
         """Return (position in m, velocity in m/s) in ENU, or None before the first and after the last row.
 
-        Between two rows, h seconds apart and s = (t - t0) / h, the cubic that has the rows' positions and velocities
+        Between two rows, h seconds apart and with s = (t - t0) / h: the cubic with the rows' positions and velocities
         at both ends (de Boor, A Practical Guide to Splines, ch. IV: piecewise cubic Hermite interpolation), with d the
         difference of the positions:
 
@@ -75,7 +75,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Aircraft:
-    """One aircraft of a recording: its identity and its segments, whose beginnings are `starts_s`."""
+    """One aircraft of a recording: its identity and its segments, with their start times in `starts_s`."""
 
     icao24: str
     callsign: str
@@ -119,7 +119,7 @@ def parse_trajectory(text: str, path: Path) -> Trajectory:
 
 @dataclass(slots=True)
 class _Read:
-    """The rows of one aircraft read so far."""
+    """Rows read so far for one aircraft."""
 
     callsign: str
     times_s: "array[float]" = field(default_factory=lambda: array("d"))
@@ -128,7 +128,7 @@ class _Read:
 
 @dataclass(slots=True)
 class _Rows:
-    """The table read so far, and what is wrong with it."""
+    """The table read so far, and its problems."""
 
     path: Path
     by_icao24: dict[str, _Read] = field(default_factory=dict)
@@ -136,13 +136,13 @@ class _Rows:
     count: int = 0
 
     def refuse(self, line: int, column: str, message: str) -> None:
-        """Note a problem; raises `SpecError` with all of them once there are `MAX_PROBLEMS`."""
+        """Add a problem; raise `SpecError` with all problems once there are `MAX_PROBLEMS`."""
         self.problems.append(Problem(self.path, line, column, message))
         if len(self.problems) >= MAX_PROBLEMS:
             raise SpecError(self.problems)
 
     def check_header(self, header: list[str]) -> None:
-        """Raise `SpecError` where the first line is not `COLUMNS`: no row can be read then."""
+        """Raise `SpecError` if the first line differs from `COLUMNS`: no row can be read then."""
         if tuple(header) != COLUMNS:
             for column in COLUMNS:
                 if column not in header:
@@ -152,7 +152,7 @@ class _Rows:
             raise SpecError(self.problems)
 
     def add(self, line: int, fields: list[str]) -> None:
-        """Add one row, or note what is wrong with it."""
+        """Add one row, or its problem."""
         self.count += 1
         if self.count > MAX_ROWS:
             raise SpecError([*self.problems, Problem(self.path, line, "", f"more than {MAX_ROWS} rows")])

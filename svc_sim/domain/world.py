@@ -1,4 +1,4 @@
-"""The world at any tick: a pure function of scenario, run, the helms that were set, and tick."""
+"""The world at any tick: a pure function of scenario, run, helm commands and tick."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ class ContactState:
 
 @dataclass(frozen=True, slots=True)
 class WorldState:
-    """Everything at one tick: the bot, the contacts that are there, and what is wrong, in the scenario's order."""
+    """The world at one tick: the bot, the contacts present, and the active sensor faults, in the scenario's order."""
 
     tick: int
     own_ship: Kinematics
@@ -44,17 +44,17 @@ class WorldState:
 
 
 class World:
-    """The truth of one run."""
+    """The ground truth of one run."""
 
     def __init__(self, scenario: LoadedScenario, run_id: str, tick_ns: int) -> None:
-        """Prepare a run; raises ValueError for a run id that is no UUID, and for a scenario shorter than one tick."""
+        """Prepare a run; raise ValueError for a run id that is not a UUID, and for a scenario shorter than one tick."""
         if tick_ns < 1:
             raise ValueError(f"tick_ns should be positive, not {tick_ns}")
         self.tick_ns = tick_ns
         self.last_tick = last_tick_of(scenario, tick_ns)
         self._own_ship = scenario.scenario.own_ship.motion()
         self._faults = scenario.faults
-        self._helms: list[tuple[int, Helm]] = []  # by tick, and within a tick in the order in which they were set
+        self._helms: list[tuple[int, Helm]] = []  # in the order of ticks, and within a tick in the order of the calls
         run = UUID(run_id)
         if scenario.trajectory is None:
             self._actors = tuple(_scripted(run, contact) for contact in scenario.scenario.contacts)
@@ -62,7 +62,7 @@ class World:
             self._actors = tuple(_recorded(run, aircraft) for aircraft in scenario.trajectory.aircraft)
 
     def at(self, tick: int) -> WorldState:
-        """Return the world at a tick; raises ValueError for one below 0 or after the last."""
+        """Return the world at a tick; raise ValueError for a tick below 0 or after the last."""
         if tick < 0 or (self.last_tick and tick > self.last_tick):
             raise ValueError(f"tick {tick} is not in this run")
         t_s = self.time_s(tick)
@@ -86,9 +86,10 @@ class World:
         return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts), faults)
 
     def set_helms(self, helms: Iterable[tuple[int, Helm]]) -> None:
-        """Steer the own ship from ticks on; helms that are set later come after those before within a tick.
+        """Steer the own ship from the given ticks on; within a tick, later helms follow earlier ones.
 
-        To set all at once or one by one is the same. Raises ValueError for tick 0, and one that is not in this run.
+        Setting helms together or one by one gives the same world. Raises ValueError for tick 0, and for a tick that is
+        not in this run.
         """
         added = list(helms)
         for tick, _helm in added:
@@ -116,7 +117,7 @@ class _Path(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Presence:
-    """A motion that begins at appears_at_s and is over at disappears_at_s."""
+    """A motion from appears_at_s until disappears_at_s."""
 
     motion: Motion
     appears_at_s: float
@@ -130,7 +131,7 @@ class _Presence:
 
 @dataclass(frozen=True, slots=True)
 class _Actor:
-    """What of a contact does not change, and its path."""
+    """The constant attributes of a contact, and its path."""
 
     contact_id: str
     name: str
@@ -167,7 +168,7 @@ def _recorded(run: UUID, aircraft: Aircraft) -> _Actor:
 
 
 def last_tick_of(scenario: LoadedScenario, tick_ns: int) -> int:
-    """Return the last tick that is not after the end, 0 for no end."""
+    """Return the last tick not after the end; 0: no end."""
     if scenario.scenario.duration_s is not None:
         end_ns = nanoseconds(scenario.scenario.duration_s)
     elif scenario.trajectory is not None:

@@ -1,4 +1,4 @@
-"""A run's history: which ticks are settled, and which commands act in them."""
+"""A run's history: its committed ticks, and the commands that act in them."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class History:
-    """Settles ticks and lets commands in, one thing at a time.
+    """Commit ticks and accept commands, one operation at a time.
 
-    A tick may be computed, and seen, once it is reserved, and what is reserved is settled: a command acts after it, and
-    is in the journal before any tick from there on is reserved. So a process that dies at any moment and computes the
-    reserved ticks again finds in the journal all that acts in them, and nothing else.
+    A tick may be computed, and become visible, once it is reserved, and a reserved tick is committed: a command acts
+    after the last reserved tick, and is in the journal before its tick is reserved. A process that dies at any moment
+    and recomputes the reserved ticks therefore finds in the journal exactly the commands that act in them.
     """
 
     def __init__(self, reservation: Reservation, journal: Journal, world: World) -> None:
@@ -30,14 +30,14 @@ class History:
 
     @property
     def settled_tick(self) -> int:
-        """The last tick whose history is settled."""
+        """The last committed tick."""
         return self._reservation.tick
 
     async def settle(self, tick: int) -> None:
-        """Reserve the tick and some beyond it where that is not done yet; durable when this returns.
+        """Reserve the tick and some after it unless it is reserved already; durable on return.
 
         Raises:
-            OSError: it cannot be made durable; the tick must not be computed.
+            OSError: the reservation cannot be made durable; the tick must not be computed.
         """
         if self._reservation.covers(tick):
             return
@@ -45,10 +45,10 @@ class History:
             await asyncio.to_thread(self._reserve, tick)
 
     async def enter(self, decide: Callable[[int], CommandRecord]) -> CommandRecord:
-        """Write down what `decide`, given the last settled tick, says of a command; it acts once that is durable.
+        """Record the result of `decide` at the last committed tick; the command acts once the record is durable.
 
         Raises:
-            OSError: it cannot be made durable; nothing has happened.
+            OSError: the record cannot be made durable; the command has had no effect.
         """
         async with self._lock:
             record = decide(self._reservation.tick)
@@ -57,21 +57,21 @@ class History:
             return record
 
     async def seal(self) -> None:
-        """Take down how long the journal is, so that damage to its last record is not taken for an unfinished write.
+        """Record the journal's length, so that damage to its last record is not mistaken for an unfinished write.
 
         Raises:
-            OSError: it cannot be made durable; the next reservation does it too.
+            OSError: the length cannot be made durable; the next reservation records it too.
         """
         async with self._lock:
             await asyncio.to_thread(self._seal)
 
     async def probe(self) -> None:
-        """Try whether a command could be written down; raises OSError where not."""
+        """Test whether a command could be recorded; raise OSError if not."""
         async with self._lock:
             await asyncio.to_thread(self._journal.probe)
 
     def close(self) -> None:
-        """Seal the journal and give its file back, once nothing is written any more."""
+        """Seal the journal and close its file, after the last write."""
         try:
             self._seal()
         except OSError as error:
@@ -83,7 +83,7 @@ class History:
             self._reservation.keep(self._journal.end)
 
     def _reserve(self, tick: int) -> None:
-        # First, so that a record whose write has failed is not found by a restart in the midst of settled ticks.
+        # Mend first, so that a restart does not find a record of a failed write among committed ticks.
         self._journal.mend()
         self._reservation.extend(tick, self._journal.end)
 

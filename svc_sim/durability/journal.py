@@ -1,4 +1,4 @@
-"""The command journal: what became of every command of a run, on the disk before anybody is told."""
+"""The command journal: the outcome of every command of a run, on the disk before any caller sees it."""
 
 import errno
 import os
@@ -18,18 +18,20 @@ from qiki.sim.v1.commands_pb2 import CommandRecord
 from svc_sim.durability.journal_file import HEADER_BYTES, MAX_BODY_BYTES, encode, parse
 
 MAX_COMMANDS = 100_000
-# Far more than so many commands can take: a file beyond it is none of ours, and is not read into memory.
+# Far more than this many commands need: a longer file is not a journal, and is not read into memory.
 MAX_FILE_BYTES = (MAX_COMMANDS + 1) * (HEADER_BYTES + MAX_BODY_BYTES)
 _FILE = "commands.journal"
 _NOT_OPEN, _CLOSED = -1, -2
-# What the world depends on beside the commands. Two runs that agree in these and in the journal have the same history.
+# The fields of a run that determine the world, apart from the commands. Two runs that agree in these and in the journal
+# have the same history.
 _WORLD = ("run_id", "start_time", "seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest")
 
 
 class Journal:
-    """One run's journal in its state directory; a file is made with the first record.
+    """One run's journal in its state directory; the first record creates the file.
 
-    `end` is the length of the file that is safely on the disk, `cut_bytes` what an earlier end left unfinished.
+    `end` is the length of the durable part of the file, `cut_bytes` the length of the unfinished write cut off at
+    opening.
     """
 
     def __init__(self, path: Path, run: Run, records: Sequence[CommandRecord], end: int, torn_bytes: int) -> None:
@@ -39,16 +41,16 @@ class Journal:
         self.cut_bytes = torn_bytes
         self._run = run
         self._fd = _NOT_OPEN
-        self._torn = torn_bytes > 0  # whether bytes may stand beyond `end`
+        self._torn = torn_bytes > 0  # whether the file may hold bytes beyond `end`
         self._writing = Lock()
 
     @classmethod
     def open(cls, state_dir: Path, run: Run, settled: int) -> Self:
-        """Read the run's journal; `settled` is how long it was when ticks were last reserved.
+        """Read the run's journal; `settled` is its length at the last reservation of ticks.
 
         Raises:
-            JournalDamagedError: a record is not as it was written.
-            StartError: the file cannot be read, or is another run's.
+            JournalDamagedError: a record differs from what was written.
+            StartError: the file cannot be read, or belongs to another run.
         """
         path = state_dir / _FILE
         if not path.exists() and not settled:
@@ -57,10 +59,10 @@ class Journal:
         return cls(path, run, _decode(path, contents.bodies, run), contents.end, contents.torn_bytes)
 
     def append(self, record: CommandRecord) -> None:
-        """Add a record; when this returns it is on the disk. Blocks for the time of a flush.
+        """Append a record; it is on the disk on return. Blocks for the time of a flush.
 
         Raises:
-            OSError: it is not; `mend` must work before anything may depend on the journal's end again.
+            OSError: it is not on the disk; `mend` must succeed before the journal's end can be relied on again.
         """
         with self._writing:
             self._open_file()
@@ -72,19 +74,19 @@ class Journal:
             self._torn = False
 
     def mend(self) -> None:
-        """Cut off what a failed write may have left. Raises OSError where that fails."""
+        """Truncate the remains of a failed write. Raises OSError if that fails."""
         with self._writing:
             self._mend()
 
     def probe(self) -> None:
-        """Try whether a record of any size can be written; raises OSError where not. The journal stays as it is."""
+        """Test whether a record of any size can be written; raise OSError if not. The journal does not change."""
         with self._writing:
             self._open_file()
             self._write(bytes(HEADER_BYTES + MAX_BODY_BYTES))
             self._mend()
 
     def close(self) -> None:
-        """Give the file back, after a write that is under way; nothing is written any more."""
+        """Close the file after any write in progress; no write may follow."""
         with self._writing:
             if self._fd >= 0:
                 os.close(self._fd)
@@ -101,7 +103,7 @@ class Journal:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
 
     def _write(self, data: bytes) -> None:
-        """Put bytes on the disk at the end, which stays where it is."""
+        """Write bytes to the disk at the end, without moving `end`."""
         self._mend()
         self._torn = True
         try:
@@ -110,7 +112,7 @@ class Journal:
                 done += os.pwrite(self._fd, view[done:], self.end + done)
             os.fsync(self._fd)
         except OSError:
-            with suppress(OSError):  # tried again before the next write
+            with suppress(OSError):  # retried before the next write
                 self._mend()
             raise
 
@@ -123,16 +125,16 @@ class Journal:
 
 
 def adopt(source: Path, state_dir: Path, run: Run) -> None:
-    """Give the run another run's journal as its own, so that its history is the other's; a second time does nothing.
+    """Copy another run's journal to this run, so that both have the same history; repeating has no effect.
 
     Raises:
-        StartError: the journal cannot be read, is of a run that differs in what the world depends on, or the
-            directory holds a journal of its own that does not begin with it.
+        StartError: the journal cannot be read, belongs to a run with a different world, or the directory holds a
+            journal that does not begin with it.
     """
     data = _read(source)
     contents = parse(source, data, 0)
     _decode(source, contents.bodies, run)
-    whole = data[: contents.end]  # what was never finished was never answered, and had no effect
+    whole = data[: contents.end]  # an unfinished record was never answered, and had no effect
     path = state_dir / _FILE
     if path.exists():
         if _read(path)[: len(whole)] != whole:

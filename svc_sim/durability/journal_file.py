@@ -1,4 +1,4 @@
-"""How the command journal lies on the disk: framed records, and what of a file can be trusted after any end. Pure."""
+"""File format of the command journal: framed records, and recovery of the valid ones after any crash. Pure."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from struct import Struct
 
 from mesh.serving.errors import StartError
 
-# 0xF5 and 0xFF never stand in UTF-8 text, so that no text in a record looks like the start of another.
+# 0xF5 and 0xFF never occur in UTF-8 text, so that no text in a record looks like the start of another.
 MAGIC = b"\xf5\xffQJ"
-# magic, CRC-32 of all that follows, length of the body, place in the file
+# magic, CRC-32 of the rest of the record, length of the body, offset in the file
 _LAYOUT = Struct(">4sIIQ")
 _CHECKED = Struct(">IQ")
 HEADER_BYTES = _LAYOUT.size
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 4096
 
 
 class JournalDamagedError(StartError):
-    """A record that was once safely on the disk is not as it was written; nothing is skipped, an operator decides."""
+    """A durable record differs from what was written; no record is skipped, an operator decides."""
 
     def __init__(self, path: Path, offset: int, why: str) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class JournalDamagedError(StartError):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file holds: the bodies of its whole records, at least one, where they end, and how many bytes follow."""
+    """Contents of a file: bodies of its valid records, at least one, their end, and the number of bytes after it."""
 
     bodies: tuple[bytes, ...]
     end: int
@@ -39,7 +39,7 @@ class Contents:
 
 
 def encode(offset: int, body: bytes) -> bytes:
-    """Return the frame of a record at a place in the file."""
+    """Return the frame of a record at an offset in the file."""
     if not 0 < len(body) <= MAX_BODY_BYTES:
         raise ValueError(f"a record of {len(body)} bytes, 1 to {MAX_BODY_BYTES} are possible")
     checked = _CHECKED.pack(len(body), offset)
@@ -47,14 +47,13 @@ def encode(offset: int, body: bytes) -> bytes:
 
 
 def parse(path: Path, data: bytes, settled: int) -> Contents:
-    """Return what the file's bytes hold; the first `settled` of them are known to have been whole once.
+    """Return the contents of the file's bytes; the first `settled` of them are known to have been valid.
 
-    The first record is written together with the file, the others one after the other, each once the one before is on
-    the disk. So what is not whole was never finished where nothing whole follows it, and is damaged where something
-    does.
+    The first record is written together with the file, and each further record once the previous one is on the disk. An
+    invalid record is therefore an unfinished write if no valid record follows it, and damage if one does.
 
     Raises:
-        JournalDamagedError: a record is not as it was written, or was there and is gone.
+        JournalDamagedError: a record differs from what was written, or is missing.
     """
     bodies, end = [], 0
     for body in _whole(data):
@@ -87,7 +86,7 @@ def _next_whole(data: bytes, offset: int) -> int | None:
 
 
 def _body_at(data: bytes, offset: int) -> bytes | None:
-    """Return the body of the whole record at exactly this place, if one stands there."""
+    """Return the body of the valid record at exactly this offset, if there is one."""
     if len(data) - offset < HEADER_BYTES or data[offset : offset + len(MAGIC)] != MAGIC:
         return None
     _magic, checksum, length, place = _LAYOUT.unpack_from(data, offset)

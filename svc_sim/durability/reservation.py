@@ -1,4 +1,4 @@
-"""The durable reservation of ticks: what may have been seen before a crash, and so must be computed again after it."""
+"""The durable reservation of ticks: those possibly visible before a crash, and so recomputed after it."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,15 @@ from mesh.storage.files import read_checked, write_checked
 _FILE = "reserved_tick"
 _ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
 _MAX_DIGITS = 18
-# run id, last reserved tick, length of the command journal then
+# run id, last reserved tick, length of the command journal at that time
 _CONTENT = re.compile(rb"([0-9a-f-]{36}) ([0-9]{1,%d}) ([0-9]{1,%d})\n" % (_MAX_DIGITS, _MAX_DIGITS))
 
 
 class Reservation:
-    """Before a tick is visible a reservation on disk covers it; they come in blocks, so that few writes are needed.
+    """Reservation of ticks on disk, made before they become visible, in blocks to keep writes few.
 
-    It also says how long the command journal was then: all that acts in a reserved tick stands in so many bytes.
+    It also holds the length of the command journal at that time: that part contains every command that acts in a
+    reserved tick.
     """
 
     def __init__(self, path: Path, run_id: str, block_ticks: int, tick: int, journal_bytes: int) -> None:
@@ -33,7 +34,7 @@ class Reservation:
         """Read the run's reservation.
 
         Raises:
-            StartError: it is damaged, another run's, or gone.
+            StartError: it is damaged, missing, or belongs to another run.
         """
         path = state_dir / _FILE
         found = _read(path)
@@ -48,13 +49,13 @@ class Reservation:
         return tick <= self.tick
 
     def extend(self, tick: int, journal_bytes: int = 0) -> None:
-        """Reserve a block up to and beyond the tick; durable when this returns. Blocks for the time of a flush."""
+        """Reserve a block up to and beyond the tick; durable on return. Blocks for the time of a flush."""
         failpoints.reach("reservation.write")
         self._write((tick // self._block_ticks + 1) * self._block_ticks, journal_bytes)
         failpoints.reach("reservation.written")
 
     def keep(self, journal_bytes: int) -> None:
-        """Write how long the journal is now, with the ticks as they are; durable when this returns."""
+        """Record the journal's current length without reserving ticks; durable on return."""
         self._write(self.tick, journal_bytes)
 
     def _write(self, tick: int, journal_bytes: int) -> None:
@@ -63,10 +64,10 @@ class Reservation:
 
 
 def prepare(state_dir: Path, run_id: str) -> None:
-    """Make the first reservation of a new run: of no tick. Durable when this returns.
+    """Create the first reservation of a new run, of no tick; durable on return.
 
     Raises:
-        StartError: ticks of another run are reserved here, whose own file is gone.
+        StartError: the directory holds a reservation of another run without that run's file.
         OSError: it cannot be written.
     """
     path = state_dir / _FILE

@@ -1,4 +1,4 @@
-"""A disk that fails and one that works again: each told once, in health, in the log and for the record."""
+"""Storage health: each failure and recovery of a disk reported once, in health, the log and the audit trail."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Storage:
-    """How writing goes for one loop, which cannot do its work while it fails: `what` says in words what cannot be."""
+    """State of one loop's disk writes, on which its work depends; `what` describes the work that a failure blocks."""
 
     def __init__(self, what: str, pulse: Loop, audit: AuditReporter) -> None:
         self._what = what
@@ -22,7 +22,7 @@ class Storage:
         self.failure = ""
 
     def failed(self, error: OSError) -> StorageFailedError:
-        """Take a write that failed; return the refusal that it is to those who wait for it."""
+        """Report a failed write; return the error for the callers that wait for it."""
         refusal = StorageFailedError(self._what, error)
         self.failure = refusal.message
         self._pulse.fail(self.failure)
@@ -33,7 +33,7 @@ class Storage:
         return refusal
 
     def works(self) -> None:
-        """Take a write that succeeded."""
+        """Report a successful write."""
         if self._failed_at_s is None:
             return
         failed_s = round(time.monotonic() - self._failed_at_s, 3)

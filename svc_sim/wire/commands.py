@@ -1,4 +1,4 @@
-"""Commands on the wire: checked, turned into what the domain knows, and answered. Pure."""
+"""Wire form of commands: validation, conversion to the domain's types, and results. Pure."""
 
 import math
 import uuid
@@ -11,7 +11,7 @@ from svc_sim.domain.helm import Helm
 from svc_sim.domain.scenario import MAX_TURN_RATE_DPS
 from svc_sim.domain.trajectory import MAX_SPEED_MPS
 
-# A run without an end: a century, within which nanoseconds since 1970 stay within 63 bits.
+# Limit for a run without an end: a century, within which nanoseconds since 1970 fit into 63 bits.
 MAX_TIME_NS = 100 * 365 * 86_400 * 1_000_000_000
 _LIMITS = {
     "course_deg": (0.0, 360.0),
@@ -22,7 +22,7 @@ _LIMITS = {
 
 
 class RefusedError(Exception):
-    """A command that cannot be carried out; `field` is relative to the command."""
+    """A command that cannot be executed; `field` is relative to the command."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ def check_id(command: Command) -> str:
     """Return the command's id.
 
     Raises:
-        InvalidFieldError: it is no UUID in canonical form.
+        InvalidFieldError: it is not a UUID in canonical form.
     """
     given = command.command_id
     try:
@@ -47,7 +47,7 @@ def check_id(command: Command) -> str:
 
 
 def decide(command: Command, settled_tick: int, run: Run) -> CommandRecord:
-    """Return what becomes of a command of a good id that comes when ticks through `settled_tick` are settled."""
+    """Return the outcome of a command with a valid id that arrives when ticks through `settled_tick` are committed."""
     known = known_part(command)
     try:
         to_helm(known)
@@ -64,7 +64,7 @@ def decide(command: Command, settled_tick: int, run: Run) -> CommandRecord:
 
 
 def known_part(command: Command) -> Command:
-    """Return the command without fields of later versions of it: they mean nothing here, and have no bounds."""
+    """Return the command without fields of later API versions, which have no meaning and no bounds here."""
     known = Command()
     known.CopyFrom(command)
     known.DiscardUnknownFields()
@@ -72,10 +72,10 @@ def known_part(command: Command) -> Command:
 
 
 def to_helm(command: Command) -> Helm:
-    """Return what the command tells the own ship to do.
+    """Return the commanded helm of the own ship.
 
     Raises:
-        RefusedError: it tells nothing that is known here, or a value is not finite or out of its range.
+        RefusedError: it holds no known action, or a value is not finite or out of its range.
     """
     if command.WhichOneof("action") != "set_helm":
         raise RefusedError("action", "nothing is asked for that is known here; known: set_helm")
@@ -99,7 +99,7 @@ def _value(given: SetHelm, name: str) -> float | None:
 
 
 def _tick_of_effect(wanted: int, settled_tick: int, run: Run) -> int:
-    """Return the tick at which a command acts: the one it names, or the first that is not settled."""
+    """Return the tick at which a command acts: the one it names, or the first uncommitted one."""
     first_open = settled_tick + 1
     if run.last_tick and first_open > run.last_tick:
         raise RefusedError("tick", f"the run's last tick, {run.last_tick}, is settled: nothing can act any more")

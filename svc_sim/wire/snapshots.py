@@ -1,4 +1,4 @@
-"""From the domain's states to the wire's messages."""
+"""Conversion of the domain's states to the wire's messages."""
 
 from mesh.clock import SimulationClock
 from qiki.common.v1.contact_pb2 import ObjectType as WireObjectType

@@ -30,8 +30,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class WatchArchiveRequest(_message.Message):
     """WatchArchiveRequest opens a stream of archived events.
 
-    With an empty token the stream starts with the first event that `from_oldest`, `from_sequence` or `from_time` lets
-    pass; without any of them, with the next event after the run's newest.
+    With an empty token the stream starts at the first event selected by `from_oldest`, `from_sequence` or `from_time`;
+    without any of them, at the next event after the run's newest.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -47,28 +47,28 @@ class WatchArchiveRequest(_message.Message):
     UNTIL_NEWEST_FIELD_NUMBER: _builtins.int
     SPEED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed, from here or from the live stream; the stream goes on exactly
-    after it. Empty: see above.
+    """Token of the last response that the client processed, from the archive or from the live stream; the stream resumes
+    exactly after it. Empty: see above.
     """
     from_oldest: _builtins.bool
-    """With an empty token: from the run's oldest archived event."""
+    """With an empty token: start at the run's oldest archived event."""
     channel: _builtins.str
-    """The channel's name, as ListArchive tells it, such as `frames`."""
+    """The channel's name, as in ListArchive, such as `frames`."""
     run_id: _builtins.str
-    """The run to read. Empty: the token's, or else the newest on the channel."""
+    """The run to read. Empty: the token's run, or without a token the newest run on the channel."""
     from_sequence: _builtins.int
-    """Leave out events before this sequence, which may still be to come; the token moves past them. 0 for not given."""
+    """Skip events before this sequence, including events not yet archived; the token moves past them. 0: not set."""
     until_sequence: _builtins.int
-    """End after the event of this sequence. 0 for not given."""
+    """End after the event with this sequence. 0: not set."""
     until_newest: _builtins.bool
     """End after the event that is the run's newest when the stream opens."""
     speed: _builtins.float
-    """Seconds of simulation time a second, 0.1 to 1000; 0: as fast as possible. A reader that is slower than that gets
-    the events as fast as it takes them; lost time is not caught up.
+    """Playback speed in seconds of simulation time per second, 0.1 to 1000; 0: as fast as possible. A slower reader
+    receives the events as fast as it reads them; playback does not catch up lost time.
     """
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
-        """Leave out events before this simulation time, which may still be to come; the token moves past them."""
+        """Skip events before this simulation time, including events not yet archived; the token moves past them."""
 
     @_builtins.property
     def until_time(self) -> _timestamp_pb2.Timestamp:
@@ -98,8 +98,8 @@ Global___WatchArchiveRequest: _TypeAlias = WatchArchiveRequest  # noqa: Y015
 
 @_typing.final
 class WatchArchiveResponse(_message.Message):
-    """WatchArchiveResponse is one step of the stream. Its fields have the numbers of every stream's response; the payloads
-    alone have their own.
+    """WatchArchiveResponse is one message of the stream. Its fields have the same numbers as in every stream's response;
+    only the payloads have numbers of their own.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -116,26 +116,26 @@ class WatchArchiveResponse(_message.Message):
     AUDIT_EVENT_FIELD_NUMBER: _builtins.int
     GUARD_EVENT_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back, here or to the live stream, to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it, here or to the live stream, to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is, to the last field as on the live stream. Present with a payload only."""
+        """Identity, time and origin of the event, equal in every field to the live stream's. Present with a payload only."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
-        """The run is over, or what was asked for is complete."""
+        """The run is over, or the requested range is complete."""
 
     @_builtins.property
     def snapshot(self) -> _world_pb2.WorldSnapshot:
-        """The truth at a tick."""
+        """The true state of the world at one tick."""
 
     @_builtins.property
     def reading(self) -> _sensors_pb2.SensorReading:
@@ -143,15 +143,15 @@ class WatchArchiveResponse(_message.Message):
 
     @_builtins.property
     def frame(self) -> _radar_pb2.RadarFrame:
-        """What one sensor saw in one scan."""
+        """The detections of one sensor in one scan."""
 
     @_builtins.property
     def track_set(self) -> _track_pb2.TrackSet:
-        """Every track after one scan, or one part of them."""
+        """All tracks after one scan, or one part of them."""
 
     @_builtins.property
     def audit_event(self) -> _registrar_service_pb2.AuditEvent:
-        """A fact on record."""
+        """A recorded audit event."""
 
     @_builtins.property
     def guard_event(self) -> _guard_pb2.GuardEvent:
@@ -184,7 +184,7 @@ Global___WatchArchiveResponse: _TypeAlias = WatchArchiveResponse  # noqa: Y015
 
 @_typing.final
 class ListArchiveRequest(_message.Message):
-    """ListArchiveRequest asks what is archived."""
+    """ListArchiveRequest asks for the contents of the archive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -201,7 +201,7 @@ Global___ListArchiveRequest: _TypeAlias = ListArchiveRequest  # noqa: Y015
 
 @_typing.final
 class ListArchiveResponse(_message.Message):
-    """ListArchiveResponse tells what is archived."""
+    """ListArchiveResponse holds the contents of the archive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,7 +225,7 @@ Global___ListArchiveResponse: _TypeAlias = ListArchiveResponse  # noqa: Y015
 
 @_typing.final
 class ArchivedChannel(_message.Message):
-    """ArchivedChannel is one channel: a feed on its way through JetStream."""
+    """ArchivedChannel is one channel: a feed carried through JetStream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -261,7 +261,7 @@ Global___ArchivedChannel: _TypeAlias = ArchivedChannel  # noqa: Y015
 
 @_typing.final
 class ArchivedRun(_message.Message):
-    """ArchivedRun is what a channel holds of one run."""
+    """ArchivedRun describes the events that a channel holds of one run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,22 +272,22 @@ class ArchivedRun(_message.Message):
     FIRST_TIME_FIELD_NUMBER: _builtins.int
     LAST_TIME_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
-    """The run's id; of the audit trail, the log's."""
+    """The run's id; for the audit trail, the log's id."""
     first_sequence: _builtins.int
-    """Sequence of the oldest event that is kept; more than 1 where older ones have been trimmed."""
+    """Sequence of the oldest retained event; more than 1 where older events have been trimmed."""
     last_sequence: _builtins.int
     """Sequence of the newest event."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
-        """When the run was created, wall clock."""
+        """Wall-clock time at which the run was created."""
 
     @_builtins.property
     def first_time(self) -> _timestamp_pb2.Timestamp:
-        """Simulation time of the oldest event; of the audit trail, the time at which it was reported."""
+        """Simulation time of the oldest event; for the audit trail, its reported time."""
 
     @_builtins.property
     def last_time(self) -> _timestamp_pb2.Timestamp:
-        """Simulation time of the newest event; of the audit trail, the time at which it was reported."""
+        """Simulation time of the newest event; for the audit trail, its reported time."""
 
     def __init__(
         self,

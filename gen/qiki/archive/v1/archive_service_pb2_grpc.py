@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class ArchiveServiceStub:
-    """ArchiveService replays what the bridge has put into JetStream: the same events, contexts and resume tokens as on
-    the live streams, for as long as JetStream keeps them.
+    """ArchiveService replays the events that the bridge published to JetStream: the same events, contexts and resume tokens
+    as on the live streams, for as long as JetStream retains them.
 
-    A token of a live stream opens the archive at the same place, and the other way round: a reader whose token has
-    expired reads on here and goes back.
+    A token of a live stream opens the archive at the same position, and a token of the archive opens the live stream. A
+    reader with an expired live token catches up here and returns to the live stream.
     """
 
     def __init__(self, channel):
@@ -52,44 +52,46 @@ class ArchiveServiceStub:
 
 
 class ArchiveServiceServicer:
-    """ArchiveService replays what the bridge has put into JetStream: the same events, contexts and resume tokens as on
-    the live streams, for as long as JetStream keeps them.
+    """ArchiveService replays the events that the bridge published to JetStream: the same events, contexts and resume tokens
+    as on the live streams, for as long as JetStream retains them.
 
-    A token of a live stream opens the archive at the same place, and the other way round: a reader whose token has
-    expired reads on here and goes back.
+    A token of a live stream opens the archive at the same position, and a token of the archive opens the live stream. A
+    reader with an expired live token catches up here and returns to the live stream.
     """
 
     def WatchArchive(self, request, context):
-        """WatchArchive streams the events of one run on one channel, in the order of their sequence, without a gap, and goes
-        on with what the bridge adds to the run.
+        """WatchArchive streams the events of one run on one channel, in the order of their sequence, without a gap, and
+        continues with the events that the bridge adds to the run.
 
-        The first response is a Heartbeat; its last sequence and simulation time, as in every later one, are those of the
-        run's newest archived event. A slow reader costs nothing to anybody: the archive is read no faster than the stream
-        is. A token ahead of the archive waits: what it stands after has not been carried here yet.
+        The first response is a Heartbeat. The last sequence and simulation time of every Heartbeat are those of the run's
+        newest archived event. A slow reader costs others nothing: the server reads the archive no faster than the client
+        reads the stream. A token ahead of the archive waits until the bridge has archived the events up to it.
 
-        The stream ends with Ended where a later run has taken the channel over, with the sequence and time of the run's
-        last archived event; or where it has come to the request's `until`, with those of the last event before it. That a
-        run is over is not archived: without `until` the stream of the newest run stays open.
+        The stream ends with Ended when a later run has replaced the run on the channel, with the sequence and time of the
+        run's last archived event; or when it reaches the request's `until`, with those of the last event before it. The
+        end of a run is not archived: without `until` the stream of the newest run stays open.
 
-        What is missing is never passed over: where the next event of the run is not there, before the oldest one that is
-        still kept or within the run where the bridge told a gap, the stream is refused with RESUME_TOKEN_EXPIRED, and the
-        `oldest_resume_token` goes on with the next event that is there.
+        Missing events are never skipped. Where the next event of the run is missing, either older than the oldest retained
+        event or in a gap that the bridge reported within the run, the stream is refused with RESUME_TOKEN_EXPIRED. Its
+        `oldest_resume_token` continues with the next event that is present.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD, RESUME_TOKEN_MALFORMED: it cannot be read, or is of another channel),
-        NOT_FOUND (no such run on the channel), FAILED_PRECONDITION (RUN_CHANGED: the token's run is not archived, or not
-        the one that `run_id` names; HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), UNAVAILABLE (RUN_UNKNOWN:
-        nothing is archived on the channel yet, or JetStream cannot be asked; DRAINING: try again), RESOURCE_EXHAUSTED (too
-        many open streams), DATA_LOSS (a message on the channel's subject is not one that a bridge has written).
+        Status: INVALID_ARGUMENT (INVALID_FIELD, RESUME_TOKEN_MALFORMED: the token cannot be read, or belongs to another
+        channel), NOT_FOUND (no such run on the channel), FAILED_PRECONDITION (RUN_CHANGED: the token's run is not
+        archived, or differs from `run_id`; HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), UNAVAILABLE
+        (RUN_UNKNOWN: nothing is archived on the channel yet, or JetStream is unreachable; DRAINING: try again),
+        RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (a message on the channel's subject was not written by a
+        bridge).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListArchive(self, request, context):
-        """ListArchive tells which channels there are, and which runs each of them holds.
+        """ListArchive lists the channels and the runs that each of them holds.
 
-        Status: UNAVAILABLE (RUN_UNKNOWN: JetStream cannot be asked; try again), RESOURCE_EXHAUSTED (LIMIT_REACHED: a
-        channel holds more runs than are listed), DATA_LOSS (a message on a subject is not one that a bridge has written).
+        Status: UNAVAILABLE (RUN_UNKNOWN: JetStream is unreachable; try again), RESOURCE_EXHAUSTED (LIMIT_REACHED: a
+        channel holds more runs than the response may list), DATA_LOSS (a message on a subject was not written by a
+        bridge).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,11 +119,11 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ArchiveService:
-    """ArchiveService replays what the bridge has put into JetStream: the same events, contexts and resume tokens as on
-    the live streams, for as long as JetStream keeps them.
+    """ArchiveService replays the events that the bridge published to JetStream: the same events, contexts and resume tokens
+    as on the live streams, for as long as JetStream retains them.
 
-    A token of a live stream opens the archive at the same place, and the other way round: a reader whose token has
-    expired reads on here and goes back.
+    A token of a live stream opens the archive at the same position, and a token of the archive opens the live stream. A
+    reader with an expired live token catches up here and returns to the live stream.
     """
 
     @staticmethod

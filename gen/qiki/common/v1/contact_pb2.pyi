@@ -38,7 +38,7 @@ class _ObjectTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObjectType
     """A craft that flies in an atmosphere."""
 
 class ObjectType(_ObjectType, metaclass=_ObjectTypeEnumTypeWrapper):
-    """ObjectType is the class of a thing in the world."""
+    """ObjectType is the class of a target."""
 
 OBJECT_TYPE_UNSPECIFIED: ObjectType.ValueType  # 0
 """Not known."""
@@ -63,23 +63,23 @@ class _TransponderMode:
 class _TransponderModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransponderMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRANSPONDER_MODE_UNSPECIFIED: _TransponderMode.ValueType  # 0
-    """Means off: no answer. The name is the lint rule's, the meaning is the older contract's."""
+    """Off: no reply. The lint rule requires this name; an older contract defines zero as off."""
     TRANSPONDER_MODE_ON: _TransponderMode.ValueType  # 1
-    """Answers with its own identity."""
+    """Replies with its own identity."""
     TRANSPONDER_MODE_SILENT: _TransponderMode.ValueType  # 2
-    """Is fitted and listens, and does not answer."""
+    """Fitted and receiving, but does not reply."""
     TRANSPONDER_MODE_SPOOF: _TransponderMode.ValueType  # 3
-    """Answers with an identity that is not its own."""
+    """Replies with a false identity."""
 
 class TransponderMode(_TransponderMode, metaclass=_TransponderModeEnumTypeWrapper):
-    """TransponderMode is how a thing answers an interrogation."""
+    """TransponderMode is a transponder's response to an interrogation."""
 
 TRANSPONDER_MODE_UNSPECIFIED: TransponderMode.ValueType  # 0
-"""Means off: no answer. The name is the lint rule's, the meaning is the older contract's."""
+"""Off: no reply. The lint rule requires this name; an older contract defines zero as off."""
 TRANSPONDER_MODE_ON: TransponderMode.ValueType  # 1
-"""Answers with its own identity."""
+"""Replies with its own identity."""
 TRANSPONDER_MODE_SILENT: TransponderMode.ValueType  # 2
-"""Is fitted and listens, and does not answer."""
+"""Fitted and receiving, but does not reply."""
 TRANSPONDER_MODE_SPOOF: TransponderMode.ValueType  # 3
-"""Answers with an identity that is not its own."""
+"""Replies with a false identity."""
 Global___TransponderMode: _TypeAlias = TransponderMode  # noqa: Y015

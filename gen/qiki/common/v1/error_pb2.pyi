@@ -25,98 +25,102 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """No reason was given."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """A field of the request is wrong. Status INVALID_ARGUMENT; metadata `field`."""
+    """A field of the request is invalid. Status INVALID_ARGUMENT; metadata `field`."""
     ERROR_REASON_RESUME_TOKEN_MALFORMED: _ErrorReason.ValueType  # 2
-    """The token cannot be read, or is one of another feed. Status INVALID_ARGUMENT; metadata `field`."""
+    """The token cannot be read, or belongs to another feed. Status INVALID_ARGUMENT; metadata `field`."""
     ERROR_REASON_RUN_CHANGED: _ErrorReason.ValueType  # 3
-    """The token is of another run than the one that is served. Status FAILED_PRECONDITION; metadata `run_id`."""
+    """The token belongs to a different run from the one served. Status FAILED_PRECONDITION; metadata `run_id`."""
     ERROR_REASON_HISTORY_DIVERGED: _ErrorReason.ValueType  # 4
-    """At the token's place stands another event than the one its holder has seen, or the token is ahead of all
-    that will ever be. Status FAILED_PRECONDITION; metadata `sequence`.
+    """The event at the token's position differs from the one that the token was issued for, or the token is ahead of the
+    feed's last possible event. Status FAILED_PRECONDITION; metadata `sequence`.
     """
     ERROR_REASON_RESUME_TOKEN_EXPIRED: _ErrorReason.ValueType  # 5
-    """The event after the token is no longer retained. Status OUT_OF_RANGE; metadata `oldest_resume_token`,
-    which resumes at the oldest event still there, and `oldest_sequence`.
+    """The event after the token is no longer retained. Status OUT_OF_RANGE; metadata `oldest_resume_token`, which resumes
+    at the oldest retained event, and `oldest_sequence`.
     """
     ERROR_REASON_RUN_UNKNOWN: _ErrorReason.ValueType  # 6
-    """The service does not know its run yet: it waits for its source. Status UNAVAILABLE; try again."""
+    """The service does not know its run yet: it is waiting for its source. Status UNAVAILABLE; try again."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 7
-    """The server is going away. Status UNAVAILABLE; reconnect."""
+    """The server is shutting down. Status UNAVAILABLE; reconnect."""
     ERROR_REASON_READER_UNKNOWN: _ErrorReason.ValueType  # 8
-    """The reader's name is not one of the feed's required readers. Status INVALID_ARGUMENT; metadata `field`."""
+    """The reader is not a required reader of the feed. Status INVALID_ARGUMENT; metadata `field`."""
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 9
     """A limit of the server is reached. Status RESOURCE_EXHAUSTED; metadata `limit`."""
     ERROR_REASON_RUN_ENDED: _ErrorReason.ValueType  # 10
-    """The run is over; what was asked needs a running simulation. Status FAILED_PRECONDITION."""
+    """The run is over; the request needs a running simulation. Status FAILED_PRECONDITION."""
     ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 11
-    """There is no such thing yet or any more. Status NOT_FOUND."""
+    """The requested item does not exist yet, or no longer exists. Status NOT_FOUND."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
-    """A fault of the server itself; its log tells more under the metadata's `error_id`. Status INTERNAL."""
+    """An internal error of the server; its log holds the details under the metadata's `error_id`. Status INTERNAL."""
     ERROR_REASON_STORAGE_FAILED: _ErrorReason.ValueType  # 13
-    """What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
-    else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
+    """A required durable write failed; the request had no effect. Status RESOURCE_EXHAUSTED where the disk is full, else
+    UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
     """
     ERROR_REASON_TRUTH_NOT_SERVED: _ErrorReason.ValueType  # 14
-    """The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
+    """This server does not serve the ground truth of the frames, which is for tests and tracker evaluation. Status
+    UNIMPLEMENTED.
+    """
     ERROR_REASON_RETENTION_TOO_SHORT: _ErrorReason.ValueType  # 15
-    """Half the retention of a producer in lossless pace does not exceed the reader's confirm interval: it would wait for the
-    reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
-    INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
+    """The reader's confirm interval is at least half the retention of a lossless producer: producer and reader would wait
+    for each other for ever. Change the producer's `retention_s` or the reader's interval. Status INVALID_ARGUMENT;
+    metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
     """
     ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 16
-    """The request, or one message of a stream of requests, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
-    `type`, the full name of the message that the RPC takes.
+    """The request, or one message of a request stream, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
+    `type`, the full name of the message type that the RPC takes.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason is the machine-readable reason of a refusal. It travels in the status details as
-    `google.rpc.ErrorInfo` with domain `qiki.dev` and the value's name, less the prefix `ERROR_REASON_`,
-    as its reason. A wrong field is also named in a `google.rpc.BadRequest`.
+    """ErrorReason is the machine-readable reason of a refusal. The status details carry it as a `google.rpc.ErrorInfo` with
+    domain `qiki.dev`; its reason is the value's name without the prefix `ERROR_REASON_`. A `google.rpc.BadRequest` also
+    names the invalid field.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """No reason was given."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""A field of the request is wrong. Status INVALID_ARGUMENT; metadata `field`."""
+"""A field of the request is invalid. Status INVALID_ARGUMENT; metadata `field`."""
 ERROR_REASON_RESUME_TOKEN_MALFORMED: ErrorReason.ValueType  # 2
-"""The token cannot be read, or is one of another feed. Status INVALID_ARGUMENT; metadata `field`."""
+"""The token cannot be read, or belongs to another feed. Status INVALID_ARGUMENT; metadata `field`."""
 ERROR_REASON_RUN_CHANGED: ErrorReason.ValueType  # 3
-"""The token is of another run than the one that is served. Status FAILED_PRECONDITION; metadata `run_id`."""
+"""The token belongs to a different run from the one served. Status FAILED_PRECONDITION; metadata `run_id`."""
 ERROR_REASON_HISTORY_DIVERGED: ErrorReason.ValueType  # 4
-"""At the token's place stands another event than the one its holder has seen, or the token is ahead of all
-that will ever be. Status FAILED_PRECONDITION; metadata `sequence`.
+"""The event at the token's position differs from the one that the token was issued for, or the token is ahead of the
+feed's last possible event. Status FAILED_PRECONDITION; metadata `sequence`.
 """
 ERROR_REASON_RESUME_TOKEN_EXPIRED: ErrorReason.ValueType  # 5
-"""The event after the token is no longer retained. Status OUT_OF_RANGE; metadata `oldest_resume_token`,
-which resumes at the oldest event still there, and `oldest_sequence`.
+"""The event after the token is no longer retained. Status OUT_OF_RANGE; metadata `oldest_resume_token`, which resumes
+at the oldest retained event, and `oldest_sequence`.
 """
 ERROR_REASON_RUN_UNKNOWN: ErrorReason.ValueType  # 6
-"""The service does not know its run yet: it waits for its source. Status UNAVAILABLE; try again."""
+"""The service does not know its run yet: it is waiting for its source. Status UNAVAILABLE; try again."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 7
-"""The server is going away. Status UNAVAILABLE; reconnect."""
+"""The server is shutting down. Status UNAVAILABLE; reconnect."""
 ERROR_REASON_READER_UNKNOWN: ErrorReason.ValueType  # 8
-"""The reader's name is not one of the feed's required readers. Status INVALID_ARGUMENT; metadata `field`."""
+"""The reader is not a required reader of the feed. Status INVALID_ARGUMENT; metadata `field`."""
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 9
 """A limit of the server is reached. Status RESOURCE_EXHAUSTED; metadata `limit`."""
 ERROR_REASON_RUN_ENDED: ErrorReason.ValueType  # 10
-"""The run is over; what was asked needs a running simulation. Status FAILED_PRECONDITION."""
+"""The run is over; the request needs a running simulation. Status FAILED_PRECONDITION."""
 ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 11
-"""There is no such thing yet or any more. Status NOT_FOUND."""
+"""The requested item does not exist yet, or no longer exists. Status NOT_FOUND."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
-"""A fault of the server itself; its log tells more under the metadata's `error_id`. Status INTERNAL."""
+"""An internal error of the server; its log holds the details under the metadata's `error_id`. Status INTERNAL."""
 ERROR_REASON_STORAGE_FAILED: ErrorReason.ValueType  # 13
-"""What must be durable could not be written; nothing has happened. Status RESOURCE_EXHAUSTED where the disk is full,
-else UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
+"""A required durable write failed; the request had no effect. Status RESOURCE_EXHAUSTED where the disk is full, else
+UNAVAILABLE; try again. Metadata `cause`, such as `ENOSPC`.
 """
 ERROR_REASON_TRUTH_NOT_SERVED: ErrorReason.ValueType  # 14
-"""The truth behind the frames is not served here: it is for tests and for judging trackers. Status UNIMPLEMENTED."""
+"""This server does not serve the ground truth of the frames, which is for tests and tracker evaluation. Status
+UNIMPLEMENTED.
+"""
 ERROR_REASON_RETENTION_TOO_SHORT: ErrorReason.ValueType  # 15
-"""Half the retention of a producer in lossless pace does not exceed the reader's confirm interval: it would wait for the
-reader, and the reader for it, for ever. Change the producer's `retention_s` or the reader's interval. Status
-INVALID_ARGUMENT; metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
+"""The reader's confirm interval is at least half the retention of a lossless producer: producer and reader would wait
+for each other for ever. Change the producer's `retention_s` or the reader's interval. Status INVALID_ARGUMENT;
+metadata `field`, and in seconds `retention_s` and `confirm_interval_s`.
 """
 ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 16
-"""The request, or one message of a stream of requests, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
-`type`, the full name of the message that the RPC takes.
+"""The request, or one message of a request stream, cannot be decoded as its type. Status INVALID_ARGUMENT; metadata
+`type`, the full name of the message type that the RPC takes.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UUID(_message.Message):
-    """UUID names a thing for as long as it exists."""
+    """UUID identifies an object for its whole existence."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -40,7 +40,7 @@ Global___UUID: _TypeAlias = UUID  # noqa: Y015
 
 @_typing.final
 class Vector3(_message.Message):
-    """Vector3 is a vector in single precision: enough for a track, too little for the truth."""
+    """Vector3 is a vector in single precision: precise enough for a track, but not for ground truth."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -48,7 +48,7 @@ class Vector3(_message.Message):
     Y_FIELD_NUMBER: _builtins.int
     Z_FIELD_NUMBER: _builtins.int
     x: _builtins.float
-    """East component, in the unit that the field using it names."""
+    """East component, in the unit given by the field that uses it."""
     y: _builtins.float
     """North component."""
     z: _builtins.float
@@ -70,7 +70,7 @@ Global___Vector3: _TypeAlias = Vector3  # noqa: Y015
 
 @_typing.final
 class Vector3d(_message.Message):
-    """Vector3d is a vector in double precision, in the local ENU frame unless the field using it says otherwise."""
+    """Vector3d is a vector in double precision, in the local ENU frame unless the field that uses it names another."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -78,7 +78,7 @@ class Vector3d(_message.Message):
     Y_FIELD_NUMBER: _builtins.int
     Z_FIELD_NUMBER: _builtins.int
     x: _builtins.float
-    """East component, in the unit that the field using it names."""
+    """East component, in the unit given by the field that uses it."""
     y: _builtins.float
     """North component."""
     z: _builtins.float
@@ -100,7 +100,7 @@ Global___Vector3d: _TypeAlias = Vector3d  # noqa: Y015
 
 @_typing.final
 class Quaternion(_message.Message):
-    """Quaternion is a unit quaternion that turns a vector from the body frame into the local ENU frame."""
+    """Quaternion is a unit quaternion that rotates a vector from the body frame into the local ENU frame."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +134,7 @@ Global___Quaternion: _TypeAlias = Quaternion  # noqa: Y015
 
 @_typing.final
 class Pose(_message.Message):
-    """Pose is where a body is and how it is turned."""
+    """Pose is the position, velocity and attitude of a body."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -19,8 +19,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Run(_message.Message):
-    """Run identifies one run of the simulation. Every derived event is a function of it and of the event's sequence:
-    the same run, computed again, gives the same events, ids and bytes.
+    """Run identifies one run of the simulation. Every derived event is a function of the run and of the event's sequence:
+    replaying the same run gives the same events, ids and bytes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -37,7 +37,7 @@ class Run(_message.Message):
     CODE_DIGEST_FIELD_NUMBER: _builtins.int
     PLATFORM_DIGEST_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
-    """The run's id, a UUID in its text form. New whenever the simulator starts on an empty state directory."""
+    """The run's id, a UUID in text form. A simulator that starts on an empty state directory creates a new one."""
     seed: _builtins.int
     """Seed of every random draw in the run."""
     bot_id: _builtins.str
@@ -45,7 +45,7 @@ class Run(_message.Message):
     tick_ns: _builtins.int
     """Length of one tick in nanoseconds of simulation time."""
     last_tick: _builtins.int
-    """The run's last tick, or 0 where the run has no end."""
+    """The run's last tick; 0 for a run without an end."""
     scenario_digest: _builtins.str
     """SHA-256 of the scenario, hexadecimal."""
     bot_spec_digest: _builtins.str
@@ -89,8 +89,8 @@ Global___Run: _TypeAlias = Run  # noqa: Y015
 
 @_typing.final
 class EventContext(_message.Message):
-    """EventContext says what an event is, apart from its payload. It holds the CloudEvents attributes;
-    adapters carry it to other transports one to one.
+    """EventContext identifies an event apart from its payload. It holds the CloudEvents attributes; adapters map them one
+    to one to other transports.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -115,7 +115,7 @@ class EventContext(_message.Message):
     sequence: _builtins.int
     """CloudEvents `sequence`: contiguous from 1 within the source."""
     subject: _builtins.str
-    """CloudEvents `subject`: what within the source the event is about, such as a sensor's id. May be empty."""
+    """CloudEvents `subject`: the subject of the event within its source, such as a sensor's id. May be empty."""
     run_id: _builtins.str
     """The run the event belongs to."""
     traceparent: _builtins.str
@@ -128,11 +128,11 @@ class EventContext(_message.Message):
 
     @_builtins.property
     def run_created(self) -> _timestamp_pb2.Timestamp:
-        """When that run was created, wall clock."""
+        """Wall-clock time at which that run was created."""
 
     @_builtins.property
     def recorded_time(self) -> _timestamp_pb2.Timestamp:
-        """When this event was produced, wall clock. Never a part of a payload; differs when an event is computed again."""
+        """Wall-clock time at which this event was produced. Never part of a payload; a replayed event gets a new one."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ Global___EventContext: _TypeAlias = EventContext  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
-    """Heartbeat keeps an idle stream's token moving. The first one comes at once when a stream opens."""
+    """Heartbeat keeps an idle stream's token moving. The server sends the first one as soon as a stream opens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -167,10 +167,10 @@ class Heartbeat(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     REFOLDING_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
-    """Sequence of the newest event that the producer holds, 0 for none."""
+    """Sequence of the newest event that the producer holds; 0: none."""
     refolding: _builtins.bool
-    """Whether the producer still computes again, after a restart, what was there before: more of it will follow.
-    A stream tells at once when this is over.
+    """Whether the producer is still replaying earlier events after a restart; more of them will follow. A stream reports
+    the end of the replay at once.
     """
     @_builtins.property
     def simulation_time(self) -> _timestamp_pb2.Timestamp:
@@ -193,7 +193,7 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):
-    """Draining says that the server is going away. The stream ends after it; reconnect with the response's token."""
+    """Draining announces that the server is shutting down. The stream ends after it; reconnect with the response's token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -210,14 +210,14 @@ Global___Draining: _TypeAlias = Draining  # noqa: Y015
 
 @_typing.final
 class Ended(_message.Message):
-    """Ended says that the run is over and that no event will follow. The stream ends after it."""
+    """Ended announces that the run is over and that no event will follow. The stream ends after it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     SIMULATION_TIME_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
-    """Sequence of the run's last event in this feed, 0 where there was none."""
+    """Sequence of the run's last event in this feed; 0: none."""
     @_builtins.property
     def simulation_time(self) -> _timestamp_pb2.Timestamp:
         """Simulation time at which the run ended."""

@@ -36,7 +36,7 @@ class _RadarRangeBandEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RadarR
     """Short range."""
 
 class RadarRangeBand(_RadarRangeBand, metaclass=_RadarRangeBandEnumTypeWrapper):
-    """RadarRangeBand is which of the bot's radars saw something."""
+    """RadarRangeBand identifies one of the bot's radars by its range band."""
 
 RADAR_RANGE_BAND_UNSPECIFIED: RadarRangeBand.ValueType  # 0
 """Not known."""
@@ -55,19 +55,19 @@ class _BlindReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BlindReas
     BLIND_REASON_UNSPECIFIED: _BlindReason.ValueType  # 0
     """Not known."""
     BLIND_REASON_DEAD: _BlindReason.ValueType  # 1
-    """That part of the antenna is dead."""
+    """The antenna does not work in this sector."""
     BLIND_REASON_JAMMED: _BlindReason.ValueType  # 2
-    """Noise from a jammer hides what is there."""
+    """Jamming noise masks the targets in this sector."""
 
 class BlindReason(_BlindReason, metaclass=_BlindReasonEnumTypeWrapper):
-    """BlindReason is why a sector was blind."""
+    """BlindReason is the cause of a blind sector."""
 
 BLIND_REASON_UNSPECIFIED: BlindReason.ValueType  # 0
 """Not known."""
 BLIND_REASON_DEAD: BlindReason.ValueType  # 1
-"""That part of the antenna is dead."""
+"""The antenna does not work in this sector."""
 BLIND_REASON_JAMMED: BlindReason.ValueType  # 2
-"""Noise from a jammer hides what is there."""
+"""Jamming noise masks the targets in this sector."""
 Global___BlindReason: _TypeAlias = BlindReason  # noqa: Y015
 
 class _SensorStatus:
@@ -79,23 +79,23 @@ class _SensorStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorSt
     SENSOR_STATUS_UNSPECIFIED: _SensorStatus.ValueType  # 0
     """Not known."""
     SENSOR_STATUS_OK: _SensorStatus.ValueType  # 1
-    """It worked."""
+    """The sensor worked."""
     SENSOR_STATUS_OFF: _SensorStatus.ValueType  # 2
-    """It was switched off: the frame is empty and its emptiness means nothing."""
+    """The sensor was switched off: the frame is empty, which is no evidence of absence."""
     SENSOR_STATUS_FAILED: _SensorStatus.ValueType  # 3
-    """It failed: the frame is empty and its emptiness means nothing."""
+    """The sensor failed: the frame is empty, which is no evidence of absence."""
 
 class SensorStatus(_SensorStatus, metaclass=_SensorStatusEnumTypeWrapper):
-    """SensorStatus is whether a sensor worked during a scan."""
+    """SensorStatus is the status of a sensor during a scan."""
 
 SENSOR_STATUS_UNSPECIFIED: SensorStatus.ValueType  # 0
 """Not known."""
 SENSOR_STATUS_OK: SensorStatus.ValueType  # 1
-"""It worked."""
+"""The sensor worked."""
 SENSOR_STATUS_OFF: SensorStatus.ValueType  # 2
-"""It was switched off: the frame is empty and its emptiness means nothing."""
+"""The sensor was switched off: the frame is empty, which is no evidence of absence."""
 SENSOR_STATUS_FAILED: SensorStatus.ValueType  # 3
-"""It failed: the frame is empty and its emptiness means nothing."""
+"""The sensor failed: the frame is empty, which is no evidence of absence."""
 Global___SensorStatus: _TypeAlias = SensorStatus  # noqa: Y015
 
 class _SwerlingCase:
@@ -107,25 +107,25 @@ class _SwerlingCaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Swerling
     SWERLING_CASE_UNSPECIFIED: _SwerlingCase.ValueType  # 0
     """Not known."""
     SWERLING_CASE_0: _SwerlingCase.ValueType  # 1
-    """It does not: case 0, also known as 5."""
+    """No fluctuation: case 0, also known as 5."""
     SWERLING_CASE_1: _SwerlingCase.ValueType  # 2
-    """Exponentially distributed, from many scatterers alike: case 1."""
+    """Exponentially distributed, from many similar scatterers: case 1."""
     SWERLING_CASE_3: _SwerlingCase.ValueType  # 3
-    """Chi-squared of 4 degrees of freedom, from one scatterer larger than the others: case 3."""
+    """Chi-squared with 4 degrees of freedom, from one dominant scatterer: case 3."""
 
 class SwerlingCase(_SwerlingCase, metaclass=_SwerlingCaseEnumTypeWrapper):
-    """SwerlingCase is how the power of an echo fluctuates from scan to scan (Swerling, "Probability of detection for
+    """SwerlingCase is the fluctuation model of an echo's power from scan to scan (Swerling, "Probability of detection for
     fluctuating targets", IRE Trans. IT 6(2), 1960).
     """
 
 SWERLING_CASE_UNSPECIFIED: SwerlingCase.ValueType  # 0
 """Not known."""
 SWERLING_CASE_0: SwerlingCase.ValueType  # 1
-"""It does not: case 0, also known as 5."""
+"""No fluctuation: case 0, also known as 5."""
 SWERLING_CASE_1: SwerlingCase.ValueType  # 2
-"""Exponentially distributed, from many scatterers alike: case 1."""
+"""Exponentially distributed, from many similar scatterers: case 1."""
 SWERLING_CASE_3: SwerlingCase.ValueType  # 3
-"""Chi-squared of 4 degrees of freedom, from one scatterer larger than the others: case 3."""
+"""Chi-squared with 4 degrees of freedom, from one dominant scatterer: case 3."""
 Global___SwerlingCase: _TypeAlias = SwerlingCase  # noqa: Y015
 
 class _ScanKind:
@@ -137,29 +137,29 @@ class _ScanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScanKind.Val
     SCAN_KIND_UNSPECIFIED: _ScanKind.ValueType  # 0
     """Not known."""
     SCAN_KIND_ROTATING: _ScanKind.ValueType  # 1
-    """Its beam turns clockwise, once a scan, beginning in the north."""
+    """The beam rotates clockwise once per scan, starting in the north."""
     SCAN_KIND_STARING: _ScanKind.ValueType  # 2
-    """It looks everywhere at once, at the end of the scan."""
+    """The sensor sees all directions at once, at the end of the scan."""
     SCAN_KIND_SECTOR: _ScanKind.ValueType  # 3
-    """Its beam sweeps the coverage clockwise, once a scan."""
+    """The beam sweeps the coverage clockwise, once per scan."""
 
 class ScanKind(_ScanKind, metaclass=_ScanKindEnumTypeWrapper):
-    """ScanKind is how a sensor looks around."""
+    """ScanKind is the scan pattern of a sensor."""
 
 SCAN_KIND_UNSPECIFIED: ScanKind.ValueType  # 0
 """Not known."""
 SCAN_KIND_ROTATING: ScanKind.ValueType  # 1
-"""Its beam turns clockwise, once a scan, beginning in the north."""
+"""The beam rotates clockwise once per scan, starting in the north."""
 SCAN_KIND_STARING: ScanKind.ValueType  # 2
-"""It looks everywhere at once, at the end of the scan."""
+"""The sensor sees all directions at once, at the end of the scan."""
 SCAN_KIND_SECTOR: ScanKind.ValueType  # 3
-"""Its beam sweeps the coverage clockwise, once a scan."""
+"""The beam sweeps the coverage clockwise, once per scan."""
 Global___ScanKind: _TypeAlias = ScanKind  # noqa: Y015
 
 @_typing.final
 class RadarDetection(_message.Message):
-    """RadarDetection is one detection in one scan: a thing, or noise taken for one.
-    Angles are seen from the sensor and measured in the local ENU frame.
+    """RadarDetection is one detection in one scan: the echo of a target, or a false alarm. Angles are measured from the
+    sensor, in the local ENU frame.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -193,17 +193,19 @@ class RadarDetection(_message.Message):
     rcs_dbsm: _builtins.float
     """Radar cross section in decibels over one square metre."""
     transponder_on: _builtins.bool
-    """Whether a transponder answered."""
+    """Whether a transponder replied."""
     transponder_mode: _contact_pb2.TransponderMode.ValueType
-    """How it answered."""
+    """Mode of the transponder's reply."""
     transponder_id: _builtins.str
-    """The identity it answered with; empty for none."""
+    """Identity in the reply; empty: none."""
     range_band: Global___RadarRangeBand.ValueType
-    """Which radar."""
+    """Range band of the radar."""
     id_present: _builtins.bool
     """Whether `transponder_id` holds an identity."""
     time_offset_s: _builtins.float
-    """When it was seen: seconds from the frame's `timestamp`, never after it; 0 where the sensor sees everything at once."""
+    """Time of the detection in seconds from the frame's `timestamp`, never positive; 0 for a sensor that sees all
+    directions at once.
+    """
     range_sigma_m: _builtins.float
     """Standard deviation of this range, in metres; 0: the sensor model's."""
     bearing_sigma_deg: _builtins.float
@@ -244,8 +246,9 @@ Global___RadarDetection: _TypeAlias = RadarDetection  # noqa: Y015
 
 @_typing.final
 class DetectionColumns(_message.Message):
-    """DetectionColumns are the detections of one frame as columns: value i of each belongs to detection i. They mean what
-    the fields of RadarDetection of the same names mean. A column is as long as `range_m`, or empty: then every value is 0.
+    """DetectionColumns holds the detections of one frame as columns: value i of each column belongs to detection i. Each
+    column has the meaning of the RadarDetection field of the same name. A column is as long as `range_m`, or empty if
+    every value is 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -267,7 +270,7 @@ class DetectionColumns(_message.Message):
     ELEV_SIGMA_DEG_FIELD_NUMBER: _builtins.int
     VR_SIGMA_MPS_FIELD_NUMBER: _builtins.int
     range_band: Global___RadarRangeBand.ValueType
-    """Which radar saw them all."""
+    """Range band of the radar that made all of these detections."""
     @_builtins.property
     def range_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Slant ranges in metres."""
@@ -294,15 +297,15 @@ class DetectionColumns(_message.Message):
 
     @_builtins.property
     def transponder_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
-        """Whether a transponder answered."""
+        """Whether a transponder replied."""
 
     @_builtins.property
     def transponder_mode(self) -> _containers.RepeatedScalarFieldContainer[_contact_pb2.TransponderMode.ValueType]:
-        """How it answered."""
+        """Mode of the transponder's reply."""
 
     @_builtins.property
     def transponder_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The identities it answered with; empty texts for none. The column is empty where none answered."""
+        """Identities in the replies; an empty string: none. The column is empty where no transponder replied."""
 
     @_builtins.property
     def id_present(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
@@ -310,7 +313,7 @@ class DetectionColumns(_message.Message):
 
     @_builtins.property
     def time_offset_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """When they were seen: seconds from the frame's `timestamp`, never after it."""
+        """Times of the detections in seconds from the frame's `timestamp`, never positive."""
 
     @_builtins.property
     def range_sigma_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -358,7 +361,7 @@ Global___DetectionColumns: _TypeAlias = DetectionColumns  # noqa: Y015
 
 @_typing.final
 class RadarFrame(_message.Message):
-    """RadarFrame is what one sensor saw in one scan. A scan in which nothing was seen is a frame too."""
+    """RadarFrame holds the detections of one sensor in one scan. A scan without detections is a frame too."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -381,15 +384,15 @@ class RadarFrame(_message.Message):
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     scan_number: _builtins.int
-    """The scan's number of this sensor, contiguous from 1."""
+    """Number of the scan among this sensor's scans, contiguous from 1."""
     tick: _builtins.int
     """The tick at which the scan ended."""
     status: Global___SensorStatus.ValueType
-    """Whether the sensor worked in this scan."""
+    """Status of the sensor during this scan."""
     truncated: _builtins.bool
-    """Whether detections were left out because there were more than the sensor's `max_detections`."""
+    """Whether detections were omitted because there were more than the sensor's `max_detections`."""
     sensor_north_sigma_deg: _builtins.float
-    """Standard deviation of the direction that the sensor takes for north, in degrees; an error common to all bearings."""
+    """Standard deviation of the sensor's north alignment, in degrees; an error common to all bearings."""
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
         """The frame's id: the id of the event that carries it."""
@@ -408,27 +411,27 @@ class RadarFrame(_message.Message):
 
     @_builtins.property
     def scan_start(self) -> _timestamp_pb2.Timestamp:
-        """Simulation time of the scan's begin, UTC."""
+        """Simulation time of the start of the scan, UTC."""
 
     @_builtins.property
     def sensor_pose(self) -> _geometry_pb2.Pose:
-        """Where the sensor stood at the end of the scan."""
+        """Pose of the sensor at the end of the scan."""
 
     @_builtins.property
     def sensor_model(self) -> Global___SensorModel:
-        """What the sensor can see and how well: what a tracker needs to judge the detections and their absence."""
+        """Limits and accuracy of the sensor, from which a tracker interprets detections and missed detections."""
 
     @_builtins.property
     def sensor_position_covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Covariance of the sensor's position in square metres: xx, xy, xz, yy, yz, zz; empty: it is known exactly."""
+        """Covariance of the sensor's position in square metres: xx, xy, xz, yy, yz, zz; empty: the position is exact."""
 
     @_builtins.property
     def detection_columns(self) -> Global___DetectionColumns:
-        """The detections as columns, for a reader that asked for them; then `detections` is empty."""
+        """The detections as columns, if the reader requested them; `detections` is then empty."""
 
     @_builtins.property
     def blind_sectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlindSector]:
-        """Sectors in which this scan could see nothing: their emptiness means nothing."""
+        """Sectors in which this scan could detect nothing: a missing detection there is no evidence of absence."""
 
     def __init__(
         self,
@@ -460,16 +463,16 @@ Global___RadarFrame: _TypeAlias = RadarFrame  # noqa: Y015
 
 @_typing.final
 class Sector(_message.Message):
-    """Sector is a range of bearings, clockwise from its start."""
+    """Sector is an interval of bearings, clockwise from its start."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_DEG_FIELD_NUMBER: _builtins.int
     WIDTH_DEG_FIELD_NUMBER: _builtins.int
     start_deg: _builtins.float
-    """Where it begins, in degrees clockwise from north, in [0, 360)."""
+    """Bearing of the start, in degrees clockwise from north, in [0, 360)."""
     width_deg: _builtins.float
-    """How far it reaches clockwise, in degrees, in (0, 360]."""
+    """Width clockwise from the start, in degrees, in (0, 360]."""
     def __init__(
         self,
         *,
@@ -486,17 +489,17 @@ Global___Sector: _TypeAlias = Sector  # noqa: Y015
 
 @_typing.final
 class BlindSector(_message.Message):
-    """BlindSector is where a sensor could see nothing during a scan."""
+    """BlindSector is a sector in which a sensor could detect nothing during a scan."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SECTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     reason: Global___BlindReason.ValueType
-    """Why."""
+    """The cause."""
     @_builtins.property
     def sector(self) -> Global___Sector:
-        """Where."""
+        """The sector."""
 
     def __init__(
         self,
@@ -514,7 +517,7 @@ Global___BlindSector: _TypeAlias = BlindSector  # noqa: Y015
 
 @_typing.final
 class SensorModel(_message.Message):
-    """SensorModel is how a sensor sees, as it was configured for the scan."""
+    """SensorModel describes the limits, accuracy and detection statistics of a sensor, as configured for the scan."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -544,13 +547,13 @@ class SensorModel(_message.Message):
     RANGE_REF_M_FIELD_NUMBER: _builtins.int
     SCAN_KIND_FIELD_NUMBER: _builtins.int
     min_range_m: _builtins.float
-    """Nearest range seen, in metres."""
+    """Minimum range, in metres."""
     max_range_m: _builtins.float
-    """Farthest range seen, in metres."""
+    """Maximum range, in metres."""
     min_elev_deg: _builtins.float
-    """Lowest elevation seen, in degrees."""
+    """Minimum elevation, in degrees."""
     max_elev_deg: _builtins.float
-    """Highest elevation seen, in degrees."""
+    """Maximum elevation, in degrees."""
     range_sigma_m: _builtins.float
     """Standard deviation of the range, in metres."""
     bearing_sigma_deg: _builtins.float
@@ -560,15 +563,17 @@ class SensorModel(_message.Message):
     vr_sigma_mps: _builtins.float
     """Standard deviation of the radial velocity, in metres per second."""
     detection_probability: _builtins.float
-    """Probability that a thing in view is detected in a scan, in [0, 1]."""
+    """Probability that a target in view is detected in a scan, in [0, 1]."""
     clutter_per_scan: _builtins.float
-    """Expected number of false detections a scan."""
+    """Expected number of false detections per scan."""
     no_elevation: _builtins.bool
-    """Whether it measures no elevation: then `elev_deg` is 0 and says nothing."""
+    """Whether the sensor measures no elevation; `elev_deg` is then 0 and carries no information."""
     no_radial_velocity: _builtins.bool
-    """Whether it measures no radial velocity: then `vr_mps` is 0 and says nothing."""
+    """Whether the sensor measures no radial velocity; `vr_mps` is then 0 and carries no information."""
     range_resolution_m: _builtins.float
-    """Two things nearer to each other than all four resolutions are seen as one. In metres; 0: not known."""
+    """Range resolution in metres; 0: not known. Two targets closer to each other than all four resolutions are not
+    resolved: they give one detection.
+    """
     bearing_resolution_deg: _builtins.float
     """The beam's width in bearing, in degrees; 0: not known."""
     elev_resolution_deg: _builtins.float
@@ -578,25 +583,27 @@ class SensorModel(_message.Message):
     clutter_max_vr_mps: _builtins.float
     """False detections are uniform in radial velocity from minus to plus this, in metres per second; 0: 300."""
     min_radial_speed_mps: _builtins.float
-    """What moves slower than that radially over the ground is filtered out with the ground, in metres per second."""
+    """Minimum radial speed over the ground, in metres per second: the clutter filter removes slower targets with the
+    ground.
+    """
     false_alarm_probability: _builtins.float
     """Probability of a false detection in one resolution cell; 0: not known."""
     swerling: Global___SwerlingCase.ValueType
-    """How the echo fluctuates from scan to scan."""
+    """Fluctuation of the echo from scan to scan."""
     snr_ref_db: _builtins.float
-    """Signal to noise ratio in decibels of a thing of `rcs_ref_dbsm` at `range_ref_m`. With `range_ref_m` above 0 the
+    """Signal to noise ratio in decibels of a target of `rcs_ref_dbsm` at `range_ref_m`. With `range_ref_m` above 0 the
     probability of detection follows from the radar equation, the Swerling case and `false_alarm_probability`, and
-    `detection_probability` is that of the reference thing at the reference range.
+    `detection_probability` is that of the reference target at the reference range.
     """
     rcs_ref_dbsm: _builtins.float
-    """Cross section of the reference thing, in decibels over one square metre."""
+    """Radar cross section of the reference target, in decibels over one square metre."""
     range_ref_m: _builtins.float
-    """The reference range in metres; 0: every thing in view is detected with `detection_probability`."""
+    """The reference range in metres; 0: every target in view is detected with `detection_probability`."""
     scan_kind: Global___ScanKind.ValueType
-    """How it looks around."""
+    """Scan pattern."""
     @_builtins.property
     def coverage(self) -> Global___Sector:
-        """The bearings it looks at; absent: all around."""
+        """Bearings that the sensor covers; absent: all around."""
 
     def __init__(
         self,

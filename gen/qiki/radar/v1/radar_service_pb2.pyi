@@ -34,22 +34,22 @@ class WatchFramesRequest(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     columns: _builtins.bool
     """Send the detections as columns: `detection_columns` instead of `detections`. Ids, tokens and order are the same."""
     confirm_interval_s: _builtins.float
-    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
-    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
-    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
-    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A fold with checkpoints sends its checkpoint period, plus one scan, plus the longest interval of its own
+    required readers. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless
+    producer refuses an interval of half its retention or more: producer and reader would wait for each other.
     """
     @_builtins.property
     def filter(self) -> Global___FramesFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ Global___WatchFramesRequest: _TypeAlias = WatchFramesRequest  # noqa: Y015
 
 @_typing.final
 class WatchFramesResponse(_message.Message):
-    """WatchFramesResponse is one step of the stream."""
+    """WatchFramesResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -82,22 +82,22 @@ class WatchFramesResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def frame(self) -> _radar_pb2.RadarFrame:
-        """What one sensor saw in one scan."""
+        """The detections of one sensor in one scan."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -125,7 +125,7 @@ Global___WatchFramesResponse: _TypeAlias = WatchFramesResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmFramesRequest(_message.Message):
-    """ConfirmFramesRequest says how far a required reader has got."""
+    """ConfirmFramesRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +134,7 @@ class ConfirmFramesRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -157,7 +157,7 @@ class ConfirmFramesResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -173,7 +173,7 @@ Global___ConfirmFramesResponse: _TypeAlias = ConfirmFramesResponse  # noqa: Y015
 
 @_typing.final
 class FramesFilter(_message.Message):
-    """FramesFilter chooses sensors."""
+    """FramesFilter selects sensors."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -219,7 +219,7 @@ Global___GetFrameRequest: _TypeAlias = GetFrameRequest  # noqa: Y015
 
 @_typing.final
 class GetFrameResponse(_message.Message):
-    """GetFrameResponse holds a frame and its place in the stream."""
+    """GetFrameResponse holds a frame and its position in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -227,10 +227,10 @@ class GetFrameResponse(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Watching after this token gives what comes after the frame."""
+    """A Watch call with this token starts at the next event after the frame."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is."""
+        """Identity, time and origin of the event."""
 
     @_builtins.property
     def frame(self) -> _radar_pb2.RadarFrame:
@@ -294,7 +294,7 @@ Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
 
 @_typing.final
 class WatchTruthRequest(_message.Message):
-    """WatchTruthRequest opens a stream of the truth behind the frames."""
+    """WatchTruthRequest opens a stream of the ground truth of the frames."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -303,13 +303,13 @@ class WatchTruthRequest(_message.Message):
     READER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
     """Must be empty: the truth has no required readers."""
     confirm_interval_s: _builtins.float
-    """Has no use here: the truth has no required readers. Finite, and not negative."""
+    """Not used: the truth has no required readers. Finite, and not negative."""
     def __init__(
         self,
         *,
@@ -328,7 +328,7 @@ Global___WatchTruthRequest: _TypeAlias = WatchTruthRequest  # noqa: Y015
 
 @_typing.final
 class WatchTruthResponse(_message.Message):
-    """WatchTruthResponse is one step of the stream."""
+    """WatchTruthResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -339,22 +339,22 @@ class WatchTruthResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def truth(self) -> Global___FrameTruth:
-        """What the detections of one frame are of."""
+        """The ground truth of one frame's detections."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -382,7 +382,7 @@ Global___WatchTruthResponse: _TypeAlias = WatchTruthResponse  # noqa: Y015
 
 @_typing.final
 class FrameTruth(_message.Message):
-    """FrameTruth is what the detections of one frame are really of."""
+    """FrameTruth holds the ground truth of one frame's detections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -394,7 +394,7 @@ class FrameTruth(_message.Message):
 
     @_builtins.property
     def detections(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetectionTruth]:
-        """One for each of the frame's detections, in the same order."""
+        """One per detection of the frame, in the same order."""
 
     def __init__(
         self,
@@ -412,14 +412,16 @@ Global___FrameTruth: _TypeAlias = FrameTruth  # noqa: Y015
 
 @_typing.final
 class DetectionTruth(_message.Message):
-    """DetectionTruth is what one detection is really of."""
+    """DetectionTruth is the ground truth of one detection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contact_ids(self) -> _containers.RepeatedCompositeFieldContainer[_geometry_pb2.UUID]:
-        """The contacts whose echoes it is made of: none for a false one, several where they were not resolved."""
+        """Contacts that contributed echoes to the detection: none for a false detection, several where they were not
+        resolved.
+        """
 
     def __init__(
         self,

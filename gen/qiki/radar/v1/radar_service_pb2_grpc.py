@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RadarServiceStub:
-    """RadarService observes the world: one frame a scan of each of its sensors.
+    """RadarService observes the world: one frame per scan of each of its sensors.
     """
 
     def __init__(self, channel):
@@ -63,15 +63,16 @@ class RadarServiceStub:
 
 
 class RadarServiceServicer:
-    """RadarService observes the world: one frame a scan of each of its sensors.
+    """RadarService observes the world: one frame per scan of each of its sensors.
     """
 
     def WatchFrames(self, request, context):
-        """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+        """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec),
+        without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmFrames.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmFrames.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -83,9 +84,9 @@ class RadarServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmFrames(self, request, context):
-        """ConfirmFrames says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmFrames marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -95,22 +96,23 @@ class RadarServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTruth(self, request, context):
-        """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
-        tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+        """WatchTruth streams the ground truth of each frame's detections: one event per frame, with the frame's sequence. It
+        is for tests and tracker evaluation: a tracker under evaluation must not read it. Served only if the radar is
+        configured to serve it.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE. It has no required readers.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE. The feed has no required readers.
 
-        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
-        READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
-        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not configured to serve it), INVALID_ARGUMENT
+        (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE
+        (RESUME_TOKEN_EXPIRED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFrame(self, request, context):
-        """GetFrame answers the newest frame of a sensor, or of all of them.
+        """GetFrame returns the newest frame of a sensor, or of all of them.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: no such sensor), NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -119,7 +121,7 @@ class RadarServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """
@@ -164,7 +166,7 @@ def add_RadarServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RadarService:
-    """RadarService observes the world: one frame a scan of each of its sensors.
+    """RadarService observes the world: one frame per scan of each of its sensors.
     """
 
     @staticmethod

@@ -27,18 +27,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RadarServiceStub:
-    """RadarService observes the world: one frame a scan of each of its sensors."""
+    """RadarService observes the world: one frame per scan of each of its sensors."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RadarServiceAsyncStub: ...
     WatchFrames: _grpc.UnaryStreamMultiCallable[_radar_service_pb2.WatchFramesRequest, _radar_service_pb2.WatchFramesResponse]
-    """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+    """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec),
+    without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmFrames.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmFrames.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -46,46 +47,48 @@ class RadarServiceStub:
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmFrames: _grpc.UnaryUnaryMultiCallable[_radar_service_pb2.ConfirmFramesRequest, _radar_service_pb2.ConfirmFramesResponse]
-    """ConfirmFrames says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmFrames marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     WatchTruth: _grpc.UnaryStreamMultiCallable[_radar_service_pb2.WatchTruthRequest, _radar_service_pb2.WatchTruthResponse]
-    """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
-    tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+    """WatchTruth streams the ground truth of each frame's detections: one event per frame, with the frame's sequence. It
+    is for tests and tracker evaluation: a tracker under evaluation must not read it. Served only if the radar is
+    configured to serve it.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE. It has no required readers.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE. The feed has no required readers.
 
-    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
-    READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
-    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not configured to serve it), INVALID_ARGUMENT
+    (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE
+    (RESUME_TOKEN_EXPIRED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     GetFrame: _grpc.UnaryUnaryMultiCallable[_radar_service_pb2.GetFrameRequest, _radar_service_pb2.GetFrameResponse]
-    """GetFrame answers the newest frame of a sensor, or of all of them.
+    """GetFrame returns the newest frame of a sensor, or of all of them.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: no such sensor), NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_radar_service_pb2.GetRunRequest, _radar_service_pb2.GetRunResponse]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
 
 @_typing.type_check_only
 class RadarServiceAsyncStub(RadarServiceStub):
-    """RadarService observes the world: one frame a scan of each of its sensors."""
+    """RadarService observes the world: one frame per scan of each of its sensors."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchFrames: _aio.UnaryStreamMultiCallable[_radar_service_pb2.WatchFramesRequest, _radar_service_pb2.WatchFramesResponse]  # type: ignore[assignment]
-    """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+    """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec),
+    without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmFrames.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmFrames.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -93,37 +96,38 @@ class RadarServiceAsyncStub(RadarServiceStub):
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmFrames: _aio.UnaryUnaryMultiCallable[_radar_service_pb2.ConfirmFramesRequest, _radar_service_pb2.ConfirmFramesResponse]  # type: ignore[assignment]
-    """ConfirmFrames says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmFrames marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     WatchTruth: _aio.UnaryStreamMultiCallable[_radar_service_pb2.WatchTruthRequest, _radar_service_pb2.WatchTruthResponse]  # type: ignore[assignment]
-    """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
-    tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+    """WatchTruth streams the ground truth of each frame's detections: one event per frame, with the frame's sequence. It
+    is for tests and tracker evaluation: a tracker under evaluation must not read it. Served only if the radar is
+    configured to serve it.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE. It has no required readers.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE. The feed has no required readers.
 
-    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
-    READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
-    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not configured to serve it), INVALID_ARGUMENT
+    (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE
+    (RESUME_TOKEN_EXPIRED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     GetFrame: _aio.UnaryUnaryMultiCallable[_radar_service_pb2.GetFrameRequest, _radar_service_pb2.GetFrameResponse]  # type: ignore[assignment]
-    """GetFrame answers the newest frame of a sensor, or of all of them.
+    """GetFrame returns the newest frame of a sensor, or of all of them.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: no such sensor), NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_radar_service_pb2.GetRunRequest, _radar_service_pb2.GetRunResponse]  # type: ignore[assignment]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
 
 class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
-    """RadarService observes the world: one frame a scan of each of its sensors."""
+    """RadarService observes the world: one frame per scan of each of its sensors."""
 
     @_abc_1.abstractmethod
     def WatchFrames(
@@ -131,11 +135,12 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _radar_service_pb2.WatchFramesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_radar_service_pb2.WatchFramesResponse], _abc.AsyncIterator[_radar_service_pb2.WatchFramesResponse]]:
-        """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+        """WatchFrames streams radar frames, in the order of their sequence (by tick, then by sensor as in the BotSpec),
+        without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmFrames.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmFrames.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -149,9 +154,9 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _radar_service_pb2.ConfirmFramesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_radar_service_pb2.ConfirmFramesResponse, _abc.Awaitable[_radar_service_pb2.ConfirmFramesResponse]]:
-        """ConfirmFrames says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmFrames marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -163,15 +168,16 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _radar_service_pb2.WatchTruthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_radar_service_pb2.WatchTruthResponse], _abc.AsyncIterator[_radar_service_pb2.WatchTruthResponse]]:
-        """WatchTruth streams what the detections of each frame are really of, one event a frame, of the same sequence. It is for
-        tests and for judging trackers: whoever is judged must not read it. Served only where the radar is told to.
+        """WatchTruth streams the ground truth of each frame's detections: one event per frame, with the frame's sequence. It
+        is for tests and tracker evaluation: a tracker under evaluation must not read it. Served only if the radar is
+        configured to serve it.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE. It has no required readers.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE. The feed has no required readers.
 
-        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not told to), INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED,
-        READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
-        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        Status: UNIMPLEMENTED (TRUTH_NOT_SERVED: the radar is not configured to serve it), INVALID_ARGUMENT
+        (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE
+        (RESUME_TOKEN_EXPIRED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
         """
 
     @_abc_1.abstractmethod
@@ -180,7 +186,7 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _radar_service_pb2.GetFrameRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_radar_service_pb2.GetFrameResponse, _abc.Awaitable[_radar_service_pb2.GetFrameResponse]]:
-        """GetFrame answers the newest frame of a sensor, or of all of them.
+        """GetFrame returns the newest frame of a sensor, or of all of them.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: no such sensor), NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -191,7 +197,7 @@ class RadarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _radar_service_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_radar_service_pb2.GetRunResponse, _abc.Awaitable[_radar_service_pb2.GetRunResponse]]:
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """

@@ -30,25 +30,25 @@ class _FriendFoe:
 class _FriendFoeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FriendFoe.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FRIEND_FOE_UNSPECIFIED: _FriendFoe.ValueType  # 0
-    """Not judged."""
+    """Not classified."""
     FRIEND_FOE_FRIEND: _FriendFoe.ValueType  # 1
     """A friend."""
     FRIEND_FOE_FOE: _FriendFoe.ValueType  # 2
     """A foe."""
     FRIEND_FOE_UNKNOWN: _FriendFoe.ValueType  # 3
-    """Judged, and not known."""
+    """Classified as unknown."""
 
 class FriendFoe(_FriendFoe, metaclass=_FriendFoeEnumTypeWrapper):
-    """FriendFoe is whose a track is held to be."""
+    """FriendFoe is the identification (IFF) of a track."""
 
 FRIEND_FOE_UNSPECIFIED: FriendFoe.ValueType  # 0
-"""Not judged."""
+"""Not classified."""
 FRIEND_FOE_FRIEND: FriendFoe.ValueType  # 1
 """A friend."""
 FRIEND_FOE_FOE: FriendFoe.ValueType  # 2
 """A foe."""
 FRIEND_FOE_UNKNOWN: FriendFoe.ValueType  # 3
-"""Judged, and not known."""
+"""Classified as unknown."""
 Global___FriendFoe: _TypeAlias = FriendFoe  # noqa: Y015
 
 class _RadarTrackStatus:
@@ -60,27 +60,27 @@ class _RadarTrackStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rada
     RADAR_TRACK_STATUS_UNSPECIFIED: _RadarTrackStatus.ValueType  # 0
     """Not known."""
     RADAR_TRACK_STATUS_NEW: _RadarTrackStatus.ValueType  # 1
-    """Begun, not confirmed."""
+    """Initiated, not confirmed."""
     RADAR_TRACK_STATUS_TRACKED: _RadarTrackStatus.ValueType  # 2
-    """Confirmed, and seen in this scan."""
+    """Confirmed, and detected in this scan."""
     RADAR_TRACK_STATUS_LOST: _RadarTrackStatus.ValueType  # 3
-    """Given up. Announced once."""
+    """Deleted. Reported once."""
     RADAR_TRACK_STATUS_COASTING: _RadarTrackStatus.ValueType  # 4
-    """Confirmed, and not seen in this scan."""
+    """Confirmed, and not detected in this scan."""
 
 class RadarTrackStatus(_RadarTrackStatus, metaclass=_RadarTrackStatusEnumTypeWrapper):
-    """RadarTrackStatus is where a track is in its life."""
+    """RadarTrackStatus is the stage of a track in its life cycle."""
 
 RADAR_TRACK_STATUS_UNSPECIFIED: RadarTrackStatus.ValueType  # 0
 """Not known."""
 RADAR_TRACK_STATUS_NEW: RadarTrackStatus.ValueType  # 1
-"""Begun, not confirmed."""
+"""Initiated, not confirmed."""
 RADAR_TRACK_STATUS_TRACKED: RadarTrackStatus.ValueType  # 2
-"""Confirmed, and seen in this scan."""
+"""Confirmed, and detected in this scan."""
 RADAR_TRACK_STATUS_LOST: RadarTrackStatus.ValueType  # 3
-"""Given up. Announced once."""
+"""Deleted. Reported once."""
 RADAR_TRACK_STATUS_COASTING: RadarTrackStatus.ValueType  # 4
-"""Confirmed, and not seen in this scan."""
+"""Confirmed, and not detected in this scan."""
 Global___RadarTrackStatus: _TypeAlias = RadarTrackStatus  # noqa: Y015
 
 class _CoordinateFrame:
@@ -95,7 +95,7 @@ class _CoordinateFrameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Coord
     """The local frame: x east, y north, z up, in metres."""
 
 class CoordinateFrame(_CoordinateFrame, metaclass=_CoordinateFrameEnumTypeWrapper):
-    """CoordinateFrame is what a state is told in."""
+    """CoordinateFrame is the coordinate frame of a state."""
 
 COORDINATE_FRAME_UNSPECIFIED: CoordinateFrame.ValueType  # 0
 """Not known."""
@@ -110,25 +110,25 @@ class _IdentitySource:
 class _IdentitySourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdentitySource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     IDENTITY_SOURCE_UNSPECIFIED: _IdentitySource.ValueType  # 0
-    """On nothing."""
+    """None."""
     IDENTITY_SOURCE_TRANSPONDER: _IdentitySource.ValueType  # 1
-    """On answers of its transponder that the policy knows."""
+    """Transponder replies that the policy knows."""
     IDENTITY_SOURCE_BEHAVIOUR: _IdentitySource.ValueType  # 2
-    """On what it does."""
+    """The behaviour of the target."""
     IDENTITY_SOURCE_SPOOF_EVIDENCE: _IdentitySource.ValueType  # 3
-    """On evidence that its identity is false."""
+    """Evidence that the identity is false."""
 
 class IdentitySource(_IdentitySource, metaclass=_IdentitySourceEnumTypeWrapper):
-    """IdentitySource is what a track's `iff` rests on."""
+    """IdentitySource is the basis of a track's `iff`."""
 
 IDENTITY_SOURCE_UNSPECIFIED: IdentitySource.ValueType  # 0
-"""On nothing."""
+"""None."""
 IDENTITY_SOURCE_TRANSPONDER: IdentitySource.ValueType  # 1
-"""On answers of its transponder that the policy knows."""
+"""Transponder replies that the policy knows."""
 IDENTITY_SOURCE_BEHAVIOUR: IdentitySource.ValueType  # 2
-"""On what it does."""
+"""The behaviour of the target."""
 IDENTITY_SOURCE_SPOOF_EVIDENCE: IdentitySource.ValueType  # 3
-"""On evidence that its identity is false."""
+"""Evidence that the identity is false."""
 Global___IdentitySource: _TypeAlias = IdentitySource  # noqa: Y015
 
 class _SpoofEvidence:
@@ -142,21 +142,21 @@ class _SpoofEvidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpoofEv
     SPOOF_EVIDENCE_IDENTITY_JUMP: _SpoofEvidence.ValueType  # 1
     """The identity has changed."""
     SPOOF_EVIDENCE_TWO_PLACES: _SpoofEvidence.ValueType  # 2
-    """Another track answers with the same identity."""
+    """Duplicate identity: another track replies with the same identity."""
     SPOOF_EVIDENCE_KINEMATICS: _SpoofEvidence.ValueType  # 3
-    """What is known of the identity's bearer cannot move like that."""
+    """Kinematic violation: the known platform with this identity cannot move like this target."""
 
 class SpoofEvidence(_SpoofEvidence, metaclass=_SpoofEvidenceEnumTypeWrapper):
-    """SpoofEvidence is a reason to hold an identity for false."""
+    """SpoofEvidence is one kind of evidence that an identity is false."""
 
 SPOOF_EVIDENCE_UNSPECIFIED: SpoofEvidence.ValueType  # 0
 """Not known."""
 SPOOF_EVIDENCE_IDENTITY_JUMP: SpoofEvidence.ValueType  # 1
 """The identity has changed."""
 SPOOF_EVIDENCE_TWO_PLACES: SpoofEvidence.ValueType  # 2
-"""Another track answers with the same identity."""
+"""Duplicate identity: another track replies with the same identity."""
 SPOOF_EVIDENCE_KINEMATICS: SpoofEvidence.ValueType  # 3
-"""What is known of the identity's bearer cannot move like that."""
+"""Kinematic violation: the known platform with this identity cannot move like this target."""
 Global___SpoofEvidence: _TypeAlias = SpoofEvidence  # noqa: Y015
 
 class _LostReason:
@@ -166,34 +166,34 @@ class _LostReason:
 class _LostReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LostReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LOST_REASON_UNSPECIFIED: _LostReason.ValueType  # 0
-    """It was not."""
+    """The track was not deleted."""
     LOST_REASON_NOT_CONFIRMED: _LostReason.ValueType  # 1
-    """A new track that turned out to be false."""
+    """A new track that proved false."""
     LOST_REASON_MISSED: _LostReason.ValueType  # 2
-    """Too many scans that should have seen it did not."""
+    """Too many scans were expected to detect the target and did not."""
     LOST_REASON_TOO_OLD: _LostReason.ValueType  # 3
-    """It was not seen for too long, in view or not."""
+    """The time since the last detection exceeded the limit, whether the target was in view or not."""
     LOST_REASON_MERGED: _LostReason.ValueType  # 4
-    """It was of the same thing as another, older track."""
+    """A duplicate of another, older track of the same target."""
 
 class LostReason(_LostReason, metaclass=_LostReasonEnumTypeWrapper):
-    """LostReason is why a track was given up."""
+    """LostReason is the reason for the deletion of a track."""
 
 LOST_REASON_UNSPECIFIED: LostReason.ValueType  # 0
-"""It was not."""
+"""The track was not deleted."""
 LOST_REASON_NOT_CONFIRMED: LostReason.ValueType  # 1
-"""A new track that turned out to be false."""
+"""A new track that proved false."""
 LOST_REASON_MISSED: LostReason.ValueType  # 2
-"""Too many scans that should have seen it did not."""
+"""Too many scans were expected to detect the target and did not."""
 LOST_REASON_TOO_OLD: LostReason.ValueType  # 3
-"""It was not seen for too long, in view or not."""
+"""The time since the last detection exceeded the limit, whether the target was in view or not."""
 LOST_REASON_MERGED: LostReason.ValueType  # 4
-"""It was of the same thing as another, older track."""
+"""A duplicate of another, older track of the same target."""
 Global___LostReason: _TypeAlias = LostReason  # noqa: Y015
 
 @_typing.final
 class RadarTrack(_message.Message):
-    """RadarTrack is what is believed of one thing after one scan."""
+    """RadarTrack is the estimated state of one target after one scan."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -240,13 +240,13 @@ class RadarTrack(_message.Message):
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     object_type: _contact_pb2.ObjectType.ValueType
-    """What it is held to be."""
+    """Classification of the target."""
     iff: Global___FriendFoe.ValueType
-    """Whose it is held to be."""
+    """Identification (IFF) of the target."""
     transponder_on: _builtins.bool
-    """Whether a transponder answered."""
+    """Whether a transponder replied."""
     quality: _builtins.float
-    """How good the track is, in [0, 1]."""
+    """Quality of the track, in [0, 1]."""
     range_m: _builtins.float
     """Slant range from the own ship in metres."""
     bearing_deg: _builtins.float
@@ -254,50 +254,52 @@ class RadarTrack(_message.Message):
     elev_deg: _builtins.float
     """Elevation from the own ship in degrees, in [-90, 90]."""
     vr_mps: _builtins.float
-    """Radial velocity against the own ship in metres per second, negative when closing."""
+    """Radial velocity relative to the own ship in metres per second, negative when closing."""
     snr_db: _builtins.float
     """Signal to noise ratio of the last detection, in decibels."""
     rcs_dbsm: _builtins.float
     """Radar cross section, in decibels over one square metre."""
     transponder_mode: _contact_pb2.TransponderMode.ValueType
-    """How the transponder answered."""
+    """Mode of the transponder's reply."""
     transponder_id: _builtins.str
-    """The identity it answered with; empty for none."""
+    """Identity in the reply; empty: none."""
     status: Global___RadarTrackStatus.ValueType
-    """Where the track is in its life."""
+    """Stage of the track in its life cycle."""
     age_s: _builtins.float
-    """Time since the track began, in seconds of simulation time."""
+    """Time since the track was initiated, in seconds of simulation time."""
     miss_count: _builtins.int
-    """Scans in a row without a detection."""
+    """Consecutive scans without a detection."""
     existence_probability: _builtins.float
-    """Probability that the track is of a thing that exists, in [0, 1]."""
+    """Probability that the target exists, in [0, 1]."""
     score: _builtins.float
-    """Logarithm of the odds that it exists."""
+    """Logarithm of the odds that the target exists."""
     nis: _builtins.float
-    """Normalized innovation squared of the last detection: how far it was from where it was expected."""
+    """Normalized innovation squared of the last detection: its squared distance from the predicted measurement,
+    normalized by the innovation covariance.
+    """
     nis_dof: _builtins.int
-    """How many components that innovation has: what `nis` is on average for a consistent filter."""
+    """Number of components of that innovation: the mean of `nis` for a consistent filter."""
     hits: _builtins.int
-    """Detections in all."""
+    """Total number of detections."""
     misses: _builtins.int
-    """Scans in all that should have seen it and did not."""
+    """Total number of scans that were expected to detect the target and did not."""
     object_type_probability: _builtins.float
-    """Probability of `object_type`, in [0, 1]; 0 where none is held."""
+    """Probability of `object_type`, in [0, 1]; 0: not classified."""
     identity_source: Global___IdentitySource.ValueType
-    """Where `iff` comes from."""
+    """Basis of `iff`."""
     identity_age_s: _builtins.float
-    """Time since the identity was last heard, in seconds of simulation time; 0 where none was."""
+    """Time since the identity was last received, in seconds of simulation time; 0 if none was received."""
     identity_conflict: _builtins.bool
-    """Whether what was heard contradicts itself or the track."""
+    """Whether the received replies contradict each other or the track."""
     lost_reason: Global___LostReason.ValueType
-    """Why the track was given up; with status LOST."""
+    """Reason for the deletion of the track; with status LOST."""
     range_band: _radar_pb2.RadarRangeBand.ValueType
-    """Which radar saw it last."""
+    """Range band of the radar that last detected the target."""
     id_present: _builtins.bool
     """Whether `transponder_id` holds an identity."""
     @_builtins.property
     def track_id(self) -> _geometry_pb2.UUID:
-        """The track's id; never used again in a run."""
+        """The track's id; never reused in a run."""
 
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
@@ -321,25 +323,25 @@ class RadarTrack(_message.Message):
 
     @_builtins.property
     def covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Covariance of position and velocity together (x, y, z, vx, vy, vz), in SI units: the upper triangle of the 6x6 matrix
+        """Joint covariance of position and velocity (x, y, z, vx, vy, vz), in SI units: the upper triangle of the 6x6 matrix
         by rows, 21 values.
         """
 
     @_builtins.property
     def mode_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModeProbability]:
-        """How probable each mode of motion is; they sum to 1."""
+        """Probabilities of the motion modes; they sum to 1."""
 
     @_builtins.property
     def contributing_detections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContributingDetection]:
-        """The detections of the set's frame that the state was corrected with: one, or none."""
+        """Detections of the set's frame used to update the state: one, or none."""
 
     @_builtins.property
     def spoof_evidence(self) -> _containers.RepeatedScalarFieldContainer[Global___SpoofEvidence.ValueType]:
-        """Why the identity is held to be false; empty: it is not."""
+        """Evidence that the identity is false; empty: none."""
 
     @_builtins.property
     def closest_approach(self) -> Global___ClosestApproach:
-        """Where and when it comes nearest to the own ship, if both go straight on."""
+        """Closest point of approach to the own ship, assuming that both keep a straight course."""
 
     def __init__(
         self,
@@ -397,7 +399,7 @@ Global___RadarTrack: _TypeAlias = RadarTrack  # noqa: Y015
 
 @_typing.final
 class TrackSet(_message.Message):
-    """TrackSet is every track after one scan, or one part of them where one event could not hold them all."""
+    """TrackSet holds all tracks after one scan, or one part of them if they do not fit into one event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -416,14 +418,14 @@ class TrackSet(_message.Message):
     frame_sequence: _builtins.int
     """Sequence of that frame in its feed."""
     part: _builtins.int
-    """Which part this is, counted from 1."""
+    """Number of this part, counted from 1."""
     parts: _builtins.int
-    """How many parts the set has."""
+    """Number of parts of the set."""
     frame: Global___CoordinateFrame.ValueType
-    """What positions, velocities and covariances are told in."""
+    """Coordinate frame of positions, velocities and covariances."""
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
-        """The frame that the set stands after."""
+        """The frame after which the set was computed."""
 
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -439,7 +441,7 @@ class TrackSet(_message.Message):
 
     @_builtins.property
     def track_columns(self) -> Global___TrackColumns:
-        """The tracks as columns, for a reader that asked for them; then `tracks` is empty."""
+        """The tracks as columns, if the reader requested them; `tracks` is then empty."""
 
     def __init__(
         self,
@@ -465,16 +467,16 @@ Global___TrackSet: _TypeAlias = TrackSet  # noqa: Y015
 
 @_typing.final
 class ModeProbability(_message.Message):
-    """ModeProbability is how probable one mode of motion is."""
+    """ModeProbability is the probability of one motion mode."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODE_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     mode: _builtins.str
-    """The mode's name, as the tracker's model has it."""
+    """The mode's name, as in the tracker's model."""
     probability: _builtins.float
-    """In [0, 1]."""
+    """The probability, in [0, 1]."""
     def __init__(
         self,
         *,
@@ -491,7 +493,7 @@ Global___ModeProbability: _TypeAlias = ModeProbability  # noqa: Y015
 
 @_typing.final
 class ContributingDetection(_message.Message):
-    """ContributingDetection names a detection."""
+    """ContributingDetection identifies a detection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -501,7 +503,7 @@ class ContributingDetection(_message.Message):
     scan_number: _builtins.int
     """The scan."""
     index: _builtins.int
-    """The detection's place in the frame, counted from 0."""
+    """Index of the detection in the frame, counted from 0."""
     @_builtins.property
     def sensor_id(self) -> _geometry_pb2.UUID:
         """The sensor."""
@@ -523,7 +525,7 @@ Global___ContributingDetection: _TypeAlias = ContributingDetection  # noqa: Y015
 
 @_typing.final
 class ClosestApproach(_message.Message):
-    """ClosestApproach is where and when two things are nearest to each other, if both go straight on."""
+    """ClosestApproach is the closest point of approach of two objects, assuming that both keep a straight course."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -532,13 +534,13 @@ class ClosestApproach(_message.Message):
     TIME_S_FIELD_NUMBER: _builtins.int
     TIME_SIGMA_S_FIELD_NUMBER: _builtins.int
     distance_m: _builtins.float
-    """Their distance then, in metres."""
+    """Distance at closest approach, in metres."""
     distance_sigma_m: _builtins.float
-    """Its standard deviation, in metres."""
+    """Standard deviation of the distance, in metres."""
     time_s: _builtins.float
-    """Seconds from the set's time until then; 0 where they are moving apart."""
+    """Time from the set's time to closest approach, in seconds; 0 where the objects are moving apart."""
     time_sigma_s: _builtins.float
-    """Its standard deviation, in seconds."""
+    """Standard deviation of the time, in seconds."""
     def __init__(
         self,
         *,
@@ -557,8 +559,8 @@ Global___ClosestApproach: _TypeAlias = ClosestApproach  # noqa: Y015
 
 @_typing.final
 class TrackColumns(_message.Message):
-    """TrackColumns are tracks as columns: value i of each belongs to track i; where a track has k values, values k i to
-    k i + k - 1 do. They mean what the fields of RadarTrack of the same names mean.
+    """TrackColumns holds tracks as columns: value i of each column belongs to track i; where a track has k values, values k
+    i to k i + k - 1 do. Each column has the meaning of the RadarTrack field of the same name.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -595,15 +597,15 @@ class TrackColumns(_message.Message):
 
     @_builtins.property
     def position_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Positions in metres, three values a track: x, y, z."""
+        """Positions in metres, three values per track: x, y, z."""
 
     @_builtins.property
     def velocity_mps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Velocities in metres per second, three values a track: x, y, z."""
+        """Velocities in metres per second, three values per track: x, y, z."""
 
     @_builtins.property
     def covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Covariances of position and velocity, 21 values a track."""
+        """Joint covariances of position and velocity, 21 values per track."""
 
     @_builtins.property
     def existence_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -619,35 +621,35 @@ class TrackColumns(_message.Message):
 
     @_builtins.property
     def nis_dof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """How many components those innovations have."""
+        """Numbers of components of those innovations."""
 
     @_builtins.property
     def hits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Detections in all."""
+        """Total number of detections."""
 
     @_builtins.property
     def misses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Scans in all that should have seen it and did not."""
+        """Total number of scans that were expected to detect the target and did not."""
 
     @_builtins.property
     def miss_count(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Scans in a row without a detection."""
+        """Consecutive scans without a detection."""
 
     @_builtins.property
     def age_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Times since the tracks began, in seconds."""
+        """Times since the tracks were initiated, in seconds."""
 
     @_builtins.property
     def mode(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the modes of motion."""
+        """Names of the motion modes."""
 
     @_builtins.property
     def mode_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Their probabilities, as many values a track as there are modes."""
+        """Mode probabilities, as many values per track as there are modes."""
 
     @_builtins.property
     def detection(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The detection of the set's frame that the state was corrected with, counted from 1; 0: none."""
+        """Detection of the set's frame used to update the state, counted from 1; 0: none."""
 
     @_builtins.property
     def snr_db(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -659,19 +661,19 @@ class TrackColumns(_message.Message):
 
     @_builtins.property
     def object_type(self) -> _containers.RepeatedScalarFieldContainer[_contact_pb2.ObjectType.ValueType]:
-        """What they are held to be."""
+        """Classifications of the targets."""
 
     @_builtins.property
     def iff(self) -> _containers.RepeatedScalarFieldContainer[Global___FriendFoe.ValueType]:
-        """Whose they are held to be."""
+        """Identifications (IFF) of the targets."""
 
     @_builtins.property
     def transponder_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The identities heard; empty texts for none. The column is empty where none was heard."""
+        """Identities received; an empty string: none. The column is empty where none was received."""
 
     @_builtins.property
     def lost_reason(self) -> _containers.RepeatedScalarFieldContainer[Global___LostReason.ValueType]:
-        """Why they were given up."""
+        """Reasons for the deletion of the tracks."""
 
     def __init__(
         self,

@@ -31,32 +31,32 @@ class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Severity.Val
     SEVERITY_UNSPECIFIED: _Severity.ValueType  # 0
     """Not known."""
     SEVERITY_INFO: _Severity.ValueType  # 1
-    """As it should be."""
+    """Normal operation."""
     SEVERITY_WARNING: _Severity.ValueType  # 2
-    """Worth a look."""
+    """Needs attention."""
     SEVERITY_ERROR: _Severity.ValueType  # 3
-    """Something does not work."""
+    """A function has failed."""
     SEVERITY_CRITICAL: _Severity.ValueType  # 4
     """The mission is in danger."""
 
 class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
-    """Severity is how much an event matters."""
+    """Severity is the importance of an event."""
 
 SEVERITY_UNSPECIFIED: Severity.ValueType  # 0
 """Not known."""
 SEVERITY_INFO: Severity.ValueType  # 1
-"""As it should be."""
+"""Normal operation."""
 SEVERITY_WARNING: Severity.ValueType  # 2
-"""Worth a look."""
+"""Needs attention."""
 SEVERITY_ERROR: Severity.ValueType  # 3
-"""Something does not work."""
+"""A function has failed."""
 SEVERITY_CRITICAL: Severity.ValueType  # 4
 """The mission is in danger."""
 Global___Severity: _TypeAlias = Severity  # noqa: Y015
 
 @_typing.final
 class AuditEvent(_message.Message):
-    """AuditEvent is one fact that somebody put on record."""
+    """AuditEvent is one event reported for the audit trail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -74,26 +74,24 @@ class AuditEvent(_message.Message):
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     event_id: _builtins.str
-    """Given by who reports it, a UUID in its canonical lower-case text form; the same event reported twice is recorded
-    once.
-    """
+    """Set by the reporter: a UUID in its canonical lower-case text form. An event reported twice is recorded once."""
     code: _builtins.int
-    """What happened, 100 to 999; the hundreds are the family: 1 boot and lifecycle, 2 sensors, 3 radar and tracks,
-    4 guard, 5 commands, 6 transport, 7 storage, 8 security and identity, 9 faults. One that is known.
+    """Event code, 100 to 999, from the list of known codes. The hundreds are the family: 1 boot and lifecycle, 2 sensors,
+    3 radar and tracks, 4 guard, 5 commands, 6 transport, 7 storage, 8 security and identity, 9 faults.
     """
     name: _builtins.str
-    """The code's name, such as `BOOT_OK`; the one that belongs to the code."""
+    """The code's name, such as `BOOT_OK`; it must match the code."""
     severity: Global___Severity.ValueType
-    """How much it matters."""
+    """Severity of the event."""
     reporter: _builtins.str
-    """Who reports it, such as `svc_sim`: 1 to 63 letters, digits and `_-./`, a letter or digit first."""
+    """Name of the reporter, such as `svc_sim`: 1 to 63 ASCII letters, digits and `_-./`, starting with a letter or digit."""
     run_id: _builtins.str
-    """The run it belongs to, a UUID; empty for none."""
+    """The run of the event, a UUID; empty: none."""
     message: _builtins.str
     """One sentence for a person, 1 to 1000 characters."""
     @_builtins.property
     def simulation_time(self) -> _timestamp_pb2.Timestamp:
-        """Simulation time of what happened; absent where there is none."""
+        """Simulation time of the event; absent if it has none."""
 
     @_builtins.property
     def reported_time(self) -> _timestamp_pb2.Timestamp:
@@ -101,7 +99,7 @@ class AuditEvent(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
-        """Further facts, in the order of their names, each name once; at most 32."""
+        """Attributes, sorted by name, each name once; at most 32."""
 
     def __init__(
         self,
@@ -128,14 +126,14 @@ Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
 
 @_typing.final
 class Attribute(_message.Message):
-    """Attribute is one named fact."""
+    """Attribute is one named value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: 1 to 63 letters, digits and `_-.`, a letter first."""
+    """Name of the attribute: 1 to 63 ASCII letters, digits and `_-.`, starting with a letter."""
     value: _builtins.str
     """Its value, as text; at most 400 characters."""
     def __init__(
@@ -154,7 +152,7 @@ Global___Attribute: _TypeAlias = Attribute  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
-    """Receipt says that an event is on record."""
+    """Receipt confirms that an event is recorded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -165,12 +163,12 @@ class Receipt(_message.Message):
     event_id: _builtins.str
     """The event's id."""
     sequence: _builtins.int
-    """Its place in the log: contiguous from 1."""
+    """Sequence of the event in the log, contiguous from 1."""
     digest: _builtins.bytes
     """SHA-256 of the event's serialized bytes as they are stored, 32 bytes."""
     @_builtins.property
     def recorded_time(self) -> _timestamp_pb2.Timestamp:
-        """Wall-clock time of the registrar at which it was put on record."""
+        """Wall-clock time of the registrar when it recorded the event."""
 
     def __init__(
         self,
@@ -190,7 +188,7 @@ Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 
 @_typing.final
 class Rejection(_message.Message):
-    """Rejection says why an event is not put on record. Sending the same again will be rejected again."""
+    """Rejection gives the reason why an event was not recorded. The same event will be rejected again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -198,11 +196,11 @@ class Rejection(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """The wrong field, within the request, such as `events[3].attributes[0].name`."""
+    """Path of the invalid field within the request, such as `events[3].attributes[0].name`."""
     reason: _error_pb2.ErrorReason.ValueType
-    """Why, for a program."""
+    """Machine-readable reason."""
     message: _builtins.str
-    """Why, for a person."""
+    """Human-readable reason."""
     def __init__(
         self,
         *,
@@ -220,7 +218,7 @@ Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 @_typing.final
 class RecordEventsRequest(_message.Message):
-    """RecordEventsRequest holds events to put on record."""
+    """RecordEventsRequest holds events to record."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -244,14 +242,14 @@ Global___RecordEventsRequest: _TypeAlias = RecordEventsRequest  # noqa: Y015
 
 @_typing.final
 class RecordEventsResponse(_message.Message):
-    """RecordEventsResponse says what has become of each event."""
+    """RecordEventsResponse holds the outcome of each event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordEventsResult]:
-        """One an event, in the order of the request."""
+        """One result per event, in the order of the request."""
 
     def __init__(
         self,
@@ -268,7 +266,7 @@ Global___RecordEventsResponse: _TypeAlias = RecordEventsResponse  # noqa: Y015
 
 @_typing.final
 class RecordEventsResult(_message.Message):
-    """RecordEventsResult says what has become of one event."""
+    """RecordEventsResult is the outcome of one event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,11 +274,11 @@ class RecordEventsResult(_message.Message):
     REJECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipt(self) -> Global___Receipt:
-        """It is on record."""
+        """The event is recorded."""
 
     @_builtins.property
     def rejection(self) -> Global___Rejection:
-        """It is not."""
+        """The event was rejected."""
 
     def __init__(
         self,
@@ -300,7 +298,7 @@ Global___RecordEventsResult: _TypeAlias = RecordEventsResult  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):
-    """ListEventsRequest asks for a page of events on record."""
+    """ListEventsRequest asks for a page of recorded events."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,16 +307,16 @@ class ListEventsRequest(_message.Message):
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many events at most, to 1000; 0: 100."""
+    """Maximum number of events, up to 1000; 0: 100."""
     resume_token: _builtins.str
-    """Where to go on: any token of this log. Oldest first: with the event after it; newest first: with the one before
-    it. Empty: at the oldest, or the newest.
+    """Any token of this log: the page starts at the event after it (oldest first) or before it (newest first). Empty:
+    start at the oldest event, or at the newest.
     """
     newest_first: _builtins.bool
     """Newest first instead of oldest first."""
     @_builtins.property
     def filter(self) -> Global___EventsFilter:
-        """Which events; absent: all."""
+        """Selects events; absent: all."""
 
     def __init__(
         self,
@@ -346,9 +344,9 @@ class ListEventsResponse(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Hand it back to go on with the next page."""
+    """Send it to get the next page."""
     complete: _builtins.bool
-    """Whether there was no further event of this kind when the page was made."""
+    """Whether no further matching event existed when the page was built."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedEvent]:
         """The events."""
@@ -370,7 +368,7 @@ Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
 
 @_typing.final
 class RecordedEvent(_message.Message):
-    """RecordedEvent is an event on record."""
+    """RecordedEvent is a recorded event with its receipt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -378,10 +376,10 @@ class RecordedEvent(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     AUDIT_EVENT_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The event's place: WatchEvents goes on exactly after it."""
+    """The event's position: WatchEvents with this token resumes exactly after the event."""
     @_builtins.property
     def receipt(self) -> Global___Receipt:
-        """The receipt that was given for it."""
+        """The event's receipt."""
 
     @_builtins.property
     def audit_event(self) -> Global___AuditEvent:
@@ -421,7 +419,7 @@ Global___GetLogRequest: _TypeAlias = GetLogRequest  # noqa: Y015
 
 @_typing.final
 class GetLogResponse(_message.Message):
-    """GetLogResponse tells about the log."""
+    """GetLogResponse describes the log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -432,18 +430,18 @@ class GetLogResponse(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     log_id: _builtins.str
-    """The log's id, a UUID. New whenever the registrar starts on an empty state directory."""
+    """The log's id, a UUID. A registrar that starts on an empty state directory creates a new one."""
     bot_id: _builtins.str
-    """The bot whose log it is."""
+    """Id of the bot that owns the log."""
     last_sequence: _builtins.int
-    """Sequence of the newest event, 0 for none."""
+    """Sequence of the newest event; 0: none."""
     size_bytes: _builtins.int
     """Length of the log in bytes."""
     resume_token: _builtins.str
-    """The place after the newest event: WatchEvents goes on exactly there."""
+    """Position after the newest event: WatchEvents with this token resumes there."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
-        """Wall-clock time at which the log was made."""
+        """Wall-clock time at which the log was created."""
 
     def __init__(
         self,
@@ -482,7 +480,7 @@ Global___GetRunRequest: _TypeAlias = GetRunRequest  # noqa: Y015
 
 @_typing.final
 class GetRunResponse(_message.Message):
-    """GetRunResponse tells the log as a run."""
+    """GetRunResponse describes the log as a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -516,18 +514,18 @@ class WatchEventsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the log's first event instead of from now on."""
+    """With an empty token: start at the log's first event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     confirm_interval_s: _builtins.float
-    """Of a required reader, as in every Watch request: how much simulation time may lie between two of its confirmations,
-    in seconds. The log waits for nobody, so that any will do. Finite, and not negative.
+    """For a required reader, as in every Watch request: the longest simulation time between two of its confirmations, in
+    seconds. The log waits for no reader and accepts every value that is finite and not negative.
     """
     @_builtins.property
     def filter(self) -> Global___EventsFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -548,7 +546,7 @@ Global___WatchEventsRequest: _TypeAlias = WatchEventsRequest  # noqa: Y015
 
 @_typing.final
 class WatchEventsResponse(_message.Message):
-    """WatchEventsResponse is one step of the stream."""
+    """WatchEventsResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -559,22 +557,22 @@ class WatchEventsResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def audit_event(self) -> Global___AuditEvent:
-        """A fact on record."""
+        """A recorded audit event."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -602,7 +600,7 @@ Global___WatchEventsResponse: _TypeAlias = WatchEventsResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmEventsRequest(_message.Message):
-    """ConfirmEventsRequest says how far a required reader has got."""
+    """ConfirmEventsRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -611,7 +609,7 @@ class ConfirmEventsRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -634,7 +632,7 @@ class ConfirmEventsResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -650,7 +648,7 @@ Global___ConfirmEventsResponse: _TypeAlias = ConfirmEventsResponse  # noqa: Y015
 
 @_typing.final
 class EventsFilter(_message.Message):
-    """EventsFilter chooses events: those that fit everything that is given."""
+    """EventsFilter selects the events that match every condition given."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -671,11 +669,11 @@ class EventsFilter(_message.Message):
 
     @_builtins.property
     def recorded_from(self) -> _timestamp_pb2.Timestamp:
-        """Put on record at or after this wall-clock time; absent: since ever."""
+        """Recorded at or after this wall-clock time; absent: no lower limit."""
 
     @_builtins.property
     def recorded_before(self) -> _timestamp_pb2.Timestamp:
-        """Put on record before this wall-clock time; absent: until ever."""
+        """Recorded before this wall-clock time; absent: no upper limit."""
 
     def __init__(
         self,

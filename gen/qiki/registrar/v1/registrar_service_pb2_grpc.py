@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class RegistrarServiceStub:
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     def __init__(self, channel):
@@ -71,37 +71,37 @@ class RegistrarServiceStub:
 
 
 class RegistrarServiceServicer:
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     def RecordEvents(self, request, context):
-        """RecordEvents puts events on record. The answer holds one result an event, in the order of the request: a receipt,
-        given only once the event is on the disk (fsync), or a rejection that names the field; a rejected event does
-        not keep the others from the record. New events of one request get ascending sequences.
+        """RecordEvents records events. The response holds one result per event, in the order of the request: either a
+        receipt, issued once the event is on the disk (fsync), or a rejection that names the field. A rejected event does
+        not prevent the recording of the others. New events of one request get ascending sequences.
 
-        Repeating is harmless: an event whose id is on record with the same content gets the first receipt again, and
-        one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
-        call fails, some of its events may be on record: send all of them again.
+        Repeating is harmless: an event already recorded with the same content gets the first receipt again; an event with
+        a recorded id and different content is rejected. The content is every field except `reported_time`. If the call
+        fails, some of its events may be recorded: send all of them again.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
-        much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
-        be written now; try again).
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many writes
+        are pending; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot be written
+        now; try again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """ListEvents answers events on record, page by page, oldest first or newest first.
+        """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-        Every page but the last holds `page_size` events, or fewer where they are large. Listing oldest first and
-        going on with WatchEvents after the last page's token misses nothing and repeats nothing.
+        Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
+        WatchEvents with the last page's token misses and repeats no event.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token is
-        of another log, HISTORY_DIVERGED), DATA_LOSS (the log cannot be read any more as it was written).
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
+        belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,40 +110,41 @@ class RegistrarServiceServicer:
     def WatchEvents(self, request, context):
         """WatchEvents streams audit events, in the order of their sequence, without a gap.
 
-        The first response is a Heartbeat. The stream is served from the log, so a slow reader costs nothing to anybody
-        and no token expires while the log holds its event. It has no simulation time of its own and never ends. The
-        context's source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the
-        reporter, and its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
+        The first response is a Heartbeat. The stream is served from the log, so a slow reader costs others nothing and no
+        token expires while the log holds its event. It has no simulation time of its own and never ends. The context's
+        source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the reporter, and
+        its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, also for a required reader with a filter,
-        INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token is of another log, HISTORY_DIVERGED),
-        UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the log cannot be read
-        any more as it was written).
+        INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token belongs to another log, HISTORY_DIVERGED),
+        UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the stored log is
+        damaged).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmEvents(self, request, context):
-        """ConfirmEvents says that everything up to the token is safe with a required reader. It is shown, and holds
-        nothing: the log keeps its events whoever has read them. It never moves back, and repeating it is harmless.
+        """ConfirmEvents marks every event up to the token as safe with a required reader. The confirmation is for display and
+        blocks nothing: the log keeps its events regardless of its readers. A confirmation never moves back, and repeating
+        it is harmless.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token is
-        of another log, HISTORY_DIVERGED).
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token
+        belongs to another log, HISTORY_DIVERGED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLog(self, request, context):
-        """GetLog tells which log this is and how far it has got.
+        """GetLog returns the identity and the size of the log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """GetRun tells the log as the run of its feed, for whoever carries feeds: `run_id` is the log's id, `created` the
+        """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
         log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -192,10 +193,10 @@ def add_RegistrarServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistrarService:
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     @staticmethod

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistrarServiceStub:
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     @_typing.overload
@@ -38,117 +38,119 @@ class RegistrarServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RegistrarServiceAsyncStub: ...
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.RecordEventsRequest, _registrar_service_pb2.RecordEventsResponse]
-    """RecordEvents puts events on record. The answer holds one result an event, in the order of the request: a receipt,
-    given only once the event is on the disk (fsync), or a rejection that names the field; a rejected event does
-    not keep the others from the record. New events of one request get ascending sequences.
+    """RecordEvents records events. The response holds one result per event, in the order of the request: either a
+    receipt, issued once the event is on the disk (fsync), or a rejection that names the field. A rejected event does
+    not prevent the recording of the others. New events of one request get ascending sequences.
 
-    Repeating is harmless: an event whose id is on record with the same content gets the first receipt again, and
-    one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
-    call fails, some of its events may be on record: send all of them again.
+    Repeating is harmless: an event already recorded with the same content gets the first receipt again; an event with
+    a recorded id and different content is rejected. The content is every field except `reported_time`. If the call
+    fails, some of its events may be recorded: send all of them again.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
-    much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
-    be written now; try again).
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many writes
+    are pending; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot be written
+    now; try again).
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]
-    """ListEvents answers events on record, page by page, oldest first or newest first.
+    """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-    Every page but the last holds `page_size` events, or fewer where they are large. Listing oldest first and
-    going on with WatchEvents after the last page's token misses nothing and repeats nothing.
+    Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
+    WatchEvents with the last page's token misses and repeats no event.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token is
-    of another log, HISTORY_DIVERGED), DATA_LOSS (the log cannot be read any more as it was written).
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
+    belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_registrar_service_pb2.WatchEventsRequest, _registrar_service_pb2.WatchEventsResponse]
     """WatchEvents streams audit events, in the order of their sequence, without a gap.
 
-    The first response is a Heartbeat. The stream is served from the log, so a slow reader costs nothing to anybody
-    and no token expires while the log holds its event. It has no simulation time of its own and never ends. The
-    context's source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the
-    reporter, and its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
+    The first response is a Heartbeat. The stream is served from the log, so a slow reader costs others nothing and no
+    token expires while the log holds its event. It has no simulation time of its own and never ends. The context's
+    source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the reporter, and
+    its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, also for a required reader with a filter,
-    INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token is of another log, HISTORY_DIVERGED),
-    UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the log cannot be read
-    any more as it was written).
+    INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token belongs to another log, HISTORY_DIVERGED),
+    UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the stored log is
+    damaged).
     """
     ConfirmEvents: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.ConfirmEventsRequest, _registrar_service_pb2.ConfirmEventsResponse]
-    """ConfirmEvents says that everything up to the token is safe with a required reader. It is shown, and holds
-    nothing: the log keeps its events whoever has read them. It never moves back, and repeating it is harmless.
+    """ConfirmEvents marks every event up to the token as safe with a required reader. The confirmation is for display and
+    blocks nothing: the log keeps its events regardless of its readers. A confirmation never moves back, and repeating
+    it is harmless.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token is
-    of another log, HISTORY_DIVERGED).
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token
+    belongs to another log, HISTORY_DIVERGED).
     """
     GetLog: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetLogRequest, _registrar_service_pb2.GetLogResponse]
-    """GetLog tells which log this is and how far it has got."""
+    """GetLog returns the identity and the size of the log."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetRunRequest, _registrar_service_pb2.GetRunResponse]
-    """GetRun tells the log as the run of its feed, for whoever carries feeds: `run_id` is the log's id, `created` the
+    """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
     log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
     """
 
 @_typing.type_check_only
 class RegistrarServiceAsyncStub(RegistrarServiceStub):
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvents: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.RecordEventsRequest, _registrar_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
-    """RecordEvents puts events on record. The answer holds one result an event, in the order of the request: a receipt,
-    given only once the event is on the disk (fsync), or a rejection that names the field; a rejected event does
-    not keep the others from the record. New events of one request get ascending sequences.
+    """RecordEvents records events. The response holds one result per event, in the order of the request: either a
+    receipt, issued once the event is on the disk (fsync), or a rejection that names the field. A rejected event does
+    not prevent the recording of the others. New events of one request get ascending sequences.
 
-    Repeating is harmless: an event whose id is on record with the same content gets the first receipt again, and
-    one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
-    call fails, some of its events may be on record: send all of them again.
+    Repeating is harmless: an event already recorded with the same content gets the first receipt again; an event with
+    a recorded id and different content is rejected. The content is every field except `reported_time`. If the call
+    fails, some of its events may be recorded: send all of them again.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
-    much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
-    be written now; try again).
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many writes
+    are pending; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot be written
+    now; try again).
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """ListEvents answers events on record, page by page, oldest first or newest first.
+    """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-    Every page but the last holds `page_size` events, or fewer where they are large. Listing oldest first and
-    going on with WatchEvents after the last page's token misses nothing and repeats nothing.
+    Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
+    WatchEvents with the last page's token misses and repeats no event.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token is
-    of another log, HISTORY_DIVERGED), DATA_LOSS (the log cannot be read any more as it was written).
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
+    belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_registrar_service_pb2.WatchEventsRequest, _registrar_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """WatchEvents streams audit events, in the order of their sequence, without a gap.
 
-    The first response is a Heartbeat. The stream is served from the log, so a slow reader costs nothing to anybody
-    and no token expires while the log holds its event. It has no simulation time of its own and never ends. The
-    context's source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the
-    reporter, and its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
+    The first response is a Heartbeat. The stream is served from the log, so a slow reader costs others nothing and no
+    token expires while the log holds its event. It has no simulation time of its own and never ends. The context's
+    source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the reporter, and
+    its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, also for a required reader with a filter,
-    INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token is of another log, HISTORY_DIVERGED),
-    UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the log cannot be read
-    any more as it was written).
+    INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token belongs to another log, HISTORY_DIVERGED),
+    UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the stored log is
+    damaged).
     """
     ConfirmEvents: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.ConfirmEventsRequest, _registrar_service_pb2.ConfirmEventsResponse]  # type: ignore[assignment]
-    """ConfirmEvents says that everything up to the token is safe with a required reader. It is shown, and holds
-    nothing: the log keeps its events whoever has read them. It never moves back, and repeating it is harmless.
+    """ConfirmEvents marks every event up to the token as safe with a required reader. The confirmation is for display and
+    blocks nothing: the log keeps its events regardless of its readers. A confirmation never moves back, and repeating
+    it is harmless.
 
-    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token is
-    of another log, HISTORY_DIVERGED).
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token
+    belongs to another log, HISTORY_DIVERGED).
     """
     GetLog: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetLogRequest, _registrar_service_pb2.GetLogResponse]  # type: ignore[assignment]
-    """GetLog tells which log this is and how far it has got."""
+    """GetLog returns the identity and the size of the log."""
     GetRun: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetRunRequest, _registrar_service_pb2.GetRunResponse]  # type: ignore[assignment]
-    """GetRun tells the log as the run of its feed, for whoever carries feeds: `run_id` is the log's id, `created` the
+    """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
     log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
     """
 
 class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
-    """RegistrarService keeps the audit trail: events on record in one append-only log, each with a receipt.
+    """RegistrarService keeps the audit trail: events recorded in one append-only log, each with a receipt.
 
-    The log is a recorded feed: its epoch is the log's id and its index is the log's. Whatever happened to the
-    processes, each receipt that was handed out stands for one event in the log, once, in order.
+    The log is a recorded feed: its epoch is the log's id and its index is the log's index. Every issued receipt
+    identifies exactly one event in the log, in order, even after crashes and restarts.
     """
 
     @_abc_1.abstractmethod
@@ -157,17 +159,17 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registrar_service_pb2.RecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.RecordEventsResponse, _abc.Awaitable[_registrar_service_pb2.RecordEventsResponse]]:
-        """RecordEvents puts events on record. The answer holds one result an event, in the order of the request: a receipt,
-        given only once the event is on the disk (fsync), or a rejection that names the field; a rejected event does
-        not keep the others from the record. New events of one request get ascending sequences.
+        """RecordEvents records events. The response holds one result per event, in the order of the request: either a
+        receipt, issued once the event is on the disk (fsync), or a rejection that names the field. A rejected event does
+        not prevent the recording of the others. New events of one request get ascending sequences.
 
-        Repeating is harmless: an event whose id is on record with the same content gets the first receipt again, and
-        one whose id is on record with other content is rejected. The content is all but `reported_time`. Where the
-        call fails, some of its events may be on record: send all of them again.
+        Repeating is harmless: an event already recorded with the same content gets the first receipt again; an event with
+        a recorded id and different content is rejected. The content is every field except `reported_time`. If the call
+        fails, some of its events may be recorded: send all of them again.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too
-        much waits to be written; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot
-        be written now; try again).
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many writes
+        are pending; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot be written
+        now; try again).
         """
 
     @_abc_1.abstractmethod
@@ -176,13 +178,13 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registrar_service_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.ListEventsResponse, _abc.Awaitable[_registrar_service_pb2.ListEventsResponse]]:
-        """ListEvents answers events on record, page by page, oldest first or newest first.
+        """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-        Every page but the last holds `page_size` events, or fewer where they are large. Listing oldest first and
-        going on with WatchEvents after the last page's token misses nothing and repeats nothing.
+        Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
+        WatchEvents with the last page's token misses and repeats no event.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token is
-        of another log, HISTORY_DIVERGED), DATA_LOSS (the log cannot be read any more as it was written).
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
+        belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
         """
 
     @_abc_1.abstractmethod
@@ -193,15 +195,15 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_registrar_service_pb2.WatchEventsResponse], _abc.AsyncIterator[_registrar_service_pb2.WatchEventsResponse]]:
         """WatchEvents streams audit events, in the order of their sequence, without a gap.
 
-        The first response is a Heartbeat. The stream is served from the log, so a slow reader costs nothing to anybody
-        and no token expires while the log holds its event. It has no simulation time of its own and never ends. The
-        context's source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the
-        reporter, and its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
+        The first response is a Heartbeat. The stream is served from the log, so a slow reader costs others nothing and no
+        token expires while the log holds its event. It has no simulation time of its own and never ends. The context's
+        source is `/qiki/<bot>/<log id>/audit`, its run is the log, its id is the event's, its subject the reporter, and
+        its time the event's reported time. Reading confirms nothing: see ConfirmEvents.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, also for a required reader with a filter,
-        INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token is of another log, HISTORY_DIVERGED),
-        UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the log cannot be read
-        any more as it was written).
+        INVALID_FIELD: the filter), FAILED_PRECONDITION (RUN_CHANGED: the token belongs to another log, HISTORY_DIVERGED),
+        UNAVAILABLE (DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams), DATA_LOSS (the stored log is
+        damaged).
         """
 
     @_abc_1.abstractmethod
@@ -210,11 +212,12 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registrar_service_pb2.ConfirmEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.ConfirmEventsResponse, _abc.Awaitable[_registrar_service_pb2.ConfirmEventsResponse]]:
-        """ConfirmEvents says that everything up to the token is safe with a required reader. It is shown, and holds
-        nothing: the log keeps its events whoever has read them. It never moves back, and repeating it is harmless.
+        """ConfirmEvents marks every event up to the token as safe with a required reader. The confirmation is for display and
+        blocks nothing: the log keeps its events regardless of its readers. A confirmation never moves back, and repeating
+        it is harmless.
 
-        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token is
-        of another log, HISTORY_DIVERGED).
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED: the token
+        belongs to another log, HISTORY_DIVERGED).
         """
 
     @_abc_1.abstractmethod
@@ -223,7 +226,7 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registrar_service_pb2.GetLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.GetLogResponse, _abc.Awaitable[_registrar_service_pb2.GetLogResponse]]:
-        """GetLog tells which log this is and how far it has got."""
+        """GetLog returns the identity and the size of the log."""
 
     @_abc_1.abstractmethod
     def GetRun(
@@ -231,7 +234,7 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registrar_service_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.GetRunResponse, _abc.Awaitable[_registrar_service_pb2.GetRunResponse]]:
-        """GetRun tells the log as the run of its feed, for whoever carries feeds: `run_id` is the log's id, `created` the
+        """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
         log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
         """
 

@@ -27,24 +27,24 @@ class _CommandOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comman
     COMMAND_OUTCOME_UNSPECIFIED: _CommandOutcome.ValueType  # 0
     """Not known."""
     COMMAND_OUTCOME_APPLIED: _CommandOutcome.ValueType  # 1
-    """It is part of the run's history and acts from the tick that the result names on."""
+    """The command is part of the run's history and acts from the result's tick on."""
     COMMAND_OUTCOME_REFUSED: _CommandOutcome.ValueType  # 2
-    """It has not acted and never will. To try again, correct it and give it another id."""
+    """The command has not acted and never will. To try again, correct it and give it a new id."""
 
 class CommandOutcome(_CommandOutcome, metaclass=_CommandOutcomeEnumTypeWrapper):
-    """CommandOutcome is what became of a command."""
+    """CommandOutcome is the outcome of a command."""
 
 COMMAND_OUTCOME_UNSPECIFIED: CommandOutcome.ValueType  # 0
 """Not known."""
 COMMAND_OUTCOME_APPLIED: CommandOutcome.ValueType  # 1
-"""It is part of the run's history and acts from the tick that the result names on."""
+"""The command is part of the run's history and acts from the result's tick on."""
 COMMAND_OUTCOME_REFUSED: CommandOutcome.ValueType  # 2
-"""It has not acted and never will. To try again, correct it and give it another id."""
+"""The command has not acted and never will. To try again, correct it and give it a new id."""
 Global___CommandOutcome: _TypeAlias = CommandOutcome  # noqa: Y015
 
 @_typing.final
 class Command(_message.Message):
-    """Command asks for something to happen in the world. What became of it stands in its CommandResult."""
+    """Command requests a change to the simulated world. Its CommandResult holds the outcome."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -52,13 +52,13 @@ class Command(_message.Message):
     TICK_FIELD_NUMBER: _builtins.int
     SET_HELM_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
-    """Chosen by whoever commands: a UUID in its canonical text form, lower case. It names the command for the whole run:
-    a command that comes again under it is not carried out again, whatever else it holds.
+    """Chosen by the caller: a UUID in its canonical text form, lower case. It identifies the command for the whole run: a
+    repeated id is never executed again, whatever the content of the repeated command.
     """
     tick: _builtins.int
-    """The tick from which on it is to act; 0: the first one whose history is still open. Ticks are settled in blocks of a
-    second of simulation time, so that a command acts within that time, and one for a named tick is to come so
-    much earlier.
+    """The first tick at which the command acts; 0: the first tick that is not committed. Ticks are committed in blocks of
+    one second of simulation time: without a tick a command acts within that time, and a command for a given tick must
+    arrive that much earlier.
     """
     @_builtins.property
     def set_helm(self) -> Global___SetHelm:
@@ -83,9 +83,9 @@ Global___Command: _TypeAlias = Command  # noqa: Y015
 
 @_typing.final
 class SetHelm(_message.Message):
-    """SetHelm sets the own ship's motion from a tick on; it ends whatever the scenario, or a helm before it, has planned.
-    What is not given stays as it is at that tick, a turn that is under way too. At least one is given. Position is
-    continuous, and nothing else needs to be.
+    """SetHelm sets the own ship's motion from a tick on; it replaces the motion planned by the scenario or by an earlier
+    helm. A field that is absent keeps its value at that tick, including a turn in progress. At least one field is
+    required. Only the position is guaranteed to be continuous.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -99,7 +99,7 @@ class SetHelm(_message.Message):
     speed_mps: _builtins.float
     """Horizontal speed in metres per second, in [0, 100000]."""
     turn_rate_dps: _builtins.float
-    """How fast the course changes from then on, in degrees per second, clockwise positive, in [-360, 360]; 0: straight on."""
+    """Turn rate in degrees per second, clockwise positive, in [-360, 360]; 0: straight on."""
     climb_mps: _builtins.float
     """Vertical speed in metres per second, up positive, in [-100000, 100000]."""
     def __init__(
@@ -135,7 +135,7 @@ Global___SetHelm: _TypeAlias = SetHelm  # noqa: Y015
 
 @_typing.final
 class CommandResult(_message.Message):
-    """CommandResult is what became of a command: written down durably before it is told, and the same ever after."""
+    """CommandResult is the outcome of a command: durable before it is reported, and never changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -149,15 +149,15 @@ class CommandResult(_message.Message):
     command_id: _builtins.str
     """The command's id."""
     outcome: Global___CommandOutcome.ValueType
-    """What became of it."""
+    """The outcome."""
     tick: _builtins.int
     """Applied: the first tick at which it acts. Refused: 0."""
     run_id: _builtins.str
-    """The run in which all this happened."""
+    """The run of the command."""
     field: _builtins.str
-    """Refused: the field of the command that is wrong, such as `set_helm.speed_mps`. Applied: empty."""
+    """Refused: the invalid field of the command, such as `set_helm.speed_mps`. Applied: empty."""
     message: _builtins.str
-    """Refused: why, in a sentence. Applied: empty."""
+    """Refused: the reason in one sentence. Applied: empty."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Applied: simulation time of that tick, UTC. Refused: absent."""
@@ -183,8 +183,8 @@ Global___CommandResult: _TypeAlias = CommandResult  # noqa: Y015
 
 @_typing.final
 class CommandRecord(_message.Message):
-    """CommandRecord is one record of a run's command journal. The journal's records, in order, and the run are all that
-    the world depends on.
+    """CommandRecord is one record of a run's command journal. The world is a function of the run and of the journal's
+    records in their order, and of nothing else.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -193,11 +193,11 @@ class CommandRecord(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def command(self) -> Global___Command:
-        """The command as it came."""
+        """The command as received."""
 
     @_builtins.property
     def result(self) -> Global___CommandResult:
-        """What became of it."""
+        """The outcome."""
 
     def __init__(
         self,

@@ -33,31 +33,31 @@ class _SimulationPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Simul
     SIMULATION_PHASE_UNSPECIFIED: _SimulationPhase.ValueType  # 0
     """Not known."""
     SIMULATION_PHASE_RUNNING: _SimulationPhase.ValueType  # 1
-    """Time goes on."""
+    """Simulation time advances."""
     SIMULATION_PHASE_PAUSED: _SimulationPhase.ValueType  # 2
-    """Time stands still, until resumed or stepped."""
+    """Simulation time is stopped until resumed or stepped."""
     SIMULATION_PHASE_HELD: _SimulationPhase.ValueType  # 3
-    """Time waits for a required reader, or for a disk that can be written."""
+    """Blocked by a required reader, or by a disk that cannot be written."""
     SIMULATION_PHASE_ENDED: _SimulationPhase.ValueType  # 4
     """The run is over."""
     SIMULATION_PHASE_REFOLDING: _SimulationPhase.ValueType  # 5
-    """After a restart: what was visible before is computed again, as fast as possible."""
+    """Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
 
 class SimulationPhase(_SimulationPhase, metaclass=_SimulationPhaseEnumTypeWrapper):
-    """SimulationPhase is what the simulation's time does."""
+    """SimulationPhase is the current phase of the simulation."""
 
 SIMULATION_PHASE_UNSPECIFIED: SimulationPhase.ValueType  # 0
 """Not known."""
 SIMULATION_PHASE_RUNNING: SimulationPhase.ValueType  # 1
-"""Time goes on."""
+"""Simulation time advances."""
 SIMULATION_PHASE_PAUSED: SimulationPhase.ValueType  # 2
-"""Time stands still, until resumed or stepped."""
+"""Simulation time is stopped until resumed or stepped."""
 SIMULATION_PHASE_HELD: SimulationPhase.ValueType  # 3
-"""Time waits for a required reader, or for a disk that can be written."""
+"""Blocked by a required reader, or by a disk that cannot be written."""
 SIMULATION_PHASE_ENDED: SimulationPhase.ValueType  # 4
 """The run is over."""
 SIMULATION_PHASE_REFOLDING: SimulationPhase.ValueType  # 5
-"""After a restart: what was visible before is computed again, as fast as possible."""
+"""Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
 Global___SimulationPhase: _TypeAlias = SimulationPhase  # noqa: Y015
 
 class _Pace:
@@ -69,19 +69,19 @@ class _PaceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pace.ValueType],
     PACE_UNSPECIFIED: _Pace.ValueType  # 0
     """Not known."""
     PACE_LIVE: _Pace.ValueType  # 1
-    """Never waits: whoever falls off the ring is told the gap."""
+    """Never waits: a reader that falls behind the retained events gets the gap reported."""
     PACE_LOSSLESS: _Pace.ValueType  # 2
-    """Waits before it passes half the retention beyond the slowest required reader."""
+    """Waits before it is more than half the retention ahead of the slowest required reader."""
 
 class Pace(_Pace, metaclass=_PaceEnumTypeWrapper):
-    """Pace is whether a producer waits for its required readers."""
+    """Pace is the flow control of a producer: whether it waits for its required readers."""
 
 PACE_UNSPECIFIED: Pace.ValueType  # 0
 """Not known."""
 PACE_LIVE: Pace.ValueType  # 1
-"""Never waits: whoever falls off the ring is told the gap."""
+"""Never waits: a reader that falls behind the retained events gets the gap reported."""
 PACE_LOSSLESS: Pace.ValueType  # 2
-"""Waits before it passes half the retention beyond the slowest required reader."""
+"""Waits before it is more than half the retention ahead of the slowest required reader."""
 Global___Pace: _TypeAlias = Pace  # noqa: Y015
 
 @_typing.final
@@ -96,20 +96,20 @@ class WatchWorldRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     confirm_interval_s: _builtins.float
-    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
-    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
-    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
-    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A fold with checkpoints sends its checkpoint period, plus one scan, plus the longest interval of its own
+    required readers. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless
+    producer refuses an interval of half its retention or more: producer and reader would wait for each other.
     """
     @_builtins.property
     def filter(self) -> Global___WorldFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ Global___WatchWorldRequest: _TypeAlias = WatchWorldRequest  # noqa: Y015
 
 @_typing.final
 class WatchWorldResponse(_message.Message):
-    """WatchWorldResponse is one step of the stream."""
+    """WatchWorldResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,22 +141,22 @@ class WatchWorldResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def snapshot(self) -> _world_pb2.WorldSnapshot:
-        """The truth at a tick."""
+        """The true state of the world at one tick."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -184,7 +184,7 @@ Global___WatchWorldResponse: _TypeAlias = WatchWorldResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmWorldRequest(_message.Message):
-    """ConfirmWorldRequest says how far a required reader has got."""
+    """ConfirmWorldRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -193,7 +193,7 @@ class ConfirmWorldRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -216,7 +216,7 @@ class ConfirmWorldResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -232,7 +232,7 @@ Global___ConfirmWorldResponse: _TypeAlias = ConfirmWorldResponse  # noqa: Y015
 
 @_typing.final
 class WorldFilter(_message.Message):
-    """WorldFilter thins a stream of snapshots out."""
+    """WorldFilter selects every nth snapshot."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,7 +271,7 @@ Global___GetWorldRequest: _TypeAlias = GetWorldRequest  # noqa: Y015
 
 @_typing.final
 class GetWorldResponse(_message.Message):
-    """GetWorldResponse holds a snapshot and its place in the stream."""
+    """GetWorldResponse holds a snapshot and its position in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -279,14 +279,14 @@ class GetWorldResponse(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Watching after this token gives what comes next."""
+    """A Watch call with this token starts at the next event."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Absent for the world at tick 0, which is no event."""
+        """Identity, time and origin of the event. Absent for the world at tick 0, which is not an event."""
 
     @_builtins.property
     def snapshot(self) -> _world_pb2.WorldSnapshot:
-        """The truth."""
+        """The true state of the world."""
 
     def __init__(
         self,
@@ -315,20 +315,20 @@ class WatchSensorsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     confirm_interval_s: _builtins.float
-    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
-    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
-    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
-    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A fold with checkpoints sends its checkpoint period, plus one scan, plus the longest interval of its own
+    required readers. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless
+    producer refuses an interval of half its retention or more: producer and reader would wait for each other.
     """
     @_builtins.property
     def filter(self) -> Global___SensorsFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -349,7 +349,7 @@ Global___WatchSensorsRequest: _TypeAlias = WatchSensorsRequest  # noqa: Y015
 
 @_typing.final
 class WatchSensorsResponse(_message.Message):
-    """WatchSensorsResponse is one step of the stream."""
+    """WatchSensorsResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -360,10 +360,10 @@ class WatchSensorsResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def reading(self) -> _sensors_pb2.SensorReading:
@@ -371,11 +371,11 @@ class WatchSensorsResponse(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -403,7 +403,7 @@ Global___WatchSensorsResponse: _TypeAlias = WatchSensorsResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmSensorsRequest(_message.Message):
-    """ConfirmSensorsRequest says how far a required reader has got."""
+    """ConfirmSensorsRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -412,7 +412,7 @@ class ConfirmSensorsRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -435,7 +435,7 @@ class ConfirmSensorsResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -451,7 +451,7 @@ Global___ConfirmSensorsResponse: _TypeAlias = ConfirmSensorsResponse  # noqa: Y0
 
 @_typing.final
 class SensorsFilter(_message.Message):
-    """SensorsFilter chooses sensors."""
+    """SensorsFilter selects sensors."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,17 +492,17 @@ Global___ListSensorsRequest: _TypeAlias = ListSensorsRequest  # noqa: Y015
 
 @_typing.final
 class ListSensorsResponse(_message.Message):
-    """ListSensorsResponse holds the newest readings and their place in the stream."""
+    """ListSensorsResponse holds the newest readings and their position in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     READINGS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Watching after this token gives what comes next."""
+    """A Watch call with this token starts at the next event."""
     @_builtins.property
     def readings(self) -> _containers.RepeatedCompositeFieldContainer[_sensors_pb2.SensorReading]:
-        """One reading a sensor."""
+        """One reading per sensor."""
 
     def __init__(
         self,
@@ -561,7 +561,7 @@ Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
 
 @_typing.final
 class SimulationState(_message.Message):
-    """SimulationState is how the simulation goes."""
+    """SimulationState is the state of the simulation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -575,17 +575,17 @@ class SimulationState(_message.Message):
     tick: _builtins.int
     """The tick reached."""
     phase: Global___SimulationPhase.ValueType
-    """What time does."""
+    """Current phase."""
     speed: _builtins.float
-    """Simulation seconds per wall second; 0 means as fast as possible."""
+    """Simulation seconds per wall second; 0: as fast as possible."""
     pace: Global___Pace.ValueType
     """Whether the simulation waits for its required readers."""
     held_by: _builtins.str
-    """What holds the simulation: a required reader, as `<feed>: <reader>`, or a disk on which no tick can be reserved, as
-    `storage: <why>`; empty where nothing does.
+    """The reader or disk that blocks the simulation: a required reader, as `<feed>: <reader>`, or a disk on which no tick
+    can be reserved, as `storage: <why>`; empty: not blocked.
     """
     settled_tick: _builtins.int
-    """The last tick whose history is settled: no command can act in it or before any more."""
+    """The last committed tick: no command can act in it or before it any more."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Simulation time of that tick."""
@@ -635,7 +635,7 @@ class GetSimulationResponse(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state(self) -> Global___SimulationState:
-        """How the simulation goes."""
+        """State of the simulation."""
 
     def __init__(
         self,
@@ -652,7 +652,7 @@ Global___GetSimulationResponse: _TypeAlias = GetSimulationResponse  # noqa: Y015
 
 @_typing.final
 class PauseSimulationRequest(_message.Message):
-    """PauseSimulationRequest asks time to stand still."""
+    """PauseSimulationRequest asks for a pause."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -669,14 +669,14 @@ Global___PauseSimulationRequest: _TypeAlias = PauseSimulationRequest  # noqa: Y0
 
 @_typing.final
 class PauseSimulationResponse(_message.Message):
-    """PauseSimulationResponse holds the state after it."""
+    """PauseSimulationResponse holds the state after the pause."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state(self) -> Global___SimulationState:
-        """How the simulation goes."""
+        """State of the simulation."""
 
     def __init__(
         self,
@@ -693,7 +693,7 @@ Global___PauseSimulationResponse: _TypeAlias = PauseSimulationResponse  # noqa: 
 
 @_typing.final
 class ResumeSimulationRequest(_message.Message):
-    """ResumeSimulationRequest asks time to go on."""
+    """ResumeSimulationRequest asks to resume."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -710,14 +710,14 @@ Global___ResumeSimulationRequest: _TypeAlias = ResumeSimulationRequest  # noqa: 
 
 @_typing.final
 class ResumeSimulationResponse(_message.Message):
-    """ResumeSimulationResponse holds the state after it."""
+    """ResumeSimulationResponse holds the state after resuming."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state(self) -> Global___SimulationState:
-        """How the simulation goes."""
+        """State of the simulation."""
 
     def __init__(
         self,
@@ -743,7 +743,7 @@ class SetSimulationSpeedRequest(_message.Message):
     factor: _builtins.float
     """Simulation seconds per wall second, finite, in [0.1, 1000]."""
     as_fast_as_possible: _builtins.bool
-    """Set to true: no wall clock at all."""
+    """Set to true: ignore the wall clock."""
     def __init__(
         self,
         *,
@@ -762,14 +762,14 @@ Global___SetSimulationSpeedRequest: _TypeAlias = SetSimulationSpeedRequest  # no
 
 @_typing.final
 class SetSimulationSpeedResponse(_message.Message):
-    """SetSimulationSpeedResponse holds the state after it."""
+    """SetSimulationSpeedResponse holds the state after the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state(self) -> Global___SimulationState:
-        """How the simulation goes."""
+        """State of the simulation."""
 
     def __init__(
         self,
@@ -792,7 +792,7 @@ class StepSimulationRequest(_message.Message):
 
     TICKS_FIELD_NUMBER: _builtins.int
     ticks: _builtins.int
-    """How many ticks, in [1, 1000000]."""
+    """Number of ticks, in [1, 1000000]."""
     def __init__(
         self,
         *,
@@ -808,14 +808,14 @@ Global___StepSimulationRequest: _TypeAlias = StepSimulationRequest  # noqa: Y015
 
 @_typing.final
 class StepSimulationResponse(_message.Message):
-    """StepSimulationResponse holds the state after it."""
+    """StepSimulationResponse holds the state after the steps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state(self) -> Global___SimulationState:
-        """How the simulation goes; `state.tick` is the tick reached."""
+        """State of the simulation; `state.tick` is the tick reached."""
 
     def __init__(
         self,
@@ -839,7 +839,7 @@ class ExecuteCommandRequest(_message.Message):
     COMMAND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def command(self) -> _commands_pb2.Command:
-        """What is to happen."""
+        """The command to execute."""
 
     def __init__(
         self,
@@ -856,17 +856,17 @@ Global___ExecuteCommandRequest: _TypeAlias = ExecuteCommandRequest  # noqa: Y015
 
 @_typing.final
 class ExecuteCommandResponse(_message.Message):
-    """ExecuteCommandResponse says what happened."""
+    """ExecuteCommandResponse holds the outcome of a command."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     repeated: _builtins.bool
-    """Whether the id was known: the result is that of the first time."""
+    """Whether the id was known; the result is then the first one."""
     @_builtins.property
     def result(self) -> _commands_pb2.CommandResult:
-        """What became of the command."""
+        """Outcome of the command."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SimServiceStub:
-    """SimService owns the truth: the world, its time, and the bot's own sensors.
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors.
     """
 
     def __init__(self, channel):
@@ -103,15 +103,15 @@ class SimServiceStub:
 
 
 class SimServiceServicer:
-    """SimService owns the truth: the world, its time, and the bot's own sensors.
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors.
     """
 
     def WatchWorld(self, request, context):
         """WatchWorld streams snapshots of the world, in the order of their sequence, without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmWorld.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmWorld.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -123,9 +123,9 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmWorld(self, request, context):
-        """ConfirmWorld says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmWorld marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -135,7 +135,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetWorld(self, request, context):
-        """GetWorld answers the newest snapshot; before the first one, the world at tick 0.
+        """GetWorld returns the newest snapshot; before the first one, the world at tick 0.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -144,11 +144,12 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchSensors(self, request, context):
-        """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+        """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as
+        in the BotSpec), without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmSensors.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmSensors.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -160,9 +161,9 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmSensors(self, request, context):
-        """ConfirmSensors says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmSensors marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -172,7 +173,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSensors(self, request, context):
-        """ListSensors answers the newest reading of each sensor that has one, in the order of the BotSpec.
+        """ListSensors returns the newest reading of each sensor that has one, in the order of the BotSpec.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -181,7 +182,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """
@@ -190,7 +191,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSimulation(self, request, context):
-        """GetSimulation tells how the simulation goes: its tick, speed, and who holds it.
+        """GetSimulation returns the state of the simulation: its tick, speed, and the reader or disk that blocks it.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -199,7 +200,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseSimulation(self, request, context):
-        """PauseSimulation stops time before the next tick. Pausing a paused simulation is harmless.
+        """PauseSimulation stops simulation time before the next tick. Pausing a paused simulation is harmless.
 
         Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -208,7 +209,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeSimulation(self, request, context):
-        """ResumeSimulation lets time go on at the speed that is set. Resuming a running simulation is harmless.
+        """ResumeSimulation resumes simulation time at the configured speed. Resuming a running simulation is harmless.
 
         Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -217,7 +218,7 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetSimulationSpeed(self, request, context):
-        """SetSimulationSpeed sets how fast simulation time goes against wall time, from now on.
+        """SetSimulationSpeed sets the ratio of simulation time to wall time from now on.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: a factor that is not finite, or out of [0.1, 1000]),
         FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
@@ -227,9 +228,9 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StepSimulation(self, request, context):
-        """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It answers when they
-        are done, with the tick reached, which is short of what was asked for only where the run ends before.
-        Where the caller goes away earlier, the steps are done all the same.
+        """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It responds when the
+        steps are done, with the tick reached, which is lower than requested only if the run ends first. If the caller
+        disconnects earlier, the steps are done all the same.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING).
@@ -239,19 +240,19 @@ class SimServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExecuteCommand(self, request, context):
-        """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
-        on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
-        later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
-        the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+        """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
+        tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
+        later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
+        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
 
-        Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
-        byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
-        stepping and speed are no commands: they do not change what happens at a tick.
+        After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
+        byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
+        speed are not commands: they do not change the world at any tick.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
-        answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
-        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
-        happened, and the same command may come again.
+        Status: INVALID_ARGUMENT (INVALID_FIELD: `command.command_id` is not a UUID, so that no result can be recorded),
+        RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
+        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
+        has had no effect and may be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,7 +335,7 @@ def add_SimServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SimService:
-    """SimService owns the truth: the world, its time, and the bot's own sensors.
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors.
     """
 
     @staticmethod

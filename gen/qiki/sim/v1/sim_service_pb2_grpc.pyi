@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SimServiceStub:
-    """SimService owns the truth: the world, its time, and the bot's own sensors."""
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,9 +36,9 @@ class SimServiceStub:
     WatchWorld: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchWorldRequest, _sim_service_pb2.WatchWorldResponse]
     """WatchWorld streams snapshots of the world, in the order of their sequence, without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmWorld.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmWorld.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -46,24 +46,25 @@ class SimServiceStub:
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmWorld: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmWorldRequest, _sim_service_pb2.ConfirmWorldResponse]
-    """ConfirmWorld says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmWorld marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     GetWorld: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetWorldRequest, _sim_service_pb2.GetWorldResponse]
-    """GetWorld answers the newest snapshot; before the first one, the world at tick 0.
+    """GetWorld returns the newest snapshot; before the first one, the world at tick 0.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     WatchSensors: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchSensorsRequest, _sim_service_pb2.WatchSensorsResponse]
-    """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+    """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as
+    in the BotSpec), without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmSensors.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmSensors.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -71,79 +72,79 @@ class SimServiceStub:
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmSensors: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmSensorsRequest, _sim_service_pb2.ConfirmSensorsResponse]
-    """ConfirmSensors says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmSensors marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     ListSensors: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ListSensorsRequest, _sim_service_pb2.ListSensorsResponse]
-    """ListSensors answers the newest reading of each sensor that has one, in the order of the BotSpec.
+    """ListSensors returns the newest reading of each sensor that has one, in the order of the BotSpec.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetRunRequest, _sim_service_pb2.GetRunResponse]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
     GetSimulation: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetSimulationRequest, _sim_service_pb2.GetSimulationResponse]
-    """GetSimulation tells how the simulation goes: its tick, speed, and who holds it.
+    """GetSimulation returns the state of the simulation: its tick, speed, and the reader or disk that blocks it.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     PauseSimulation: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.PauseSimulationRequest, _sim_service_pb2.PauseSimulationResponse]
-    """PauseSimulation stops time before the next tick. Pausing a paused simulation is harmless.
+    """PauseSimulation stops simulation time before the next tick. Pausing a paused simulation is harmless.
 
     Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     ResumeSimulation: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ResumeSimulationRequest, _sim_service_pb2.ResumeSimulationResponse]
-    """ResumeSimulation lets time go on at the speed that is set. Resuming a running simulation is harmless.
+    """ResumeSimulation resumes simulation time at the configured speed. Resuming a running simulation is harmless.
 
     Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     SetSimulationSpeed: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.SetSimulationSpeedRequest, _sim_service_pb2.SetSimulationSpeedResponse]
-    """SetSimulationSpeed sets how fast simulation time goes against wall time, from now on.
+    """SetSimulationSpeed sets the ratio of simulation time to wall time from now on.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: a factor that is not finite, or out of [0.1, 1000]),
     FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     StepSimulation: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.StepSimulationRequest, _sim_service_pb2.StepSimulationResponse]
-    """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It answers when they
-    are done, with the tick reached, which is short of what was asked for only where the run ends before.
-    Where the caller goes away earlier, the steps are done all the same.
+    """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It responds when the
+    steps are done, with the tick reached, which is lower than requested only if the run ends first. If the caller
+    disconnects earlier, the steps are done all the same.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING).
     """
     ExecuteCommand: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ExecuteCommandRequest, _sim_service_pb2.ExecuteCommandResponse]
-    """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
-    on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
-    later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
-    the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+    """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
+    tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
+    later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
+    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
 
-    Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
-    byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
-    stepping and speed are no commands: they do not change what happens at a tick.
+    After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
+    byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
+    speed are not commands: they do not change the world at any tick.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
-    answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
-    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
-    happened, and the same command may come again.
+    Status: INVALID_ARGUMENT (INVALID_FIELD: `command.command_id` is not a UUID, so that no result can be recorded),
+    RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
+    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
+    has had no effect and may be sent again.
     """
 
 @_typing.type_check_only
 class SimServiceAsyncStub(SimServiceStub):
-    """SimService owns the truth: the world, its time, and the bot's own sensors."""
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchWorld: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchWorldRequest, _sim_service_pb2.WatchWorldResponse]  # type: ignore[assignment]
     """WatchWorld streams snapshots of the world, in the order of their sequence, without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmWorld.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmWorld.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -151,24 +152,25 @@ class SimServiceAsyncStub(SimServiceStub):
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmWorld: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmWorldRequest, _sim_service_pb2.ConfirmWorldResponse]  # type: ignore[assignment]
-    """ConfirmWorld says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmWorld marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     GetWorld: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetWorldRequest, _sim_service_pb2.GetWorldResponse]  # type: ignore[assignment]
-    """GetWorld answers the newest snapshot; before the first one, the world at tick 0.
+    """GetWorld returns the newest snapshot; before the first one, the world at tick 0.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     WatchSensors: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchSensorsRequest, _sim_service_pb2.WatchSensorsResponse]  # type: ignore[assignment]
-    """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+    """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as
+    in the BotSpec), without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmSensors.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmSensors.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -176,70 +178,70 @@ class SimServiceAsyncStub(SimServiceStub):
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmSensors: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmSensorsRequest, _sim_service_pb2.ConfirmSensorsResponse]  # type: ignore[assignment]
-    """ConfirmSensors says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmSensors marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     ListSensors: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ListSensorsRequest, _sim_service_pb2.ListSensorsResponse]  # type: ignore[assignment]
-    """ListSensors answers the newest reading of each sensor that has one, in the order of the BotSpec.
+    """ListSensors returns the newest reading of each sensor that has one, in the order of the BotSpec.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetRunRequest, _sim_service_pb2.GetRunResponse]  # type: ignore[assignment]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
     GetSimulation: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetSimulationRequest, _sim_service_pb2.GetSimulationResponse]  # type: ignore[assignment]
-    """GetSimulation tells how the simulation goes: its tick, speed, and who holds it.
+    """GetSimulation returns the state of the simulation: its tick, speed, and the reader or disk that blocks it.
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
     PauseSimulation: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.PauseSimulationRequest, _sim_service_pb2.PauseSimulationResponse]  # type: ignore[assignment]
-    """PauseSimulation stops time before the next tick. Pausing a paused simulation is harmless.
+    """PauseSimulation stops simulation time before the next tick. Pausing a paused simulation is harmless.
 
     Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     ResumeSimulation: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ResumeSimulationRequest, _sim_service_pb2.ResumeSimulationResponse]  # type: ignore[assignment]
-    """ResumeSimulation lets time go on at the speed that is set. Resuming a running simulation is harmless.
+    """ResumeSimulation resumes simulation time at the configured speed. Resuming a running simulation is harmless.
 
     Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     SetSimulationSpeed: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.SetSimulationSpeedRequest, _sim_service_pb2.SetSimulationSpeedResponse]  # type: ignore[assignment]
-    """SetSimulationSpeed sets how fast simulation time goes against wall time, from now on.
+    """SetSimulationSpeed sets the ratio of simulation time to wall time from now on.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: a factor that is not finite, or out of [0.1, 1000]),
     FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
     """
     StepSimulation: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.StepSimulationRequest, _sim_service_pb2.StepSimulationResponse]  # type: ignore[assignment]
-    """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It answers when they
-    are done, with the tick reached, which is short of what was asked for only where the run ends before.
-    Where the caller goes away earlier, the steps are done all the same.
+    """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It responds when the
+    steps are done, with the tick reached, which is lower than requested only if the run ends first. If the caller
+    disconnects earlier, the steps are done all the same.
 
     Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
     UNAVAILABLE (RUN_UNKNOWN, DRAINING).
     """
     ExecuteCommand: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ExecuteCommandRequest, _sim_service_pb2.ExecuteCommandResponse]  # type: ignore[assignment]
-    """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
-    on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
-    later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
-    the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+    """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
+    tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
+    later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
+    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
 
-    Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
-    byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
-    stepping and speed are no commands: they do not change what happens at a tick.
+    After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
+    byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
+    speed are not commands: they do not change the world at any tick.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
-    answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
-    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
-    happened, and the same command may come again.
+    Status: INVALID_ARGUMENT (INVALID_FIELD: `command.command_id` is not a UUID, so that no result can be recorded),
+    RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
+    had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
+    has had no effect and may be sent again.
     """
 
 class SimServiceServicer(metaclass=_abc_1.ABCMeta):
-    """SimService owns the truth: the world, its time, and the bot's own sensors."""
+    """SimService owns the ground truth: the world, its time, and the bot's own sensors."""
 
     @_abc_1.abstractmethod
     def WatchWorld(
@@ -249,9 +251,9 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchWorldResponse], _abc.AsyncIterator[_sim_service_pb2.WatchWorldResponse]]:
         """WatchWorld streams snapshots of the world, in the order of their sequence, without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmWorld.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmWorld.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -265,9 +267,9 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.ConfirmWorldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.ConfirmWorldResponse, _abc.Awaitable[_sim_service_pb2.ConfirmWorldResponse]]:
-        """ConfirmWorld says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmWorld marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -279,7 +281,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.GetWorldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.GetWorldResponse, _abc.Awaitable[_sim_service_pb2.GetWorldResponse]]:
-        """GetWorld answers the newest snapshot; before the first one, the world at tick 0.
+        """GetWorld returns the newest snapshot; before the first one, the world at tick 0.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -290,11 +292,12 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.WatchSensorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchSensorsResponse], _abc.AsyncIterator[_sim_service_pb2.WatchSensorsResponse]]:
-        """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as in the BotSpec), without a gap.
+        """WatchSensors streams readings of the bot's own sensors, in the order of their sequence (by tick, then by sensor as
+        in the BotSpec), without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmSensors.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmSensors.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -308,9 +311,9 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.ConfirmSensorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.ConfirmSensorsResponse, _abc.Awaitable[_sim_service_pb2.ConfirmSensorsResponse]]:
-        """ConfirmSensors says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmSensors marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -322,7 +325,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.ListSensorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.ListSensorsResponse, _abc.Awaitable[_sim_service_pb2.ListSensorsResponse]]:
-        """ListSensors answers the newest reading of each sensor that has one, in the order of the BotSpec.
+        """ListSensors returns the newest reading of each sensor that has one, in the order of the BotSpec.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -333,7 +336,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.GetRunResponse, _abc.Awaitable[_sim_service_pb2.GetRunResponse]]:
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """
@@ -344,7 +347,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.GetSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.GetSimulationResponse, _abc.Awaitable[_sim_service_pb2.GetSimulationResponse]]:
-        """GetSimulation tells how the simulation goes: its tick, speed, and who holds it.
+        """GetSimulation returns the state of the simulation: its tick, speed, and the reader or disk that blocks it.
 
         Status: UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -355,7 +358,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.PauseSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.PauseSimulationResponse, _abc.Awaitable[_sim_service_pb2.PauseSimulationResponse]]:
-        """PauseSimulation stops time before the next tick. Pausing a paused simulation is harmless.
+        """PauseSimulation stops simulation time before the next tick. Pausing a paused simulation is harmless.
 
         Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -366,7 +369,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.ResumeSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.ResumeSimulationResponse, _abc.Awaitable[_sim_service_pb2.ResumeSimulationResponse]]:
-        """ResumeSimulation lets time go on at the speed that is set. Resuming a running simulation is harmless.
+        """ResumeSimulation resumes simulation time at the configured speed. Resuming a running simulation is harmless.
 
         Status: FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -377,7 +380,7 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.SetSimulationSpeedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.SetSimulationSpeedResponse, _abc.Awaitable[_sim_service_pb2.SetSimulationSpeedResponse]]:
-        """SetSimulationSpeed sets how fast simulation time goes against wall time, from now on.
+        """SetSimulationSpeed sets the ratio of simulation time to wall time from now on.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: a factor that is not finite, or out of [0.1, 1000]),
         FAILED_PRECONDITION (RUN_ENDED), UNAVAILABLE (RUN_UNKNOWN).
@@ -389,9 +392,9 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.StepSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.StepSimulationResponse, _abc.Awaitable[_sim_service_pb2.StepSimulationResponse]]:
-        """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It answers when they
-        are done, with the tick reached, which is short of what was asked for only where the run ends before.
-        Where the caller goes away earlier, the steps are done all the same.
+        """StepSimulation pauses the simulation and advances it by a number of ticks as fast as possible. It responds when the
+        steps are done, with the tick reached, which is lower than requested only if the run ends first. If the caller
+        disconnects earlier, the steps are done all the same.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: ticks out of [1, 1000000]), FAILED_PRECONDITION (RUN_ENDED),
         UNAVAILABLE (RUN_UNKNOWN, DRAINING).
@@ -403,19 +406,19 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sim_service_pb2.ExecuteCommandRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sim_service_pb2.ExecuteCommandResponse, _abc.Awaitable[_sim_service_pb2.ExecuteCommandResponse]]:
-        """ExecuteCommand carries out a command, once, and answers what happened, when that is on the disk. It acts from a tick
-        on that nobody can have seen: after the ticks that are reserved (a second of simulation time at most), where no
-        later one is named. A command that cannot be carried out is answered too, with the outcome REFUSED, the field and
-        the reason: a tick that is settled already or not in the run, a value that is not finite or out of its range.
+        """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
+        tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
+        later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
+        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
 
-        Whoever is in doubt sends the command again: one whose id is known is answered with what happened the first time,
-        byte for byte. Commands act in the order of their ticks, and within a tick in the order in which they came. Pausing,
-        stepping and speed are no commands: they do not change what happens at a tick.
+        After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
+        byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
+        speed are not commands: they do not change the world at any tick.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: a `command.command_id` that is no UUID, under which nothing could be
-        answered), RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands wait, or the run has
-        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED nothing has
-        happened, and the same command may come again.
+        Status: INVALID_ARGUMENT (INVALID_FIELD: `command.command_id` is not a UUID, so that no result can be recorded),
+        RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
+        had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
+        has had no effect and may be sent again.
         """
 
 def add_SimServiceServicer_to_server(servicer: SimServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

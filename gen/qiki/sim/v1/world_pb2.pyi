@@ -31,32 +31,32 @@ class _SensorFaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Senso
     SENSOR_FAULT_KIND_UNSPECIFIED: _SensorFaultKind.ValueType  # 0
     """Not known."""
     SENSOR_FAULT_KIND_JAMMING: _SensorFaultKind.ValueType  # 1
-    """Noise from a jammer in a sector."""
+    """A jammer raises the noise in a sector."""
     SENSOR_FAULT_KIND_DEAD_SECTOR: _SensorFaultKind.ValueType  # 2
-    """A sector in which nothing is seen."""
+    """A sector in which the sensor detects nothing."""
     SENSOR_FAULT_KIND_BIAS_STEP: _SensorFaultKind.ValueType  # 3
-    """Ranges or bearings are off by a constant."""
+    """A constant bias in range or bearing."""
     SENSOR_FAULT_KIND_DROPOUT: _SensorFaultKind.ValueType  # 4
-    """Whole scans are lost: their frames are empty and say FAILED."""
+    """Whole scans are lost: their frames are empty, with status FAILED."""
 
 class SensorFaultKind(_SensorFaultKind, metaclass=_SensorFaultKindEnumTypeWrapper):
-    """SensorFaultKind is what can be wrong with a sensor."""
+    """SensorFaultKind is the kind of a sensor fault."""
 
 SENSOR_FAULT_KIND_UNSPECIFIED: SensorFaultKind.ValueType  # 0
 """Not known."""
 SENSOR_FAULT_KIND_JAMMING: SensorFaultKind.ValueType  # 1
-"""Noise from a jammer in a sector."""
+"""A jammer raises the noise in a sector."""
 SENSOR_FAULT_KIND_DEAD_SECTOR: SensorFaultKind.ValueType  # 2
-"""A sector in which nothing is seen."""
+"""A sector in which the sensor detects nothing."""
 SENSOR_FAULT_KIND_BIAS_STEP: SensorFaultKind.ValueType  # 3
-"""Ranges or bearings are off by a constant."""
+"""A constant bias in range or bearing."""
 SENSOR_FAULT_KIND_DROPOUT: SensorFaultKind.ValueType  # 4
-"""Whole scans are lost: their frames are empty and say FAILED."""
+"""Whole scans are lost: their frames are empty, with status FAILED."""
 Global___SensorFaultKind: _TypeAlias = SensorFaultKind  # noqa: Y015
 
 @_typing.final
 class WorldSnapshot(_message.Message):
-    """WorldSnapshot is the truth at one tick."""
+    """WorldSnapshot is the true state of the world at one tick."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,11 +80,11 @@ class WorldSnapshot(_message.Message):
 
     @_builtins.property
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]:
-        """Everything else that is there at this tick, in the scenario's order."""
+        """All contacts present at this tick, in the scenario's order."""
 
     @_builtins.property
     def sensor_faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensorFault]:
-        """What is wrong with the bot's sensors at this tick, in the scenario's order."""
+        """Active faults of the bot's sensors at this tick, in the scenario's order."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ Global___WorldSnapshot: _TypeAlias = WorldSnapshot  # noqa: Y015
 
 @_typing.final
 class SensorFault(_message.Message):
-    """SensorFault is something that is wrong with a sensor."""
+    """SensorFault is an active fault of a sensor."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,19 +119,19 @@ class SensorFault(_message.Message):
     BEARING_BIAS_DEG_FIELD_NUMBER: _builtins.int
     DROPOUT_PROBABILITY_FIELD_NUMBER: _builtins.int
     kind: Global___SensorFaultKind.ValueType
-    """What is wrong."""
+    """Kind of the fault."""
     sector_start_deg: _builtins.float
-    """Of a jammed or dead sector: where it begins, in degrees clockwise from north, in [0, 360)."""
+    """Jamming or dead sector: bearing of its start, in degrees clockwise from north, in [0, 360)."""
     sector_width_deg: _builtins.float
-    """Of a jammed or dead sector: how far it reaches clockwise, in degrees, in (0, 360]."""
+    """Jamming or dead sector: width clockwise from the start, in degrees, in (0, 360]."""
     jamming_db: _builtins.float
-    """Of a jammed sector: how much the jammer raises the noise, in decibels."""
+    """Jamming: increase of the noise, in decibels."""
     range_bias_m: _builtins.float
-    """Of a bias step: what is added to every range, in metres."""
+    """Bias step: bias added to every range, in metres."""
     bearing_bias_deg: _builtins.float
-    """Of a bias step: what is added to every bearing, in degrees."""
+    """Bias step: bias added to every bearing, in degrees."""
     dropout_probability: _builtins.float
-    """Of a dropout: how probable it is that a scan is lost whole, in [0, 1]."""
+    """Dropout: probability that a whole scan is lost, in [0, 1]."""
     @_builtins.property
     def sensor_id(self) -> _geometry_pb2.UUID:
         """The sensor."""
@@ -158,7 +158,7 @@ Global___SensorFault: _TypeAlias = SensorFault  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
-    """Contact is a thing in the world other than the bot itself."""
+    """Contact is a target in the world: any object other than the bot itself."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,18 +171,18 @@ class Contact(_message.Message):
     TRANSPONDER_MODE_FIELD_NUMBER: _builtins.int
     TRANSPONDER_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The scenario's or the recording's name for it."""
+    """The contact's name in the scenario or the recording."""
     object_type: _contact_pb2.ObjectType.ValueType
-    """What it is."""
+    """Class of the contact."""
     rcs_dbsm: _builtins.float
     """Mean radar cross section in decibels over one square metre."""
     transponder_mode: _contact_pb2.TransponderMode.ValueType
-    """What its transponder does."""
+    """Mode of its transponder."""
     transponder_id: _builtins.str
-    """The identity that its transponder answers with: its own, or a false one when spoofing. Empty for none."""
+    """Identity in its transponder's replies: its own, or a false one when spoofing. Empty: none."""
     @_builtins.property
     def contact_id(self) -> _geometry_pb2.UUID:
-        """Stays the same for as long as the contact exists."""
+        """The contact's id, constant while the contact exists."""
 
     @_builtins.property
     def position(self) -> _geometry_pb2.Vector3d:

@@ -30,27 +30,27 @@ class _GuardKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardKind.V
     GUARD_KIND_UNSPECIFIED: _GuardKind.ValueType  # 0
     """Not known."""
     GUARD_KIND_UNKNOWN_CONTACT_CLOSE: _GuardKind.ValueType  # 1
-    """An unknown contact is near."""
+    """An unknown contact is close."""
     GUARD_KIND_FOE_TRANSPONDER_OFF_APPROACH: _GuardKind.ValueType  # 2
     """A foe approaches with its transponder off."""
     GUARD_KIND_SPOOFING_DETECTED: _GuardKind.ValueType  # 3
-    """An identity is held to be false."""
+    """A track has evidence of a false identity."""
     GUARD_KIND_CLOSEST_POINT_OF_APPROACH: _GuardKind.ValueType  # 4
-    """Something will come too near too soon."""
+    """The predicted closest point of approach is too close and too soon."""
 
 class GuardKind(_GuardKind, metaclass=_GuardKindEnumTypeWrapper):
-    """GuardKind is what a guard rule watches for."""
+    """GuardKind is the kind of situation that a guard rule detects."""
 
 GUARD_KIND_UNSPECIFIED: GuardKind.ValueType  # 0
 """Not known."""
 GUARD_KIND_UNKNOWN_CONTACT_CLOSE: GuardKind.ValueType  # 1
-"""An unknown contact is near."""
+"""An unknown contact is close."""
 GUARD_KIND_FOE_TRANSPONDER_OFF_APPROACH: GuardKind.ValueType  # 2
 """A foe approaches with its transponder off."""
 GUARD_KIND_SPOOFING_DETECTED: GuardKind.ValueType  # 3
-"""An identity is held to be false."""
+"""A track has evidence of a false identity."""
 GUARD_KIND_CLOSEST_POINT_OF_APPROACH: GuardKind.ValueType  # 4
-"""Something will come too near too soon."""
+"""The predicted closest point of approach is too close and too soon."""
 Global___GuardKind: _TypeAlias = GuardKind  # noqa: Y015
 
 class _GuardPhase:
@@ -62,19 +62,19 @@ class _GuardPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardPhase
     GUARD_PHASE_UNSPECIFIED: _GuardPhase.ValueType  # 0
     """Not known."""
     GUARD_PHASE_RAISED: _GuardPhase.ValueType  # 1
-    """The rule has held for its `min_duration_s`."""
+    """The rule has been satisfied for its `min_duration_s`."""
     GUARD_PHASE_CLEARED: _GuardPhase.ValueType  # 2
-    """It holds no longer, by more than its hysteresis, or the track was lost."""
+    """The rule is no longer satisfied, by more than its hysteresis, or the track was lost."""
 
 class GuardPhase(_GuardPhase, metaclass=_GuardPhaseEnumTypeWrapper):
-    """GuardPhase is what happened to an alarm."""
+    """GuardPhase is the phase of an alarm."""
 
 GUARD_PHASE_UNSPECIFIED: GuardPhase.ValueType  # 0
 """Not known."""
 GUARD_PHASE_RAISED: GuardPhase.ValueType  # 1
-"""The rule has held for its `min_duration_s`."""
+"""The rule has been satisfied for its `min_duration_s`."""
 GUARD_PHASE_CLEARED: GuardPhase.ValueType  # 2
-"""It holds no longer, by more than its hysteresis, or the track was lost."""
+"""The rule is no longer satisfied, by more than its hysteresis, or the track was lost."""
 Global___GuardPhase: _TypeAlias = GuardPhase  # noqa: Y015
 
 @_typing.final
@@ -99,28 +99,28 @@ class GuardEvent(_message.Message):
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     rule: _builtins.str
-    """The rule's name, as the BotSpec has it."""
+    """The rule's name, as in the BotSpec."""
     kind: Global___GuardKind.ValueType
-    """What it watches for."""
+    """Kind of the rule."""
     phase: Global___GuardPhase.ValueType
-    """What happened."""
+    """Phase of the alarm."""
     alarm_id: _builtins.str
-    """The alarm: the same text when it is raised and when it is cleared, never used again in a run."""
+    """Id of the alarm: the same when raised and when cleared, never reused in a run."""
     frame_sequence: _builtins.int
     """Sequence of that frame in its feed."""
     held_s: _builtins.float
-    """How long the rule had held, in seconds."""
+    """Time for which the rule had been satisfied, in seconds."""
     message: _builtins.str
-    """What happened, in words."""
+    """Human-readable description."""
     severity: _registrar_service_pb2.Severity.ValueType
-    """How much the rule matters, as the BotSpec has it; of an alarm that is cleared too."""
+    """Severity of the rule, as in the BotSpec; set when the alarm is cleared too."""
     @_builtins.property
     def track_id(self) -> _geometry_pb2.UUID:
         """The track."""
 
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
-        """The frame after which it happened."""
+        """The frame after which the alarm was raised or cleared."""
 
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -128,7 +128,7 @@ class GuardEvent(_message.Message):
 
     @_builtins.property
     def track(self) -> _track_pb2.RadarTrack:
-        """The track as it was then."""
+        """The track at that time."""
 
     def __init__(
         self,

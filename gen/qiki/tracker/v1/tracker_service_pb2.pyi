@@ -35,20 +35,20 @@ class WatchTracksRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     confirm_interval_s: _builtins.float
-    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
-    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
-    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
-    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A fold with checkpoints sends its checkpoint period, plus one scan, plus the longest interval of its own
+    required readers. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless
+    producer refuses an interval of half its retention or more: producer and reader would wait for each other.
     """
     @_builtins.property
     def filter(self) -> Global___TracksFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ Global___WatchTracksRequest: _TypeAlias = WatchTracksRequest  # noqa: Y015
 
 @_typing.final
 class WatchTracksResponse(_message.Message):
-    """WatchTracksResponse is one step of the stream."""
+    """WatchTracksResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,22 +80,22 @@ class WatchTracksResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def track_set(self) -> _track_pb2.TrackSet:
-        """Every track after one scan, or one part of them."""
+        """All tracks after one scan, or one part of them."""
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -123,7 +123,7 @@ Global___WatchTracksResponse: _TypeAlias = WatchTracksResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmTracksRequest(_message.Message):
-    """ConfirmTracksRequest says how far a required reader has got."""
+    """ConfirmTracksRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -132,7 +132,7 @@ class ConfirmTracksRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -155,7 +155,7 @@ class ConfirmTracksResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -171,13 +171,13 @@ Global___ConfirmTracksResponse: _TypeAlias = ConfirmTracksResponse  # noqa: Y015
 
 @_typing.final
 class TracksFilter(_message.Message):
-    """TracksFilter chooses tracks' frames."""
+    """TracksFilter selects track sets by their frame."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVERY_NTH_FRAME_FIELD_NUMBER: _builtins.int
     every_nth_frame: _builtins.int
-    """Send only sets that stand after a frame whose sequence is a multiple of this; 0 and 1: all of them."""
+    """Send only sets computed after a frame with a sequence that is a multiple of this; 0 and 1: all of them."""
     def __init__(
         self,
         *,
@@ -210,7 +210,7 @@ Global___GetTracksRequest: _TypeAlias = GetTracksRequest  # noqa: Y015
 
 @_typing.final
 class GetTracksResponse(_message.Message):
-    """GetTracksResponse holds a set of tracks and its place in the stream."""
+    """GetTracksResponse holds a set of tracks and its position in the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -218,10 +218,10 @@ class GetTracksResponse(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     TRACK_SETS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Watching after this token gives what comes next."""
+    """A Watch call with this token starts at the next event."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event of the last part is."""
+        """Identity, time and origin of the last part's event."""
 
     @_builtins.property
     def track_sets(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.TrackSet]:
@@ -252,12 +252,12 @@ class TrackFramesRequest(_message.Message):
     FRAME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session(self) -> Global___Session:
-        """What the session is about. The first message, and only that."""
+        """Description of the session. Only the first message holds it."""
 
     @_builtins.property
     def frame(self) -> _radar_pb2.RadarFrame:
-        """A frame of one of the session's sensors. What it leaves out of pose and model is the session's; a frame without
-        a status is of a sensor that works.
+        """A frame of one of the session's sensors. Pose and model default to the session's; a frame without a status counts
+        as that of a working sensor.
         """
 
     def __init__(
@@ -278,12 +278,12 @@ Global___TrackFramesRequest: _TypeAlias = TrackFramesRequest  # noqa: Y015
 
 @_typing.final
 class Session(_message.Message):
-    """Session says what the frames to come are of.
+    """Session describes the sensors of the frames that follow.
 
-    Where none of its sensors measures elevation (`no_elevation` in the model of each), things are followed in the plane:
-    height and vertical velocity of the tracks are 0, with variance 0, and say nothing; ranges count as ground ranges, and a
-    frame whose own sensor model has elevation is refused. Otherwise things are followed in space, where a sensor without
-    elevation leaves their height as uncertain as its limits of elevation are wide.
+    If none of the sensors measures elevation (`no_elevation` in the model of each), tracking is two-dimensional: height
+    and vertical velocity of the tracks are 0 with variance 0 and carry no information, ranges count as ground ranges,
+    and a frame with a sensor model that has elevation is refused. Otherwise tracking is three-dimensional, and a sensor
+    without elevation leaves the height uncertain over the whole span of its elevation limits.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -292,12 +292,14 @@ class Session(_message.Message):
     SENSORS_FIELD_NUMBER: _builtins.int
     TRACK_COLUMNS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """Track ids are a function of it and of the order of their births: the same session gives the same ids. Empty: new."""
+    """Seed of the track ids, which are a function of it and of the order of track initiation: the same session gives the
+    same ids. Empty: new.
+    """
     track_columns: _builtins.bool
-    """Answer with tracks as columns: `track_columns` instead of `tracks`. Frames may come with detections either way."""
+    """Respond with tracks as columns: `track_columns` instead of `tracks`. Frames may hold detections in either form."""
     @_builtins.property
     def sensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sensor]:
-        """The sensors whose frames will come, 1 to 32."""
+        """The sensors that make the frames, 1 to 32."""
 
     def __init__(
         self,
@@ -325,15 +327,15 @@ class Sensor(_message.Message):
     POSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sensor_id(self) -> _geometry_pb2.UUID:
-        """Its id, as the frames name it."""
+        """The sensor's id, as in its frames."""
 
     @_builtins.property
     def model(self) -> _radar_pb2.SensorModel:
-        """How it sees, for frames that do not say it themselves."""
+        """The sensor's model, for frames without one."""
 
     @_builtins.property
     def pose(self) -> _geometry_pb2.Pose:
-        """Where it stands, for frames that do not say it themselves."""
+        """The sensor's pose, for frames without one."""
 
     def __init__(
         self,
@@ -352,7 +354,7 @@ Global___Sensor: _TypeAlias = Sensor  # noqa: Y015
 
 @_typing.final
 class TrackFramesResponse(_message.Message):
-    """TrackFramesResponse answers one frame, or is a part of the answer."""
+    """TrackFramesResponse is the response to one frame, or one part of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -384,7 +386,7 @@ Global___TrackFramesResponse: _TypeAlias = TrackFramesResponse  # noqa: Y015
 
 @_typing.final
 class FrameRejection(_message.Message):
-    """FrameRejection says why a frame was not taken up."""
+    """FrameRejection gives the reason why a frame was rejected."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -393,14 +395,14 @@ class FrameRejection(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     frame_number: _builtins.int
-    """The frame's number in the session, counted from 1 over all frames."""
+    """Number of the frame in the session, counted from 1 over all frames."""
     field: _builtins.str
-    """The wrong field, such as `detections[3].range_m`."""
+    """Path of the invalid field, such as `detections[3].range_m`."""
     message: _builtins.str
-    """What is wrong with it."""
+    """Human-readable reason."""
     @_builtins.property
     def frame_id(self) -> _geometry_pb2.UUID:
-        """The frame's id, as it was sent."""
+        """The frame's id as sent."""
 
     def __init__(
         self,
@@ -471,20 +473,20 @@ class WatchGuardRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The token of the last response that was processed; the stream goes on exactly after it. Empty: from now on."""
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
     from_oldest: _builtins.bool
-    """With an empty token: from the oldest event retained instead of from now on."""
+    """With an empty token: start at the oldest retained event instead of now."""
     reader: _builtins.str
-    """The name of a required reader, else empty. A required reader must not filter."""
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
     confirm_interval_s: _builtins.float
-    """Of a required reader: how much simulation time may lie between two of its confirmations, in seconds. A fold with
-    checkpoints says their period and a scan, and what its own required readers say; one that confirms what it has at
-    once says 0, and one that never confirms 1e9. A producer in lossless pace refuses it where half its retention does not
-    exceed it: it would wait for the reader, and the reader for it. Finite, and not negative.
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A fold with checkpoints sends its checkpoint period, plus one scan, plus the longest interval of its own
+    required readers. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless
+    producer refuses an interval of half its retention or more: producer and reader would wait for each other.
     """
     @_builtins.property
     def filter(self) -> Global___GuardFilter:
-        """Which events to send; absent: all. The token moves past those left out."""
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
 
     def __init__(
         self,
@@ -505,7 +507,7 @@ Global___WatchGuardRequest: _TypeAlias = WatchGuardRequest  # noqa: Y015
 
 @_typing.final
 class WatchGuardResponse(_message.Message):
-    """WatchGuardResponse is one step of the stream."""
+    """WatchGuardResponse is one message of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -516,10 +518,10 @@ class WatchGuardResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque. Keep the newest one; hand it back to resume exactly after this response."""
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
     @_builtins.property
     def context(self) -> _stream_pb2.EventContext:
-        """What the event is. Present with a payload only."""
+        """Identity, time and origin of the event. Present with a payload only."""
 
     @_builtins.property
     def guard_event(self) -> _guard_pb2.GuardEvent:
@@ -527,11 +529,11 @@ class WatchGuardResponse(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> _stream_pb2.Heartbeat:
-        """Nothing to send; the token may have moved."""
+        """No payload; the token may have moved."""
 
     @_builtins.property
     def draining(self) -> _stream_pb2.Draining:
-        """The server is going away."""
+        """The server is shutting down."""
 
     @_builtins.property
     def ended(self) -> _stream_pb2.Ended:
@@ -559,7 +561,7 @@ Global___WatchGuardResponse: _TypeAlias = WatchGuardResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmGuardRequest(_message.Message):
-    """ConfirmGuardRequest says how far a required reader has got."""
+    """ConfirmGuardRequest carries the confirmed position of a required reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -568,7 +570,7 @@ class ConfirmGuardRequest(_message.Message):
     reader: _builtins.str
     """The required reader's name."""
     resume_token: _builtins.str
-    """The token of the last response that is safe with the reader."""
+    """Token of the last response that is safe with the reader."""
     def __init__(
         self,
         *,
@@ -591,7 +593,7 @@ class ConfirmGuardResponse(_message.Message):
 
     CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
     confirmed_sequence: _builtins.int
-    """Sequence up to which the reader's events are confirmed now."""
+    """Sequence up to which the reader's events are now confirmed."""
     def __init__(
         self,
         *,
@@ -607,14 +609,14 @@ Global___ConfirmGuardResponse: _TypeAlias = ConfirmGuardResponse  # noqa: Y015
 
 @_typing.final
 class GuardFilter(_message.Message):
-    """GuardFilter chooses guard events."""
+    """GuardFilter selects guard events."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RULES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the rules whose events to send; empty: all."""
+        """Names of the rules to send events of; empty: all."""
 
     def __init__(
         self,

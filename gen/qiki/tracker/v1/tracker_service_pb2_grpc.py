@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TrackerServiceStub:
-    """TrackerService follows things from frame to frame. Open to additions until the first release.
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release.
     """
 
     def __init__(self, channel):
@@ -73,15 +73,16 @@ class TrackerServiceStub:
 
 
 class TrackerServiceServicer:
-    """TrackerService follows things from frame to frame. Open to additions until the first release.
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release.
     """
 
     def WatchTracks(self, request, context):
-        """WatchTracks streams track sets, one a frame or several parts of one, in the order of their sequence, without a gap.
+        """WatchTracks streams track sets, one per frame or several parts of one, in the order of their sequence, without a
+        gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmTracks.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmTracks.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -93,9 +94,9 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmTracks(self, request, context):
-        """ConfirmTracks says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmTracks marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -105,7 +106,7 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTracks(self, request, context):
-        """GetTracks answers the tracks after the newest frame: every part of its set.
+        """GetTracks returns the tracks after the newest frame: all parts of its set.
 
         Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -114,12 +115,12 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchGuard(self, request, context):
-        """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
-        (by frame, then by rule as in the BotSpec, then by track), without a gap.
+        """WatchGuard streams guard events, one per alarm raised or cleared, in the order of their sequence (by frame, then by
+        rule as in the BotSpec, then by track), without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmGuard.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmGuard.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -131,9 +132,9 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmGuard(self, request, context):
-        """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmGuard marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -143,15 +144,16 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TrackFrames(self, request_iterator, context):
-        """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
-        the run's or with other sessions, and is gone when the call ends.
+        """TrackFrames tracks targets in frames that the caller sends. Each call is a session with its own tracker, which
+        shares nothing with the run's tracker or with other sessions and ends with the call.
 
-        The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
-        its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
-        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from. Sessions take
-        turns, frame by frame, and the run's own tracks do not wait for them; one whose caller goes away is closed at once.
+        The first message describes the sensors; every further message is a frame. Each frame is answered in order, by its
+        set of tracks (in parts if it is large) or by a rejection that names the field; after a rejection the tracker
+        continues as if the frame had not been sent. The server stops reading from a caller that does not read responses.
+        Sessions take turns, frame by frame, and never delay the run's own tracks. The session of a caller that disconnects
+        is closed at once.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is not a frame), RESOURCE_EXHAUSTED
         (LIMIT_REACHED: too many sessions; a message over the transport's limit).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -159,7 +161,7 @@ class TrackerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """
@@ -214,7 +216,7 @@ def add_TrackerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrackerService:
-    """TrackerService follows things from frame to frame. Open to additions until the first release.
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release.
     """
 
     @staticmethod

@@ -27,18 +27,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TrackerServiceStub:
-    """TrackerService follows things from frame to frame. Open to additions until the first release."""
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrackerServiceAsyncStub: ...
     WatchTracks: _grpc.UnaryStreamMultiCallable[_tracker_service_pb2.WatchTracksRequest, _tracker_service_pb2.WatchTracksResponse]
-    """WatchTracks streams track sets, one a frame or several parts of one, in the order of their sequence, without a gap.
+    """WatchTracks streams track sets, one per frame or several parts of one, in the order of their sequence, without a
+    gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmTracks.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmTracks.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -46,25 +47,25 @@ class TrackerServiceStub:
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmTracks: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmTracksRequest, _tracker_service_pb2.ConfirmTracksResponse]
-    """ConfirmTracks says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmTracks marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     GetTracks: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetTracksRequest, _tracker_service_pb2.GetTracksResponse]
-    """GetTracks answers the tracks after the newest frame: every part of its set.
+    """GetTracks returns the tracks after the newest frame: all parts of its set.
 
     Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
     """
     WatchGuard: _grpc.UnaryStreamMultiCallable[_tracker_service_pb2.WatchGuardRequest, _tracker_service_pb2.WatchGuardResponse]
-    """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
-    (by frame, then by rule as in the BotSpec, then by track), without a gap.
+    """WatchGuard streams guard events, one per alarm raised or cleared, in the order of their sequence (by frame, then by
+    rule as in the BotSpec, then by track), without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmGuard.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmGuard.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -72,42 +73,44 @@ class TrackerServiceStub:
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmGuard: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmGuardRequest, _tracker_service_pb2.ConfirmGuardResponse]
-    """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmGuard marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     TrackFrames: _grpc.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]
-    """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
-    the run's or with other sessions, and is gone when the call ends.
+    """TrackFrames tracks targets in frames that the caller sends. Each call is a session with its own tracker, which
+    shares nothing with the run's tracker or with other sessions and ends with the call.
 
-    The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
-    its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
-    tracker goes on exactly as if the frame had not come. A caller that does not read is not read from. Sessions take
-    turns, frame by frame, and the run's own tracks do not wait for them; one whose caller goes away is closed at once.
+    The first message describes the sensors; every further message is a frame. Each frame is answered in order, by its
+    set of tracks (in parts if it is large) or by a rejection that names the field; after a rejection the tracker
+    continues as if the frame had not been sent. The server stops reading from a caller that does not read responses.
+    Sessions take turns, frame by frame, and never delay the run's own tracks. The session of a caller that disconnects
+    is closed at once.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is not a frame), RESOURCE_EXHAUSTED
     (LIMIT_REACHED: too many sessions; a message over the transport's limit).
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetRunRequest, _tracker_service_pb2.GetRunResponse]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
 
 @_typing.type_check_only
 class TrackerServiceAsyncStub(TrackerServiceStub):
-    """TrackerService follows things from frame to frame. Open to additions until the first release."""
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchTracks: _aio.UnaryStreamMultiCallable[_tracker_service_pb2.WatchTracksRequest, _tracker_service_pb2.WatchTracksResponse]  # type: ignore[assignment]
-    """WatchTracks streams track sets, one a frame or several parts of one, in the order of their sequence, without a gap.
+    """WatchTracks streams track sets, one per frame or several parts of one, in the order of their sequence, without a
+    gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmTracks.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmTracks.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -115,25 +118,25 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmTracks: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmTracksRequest, _tracker_service_pb2.ConfirmTracksResponse]  # type: ignore[assignment]
-    """ConfirmTracks says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmTracks marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     GetTracks: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetTracksRequest, _tracker_service_pb2.GetTracksResponse]  # type: ignore[assignment]
-    """GetTracks answers the tracks after the newest frame: every part of its set.
+    """GetTracks returns the tracks after the newest frame: all parts of its set.
 
     Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
     """
     WatchGuard: _aio.UnaryStreamMultiCallable[_tracker_service_pb2.WatchGuardRequest, _tracker_service_pb2.WatchGuardResponse]  # type: ignore[assignment]
-    """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
-    (by frame, then by rule as in the BotSpec, then by track), without a gap.
+    """WatchGuard streams guard events, one per alarm raised or cleared, in the order of their sequence (by frame, then by
+    rule as in the BotSpec, then by track), without a gap.
 
-    The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-    ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-    Reading confirms nothing: see ConfirmGuard.
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmGuard.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
     RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -141,33 +144,34 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
     """
     ConfirmGuard: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ConfirmGuardRequest, _tracker_service_pb2.ConfirmGuardResponse]  # type: ignore[assignment]
-    """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
-    waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-    recomputing it is kept, and checked when that place is reached.
+    """ConfirmGuard marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+    A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+    replaying is kept, and checked when the replay reaches its position.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
     HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
     """
     TrackFrames: _aio.StreamStreamMultiCallable[_tracker_service_pb2.TrackFramesRequest, _tracker_service_pb2.TrackFramesResponse]  # type: ignore[assignment]
-    """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
-    the run's or with other sessions, and is gone when the call ends.
+    """TrackFrames tracks targets in frames that the caller sends. Each call is a session with its own tracker, which
+    shares nothing with the run's tracker or with other sessions and ends with the call.
 
-    The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
-    its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
-    tracker goes on exactly as if the frame had not come. A caller that does not read is not read from. Sessions take
-    turns, frame by frame, and the run's own tracks do not wait for them; one whose caller goes away is closed at once.
+    The first message describes the sensors; every further message is a frame. Each frame is answered in order, by its
+    set of tracks (in parts if it is large) or by a rejection that names the field; after a rejection the tracker
+    continues as if the frame had not been sent. The server stops reading from a caller that does not read responses.
+    Sessions take turns, frame by frame, and never delay the run's own tracks. The session of a caller that disconnects
+    is closed at once.
 
-    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is not a frame), RESOURCE_EXHAUSTED
     (LIMIT_REACHED: too many sessions; a message over the transport's limit).
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetRunRequest, _tracker_service_pb2.GetRunResponse]  # type: ignore[assignment]
-    """GetRun tells which run is served.
+    """GetRun returns the run that is served.
 
     Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
     """
 
 class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """TrackerService follows things from frame to frame. Open to additions until the first release."""
+    """TrackerService tracks targets from frame to frame. Open to additions until the first release."""
 
     @_abc_1.abstractmethod
     def WatchTracks(
@@ -175,11 +179,12 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.WatchTracksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tracker_service_pb2.WatchTracksResponse], _abc.AsyncIterator[_tracker_service_pb2.WatchTracksResponse]]:
-        """WatchTracks streams track sets, one a frame or several parts of one, in the order of their sequence, without a gap.
+        """WatchTracks streams track sets, one per frame or several parts of one, in the order of their sequence, without a
+        gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmTracks.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmTracks.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -193,9 +198,9 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.ConfirmTracksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tracker_service_pb2.ConfirmTracksResponse, _abc.Awaitable[_tracker_service_pb2.ConfirmTracksResponse]]:
-        """ConfirmTracks says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmTracks marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -207,7 +212,7 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.GetTracksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tracker_service_pb2.GetTracksResponse, _abc.Awaitable[_tracker_service_pb2.GetTracksResponse]]:
-        """GetTracks answers the tracks after the newest frame: every part of its set.
+        """GetTracks returns the tracks after the newest frame: all parts of its set.
 
         Status: NOT_FOUND (no frame yet), UNAVAILABLE (RUN_UNKNOWN).
         """
@@ -218,12 +223,12 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.WatchGuardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tracker_service_pb2.WatchGuardResponse], _abc.AsyncIterator[_tracker_service_pb2.WatchGuardResponse]]:
-        """WatchGuard streams what the guard rules tell, one event an alarm raised or cleared, in the order of their sequence
-        (by frame, then by rule as in the BotSpec, then by track), without a gap.
+        """WatchGuard streams guard events, one per alarm raised or cleared, in the order of their sequence (by frame, then by
+        rule as in the BotSpec, then by track), without a gap.
 
-        The first response is a Heartbeat. A slow reader costs nothing to others; one that falls behind the retained
-        ring is ended with OUT_OF_RANGE, except a required reader of a lossless producer, which is waited for.
-        Reading confirms nothing: see ConfirmGuard.
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmGuard.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
         RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
@@ -237,9 +242,9 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.ConfirmGuardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tracker_service_pb2.ConfirmGuardResponse, _abc.Awaitable[_tracker_service_pb2.ConfirmGuardResponse]]:
-        """ConfirmGuard says that everything up to the token is safe with a required reader. A producer in lossless pace
-        waits for it; it never moves back, and repeating it is harmless. Ahead of a producer that is still
-        recomputing it is kept, and checked when that place is reached.
+        """ConfirmGuard marks every event up to the token as safe with a required reader. A lossless producer waits for this.
+        A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is still
+        replaying is kept, and checked when the replay reaches its position.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
         HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
@@ -251,15 +256,16 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_tracker_service_pb2.TrackFramesRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tracker_service_pb2.TrackFramesResponse], _abc.AsyncIterator[_tracker_service_pb2.TrackFramesResponse]]:
-        """TrackFrames follows things in frames of the caller's own: a session of its own tracker, which shares nothing with
-        the run's or with other sessions, and is gone when the call ends.
+        """TrackFrames tracks targets in frames that the caller sends. Each call is a session with its own tracker, which
+        shares nothing with the run's tracker or with other sessions and ends with the call.
 
-        The first message says which sensors there are; each further one is a frame. Every frame is answered in order, by
-        its set of tracks (in parts where it is large) or by a rejection that names the field; after a rejection the
-        tracker goes on exactly as if the frame had not come. A caller that does not read is not read from. Sessions take
-        turns, frame by frame, and the run's own tracks do not wait for them; one whose caller goes away is closed at once.
+        The first message describes the sensors; every further message is a frame. Each frame is answered in order, by its
+        set of tracks (in parts if it is large) or by a rejection that names the field; after a rejection the tracker
+        continues as if the frame had not been sent. The server stops reading from a caller that does not read responses.
+        Sessions take turns, frame by frame, and never delay the run's own tracks. The session of a caller that disconnects
+        is closed at once.
 
-        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is no frame), RESOURCE_EXHAUSTED
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the first message, or a later one that is not a frame), RESOURCE_EXHAUSTED
         (LIMIT_REACHED: too many sessions; a message over the transport's limit).
         """
 
@@ -269,7 +275,7 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tracker_service_pb2.GetRunResponse, _abc.Awaitable[_tracker_service_pb2.GetRunResponse]]:
-        """GetRun tells which run is served.
+        """GetRun returns the run that is served.
 
         Status: UNAVAILABLE (RUN_UNKNOWN: the service waits for its source).
         """
