@@ -374,7 +374,7 @@ async def test_the_source_is_told_anew_where_a_reader_of_the_output_confirms_sel
 async def test_settings_that_do_not_go_together_are_told_as_not_serving_until_they_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mesh.fold, "CONFIGURATION_PERIOD_S", 0.01)
+    monkeypatch.setattr(mesh.folds.runner, "CONFIGURATION_PERIOD_S", 0.01)
     async with folding() as it:
         it.source.say(RetentionTooShortError("world", 20.0, 31.0))
         await it.until(lambda: not it.health.report().serving)
@@ -427,7 +427,7 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
     tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refolding passes half the retention: it can go on only because the radar says again what is safe with it."""
-    monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
+    monkeypatch.setattr(mesh.folds.runner, "CONFIRM_PERIOD_S", 0.01)
     common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
 
     def simulator(its: Base, **settings: Any) -> Parts:
@@ -459,7 +459,7 @@ async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted
 async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(
     tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mesh.fold, "CONFIRM_PERIOD_S", 0.01)
+    monkeypatch.setattr(mesh.folds.runner, "CONFIRM_PERIOD_S", 0.01)
     common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 2.21, "http_port": 0}
     sim_settings = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, speed="max", **common)
     parts = svc_sim.wiring.build(sim_settings, base("svc_sim"))

@@ -171,7 +171,7 @@ async def test_who_is_cancelled_leaves_no_write_behind_its_back(tmp_path: Path) 
 async def test_a_failing_disk_is_reported_once_and_nothing_is_safe_that_it_does_not_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(svc_tracker.checkpoint_keeper, "RETRY_S", 0.01)
+    monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         await it.write(1)
         it.store.error = OSError(errno.EIO, "broken")
@@ -188,7 +188,7 @@ async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_work
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lossless source that waits for it sends no frame, and so there is no other: left out, it would be for ever."""
-    monkeypatch.setattr(svc_tracker.checkpoint_keeper, "RETRY_S", 0.01)
+    monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.error = OSError(errno.ENOSPC, "full")
@@ -214,7 +214,7 @@ async def test_a_checkpoint_that_comes_while_another_is_written_is_written_after
 async def test_a_checkpoint_that_cannot_be_written_makes_way_for_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(svc_tracker.checkpoint_keeper, "RETRY_S", 0.01)
+    monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.error = OSError(errno.ENOSPC, "full")

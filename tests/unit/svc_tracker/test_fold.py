@@ -368,9 +368,9 @@ def _second_of(arg: Any) -> int:
 
 # Where a step may fail: when it reads the frame, after the tracker's step, when it makes messages, after the guard's.
 PLACES: dict[str, tuple[Any, str]] = {
-    "reading": (svc_tracker.follower.wire, "to_frame"),
+    "reading": (svc_tracker.fold.wire, "to_frame"),
     "the tracker": (Tracker, "step"),
-    "the messages": (svc_tracker.follower.wire, "to_track_sets"),
+    "the messages": (svc_tracker.fold.wire, "to_track_sets"),
     "the guard": (Guard, "step"),
 }
 
