@@ -17,7 +17,7 @@ HOLD = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from mesh.state_dir import open_state_dir
+from mesh.storage.state_dir import open_state_dir
 with ExitStack() as resources:
     open_state_dir(Path(sys.argv[1]), "test", resources)
     print("held", flush=True)
