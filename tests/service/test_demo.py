@@ -87,6 +87,9 @@ def test_the_demo_tells_what_happened_counts_every_event_once_and_leaves_a_pictu
     assert re.match(r"\d+ switch(es)? of a contact's track, \d+ breaks? ", told["track ids"])
     assert re.match(r"p50 \d+ ms, p99 \d+ ms over 90 frames", told["latency"])
     assert f"101 BOOT_OK x {len(SERVICES)}" in told["audit events"]
+    assert re.match(r"\d+ messages: headers, ids, order, and each payload by the digest", told["checked"])
+    assert "90 track sets and " in result.stdout
+    assert "computed again from the stored frames" in result.stdout
     assert table.keys() == SUBJECTS
     assert table["qiki.radar.v1.tracks"] == ["90", "90", "0", "equal"]
     assert all(row[-1] == "equal" and row[0] == row[1] for row in table.values())
@@ -97,11 +100,12 @@ def test_the_demo_tells_what_happened_counts_every_event_once_and_leaves_a_pictu
 
 
 @pytest.mark.asyncio
-async def test_a_message_that_is_no_longer_in_jetstream_is_missing_and_so_are_its_tracks(tmp_path: Path) -> None:
+async def test_what_is_gone_from_jetstream_or_altered_there_is_named_by_subject_event_and_check(tmp_path: Path) -> None:
     state = ("--duration", "6", "--state-dir", str(tmp_path / "state"))
     assert (await asyncio.to_thread(demo, tmp_path, *state)).returncode == 0
     async with NatsServer(tmp_path / "state" / "nats") as server:
         await delete(server.url, "QIKI_RADAR_V1", "qiki.radar.v1.tracks", 5)
+        await blank(server.url, "QIKI_SIM_V1", "qiki.sim.v1.sensors", 7)
     # The same run again: what is in JetStream already is not published anew.
     result = await asyncio.to_thread(demo, tmp_path, *state)
     assert "qiki: not all is well:" in result.stderr, result.stdout + result.stderr
@@ -109,6 +113,11 @@ async def test_a_message_that_is_no_longer_in_jetstream_is_missing_and_so_are_it
     assert rows(result.stdout)["qiki.radar.v1.tracks"] == ["18", "17", "0", "DIFFERS"]
     assert "qiki.radar.v1.tracks: 1 of 18 events are missing" in result.stderr
     assert "1 of 18 frames have no set of tracks: 5." in result.stderr
+    assert "qiki.radar.v1.tracks, event 6: sequence: follows event 4." in result.stderr
+    assert "qiki.radar.v1.tracks, event 5: replay: the stored frames make 18, and this is not there." in result.stderr
+    assert rows(result.stdout)["qiki.sim.v1.sensors"][-1] == "equal", "all are there, each once"
+    assert "qiki.sim.v1.sensors, event 7: digest: the payload's 0 bytes have " in result.stderr
+    assert "qiki.sim.v1.sensors, event 7: time: ce-time is " in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -151,6 +160,23 @@ def test_more_of_a_scenario_than_there_is_is_refused_before_anything_is_started(
     assert result.returncode == 2
     assert "holds no more than 60 s" in result.stderr
     assert not (tmp_path / "demo.png").exists()
+
+
+async def blank(url: str, stream: str, subject: str, number: int) -> None:
+    """Store the subject's messages anew, in their order, the one of this number without its payload."""
+    client = await nats.connect(url)
+    try:
+        context = client.jetstream()
+        count = ((await context.stream_info(stream, subjects_filter=subject)).state.subjects or {})[subject]
+        subscription = await context.pull_subscribe(subject, stream=stream)
+        messages = await subscription.fetch(count)
+        assert len(messages) == count
+        await context.purge_stream(stream, subject=subject)
+        for place, message in enumerate(messages, start=1):
+            headers = {name: text for name, text in (message.headers or {}).items() if not name.startswith("Nats-")}
+            await context.publish(subject, b"" if place == number else message.data, headers=headers)
+    finally:
+        await client.close()
 
 
 async def delete(url: str, stream: str, subject: str, number: int) -> None:

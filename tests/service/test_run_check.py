@@ -1,6 +1,7 @@
 """The demo's check: a run with all messages as they were emitted passes; whatever is done to one of them is named."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -10,9 +11,13 @@ import pytest
 
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.verify.read_back import StoredMessage
+from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import AUDIT_SUBJECT, RUN_ID, Stored
+from cli.demo.checks.event_check import EventCheck
+from cli.demo.checks.findings import Findings
 from finished_run import Streams, altered, finish_run, store_again
 from mesh.feeds import identity
 from mesh.feeds.token import decode, short_digest
@@ -25,6 +30,7 @@ WORLD, SENSORS = "qiki.sim.v1.world", "qiki.sim.v1.sensors"
 FRAMES, TRACKS = "qiki.radar.v1.frames", "qiki.radar.v1.tracks"
 GUARD = "qiki.events.v1.guard"
 SPEC = load_bot_spec(example_bot_spec()).spec
+NAMED_BY_THE_EVENT = ("ce-id", "ce-source", "ce-type", "ce-time", "ce-sequence", "ce-run", "qiki-resume-token")
 OTHER_RUN = "22222222-2222-4333-8444-555555555555"
 
 
@@ -111,17 +117,17 @@ HEADERS = [
     ("token", {"ce-sequence": f"{7:020}"}),
     ("source", {"ce-run": OTHER_RUN}),
     ("token", {"ce-run": OTHER_RUN}),
-    ("id", {"ce-run": OTHER_RUN}),
+]
+CASES = [
+    *((subject, *case) for subject in (WORLD, AUDIT_SUBJECT) for case in HEADERS),
+    (WORLD, "id", {"ce-run": OTHER_RUN}),  # an event on record has an id of its own, whatever the run
 ]
 
 
-@pytest.mark.parametrize(("named", "headers"), HEADERS)
-@pytest.mark.parametrize("subject", [WORLD, AUDIT_SUBJECT])
+@pytest.mark.parametrize(("subject", "named", "headers"), CASES)
 def test_a_header_that_is_not_that_of_the_event_is_named(
     run: Streams, subject: str, named: str, headers: dict[str, str]
 ) -> None:
-    if subject == AUDIT_SUBJECT and named == "id" and "ce-run" in headers:
-        pytest.skip("an event on record has an id of its own")
     problems, _ = check(with_(run, subject, altered(run[subject], 2, headers=headers)))
     which = 7 if "ce-sequence" in headers else 3
     assert any(text.startswith(f"{subject}, event {which}: {named}: ") for text in problems), problems
@@ -158,6 +164,40 @@ def test_what_is_missing_twice_or_out_of_order_is_named(
 ) -> None:
     problems, _ = check(with_(run, WORLD, change(run[WORLD])))
     assert problems[0] == f"{WORLD}, event {which}: sequence: {follows}."
+
+
+def test_a_bit_that_is_flipped_anywhere_in_a_payload_is_found_and_breaks_nothing(run: Streams) -> None:
+    rng = random.Random(5)
+    for channel in SPEC.channels:
+        for message in rng.sample(run[channel.subject], min(20, len(run[channel.subject]))):
+            assert findings_of(channel, message) == []
+            for _ in range(10):
+                data = bytearray(message.data)
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+                found = findings_of(channel, replace(message, data=bytes(data)))
+                assert any(": digest: " in text for text in found), found
+
+
+def test_a_header_that_is_anything_at_all_breaks_nothing(run: Streams) -> None:
+    rng = random.Random(6)
+    for channel in SPEC.channels:
+        message = run[channel.subject][1]
+        for name in message.headers:
+            for text in ("", "x", "%", "%ff", '"', "-1", "9" * 30, "\udcff", "\u0416", message.headers[name] + "0"):
+                found = findings_of(channel, replace(message, headers={**message.headers, name: text}))
+                assert name not in NAMED_BY_THE_EVENT or text == message.headers[name] or found, (name, text)
+        for name in NAMED_BY_THE_EVENT:
+            text = message.headers[name]
+            place = rng.randrange(len(text))
+            other = f"{text[:place]}{'x' if text[place] != 'x' else 'y'}{text[place + 1 :]}"
+            assert findings_of(channel, replace(message, headers={**message.headers, name: other}))
+
+
+def findings_of(channel: Channel, message: Stored) -> list[str]:
+    """Return what is found in one message by itself."""
+    findings = Findings()
+    EventCheck(channel, SPEC.bot.bot_id, "", findings).check(StoredMessage(message.headers, message.data, 1))
+    return [text for text in findings.sentences() if ": sequence: " not in text]
 
 
 # -- what can be computed again ---------------------------------------------------------------------------------------

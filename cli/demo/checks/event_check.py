@@ -65,6 +65,11 @@ class EventCheck:
             self._find(f"message {self.messages}", "header", str(error))
             return None
         context, place = read.context, f"event {read.context.sequence}"
+        try:
+            context.run_id.encode()
+        except UnicodeEncodeError as error:
+            self._find(place, "header", f"ce-run: {error}")
+            return None
         self._check_order(context, place)
         self._check_token(context, place, read.resume_token, message.payload)
         try:
@@ -116,8 +121,9 @@ class EventCheck:
     def _check_time(self, context: EventContext, place: str, payload: Message) -> None:
         field = _TIME_FIELDS.get(self._channel.type, "time")
         if field in payload.DESCRIPTOR.fields_by_name:
-            held = getattr(payload, field)
-            self._compare(place, "time", context.time.ToNanoseconds(), held.ToNanoseconds())
+            held, named = getattr(payload, field), context.time
+            if (held.seconds, held.nanos) != (named.seconds, named.nanos):
+                self._find(place, "time", f"ce-time is {named.ToJsonString()}, the payload's {field} is another")
 
     def _compare(self, place: str, check: str, found: object, wanted: object) -> None:
         if found != wanted:
