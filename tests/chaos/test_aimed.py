@@ -28,7 +28,7 @@ CASES = [
     Case("bridge", "write.acknowledged", SECOND, "tracker", SLOW, Bridge.NORMAL, NORMAL),
     Case("registrar", "log.write", FIRST, ALONE, SLOW, Bridge.NORMAL, NORMAL),
     Case("registrar", "log.synced", FIRST, "bridge", SLOW, Bridge.NORMAL, NORMAL),
-    Case("tracker", "checkpoint.safe", LATE, ALL, MIDDLE, Bridge.SLOW, NORMAL),
+    Case("tracker", "checkpoint.safe", SECOND, ALL, MIDDLE, Bridge.SLOW, NORMAL),
     Case("sim", "reservation.written", SECOND, "bridge", SLOW, Bridge.STOPPED, NORMAL),
     Case("tracker", "checkpoint.kept", FIRST, ALONE, SLOW, Bridge.STOPPED, SMALL),
     Case("tracker", "confirmation.answered", SECOND, "bridge", MIDDLE, Bridge.SLOW, SMALL),
