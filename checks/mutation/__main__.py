@@ -12,7 +12,8 @@ from checks.mutation.report import closing, is_good, line, listing
 from checks.mutation.trial import LIMIT_S, Outcome, Tree
 
 ROOT = Path(__file__).parents[2]
-_BASELINE_LIMIT_S = 600.0
+_BASELINE_LIMIT_S = 900.0
+_TOTAL_LIMIT_S = 2 * 3600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,9 +59,12 @@ async def _run(mutations: Sequence[Mutation], scratch: Path, jobs: int, limit_s:
     await _check_baseline(mutations, scratch)
     outcomes: list[Outcome] = []
     waiting, width = iter(mutations), max(len(mutation.name) for mutation in mutations)
-    async with asyncio.TaskGroup() as group:
-        for tree in trees:
-            group.create_task(_work(tree, waiting, outcomes, width))
+    try:
+        async with asyncio.timeout(_TOTAL_LIMIT_S), asyncio.TaskGroup() as group:
+            for tree in trees:
+                group.create_task(_work(tree, waiting, outcomes, width))
+    except TimeoutError:
+        sys.exit(f"only {len(outcomes)} of {len(mutations)} were tried within {_TOTAL_LIMIT_S:g} s")
     return outcomes
 
 

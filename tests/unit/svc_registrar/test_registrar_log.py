@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import pytest
 from damage import damaged, flips
 from mesh.serving.errors import StartError
 from svc_registrar.domain import ids as ids_module
-from svc_registrar.domain.frame import HEADER_BYTES, Record
+from svc_registrar.domain.frame import HEADER_BYTES, Record, encode
 from svc_registrar.domain.ids import NEWEST, IdTable
 from svc_registrar.domain.index import Entry, Index, Query
 from svc_registrar.log_end import LogLostError
 from svc_registrar.log_file import LogFile, RecordUnreadableError
-from svc_registrar.recovery import LogDamagedError
+from svc_registrar.recovery import SEARCH_BYTES, LogDamagedError
 
 BATCHES = ([b"one", b"two" * 50], [b"three"], [b"four", b"five" * 100, b"six"])
 BODIES = [body for batch in BATCHES for body in batch]
@@ -243,6 +243,28 @@ def test_damage_far_from_the_end_is_found_beyond_a_whole_search_window(tmp_path:
     assert (caught.value.offset, caught.value.sequence) == (places[3], 4)
 
 
+def test_damage_wider_than_a_search_window_is_found_by_the_first_whole_record_after_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with opened(state) as (log, _records):
+        places = [log.append([random.randbytes(60_000)]).offsets[0] for _number in range(50)]
+    assert places[45] - places[3] > 2 * SEARCH_BYTES
+    with (state / "audit.log").open("r+b") as file:
+        file.seek(places[3])
+        file.write(bytes(places[45] - places[3]))
+    with pytest.raises(LogDamagedError, match="record 46 shows it was whole") as caught, opened(state):
+        pass
+    assert (caught.value.offset, caught.value.sequence) == (places[3], 4)
+
+
+def test_a_hole_in_the_sequence_is_damage_however_whole_the_records_are(written: Path) -> None:
+    path = written / "audit.log"
+    data = path.read_bytes()
+    path.write_bytes(data + encode(len(BODIES) + 2, len(data), 1, b"one is missing before it"))
+    with pytest.raises(LogDamagedError, match=f"it is {len(BODIES) + 2}") as caught, opened(written):
+        pass
+    assert (caught.value.offset, caught.value.sequence) == (len(data), len(BODIES) + 1)
+
+
 def test_a_record_that_changed_after_the_start_is_not_handed_out(written: Path) -> None:
     with opened(written) as (log, records):
         with (written / "audit.log").open("r+b") as file:
@@ -293,11 +315,16 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_late_write_finds_no_other_file(written: Path) -> None:
+def test_a_late_write_finds_no_other_file(written: Path, tmp_path: Path) -> None:
     with opened(written) as (log, _records):
         pass
-    with pytest.raises(OSError, match="Bad file"):
-        log.append([b"late"])
+    others = [tmp_path / f"other {number}" for number in range(16)]
+    with ExitStack() as files:
+        for other in others:  # one of them has the number that the log's file had
+            files.enter_context(other.open("wb"))
+        with pytest.raises(OSError, match="Bad file"):
+            log.append([b"late"])
+    assert all(other.read_bytes() == b"" for other in others)
 
 
 def test_an_id_is_found_however_many_came_after_it() -> None:
