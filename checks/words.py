@@ -1,7 +1,7 @@
 """Word check: finds words that this project does not use, and says what to write instead.
 
-The list and its exceptions are in `checks/words.yaml`. Code, comments, docs and protos are read line by line; generated code
-is not.
+The list and its exceptions are in `checks/words.yaml`. Code, comments, docs and protos are read line by line, generated
+code is not.
 """
 
 import re

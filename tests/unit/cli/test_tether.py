@@ -19,8 +19,8 @@ WAIT_S = 60.0
 
 SUPERVISOR = """
     import asyncio, os, pathlib, sys
-    from cli.child import ChildSpec
-    from cli.supervisor import Supervisor
+    from cli.local_mesh.supervision.child import ChildSpec
+    from cli.local_mesh.supervision.supervisor import Supervisor
 
     async def main(folder, program, count):
         def spec(number):

@@ -7,7 +7,7 @@ import pytest
 
 FACTS = """
 import json, os
-from mesh.platform_pin import pin, platform_digest
+from mesh.storage.platform_pin import pin, platform_digest
 {before}
 pin()
 from numpy._core import _multiarray_umath as umath
@@ -45,14 +45,14 @@ def test_the_same_machine_has_the_same_digest_each_time() -> None:
 
 
 def test_numpy_imported_before_the_pin_is_an_error() -> None:
-    result = python("import numpy; from mesh.platform_pin import pin; pin()")
+    result = python("import numpy; from mesh.storage.platform_pin import pin; pin()")
     assert result.returncode == 1
     assert "NumPy was imported before its CPU features were pinned" in result.stderr
 
 
 def test_products_of_matrices_run_on_one_thread_by_the_baselines_kernels() -> None:
     code = (
-        "from mesh.platform_pin import pin; pin(); import os, platform; "
+        "from mesh.storage.platform_pin import pin; pin(); import os, platform; "
         "print(os.environ['OPENBLAS_NUM_THREADS'], os.environ.get('OPENBLAS_CORETYPE', ''), platform.machine())"
     )
     threads, *kernels, machine = python(code, OPENBLAS_NUM_THREADS="1").stdout.split()
@@ -62,12 +62,12 @@ def test_products_of_matrices_run_on_one_thread_by_the_baselines_kernels() -> No
 
 
 def test_importing_the_module_neither_pins_nor_imports_numpy() -> None:
-    code = "import os, sys, mesh.platform_pin; print('numpy' in sys.modules, 'NPY_DISABLE_CPU_FEATURES' in os.environ)"
+    code = "import os, sys, mesh.storage.platform_pin; print('numpy' in sys.modules, 'NPY_DISABLE_CPU_FEATURES' in os.environ)"
     assert python(code).stdout.split() == ["False", "False"]
 
 
 def test_a_setting_already_there_is_kept_and_other_features_give_another_digest() -> None:
-    code = "import os; from mesh.platform_pin import pin; pin(); print(os.environ['NPY_DISABLE_CPU_FEATURES'])"
+    code = "import os; from mesh.storage.platform_pin import pin; pin(); print(os.environ['NPY_DISABLE_CPU_FEATURES'])"
     pinned = python(code).stdout.strip()
     if not pinned:
         pytest.skip("this machine's NumPy has nothing above its baseline to disable")
