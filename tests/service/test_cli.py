@@ -99,7 +99,10 @@ def test_version_names_what_results_depend_on() -> None:
 
 
 def test_health_starts_without_what_it_does_not_need() -> None:
-    program = "import sys; from cli.app import build_app; import cli.local_mesh.health_check; build_app(); print(*sys.modules)"
+    program = (
+        "import sys; from cli.app import build_app; import cli.local_mesh.health_check; "
+        "build_app(); print(*sys.modules)"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     ).stdout.split()

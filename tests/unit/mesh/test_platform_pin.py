@@ -62,7 +62,10 @@ def test_products_of_matrices_run_on_one_thread_by_the_baselines_kernels() -> No
 
 
 def test_importing_the_module_neither_pins_nor_imports_numpy() -> None:
-    code = "import os, sys, mesh.storage.platform_pin; print('numpy' in sys.modules, 'NPY_DISABLE_CPU_FEATURES' in os.environ)"
+    code = (
+        "import os, sys, mesh.storage.platform_pin; "
+        "print('numpy' in sys.modules, 'NPY_DISABLE_CPU_FEATURES' in os.environ)"
+    )
     assert python(code).stdout.split() == ["False", "False"]
 
 
