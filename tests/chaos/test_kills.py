@@ -51,6 +51,8 @@ async def killed(directory: Path) -> Left:
     async with chain(directory, DURATION_S, speed="3", pace="lossless", settings=often) as mesh:
         for name, tick in KILLS_AT_TICKS:
             await until(lambda tick=tick: facts(mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
+            # On a busy machine it may still be on its way back from the kill before.
+            await until(lambda name=name: "pid" in mesh.endpoints()[name], f"{name} runs")  # type: ignore[misc]
             os.kill(int(mesh.endpoints()[name]["pid"]), signal.SIGKILL)
         await until(lambda: published_all(mesh), "everything published")
         bus = await read_audit(mesh)
