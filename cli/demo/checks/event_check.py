@@ -24,7 +24,7 @@ _TIME_FIELDS: Final = {RadarFrame.DESCRIPTOR.full_name: "timestamp", AuditEvent.
 
 @dataclass(frozen=True, slots=True)
 class CheckedEvent:
-    """One message that could be read; `intact` says that no check failed."""
+    """One message that could be read; `intact` says that no check failed but that of its place among the others."""
 
     context: EventContext
     payload: Message
@@ -58,7 +58,6 @@ class EventCheck:
     def check(self, message: StoredMessage) -> CheckedEvent | None:
         """Check the subject's next message; None where its headers or its payload cannot be read."""
         self.messages += 1
-        before = len(self._findings)
         try:
             read = from_headers(message.headers)
         except HeaderError as error:
@@ -71,6 +70,7 @@ class EventCheck:
             self._find(place, "header", f"ce-run: {error}")
             return None
         self._check_order(context, place)
+        before = len(self._findings)  # an event that follows a gap is whole itself
         self._check_token(context, place, read.resume_token, message.payload)
         try:
             payload = self._payload_type.FromString(message.payload)
