@@ -19,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--strength", type=int, default=2, choices=(1, 2, 3), help="columns whose values all meet")
     parser.add_argument("--minutes", type=float, default=LIMIT_MINUTES, help="begin no further mesh after so long")
+    parser.add_argument("--duration", type=float, default=DURATION_S, help="of each run, in simulated seconds")
     parser.add_argument("--only", default="", help="the cases whose description contains this")
     parser.add_argument("--keep", type=Path, help="keep state and logs in this directory")
     parser.add_argument("--list", action="store_true", help="print the cases, and run nothing")
@@ -29,7 +30,7 @@ def main() -> int:
         print(*cases, sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="qiki-aimed-") as temporary:
-        setting = Setting(options.keep or Path(temporary), DURATION_S, options.minutes * 60)
+        setting = Setting(options.keep or Path(temporary), options.duration, options.minutes * 60)
         result = asyncio.run(Campaign(setting, lambda line: print(line, flush=True)).run(cases))
     print(report(result, len(cases)))
     return 0 if len(result.passed) == len(cases) > 0 else 1

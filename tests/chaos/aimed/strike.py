@@ -178,8 +178,12 @@ class Striker:
             found = self.stage.pids()
             return set(found) == set(PROCESSES) and all(found[victim] != pid for victim, pid in killed.items())
 
-        refusal = CaseFailed(f"not everything is ready {RECOVERY_TIMEOUT_S} s after it: {self.stage.pids()}")
-        await _until(ready, RECOVERY_TIMEOUT_S, refusal)
+        try:
+            await _until(ready, RECOVERY_TIMEOUT_S, CaseFailed(""))
+        except CaseFailed:
+            raise CaseFailed(
+                f"not everything is ready {RECOVERY_TIMEOUT_S} s after it: killed {killed}, ready {self.stage.pids()}"
+            ) from None
         before = dict(await self.bus.counts())
 
         async def flows() -> bool:
