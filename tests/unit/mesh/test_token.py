@@ -1,4 +1,5 @@
 import string
+from base64 import urlsafe_b64decode
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,16 @@ def test_a_token_with_any_character_changed_is_refused(token: Token, data: st.Da
     other = data.draw(st.one_of(st.sampled_from(ALPHABET), st.characters()).filter(lambda c: c != text[index]))
     with pytest.raises(TokenMalformedError):
         decode(text[:index] + other + text[index + 1 :])
+
+
+def test_a_token_has_one_spelling_although_its_last_character_has_bits_that_mean_nothing() -> None:
+    text = Token(b"12345678", b"world\0\0\0", 42).encode()
+    others = [text[:-1] + last for last in ALPHABET if last != text[-1]]
+    same = [other for other in others if urlsafe_b64decode(other + "==") == urlsafe_b64decode(text + "==")]
+    assert same
+    for other in same:
+        with pytest.raises(TokenMalformedError):
+            decode(other)
 
 
 @given(TOKENS, st.data())
