@@ -60,7 +60,7 @@ class IdentityPolicy(Spec):
 
     `confirm_replies` over `confirm_time_s` confirm an identity; after `max_identity_age_s` without a reply it must be
     confirmed again. A contradiction is evidence once it has lasted `evidence_time_s`, and is remembered for
-    `evidence_memory_s`; it takes `significance_sigma` standard deviations. `spoofer` is how a spoofer is classified.
+    `evidence_memory_s`; it takes `significance_sigma` standard deviations. `spoofer` is a spoofer's identification.
     """
 
     friends: Annotated[tuple[FriendIdentity, ...], Field(max_length=MAX_IDENTITIES)] = ()
@@ -117,7 +117,7 @@ class UnknownContactClose(_Rule):
 
 
 class FoeTransponderOffApproach(_Rule):
-    """A foe whose transponder is silent is within `range_m`, closing faster than `closing_speed_mps`."""
+    """A foe with a silent transponder is within `range_m`, closing faster than `closing_speed_mps`."""
 
     kind: Literal["FOE_TRANSPONDER_OFF_APPROACH"]
     range_m: Distance

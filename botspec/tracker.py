@@ -38,8 +38,8 @@ class Tracker(Spec):
     track, the share `new_share` are of targets, not false; `births_per_scan` are expected in a scan without false ones.
     Targets exist for `mean_lifetime_s`. A track is confirmed when its probability of existence reaches
     `confirm_probability`; it is deleted when that falls below `delete_probability`, or after `max_coast_s` without a
-    measurement, which must exceed the longest scan period. The speed sigmas are the standard deviations of a track's
-    velocity components before any velocity is measured.
+    measurement. `max_coast_s` must exceed the longest scan period. The speed sigmas are the standard deviations
+    of a track's velocity components before any velocity is measured.
 
     With `compiled` the arithmetic is compiled by numba, which must be installed; results differ in their last digits.
     """

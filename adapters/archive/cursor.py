@@ -45,8 +45,8 @@ class Cursor:
         """Return the decision about the subject's next event, and the next position: at the end, the same one.
 
         Raises:
-                HistoryDivergedError: the event at the position is not the one that its token was taken from.
-                TokenExpiredError: the event after the position is missing.
+            HistoryDivergedError: the event at the position is not the one that its token was taken from.
+            TokenExpiredError: the event after the position is missing.
         """
         if event.context.run_id != self.run_id:
             self._check_not_ahead()
@@ -67,7 +67,7 @@ class Cursor:
         """Check that the event at the position is the one that its token was taken from.
 
         Raises:
-                HistoryDivergedError: it is another event.
+            HistoryDivergedError: it is another event.
         """
         if self.place.digest not in (NO_EVENT, event.token.digest):
             raise self._diverged("another event stands there")

@@ -32,7 +32,7 @@ async def spans(history: SubjectHistory) -> AsyncIterator[RunSpan]:
     """Yield the runs of the subject, oldest first.
 
     Raises:
-            TooManyRunsError, and the errors of the history's methods.
+        TooManyRunsError, and the errors of the history's methods.
     """
     oldest = await history.oldest()
     for _ in range(MAX_RUNS):

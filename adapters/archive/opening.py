@@ -50,7 +50,7 @@ def read_place(text: str, channel: str) -> Token | None:
     """Return the position encoded in a token's text, None for an empty text.
 
     Raises:
-            TokenMalformedError: it cannot be decoded, or belongs to another channel.
+        TokenMalformedError: it cannot be decoded, or belongs to another channel.
     """
     if not text:
         return None
@@ -64,7 +64,7 @@ async def open_at(history: SubjectHistory, channel: Channel, wanted: Wanted) -> 
     """Find the start of a stream.
 
     Raises:
-            MeshError: as the contract of WatchArchive specifies; and the errors of `history`.
+        MeshError: as the contract of WatchArchive specifies; and the errors of `history`.
     """
     span = await _span_of(history, channel.name, wanted)
     bounds = wanted.bounds

@@ -22,7 +22,7 @@ LOOK_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Playback options: the payload's response field, the speed, the longest silence in seconds, and when to end."""
+    """Playback options: the payload's response field, the speed, the longest silence in seconds, and draining."""
 
     payload_field: str
     pace: Pace
@@ -49,7 +49,7 @@ class Playback:
         3. Send it once it is due. After every `heartbeat_s` without an event, send a heartbeat with the position.
 
         Raises:
-                MeshError: an event is missing, or the history differs from the token; and the errors of the reader.
+            MeshError: an event is missing, or the history differs from the token; and the errors of the reader.
         """
         loop, manner = asyncio.get_running_loop(), self._manner
         yield self._heartbeat()

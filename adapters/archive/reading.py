@@ -26,7 +26,7 @@ class ArchivedEvents:
         """Find the start of the stream and open a reader there.
 
         Raises:
-                MeshError: as the contract of WatchArchive specifies; HistoryUnavailableError and NotABridgesError.
+            MeshError: as the contract of WatchArchive specifies; HistoryUnavailableError and NotABridgesError.
         """
         opening = await open_at(SubjectHistory(client, channel.stream, channel.subject), channel, wanted)
         return cls(opening, SubjectReader(client, channel.stream, channel.subject, opening.first_message))
@@ -35,7 +35,7 @@ class ArchivedEvents:
         """Return the next event; None where none came within `wait_s`, or where none will come: then it is `over`.
 
         Raises:
-                MeshError: the next event is missing, or the history differs from the token; NotABridgesError.
+            MeshError: the next event is missing, or the history differs from the token; NotABridgesError.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s

@@ -1,4 +1,4 @@
-"""Translation between wire messages and the archive's types: requests to `Wanted`, stored events to responses."""
+"""Wire translation: requests to the archive's own types, stored events to responses."""
 
 import math
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def to_wanted(request: WatchArchiveRequest) -> Wanted:
     """Translate a request.
 
     Raises:
-            InvalidFieldError: a field is invalid.
+        InvalidFieldError: a field is invalid.
     """
     return Wanted(
         place=read_place(request.resume_token, request.channel),
@@ -88,7 +88,7 @@ def check_type(channel: Channel) -> str:
     """Return the response's field for a channel's payload.
 
     Raises:
-            ValueError: the API has no field for its type.
+        ValueError: the API has no field for its type.
     """
     field = payload_fields().get(channel.type)
     if field is None:

@@ -23,7 +23,7 @@ def build(settings: ArchiveSettings, base: Base) -> Parts:
 
     Raises:
         SpecError: the BotSpec cannot be used.
-            ValueError: the archive's API cannot carry a channel's type.
+        ValueError: the archive's API cannot carry a channel's type.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
     link = Link(settings.nats_url, "qiki-archive", base.health.loop("nats"))
