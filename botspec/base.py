@@ -1,4 +1,4 @@
-"""What every configured model stands on: frozen, closed to unknown keys, finite, with errors that know their place."""
+"""Base of every configuration model: frozen, no unknown keys, finite numbers, errors that name their location."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from botspec.yaml_core import Loc
 
 MAX_DURATION_S = 1e8
-"""About three years: well within what 64 bits of nanoseconds hold."""
+"""About three years: well within 64 bits of nanoseconds."""
 
 
 class Spec(BaseModel):
@@ -20,9 +20,9 @@ class Spec(BaseModel):
 
 
 def nanoseconds(seconds: float) -> int:
-    """Return a duration in nanoseconds, exactly as it is written in decimal.
+    """Return a duration in nanoseconds, exactly as written in decimal.
 
-    Raises ValueError where that is no whole number. The shortest decimal that reads back as the same float is taken:
+    Raises ValueError where that is not a whole number. The shortest decimal that reads back as the same float is used:
     0.1 s is 100,000,000 ns although the float is slightly more.
     """
     exact = Decimal(repr(seconds)).scaleb(9)
@@ -37,9 +37,9 @@ def _check_nanoseconds(seconds: float) -> float:
 
 
 def refuse(title: str, problems: Iterable[tuple[Loc, str]]) -> None:
-    """Raise a ValidationError that holds each (loc, message) at its place in the model; none: return.
+    """Raise a ValidationError with each (loc, message) at its location in the model; return where there are none.
 
-    For validators that compare fields: Pydantic adds the model's own place in the file before each `loc`.
+    For validators that compare fields: Pydantic prepends the model's own location in the file to each `loc`.
     """
     errors = [
         InitErrorDetails(type=PydanticCustomError("cross_check", "{text}", {"text": message}), loc=loc, input=None)
@@ -50,10 +50,10 @@ def refuse(title: str, problems: Iterable[tuple[Loc, str]]) -> None:
 
 
 Duration = Annotated[float, Field(gt=0, le=MAX_DURATION_S), AfterValidator(_check_nanoseconds)]
-"""Seconds, more than none, a whole number of nanoseconds."""
+"""Seconds, more than 0, a whole number of nanoseconds."""
 
 Label = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
 """1 to 64 printable ASCII characters, no space at either end: safe in headers, logs and metrics."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
-"""What every random draw of a run is keyed by."""
+"""The key of every random draw of a run."""

@@ -44,7 +44,7 @@ STREAMS = (
 
 
 class Channel(Spec):
-    """One feed on its way to NATS: the Watch RPC it is read from, and the subject it is written to."""
+    """One feed published to NATS: the Watch RPC that it is read from, and the subject that it is written to."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     type: str
@@ -108,7 +108,7 @@ class Channel(Spec):
 
 
 def duplicates(channels: Sequence[Channel]) -> Iterator[tuple[Loc, str]]:
-    """Yield (loc, message) for every name, and every subject, that a channel before has already."""
+    """Yield (loc, message) for every name, and every subject, that an earlier channel already has."""
     names: dict[str, int] = {}
     subjects: dict[str, int] = {}
     for number, channel in enumerate(channels):
@@ -119,7 +119,7 @@ def duplicates(channels: Sequence[Channel]) -> Iterator[tuple[Loc, str]]:
 
 
 class Method(NamedTuple):
-    """A Watch RPC: its full service name, its own name, its messages' classes, and the payload's field."""
+    """A Watch RPC: its full service name, its own name, its message classes, and the payload's field."""
 
     service: str
     method: str
@@ -136,10 +136,10 @@ class Method(NamedTuple):
 
 
 def find_method(rpc: str) -> Method:
-    """Return what `<service full name>/<method>` names.
+    """Return the RPC named `<service full name>/<method>`.
 
-    Raises ValueError where there is no such RPC, or it is not one that the Watch contract describes: named `WatchX`,
-    server streaming, its response's `oneof event` holding exactly one payload.
+    Raises ValueError where there is no such RPC, or it does not follow the Watch contract: named `WatchX`, server
+    streaming, with exactly one payload in its response's `oneof event`.
     """
     descriptor = _find_descriptor(rpc)
     if descriptor is None:
@@ -159,7 +159,7 @@ def find_method(rpc: str) -> Method:
 
 
 def subject_matches(pattern: str, subject: str) -> bool:
-    """Tell whether NATS would deliver `subject` to `pattern`: `*` is one token, a final `>` is one or more."""
+    """Return whether NATS would deliver `subject` to `pattern`: `*` is one token, a final `>` is one or more."""
     wanted, given = pattern.split("."), subject.split(".")
     if wanted[-1] == ">":
         wanted.pop()

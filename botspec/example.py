@@ -1,4 +1,4 @@
-"""Where the example bot's specification is: what a service uses that is told no other."""
+"""The example BotSpec, which a service uses where no other is configured."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ ReaderName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
 class BotSpec(Spec):
-    """Everything that is said about one bot; every service is configured from it."""
+    """The complete specification of one bot; every service is configured from it."""
 
     schema_version: Literal[1]
     bot: "Bot"
@@ -47,7 +47,7 @@ class BotSpec(Spec):
         return tuple(self.simulation.ticks(radar.scan_period_s) for radar in self.radars)
 
     def readers(self, channel: str) -> tuple[str, ...]:
-        """Return the names of those whom the channel's producer waits for in lossless pace; none: empty."""
+        """Return the readers that the channel's producer waits for under lossless flow control, empty for none."""
         return self.required_readers.get(channel, ())
 
     @model_validator(mode="after")
@@ -88,14 +88,14 @@ class BotSpec(Spec):
 
 
 class Bot(Spec):
-    """Who the bot is; `bot_id` stands in every event's source."""
+    """The bot's identity; `bot_id` is part of every event's source."""
 
     bot_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     name: Label
 
 
 class Simulation(Spec):
-    """How time goes: the physics' step, the rate of world snapshots, and the seed of every random draw."""
+    """Simulation time and randomness: the physics step, the period of world snapshots, and the seed of every draw."""
 
     tick_s: Annotated[Duration, Field(ge=0.001, le=10)] = 0.05
     world_period_s: Annotated[Duration, Field(le=60)] = 0.1
@@ -112,7 +112,7 @@ class Simulation(Spec):
         return self.ticks(self.world_period_s)
 
     def ticks(self, duration_s: float) -> int:
-        """Return a duration in ticks; raises ValueError where that is no whole number."""
+        """Return a duration in ticks; raises ValueError where that is not a whole number."""
         ticks, rest = divmod(nanoseconds(duration_s), self.tick_ns)
         if rest:
             raise ValueError(_no_multiple(duration_s, "tick_s", self.tick_s))
@@ -128,7 +128,7 @@ class Simulation(Spec):
 
 @dataclass(frozen=True, slots=True)
 class LoadedBotSpec:
-    """A BotSpec with the SHA-256 of its file in hexadecimal and the path it came from."""
+    """A BotSpec with the SHA-256 of its file in hexadecimal and the file's path."""
 
     spec: BotSpec
     digest: str
@@ -136,7 +136,7 @@ class LoadedBotSpec:
 
 
 def load_bot_spec(path: Path) -> LoadedBotSpec:
-    """Read and check a BotSpec; raises `yaml_source.SpecError` with one line a problem."""
+    """Read and validate a BotSpec; raises `yaml_source.SpecError` with one line per problem."""
     document = yaml_source.load(path)
     return LoadedBotSpec(yaml_source.validate(BotSpec, document), document.digest, path)
 

@@ -1,4 +1,4 @@
-"""What the bot holds others to be, and what it is warned of: the identity policy and the guard rules."""
+"""Identity policy and guard rules: how the bot identifies others, and which alarms it raises."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ MAX_SPAN_S = 86_400.0
 
 ObjectTypeName = Literal["drone", "ship", "station", "asteroid", "debris", "aircraft"]
 SeverityName = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
-# One to 64 printable characters, the last of which may be `*`: then it stands for all that begin with the rest.
+# One to 64 printable characters; a final `*` matches every identity that starts with the rest.
 Pattern = Annotated[str, Field(pattern=r"^[!-)+-~]([ -)+-~]{0,62}[!-~])?$")]
 Count = Annotated[int, Field(ge=1, le=1_000)]
 Span = Annotated[float, Field(ge=0, le=MAX_SPAN_S)]
@@ -25,7 +25,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class FoeIdentity(Spec):
-    """An identity of a foe, and how its bearer can move: what is left out is not known."""
+    """An identity of a foe and the kinematic limits of its platform; an omitted limit is unknown."""
 
     identity: Pattern
     min_speed_mps: Speed = 0.0
@@ -42,13 +42,13 @@ class FoeIdentity(Spec):
 
 
 class FriendIdentity(FoeIdentity):
-    """An identity of a friend. How fast it can be must be known: a name alone makes no friend."""
+    """An identity of a friend. Its maximum speed is required: a name alone does not make a friend."""
 
     max_speed_mps: Annotated[float, Field(gt=0, le=1e6)]
 
 
 class HostileApproach(Spec):
-    """What makes a foe of one that does not answer: so near, closing so fast, for so long."""
+    """Criteria that classify a target without replies as a foe: range, closing speed and duration."""
 
     range_m: Distance
     closing_speed_mps: Annotated[float, Field(gt=0, le=1e6)]
@@ -56,11 +56,11 @@ class HostileApproach(Spec):
 
 
 class IdentityPolicy(Spec):
-    """Whose identities are, and what it takes to believe one; `docs/identity-and-guard.md` has the rules.
+    """Known identities, and the criteria for accepting one; `docs/identity-and-guard.md` has the rules.
 
-    `confirm_replies` over `confirm_time_s` confirm an identity, and one not heard for `max_identity_age_s` must be
-    confirmed again. A contradiction is evidence once it has held for `evidence_time_s`, and is remembered for
-    `evidence_memory_s`; it takes `significance_sigma` standard deviations. Who lies is held to be a `spoofer`.
+    `confirm_replies` over `confirm_time_s` confirm an identity; after `max_identity_age_s` without a reply it must be
+    confirmed again. A contradiction is evidence once it has lasted `evidence_time_s`, and is remembered for
+    `evidence_memory_s`; it takes `significance_sigma` standard deviations. `spoofer` is a spoofer's identification.
     """
 
     friends: Annotated[tuple[FriendIdentity, ...], Field(max_length=MAX_IDENTITIES)] = ()
@@ -95,10 +95,10 @@ class IdentityPolicy(Spec):
 
 
 class _Rule(Spec):
-    """What every guard rule says.
+    """Fields common to all guard rules.
 
-    An alarm is raised once the rule has held for `min_duration_s`, at the earliest `cooldown_s` after the last one of
-    the same track was cleared; it is cleared when the rule does not hold even with its limits eased by the share
+    An alarm is raised once the rule has held for `min_duration_s`, at the earliest `cooldown_s` after the last alarm of
+    the same track was cleared. It is cleared when the rule does not hold even with its limits widened by the fraction
     `hysteresis`.
     """
 
@@ -117,7 +117,7 @@ class UnknownContactClose(_Rule):
 
 
 class FoeTransponderOffApproach(_Rule):
-    """A foe whose transponder is silent is within `range_m`, closing faster than `closing_speed_mps`."""
+    """A foe with a silent transponder is within `range_m`, closing faster than `closing_speed_mps`."""
 
     kind: Literal["FOE_TRANSPONDER_OFF_APPROACH"]
     range_m: Distance
@@ -131,7 +131,7 @@ class SpoofingDetected(_Rule):
 
 
 class ClosestPointOfApproach(_Rule):
-    """A track will come nearer than `distance_m` within `within_s`, as probably as `probability` or more."""
+    """A track is predicted to come nearer than `distance_m` within `within_s`, with at least `probability`."""
 
     kind: Literal["CLOSEST_POINT_OF_APPROACH"]
     distance_m: Distance
@@ -146,7 +146,7 @@ GuardRule = Annotated[
 
 
 def repeated_rules(rules: Sequence[GuardRule]) -> Iterator[tuple[Loc, str]]:
-    """Yield (loc, message) for every name that a rule before has already."""
+    """Yield (loc, message) for every name that an earlier rule already has."""
     names: dict[str, int] = {}
     for number, rule in enumerate(rules):
         if names.setdefault(rule.name, number) != number:

@@ -1,4 +1,4 @@
-"""The bot's sensors: the navigation sensors that read the bot itself, and the radars that see the world."""
+"""The bot's sensors: navigation sensors that measure the bot itself, and radars that observe the world."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
@@ -10,16 +10,16 @@ from botspec.base import Duration, Label, Spec, refuse
 from botspec.yaml_core import Loc
 
 MAX_DETECTIONS = 4000
-"""Detections in one frame: beyond it the frame could pass the 900 kB that an event may take."""
+"""Maximum detections in one frame: with more, the frame could exceed the 900 kB limit of an event."""
 
 RangeBand = Literal["LR", "SR"]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Elevation = Annotated[float, Field(ge=-90, le=90)]
-# Beyond it an error in direction is no ellipse in space any more, and a tracker cannot take it for one.
+# Above this an error in direction is no longer an ellipse in space, and a tracker cannot treat it as one.
 AngleSigma = Annotated[float, Field(gt=0, le=10)]
-# The faintest echo that is detected then has a sigma below that.
+# The faintest detectable echo then has a sigma below that limit.
 AngleResolution = Annotated[float, Field(gt=0, le=20)]
 Speed = Annotated[float, Field(ge=0, le=1e6)]
 Width = Annotated[float, Field(ge=0, le=360)]
@@ -51,9 +51,9 @@ NavigationSensor = Annotated[GnssSensor | ImuSensor, Field(discriminator="kind")
 
 
 class Interrogator(Spec):
-    """How a radar asks for identities: out to `range_m`, answered with probability `reply_probability` a scan.
+    """A radar's interrogator: range out to `range_m`, a reply with probability `reply_probability` per scan.
 
-    Two answers nearer to each other than both garbling distances cannot be read; 0: none garbles another.
+    Two replies nearer to each other than both garbling distances cannot be decoded; 0: no garbling.
     """
 
     range_m: Positive
@@ -70,7 +70,7 @@ class Sector(Spec):
 
 
 class Pattern(Spec):
-    """Where the antenna's gain is greatest and how wide its beam is between half-power points; 0: no loss."""
+    """Antenna pattern: direction of the greatest gain and beam width between half-power points; 0: no loss."""
 
     elev_deg: Elevation = 0.0
     elev_width_deg: Width = 0.0
@@ -79,7 +79,7 @@ class Pattern(Spec):
 
 
 class Bias(Spec):
-    """Constant errors of which no frame tells: what is added to every range, bearing and time."""
+    """Constant errors, added to every range, bearing and time, that no frame reports."""
 
     range_m: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
     bearing_deg: Annotated[float, Field(ge=-180, le=180)] = 0.0
@@ -87,13 +87,13 @@ class Bias(Spec):
 
 
 class Radar(Spec):
-    """One radar: what it can see, how well, and how often; docs/radar-model.md has the formulas.
+    """One radar: its coverage, accuracy and scan period; docs/radar-model.md has the formulas.
 
-    Of two ways exactly one says how well it detects: `detection_probability` and `clutter_per_scan`, both constant; or
-    `false_alarm_probability`, `swerling` and the resolutions of what it measures, from which they follow.
+    Detection performance is given in exactly one of two ways: `detection_probability` and `clutter_per_scan`, both
+    constant; or `false_alarm_probability`, `swerling` and the resolutions of the measured quantities, which imply them.
 
-    A thing of cross section rcs_ref_dbsm at range_ref_m gives snr_ref_db. A sigma is the standard deviation of a strong
-    echo's measurement: of a weak one's it is larger, by the resolution.
+    A target of cross section rcs_ref_dbsm at range_ref_m gives snr_ref_db. A sigma is the standard deviation of a
+    strong echo's measurement; a weak echo's is larger, according to the resolution.
     """
 
     sensor_id: UUID
@@ -151,7 +151,7 @@ class Radar(Spec):
             yield ("max_elev_deg",), f"should exceed min_elev_deg, which is {self.min_elev_deg!r}"
 
     def _way_problems(self) -> Iterator[tuple[Loc, str]]:
-        """Yield what keeps it from being said in exactly one way how well it detects."""
+        """Yield the problems where detection performance is not given in exactly one way."""
         constant = [name for name in _CONSTANT_WAY if getattr(self, name) is not None]
         physical = [name for name in _PHYSICAL_WAY if getattr(self, name) is not None]
         if constant and physical:
@@ -178,7 +178,7 @@ class Radar(Spec):
                 yield (name,), "required, and missing"
 
     def _unmeasured(self) -> dict[str, str]:
-        """Return the fields of what is not measured, and what says so."""
+        """Return the fields of the unmeasured quantities, each with the option that excludes it."""
         fields: dict[str, str] = {}
         if self.no_elevation:
             fields |= dict.fromkeys(("elev_sigma_deg", "elev_resolution_deg"), "no_elevation")

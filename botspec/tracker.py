@@ -1,4 +1,4 @@
-"""How the tracker follows things: the modes in which they move, and how sure it wants to be of them."""
+"""Tracker settings: the motion modes of targets, and the probabilities at which tracks are confirmed or deleted."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self
@@ -11,7 +11,7 @@ from botspec.yaml_core import Loc
 MAX_MODES = 8
 MAX_TURN_RATE_DPS = 90.0
 
-# Between nothing and certainty, neither of which anything observed can be.
+# Strictly between 0 and 1: no observable event has either probability.
 Chance = Annotated[float, Field(gt=0, lt=1)]
 Noise = Annotated[float, Field(gt=0, le=1e9)]
 SpeedSigma = Annotated[float, Field(gt=0, le=1e6)]
@@ -19,7 +19,7 @@ Span = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class MotionMode(Spec):
-    """One way of moving: straight on, or turning clockwise at a rate, disturbed by white acceleration noise.
+    """One motion mode: straight, or turning clockwise at a rate, disturbed by white acceleration noise.
 
     The noise has these spectral densities, horizontally for each of two axes. The mode lasts `mean_stay_s` on average.
     """
@@ -32,13 +32,14 @@ class MotionMode(Spec):
 
 
 class Tracker(Spec):
-    """How things are followed. What is left out is the tracker's own: the values that its benchmark judges.
+    """Tracker parameters. An omitted one takes the tracker's default, the value that its benchmark evaluates.
 
-    A thing's detection falls inside its track's gate with `gate_probability`. Of the detections that are no track's,
-    the share `new_share` are of things, not false; in a scan without false ones `births_per_scan` are expected. Things
-    live for `mean_lifetime_s`. A track is confirmed when its probability of existence reaches `confirm_probability` and
-    given up when it falls below `delete_probability`, or when it was not measured for `max_coast_s`: that must exceed
-    the longest scan period. Before anything of a velocity is measured its components have these standard deviations.
+    A target's detection falls inside its track's gate with `gate_probability`. Of the detections that belong to no
+    track, the share `new_share` are of targets, not false; `births_per_scan` are expected in a scan without false ones.
+    Targets exist for `mean_lifetime_s`. A track is confirmed when its probability of existence reaches
+    `confirm_probability`; it is deleted when that falls below `delete_probability`, or after `max_coast_s` without a
+    measurement. `max_coast_s` must exceed the longest scan period. The speed sigmas are the standard deviations
+    of a track's velocity components before any velocity is measured.
 
     With `compiled` the arithmetic is compiled by numba, which must be installed; results differ in their last digits.
     """

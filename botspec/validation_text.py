@@ -1,4 +1,4 @@
-"""Pydantic's errors in words for whoever wrote the file."""
+"""Pydantic's errors, reworded for the author of the file."""
 
 import difflib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _MAX_VALUE_CHARACTERS = 60
 
 
 def describe(model: type[BaseModel], details: ErrorDetails) -> tuple[Loc, str]:
-    """Return where an error of validating `model` is, and what to tell a person about it."""
+    """Return the location of an error in validating `model`, and its message for people."""
     loc, value = details["loc"], details["input"]
     if details["type"] in ("union_tag_not_found", "union_tag_invalid"):
         loc = (*loc, details["ctx"]["discriminator"].strip("'"))
@@ -28,14 +28,14 @@ def describe(model: type[BaseModel], details: ErrorDetails) -> tuple[Loc, str]:
         case "string_type" if isinstance(value, int | float):
             message = f"should be text, not {_shown(value)}: put it in quotes"
         case "value_error" | "cross_check":
-            pass  # the words are our own
+            pass  # already our own text
         case _ if isinstance(value, str | int | float | None):
             message = f"{message}, not {_shown(value)}"
     return loc, message
 
 
 def known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
-    """Return the keys that the models at `loc` inside `model` take, in the order of their declaration."""
+    """Return the keys that the models at `loc` inside `model` accept, in the order of their declaration."""
     candidates: list[Any] = [model]
     for part in loc:
         candidates = [inner for candidate in candidates for inner in _step(candidate, part)]
@@ -49,7 +49,7 @@ def _step(candidate: Any, part: str | int) -> Iterator[Any]:
         if part in candidate.model_fields:
             yield from _members(candidate.model_fields[part].annotation)
         elif any(part in _literals(info.annotation) for info in candidate.model_fields.values()):
-            yield candidate  # the tag that tells the members of a union apart
+            yield candidate  # the discriminator of a union
     elif get_origin(candidate) in (list, tuple):
         yield from _members(get_args(candidate)[0])
     elif get_origin(candidate) is dict:

@@ -1,4 +1,4 @@
-"""YAML read by the 1.2 core schema: plain data whose every part knows its line."""
+"""YAML 1.2 core schema reader: plain data, and the line of every part."""
 
 import re
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ import yaml
 Loc = tuple[str | int, ...]
 
 MAX_DEPTH = 64
-"""Levels of nesting: a document of ours has about six; more would exhaust the stack."""
+"""Levels of nesting: our documents have about six; many more would exhaust the stack."""
 
 _MAX_NUMBER_CHARACTERS = 40
 _TAG = "tag:yaml.org,2002:"
@@ -18,8 +18,8 @@ class DocumentLoader(yaml.SafeLoader):
     """Builds null, bool, int, float, text, lists and mappings, and nothing else.
 
     YAML 1.1, PyYAML's own, reads `on` as true, `010` as 8 and `1e3` as text; the 1.2 core schema does not.
-    Aliases and tags are refused, so that every part has one line, a small file stays small, and a value is what it
-    looks like.
+    Aliases and tags are refused, so that every part has one line, a small file stays small, and a value is read as it
+    is written.
     """
 
     yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {  # type: ignore[misc]  # the stubs take it for an instance's
@@ -66,14 +66,14 @@ class DocumentLoader(yaml.SafeLoader):
             raise _error(f"{node.value!r} is no decimal integer", node.start_mark) from None
 
     def construct_float(self, node: yaml.ScalarNode) -> float:
-        """Build a float; what is too large becomes infinite, which no model of ours accepts."""
+        """Build a float; a value that is too large becomes infinite, which all our models reject."""
         try:
             return float(self.construct_yaml_float(node))
         except ValueError:
             raise _error(f"{node.value!r} is no number", node.start_mark) from None
 
     def construct_text(self, node: yaml.ScalarNode) -> str:
-        """Build a text that UTF-8 can carry."""
+        """Build a text that UTF-8 can encode."""
         if any("\ud800" <= character <= "\udfff" for character in node.value):
             raise _error("text with half a surrogate pair", node.start_mark)
         return str(node.value)
@@ -91,7 +91,7 @@ class DocumentLoader(yaml.SafeLoader):
 
 
 def index_lines(root: yaml.Node) -> tuple[dict[Loc, int], list[tuple[int, str]]]:
-    """Return the 1-based line of every part, and (line, message) for each key that is repeated or no text."""
+    """Return the 1-based line of every part, and (line, message) for each key that is repeated or not text."""
     lines: dict[Loc, int] = {(): root.start_mark.line + 1}
     faults: list[tuple[int, str]] = []
     waiting: list[tuple[Loc, yaml.Node]] = [((), root)]

@@ -1,4 +1,4 @@
-"""YAML documents whose errors name the file, the line and the key."""
+"""YAML documents with errors that name the file, the line and the key."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `line` counts from 1, 0 where no line is known; `where` is `a.b[2].c` or empty."""
+    """One problem in a file: `line` counts from 1, 0 where no line is known; `where` is `a.b[2].c` or empty."""
 
     path: Path
     line: int
@@ -36,7 +36,7 @@ class Problem:
 
 
 class SpecError(ValueError):
-    """A file that cannot be used; its text holds one line a problem."""
+    """A file that cannot be used; its text has one line per problem."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -45,7 +45,7 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML file's plain data, the SHA-256 of its bytes in hexadecimal, and where each part of it stands."""
+    """A YAML file's plain data, the SHA-256 of its bytes in hexadecimal, and the line of each part."""
 
     data: dict[str, Any]
     path: Path
@@ -53,11 +53,11 @@ class Document:
     _lines: Mapping[Loc, int] = field(repr=False)
 
     def line(self, loc: Loc) -> int:
-        """Return the 1-based line of the deepest part of `loc` that the file holds."""
+        """Return the 1-based line of the deepest part of `loc` that the file contains."""
         return self._lines[self._known(loc)]
 
     def where(self, loc: Loc) -> str:
-        """Return `loc` as `a.b[2].c`, without the parts that Pydantic adds to tell the members of a union apart."""
+        """Return `loc` as `a.b[2].c`, without the parts that Pydantic adds to distinguish the members of a union."""
         known = self._known(loc)
         shown = (*known, loc[-1]) if loc and known[-1:] != loc[-1:] else known
         text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in shown)
@@ -74,7 +74,7 @@ class Document:
 def load(path: Path) -> Document:
     """Read a YAML file whose top level is a mapping.
 
-    Raises `SpecError` for a file that cannot be read, is too large, not UTF-8 or not YAML, has a key twice, or has
+    Raises `SpecError` for a file that cannot be read, is too large, not UTF-8 or not YAML, repeats a key, or has
     another top level.
     """
     raw = _read(path)
@@ -98,7 +98,7 @@ def load(path: Path) -> Document:
 def validate(model: type[M], document: Document) -> M:
     """Return the document as a model; raises `SpecError` with every problem that Pydantic finds.
 
-    The strict rules of JSON hold: a number is not written as text, and `true` is no number.
+    The strict rules of JSON apply: a number is not written as text, and `true` is not a number.
     """
     try:
         return model.model_validate_json(json.dumps(document.data), strict=True)

@@ -1,1 +1,1 @@
-"""The archive: replays what stands in JetStream as the streams that it came from."""
+"""Archive: replay of the events stored in JetStream, as the streams that they came from."""

@@ -1,4 +1,4 @@
-"""Wires the archive and runs it."""
+"""Wire the archive and run it."""
 
 from adapters.archive.wiring import main
 

@@ -8,7 +8,7 @@ from mesh.settings import Port, ServiceSettings
 
 
 class ArchiveSettings(ServiceSettings):
-    """What the archive can be told; the environment's prefix is `QIKI_ARCHIVE_`."""
+    """The archive's settings; the environment variables have the prefix `QIKI_ARCHIVE_`."""
 
     model_config = SettingsConfigDict(env_prefix="QIKI_ARCHIVE_")
     service_name: ClassVar[str] = "archive"

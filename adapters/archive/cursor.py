@@ -1,4 +1,4 @@
-"""What becomes of the next archived event: sent, left out, or the end of the stream; a gap is refused. Pure."""
+"""Archive cursor: decide whether the next event is sent, skipped or ends the stream; refuse a gap. Pure."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -9,7 +9,7 @@ from mesh.serving.errors import HistoryDivergedError, TokenExpiredError
 
 
 class Step(Enum):
-    """What becomes of an event."""
+    """The decision about one event."""
 
     SEND = "send"
     LEAVE_OUT = "leave out"
@@ -18,7 +18,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What of a run is wanted; 0, and for the times None, where there is no such bound."""
+    """The requested part of a run. An absent bound is 0, or None for a time."""
 
     from_sequence: int = 0
     from_time_ns: int | None = None
@@ -28,7 +28,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a run on a channel: after the event of `place`, whose time was `time_ns`, where it is known."""
+    """A position in a run on a channel: after the event of token `place`; `time_ns` is its time, None if unknown."""
 
     channel: str
     run_id: str
@@ -38,15 +38,15 @@ class Cursor:
 
     @property
     def complete(self) -> bool:
-        """Whether the bounds let nothing pass any more."""
+        """Whether the position has reached the last sequence within the bounds."""
         return 0 < self.bounds.until_sequence <= self.place.sequence
 
     def step(self, event: StoredEvent) -> tuple[Step, "Cursor"]:
-        """Return what becomes of the subject's next event, and the place after it; unmoved where it is over.
+        """Return the decision about the subject's next event, and the next position: at the end, the same one.
 
         Raises:
-            HistoryDivergedError: at the place stands another event than the one its token was taken from.
-            TokenExpiredError: the event after the place is not there.
+            HistoryDivergedError: the event at the position is not the one that its token was taken from.
+            TokenExpiredError: the event after the position is missing.
         """
         if event.context.run_id != self.run_id:
             self._check_not_ahead()
@@ -54,7 +54,7 @@ class Cursor:
         if event.sequence == self.place.sequence:
             self.check_same(event)
             return Step.LEAVE_OUT, replace(self, time_ns=event.time_ns)
-        if event.sequence < self.place.sequence:  # a place ahead of the archive: what is before it is on its way
+        if event.sequence < self.place.sequence:  # the position is ahead of the archive, which catches up
             return Step.LEAVE_OUT, self
         if event.sequence > self.place.sequence + 1:
             raise self.missing(event)
@@ -64,17 +64,17 @@ class Cursor:
         return (Step.LEAVE_OUT if self._too_early(event) else Step.SEND), moved
 
     def check_same(self, event: StoredEvent) -> None:
-        """Check that the event at the place is the one its token was taken from.
+        """Check that the event at the position is the one that its token was taken from.
 
         Raises:
-            HistoryDivergedError: it is not.
+            HistoryDivergedError: it is another event.
         """
         if self.place.digest not in (NO_EVENT, event.token.digest):
             raise self._diverged("another event stands there")
 
     def missing(self, event: StoredEvent) -> TokenExpiredError:
-        """Return the refusal where `event` is the next one that is there, and not the one after the place."""
-        # The digest of what is not there is not known; before event 1 there is none.
+        """Return the error for a gap: `event` is the next archived event, and not the one after the position."""
+        # The digest of the missing event is unknown; before event 1 there is none.
         oldest = replace(self.place, sequence=event.sequence - 1, digest=NO_EVENT)
         return TokenExpiredError(
             f"{self.channel}: event {self.place.sequence + 1} is not archived, the next one is {event.sequence}",
@@ -83,7 +83,7 @@ class Cursor:
         )
 
     def _check_not_ahead(self) -> None:
-        """Check, at the run's end, that its last event was not before the place."""
+        """Check, at the run's end, that the run's last event is not before the position."""
         if self.time_ns is None and self.place.sequence:
             raise self._diverged("the run's events end before it")
 

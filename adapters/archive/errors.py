@@ -1,4 +1,4 @@
-"""What the archive refuses because of JetStream, as typed errors, and the one place where they become refusals."""
+"""Archive errors that JetStream causes, and the one function that maps them to typed gRPC errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from qiki.common.v1.error_pb2 import ErrorReason
 
 
 class ArchiveUnreadableError(MeshError):
-    """What stands on a channel's subject is not what a bridge has written there."""
+    """A channel's subject holds a message that no bridge wrote."""
 
     code = grpc.StatusCode.DATA_LOSS
     reason = ErrorReason.ERROR_REASON_INTERNAL
@@ -21,7 +21,7 @@ class ArchiveUnreadableError(MeshError):
 
 @contextmanager
 def refusals(channel: str) -> Iterator[None]:
-    """Turn what JetStream refuses into what a caller can act on."""
+    """Map JetStream errors to errors that a caller can act on."""
     try:
         yield
     except HistoryUnavailableError as error:

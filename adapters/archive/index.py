@@ -1,4 +1,4 @@
-"""Where on a subject the runs lie, and where an event of a run: found by bisection, because both stand in order."""
+"""Run index of a subject: find runs, and events of a run, by bisection, because both are stored in order."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from adapters.jetstream.client.history import Split, SubjectHistory
 from adapters.jetstream.codec.stored_event import StoredEvent
 
-# What a walk over a subject's runs is bounded by.
+# Limit on the runs that a walk over a subject visits.
 MAX_RUNS = 1_000
 
 
 class TooManyRunsError(Exception):
-    """A subject holds more runs than are looked through."""
+    """A subject holds more runs than `MAX_RUNS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpan:
-    """One run's events on a subject: the oldest and the newest one; `is_last` says that no later run follows."""
+    """The oldest and the newest event of one run on a subject; `is_last`: no later run follows."""
 
     oldest: StoredEvent
     newest: StoredEvent
@@ -32,7 +32,7 @@ async def spans(history: SubjectHistory) -> AsyncIterator[RunSpan]:
     """Yield the runs of the subject, oldest first.
 
     Raises:
-        TooManyRunsError, and what the history's methods raise.
+        TooManyRunsError, and the errors of the history's methods.
     """
     oldest = await history.oldest()
     for _ in range(MAX_RUNS):
@@ -54,13 +54,13 @@ async def newest_span(history: SubjectHistory) -> RunSpan | None:
 
 
 async def cut_at_sequence(history: SubjectHistory, span: RunSpan, sequence: int) -> Split:
-    """Cut the subject before the run's first event of at least this sequence."""
+    """Split the subject before the run's first event of at least this sequence."""
     created_ns = span.oldest.created_ns
     return await history.split(lambda event: (event.created_ns, event.sequence) >= (created_ns, sequence))
 
 
 async def cut_at_time(history: SubjectHistory, span: RunSpan, time_ns: int) -> Split:
-    """Cut the subject before the run's first event at or after a time; on a feed whose times never go back."""
+    """Split the subject before the run's first event at or after a time; the feed's times must never decrease."""
     created_ns = span.oldest.created_ns
     return await history.split(lambda event: (event.created_ns, event.time_ns) >= (created_ns, time_ns))
 

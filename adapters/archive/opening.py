@@ -1,4 +1,4 @@
-"""Where a stream of the archive begins: which run, after which event, and from which message on."""
+"""Opening of an archive stream: its run, its start position, and the first stream message to read."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ MAX_SEQUENCE = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reader asks for: a place, or where it is None a beginning within the bounds, of a run or the newest."""
+    """A read request: start after `place`, or, where it is None, within the bounds; in run `run_id` or the newest."""
 
     place: Token | None
     run_id: str
@@ -31,14 +31,14 @@ class Wanted:
 
     @property
     def from_now(self) -> bool:
-        """Whether nothing says where to begin."""
+        """Whether the request names no start, so that the stream starts after the newest event."""
         bounds = self.bounds
         return not (self.place or self.from_oldest or bounds.from_sequence or bounds.from_time_ns is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A cursor to go on from, the message of the stream to read first, and the run's newest event at this moment."""
+    """The cursor to continue from, the first stream message to read, and the run's newest event at this moment."""
 
     cursor: Cursor
     first_message: int
@@ -47,10 +47,10 @@ class Opening:
 
 
 def read_place(text: str, channel: str) -> Token | None:
-    """Return the place of a token's text, None for an empty one.
+    """Return the position encoded in a token's text, None for an empty text.
 
     Raises:
-        TokenMalformedError: it cannot be read, or is of another channel.
+        TokenMalformedError: it cannot be decoded, or belongs to another channel.
     """
     if not text:
         return None
@@ -61,10 +61,10 @@ def read_place(text: str, channel: str) -> Token | None:
 
 
 async def open_at(history: SubjectHistory, channel: Channel, wanted: Wanted) -> Opening:
-    """Return where to begin.
+    """Find the start of a stream.
 
     Raises:
-        MeshError: as the contract of WatchArchive says; and what the history raises.
+        MeshError: as the contract of WatchArchive specifies; and the errors of `history`.
     """
     span = await _span_of(history, channel.name, wanted)
     bounds = wanted.bounds
@@ -98,21 +98,21 @@ async def _span_of(history: SubjectHistory, channel: str, wanted: Wanted) -> Run
 
 
 async def _cut(history: SubjectHistory, channel: Channel, span: RunSpan, wanted: Wanted) -> Split:
-    """Cut the subject where the stream begins."""
+    """Split the subject at the start of the stream."""
     if wanted.place is not None:
         return await cut_at_sequence(history, span, wanted.place.sequence + 1)
     if wanted.from_now:
         return await cut_at_sequence(history, span, span.newest.sequence + 1)
     if wanted.bounds.from_sequence:
         return await cut_at_sequence(history, span, wanted.bounds.from_sequence)
-    # What is on record stands in the order of its recording, not of its times: all of it is looked through.
+    # Recorded events are stored in the order of recording, not of their times: all of them are read.
     if wanted.bounds.from_time_ns is not None and channel.policy == "derived":
         return await cut_at_time(history, span, wanted.bounds.from_time_ns)
     return await cut_at_sequence(history, span, span.oldest.sequence)
 
 
 def _cursor(channel: str, span: RunSpan, bounds: Bounds, wanted: Wanted, cut: Split) -> Cursor:
-    """Return the cursor at the cut; refuse a place beside which the history is another one, or has a gap."""
+    """Return the cursor at the split; refuse a position where the history differs from its token or has a gap."""
     before = cut.before if cut.before and cut.before.context.run_id == span.run_id else None
     after = cut.after if cut.after and cut.after.context.run_id == span.run_id else None
     place = wanted.place or _place(span, before, wanted)
@@ -128,7 +128,7 @@ def _cursor(channel: str, span: RunSpan, bounds: Bounds, wanted: Wanted, cut: Sp
 
 
 def _place(span: RunSpan, before: StoredEvent | None, wanted: Wanted) -> Token:
-    """Return the place of a stream that begins without a token: before the run's beginning, where that is asked for."""
+    """Return the start position without a token: after `before`, else before the first requested event."""
     if before is not None:
         return before.token
     oldest = span.oldest

@@ -1,16 +1,16 @@
-"""When an event is due: as its time in the run goes by at a chosen speed."""
+"""Playback speed: an event is due according to its time in the run and the chosen speed."""
 
 import time
 from collections.abc import Callable
 
 from mesh.clock import NS_PER_S
 
-# Later than this, the wall clock is taken anew: lost time is not caught up.
+# An event later than this restarts the schedule: lost time is not caught up.
 MAX_LATE_S = 0.1
 
 
 class Pace:
-    """Simulation seconds a second; 0 is as fast as possible. `now` is a clock of the wall in seconds."""
+    """Playback speed in simulation seconds per second; 0 is as fast as possible. `now` is a wall clock in seconds."""
 
     def __init__(self, speed: float, now: Callable[[], float] = time.monotonic) -> None:
         self._speed = speed
@@ -18,7 +18,7 @@ class Pace:
         self._begin: tuple[float, int] | None = None
 
     def wait_s(self, time_ns: int) -> float:
-        """Return in how many seconds the next event, of this time, is due; 0 where it is."""
+        """Return the seconds until the next event, which has this time, is due; 0 where it is due now."""
         if self._speed == 0:
             return 0.0
         now_s = self._now()

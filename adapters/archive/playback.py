@@ -1,4 +1,4 @@
-"""One reader's stream of the archive: from a place in a run to the run's end, or for as long as it is read."""
+"""Archive playback: one reader's stream, from a position in a run to the run's end or until the reader leaves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,13 +16,13 @@ from mesh.tasks import raise_if_cancelled
 from qiki.archive.v1.archive_service_pb2 import WatchArchiveResponse
 from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
 
-# Short, so that a heartbeat is not kept back by a server that does not answer.
+# Short, so that a server that does not answer cannot delay a heartbeat.
 LOOK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How events are handed out: in which field, at which pace, with which longest silence, and until when."""
+    """Playback options: the payload's response field, the speed, the longest silence in seconds, and draining."""
 
     payload_field: str
     pace: Pace
@@ -31,7 +31,7 @@ class Manner:
 
 
 class Playback:
-    """Plays what a reader finds, beginning at an opening."""
+    """Play back the events of a reader, starting at an opening."""
 
     def __init__(self, opening: Opening, history: SubjectHistory, reader: SubjectReader, manner: Manner) -> None:
         self._opening = opening
@@ -44,12 +44,12 @@ class Playback:
     async def responses(self) -> AsyncIterator[WatchArchiveResponse]:
         """Yield the stream's responses.
 
-        1. Say the place in a first heartbeat.
-        2. Take the next event: the cursor tells whether to send it, to leave it out, or that this is the end.
-        3. Send it once it is due. In every silence of `heartbeat_s` say how far the place has moved.
+        1. Send the start position in a first heartbeat.
+        2. Take the next event: the cursor decides whether to send it, to skip it, or to end the stream.
+        3. Send it once it is due. After every `heartbeat_s` without an event, send a heartbeat with the position.
 
         Raises:
-            MeshError: something is missing, or another history stands there; and what the reader raises.
+            MeshError: an event is missing, or the history differs from the token; and the errors of the reader.
         """
         loop, manner = asyncio.get_running_loop(), self._manner
         yield self._heartbeat()
@@ -70,7 +70,7 @@ class Playback:
                     return
                 if step is Step.LEAVE_OUT:
                     self._cursor, event = moved, None
-                    await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting
+                    await asyncio.sleep(0)  # a long stretch of skipped events must not block other tasks
             if event is not None:
                 early_s = manner.pace.wait_s(event.time_ns)
                 if early_s == 0:
@@ -91,7 +91,7 @@ class Playback:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 newest: StoredEvent | None = await self._history.newest()
         except (HistoryUnavailableError, TimeoutError):
-            return  # what was known stays true
+            return  # the newest event known before stays valid
         if newest is not None and newest.context.run_id == self._cursor.run_id:
             self._newest = newest
 

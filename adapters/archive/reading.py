@@ -1,4 +1,4 @@
-"""The events of one archived run on one channel, one after another, for whoever folds them."""
+"""Archived events of one run on one channel, in order, for the code that folds them."""
 
 import asyncio
 from typing import Any, Self
@@ -13,7 +13,7 @@ from mesh.tasks import raise_if_cancelled
 
 
 class ArchivedEvents:
-    """Reads on from an opening over a NATS client; close it, so that the server keeps nothing for it."""
+    """Read on from an opening over a NATS client; `close` removes its state from the server."""
 
     def __init__(self, opening: Opening, reader: SubjectReader) -> None:
         self.opening = opening
@@ -23,19 +23,19 @@ class ArchivedEvents:
 
     @classmethod
     async def open(cls, client: Any, channel: Channel, wanted: Wanted) -> Self:
-        """Find the beginning.
+        """Find the start of the stream and open a reader there.
 
         Raises:
-            MeshError: as the contract of WatchArchive says; HistoryUnavailableError and NotABridgesError.
+            MeshError: as the contract of WatchArchive specifies; HistoryUnavailableError and NotABridgesError.
         """
         opening = await open_at(SubjectHistory(client, channel.stream, channel.subject), channel, wanted)
         return cls(opening, SubjectReader(client, channel.stream, channel.subject, opening.first_message))
 
     async def next(self, wait_s: float) -> StoredEvent | None:
-        """Return the next event; None where none came within `wait_s`, or none will: then it is `over`.
+        """Return the next event; None where none came within `wait_s`, or where none will come: then it is `over`.
 
         Raises:
-            MeshError: the next event is missing, or another history stands there; NotABridgesError.
+            MeshError: the next event is missing, or the history differs from the token; NotABridgesError.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
@@ -54,5 +54,5 @@ class ArchivedEvents:
         return None
 
     async def close(self) -> None:
-        """Give back what the server holds for this reading."""
+        """Remove the server's state for this reader."""
         await self._reader.close()

@@ -1,4 +1,4 @@
-"""The servicer: validate, translate, call, translate."""
+"""Archive servicer: validate, translate, call, translate."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -23,10 +23,10 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ArchiveServicer(ArchiveServiceServicer):
-    """Answers for what stands in JetStream on the BotSpec's channels."""
+    """Serve the events that JetStream stores on the BotSpec's channels."""
 
     def __init__(self, link: Link, channels: Sequence[Channel], heartbeat_s: float) -> None:
-        """Serve the channels; raises ValueError for one whose type the API cannot carry."""
+        """Serve the channels; raises ValueError for a channel with a type that the API cannot carry."""
         self._link = link
         self._channels = {channel.name: channel for channel in channels}
         self._fields = {channel.name: wire.check_type(channel) for channel in channels}
@@ -36,15 +36,15 @@ class ArchiveServicer(ArchiveServiceServicer):
         self._draining = False
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         return {"nats": self._link.state, "open_streams": self._open, "waiting": self.waiting()}
 
     def waiting(self) -> int:
-        """Return how many messages are held for all readers, that they have not taken yet."""
+        """Return the number of messages buffered for all readers and not yet taken."""
         return sum(reader.waiting for reader in tuple(self._readers))
 
     def drain(self) -> None:
-        """Tell every reader to reconnect elsewhere, and take no new ones."""
+        """Ask every reader to reconnect elsewhere, and accept no new ones."""
         self._draining = True
         for reader in self._readers:
             reader.change.notify()
@@ -79,7 +79,7 @@ class ArchiveServicer(ArchiveServiceServicer):
                 self._link.leave(reader)
 
     async def ListArchive(self, request: pb.ListArchiveRequest, context: _Context) -> pb.ListArchiveResponse:
-        """Tell what is archived."""
+        """List the archived runs of every channel."""
         response = pb.ListArchiveResponse()
         for channel in self._channels.values():
             with refusals(channel.name):

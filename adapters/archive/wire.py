@@ -1,4 +1,4 @@
-"""Between the wire's messages and the archive's own: requests to what is wanted, stored events to responses."""
+"""Wire translation: requests to the archive's own types, stored events to responses."""
 
 import math
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ _NS_MAX = 999_999_999
 
 
 def payload_fields() -> Mapping[str, str]:
-    """Return the response's field by the full name of the payload's type that it carries."""
+    """Return the response's fields by the full name of the payload type that each carries."""
     event = WatchArchiveResponse.DESCRIPTOR.oneofs_by_name["event"]
     return {field.message_type.full_name: field.name for field in event.fields if field.message_type}
 
 
 def to_wanted(request: WatchArchiveRequest) -> Wanted:
-    """Return what a request asks for.
+    """Translate a request.
 
     Raises:
-        InvalidFieldError: a field is wrong.
+        InvalidFieldError: a field is invalid.
     """
     return Wanted(
         place=read_place(request.resume_token, request.channel),
@@ -45,7 +45,7 @@ def to_wanted(request: WatchArchiveRequest) -> Wanted:
 
 
 def to_speed(request: WatchArchiveRequest) -> float:
-    """Return the speed that a request asks for, 0 for as fast as possible.
+    """Return the requested speed, 0 for as fast as possible.
 
     Raises:
         InvalidFieldError: not finite, or neither 0 nor in [0.1, 1000].
@@ -68,12 +68,12 @@ def to_response(event: StoredEvent, payload_field: str) -> WatchArchiveResponse:
         payload.MergeFromString(event.payload)
     except DecodeError as error:
         raise NotABridgesError(f"event {event.sequence}: its payload cannot be read: {error}") from error
-    payload.SetInParent()  # an empty payload is one too
+    payload.SetInParent()  # marks an empty payload as present
     return response
 
 
 def to_run(span: RunSpan) -> ArchivedRun:
-    """Return what is told of a run."""
+    """Return the description of one archived run."""
     return ArchivedRun(
         run_id=span.run_id,
         created=span.oldest.context.run_created,
@@ -88,7 +88,7 @@ def check_type(channel: Channel) -> str:
     """Return the response's field for a channel's payload.
 
     Raises:
-        ValueError: the API has none for its type.
+        ValueError: the API has no field for its type.
     """
     field = payload_fields().get(channel.type)
     if field is None:

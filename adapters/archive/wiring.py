@@ -1,4 +1,4 @@
-"""How the archive is put together."""
+"""Assembly of the archive's parts."""
 
 from prometheus_client import Gauge
 
@@ -19,11 +19,11 @@ def main() -> None:
 
 
 def build(settings: ArchiveSettings, base: Base) -> Parts:
-    """Make the archive's parts.
+    """Build the archive's parts.
 
     Raises:
         SpecError: the BotSpec cannot be used.
-        ValueError: a channel's type is one that the archive's API cannot carry.
+        ValueError: the archive's API cannot carry a channel's type.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
     link = Link(settings.nats_url, "qiki-archive", base.health.loop("nats"))

@@ -1,4 +1,4 @@
-"""Wires the bridge and runs it."""
+"""Wire the bridge and run it."""
 
 from adapters.jetstream.wiring import main
 

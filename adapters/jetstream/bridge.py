@@ -1,4 +1,4 @@
-"""The bridge: a connection to NATS, and over it every channel of the BotSpec, each carried by itself."""
+"""The bridge: one NATS connection, over which each channel of the BotSpec is published independently."""
 
 import asyncio
 import logging
@@ -22,13 +22,13 @@ from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
 
 TOPOLOGY_PERIOD_S = 1.0
 CODES = {Happening.RECONNECTED: NATS_CONNECTED, Happening.DISCONNECTED: NATS_LOST}
-# How much a stream keeps is the operator's choice: it may differ from what is declared, and the bridge still works.
+# Stream sizes are the operator's choice: they may differ from the declaration, and the bridge still works.
 SIZES = frozenset({"max_bytes", "max_msgs_per_subject", "num_replicas", "duplicate_window"})
 _LOG = logging.getLogger(__name__)
 
 
 class Bridge:
-    """Connects, waits for the topology, and carries the channels, over one connection after another."""
+    """Connect, wait for the topology, and publish the channels; open a new connection when one is closed."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Bridge:
         self.state = "starting"
 
     async def run(self) -> None:
-        """Run for ever."""
+        """Run until cancelled."""
         while True:
             raise_if_cancelled()
             client = await self._connect()
@@ -72,13 +72,13 @@ class Bridge:
                 await cleanup(client.close())
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         channels = {carrier.channel.name: dict(carrier.facts()) for carrier in self._carriers}
         intake, commands = dict(self._intake.facts()), dict(self._commands.facts())
         return {"nats": self.state, "channels": channels, "intake": intake, "commands": commands}
 
     async def _connect(self) -> Client:
-        for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
+        for delay in Backoff(cap_s=2.0).delays():  # without limit: the broker may start at any time
             raise_if_cancelled()
             try:
                 client = await connect(self._nats_url, "qiki-bridge", self._on_event, timeout_s=5.0)
@@ -92,7 +92,7 @@ class Bridge:
         raise AssertionError("the waits have no end")
 
     async def _await_topology(self, client: Client) -> None:
-        """Wait until the streams are there: the bridge makes none, it only checks and says what to run."""
+        """Wait until the streams exist: the bridge creates none, it checks them and reports which command to run."""
         wanted = {carrier.channel.stream for carrier in self._carriers}
         while True:
             raise_if_cancelled()

@@ -8,9 +8,9 @@ from mesh.settings import Port, ServiceSettings
 
 
 class BridgeSettings(ServiceSettings):
-    """What the bridge can be told; the environment's prefix is `QIKI_BRIDGE_`.
+    """The bridge's settings; the environment variables have the prefix `QIKI_BRIDGE_`.
 
-    `accept_lost_log` is the id of an audit log whose loss is accepted: another may then follow it on the bus.
+    `accept_lost_log` is the id of an audit log that is accepted as lost: another may then follow it on the bus.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_BRIDGE_")
@@ -25,7 +25,7 @@ class BridgeSettings(ServiceSettings):
     accept_lost_log: str = ""
 
     def target_of(self, service: str) -> str:
-        """Return where a service is, by its full name such as `qiki.sim.v1.SimService`.
+        """Return the address of a service, by its full name such as `qiki.sim.v1.SimService`.
 
         Raises:
             ValueError: no target is known for it.

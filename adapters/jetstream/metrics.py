@@ -20,7 +20,7 @@ class ChannelMetrics:
 
 
 class BridgeMetrics:
-    """Makes the families once and hands out each channel's share."""
+    """Create the metric families once and return each channel's metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["channel"]
@@ -60,7 +60,7 @@ class BridgeMetrics:
 
 
 class IntakeMetrics:
-    """What became of events of others."""
+    """The metrics of foreign events."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.recorded = Counter("qiki_intake_recorded", "Events put on record.", registry=registry)
@@ -68,7 +68,7 @@ class IntakeMetrics:
 
 
 class CommandMetrics:
-    """What became of commands."""
+    """The metrics of commands."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.answered = Counter("qiki_commands_answered", "Commands answered.", ["outcome"], registry=registry)

@@ -1,4 +1,4 @@
-"""How the bridge is put together."""
+"""Assembly of the bridge's parts."""
 
 from adapters.jetstream.bridge import Bridge
 from adapters.jetstream.config import BridgeSettings
@@ -15,7 +15,7 @@ from botspec.model import BotSpec, load_bot_spec
 from mesh.serving.runtime import Base, Parts, run_service
 from qiki_sdk.channel import connect
 
-# What a channel reads ahead while it writes what it has read: some hundred events of the usual size.
+# Bytes that a channel reads ahead of its writes: some hundred events of the usual size.
 LOOKAHEAD_BYTES = 1024 * 1024
 
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def build(settings: BridgeSettings, base: Base) -> Parts:
-    """Make the bridge's parts.
+    """Build the bridge's parts.
 
     Raises:
         SpecError: the BotSpec cannot be used.

@@ -1,4 +1,4 @@
-"""A NATS connection that says what happens to it, never gives up once it stood, and buffers nothing while down."""
+"""A NATS connection that reports its state, never gives up once established, and buffers nothing while down."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ LONGEST_DELAY_S = 5.0
 
 
 class Happening(StrEnum):
-    """What can happen to a connection."""
+    """The kinds of connection events."""
 
     DISCONNECTED = "disconnected"
     RECONNECTED = "reconnected"
@@ -31,24 +31,24 @@ class Happening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEvent:
-    """One thing that happened to a connection; `detail` is for people and may be empty."""
+    """One event of a connection; `detail` is for people and may be empty."""
 
     happening: Happening
     detail: str = ""
 
 
 class ConnectError(ConnectionError):
-    """No NATS server could be reached; the message says what was tried and what to do."""
+    """No NATS server could be reached; the message names the addresses tried and the remedy."""
 
 
 async def connect(
     url: str, name: str, on_event: Callable[[ConnectionEvent], None], *, timeout_s: float = 10.0
 ) -> Client:
-    """Connect to NATS at `url` (several: separated by commas) under the name that the server's monitor shows.
+    """Connect to NATS at `url` (several: separated by commas); the server's monitor shows `name`.
 
-    Raises `ConnectError` where none answers within `timeout_s`. Afterwards the connection comes back by itself, however
-    long it takes; `on_event` hears of it, and must not block. While it is down a publish raises instead of waiting in
-    a buffer: what was not sent is then known, and a writer asks its sink how far it got. `CLOSED` is final.
+    Raises `ConnectError` where no server answers within `timeout_s`. Afterwards the connection reconnects by itself,
+    without a time limit; `on_event` receives its events, and must not block. While disconnected, a publish raises
+    instead of buffering: a writer then knows what was not sent, and asks its sink for its tail. `CLOSED` is final.
     """
     client = Client()
     listener = _Listener(client, name, on_event)
@@ -85,7 +85,7 @@ async def connect(
 
 
 def reconnect_delay_s(failures: int, draw: float) -> float:
-    """Return how long to wait before the next attempt: doubling from 0.1 s to 5 s, spread by `draw` in [0, 1)."""
+    """Return the seconds to wait before the next attempt: doubling from 0.1 s to 5 s, spread by `draw` in [0, 1)."""
     full_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures, 16))
     return full_s * (0.5 + 0.5 * draw)
 
@@ -100,11 +100,11 @@ def _without_secret(url: str) -> str:
 
 
 async def _discard(client: Client) -> None:
-    await client._close(Client.CLOSED, do_cbs=False)  # close() would tell of an end to what never began
+    await client._close(Client.CLOSED, do_cbs=False)  # close() would report the end of a connection that never started
 
 
 class _Listener:
-    """Turns the client's callbacks into log lines and events."""
+    """Map the client's callbacks to log lines and events."""
 
     def __init__(self, client: Client, name: str, on_event: Callable[[ConnectionEvent], None]) -> None:
         self.established = False
@@ -114,7 +114,7 @@ class _Listener:
 
     async def disconnected(self) -> None:
         if self._client.is_closed:
-            return  # `closed` follows and says it
+            return  # `closed` follows and reports it
         _log.warning("NATS connection %s lost", self._name)
         self._on_event(ConnectionEvent(Happening.DISCONNECTED))
 

@@ -1,5 +1,5 @@
 # ruff: noqa: N818 - these errors are named for what happened, which is what their reader must act on
-"""What JetStream's answer to a conditional write means: stored, or one of the errors of the writer's tree."""
+"""JetStream's answers to conditional writes: a confirmation, or one of the errors of the writer's tree."""
 
 import json
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ _UNCLEAR = {10008, 10009, 10118, 10194, 10163, 10158, 10167, 10210, 10176, 10201
 
 
 class WriteError(Exception):
-    """A write that did not succeed, or is not known to have. Whatever the kind, the subject's tail tells the truth."""
+    """A write that failed, or has an unknown outcome. In every case the subject's tail shows what is stored."""
 
 
 class StaleTail(WriteError):
-    """The subject's last message is not the expected one; nothing was stored. Ask for the tail."""
+    """The subject's last message is not the expected one; nothing was stored. Read the tail."""
 
 
 class Doubt(WriteError):
-    """Whether the messages are stored is not known. Ask for the tail."""
+    """It is unknown whether the messages are stored. Read the tail."""
 
 
 class StreamFull(WriteError):
-    """The stream or the server has no room; nothing was stored. Wait, and tell the operator."""
+    """The stream or the server has no room; nothing was stored. Wait, and alert the operator."""
 
 
 class MessageTooLarge(WriteError):
-    """The message, headers included, passes a limit and can never be stored: tell the gap."""
+    """The message, headers included, exceeds a limit and can never be stored: report the gap."""
 
 
 class StreamMissing(WriteError):
-    """No stream takes the subject. Wait, and say what to run."""
+    """No stream accepts the subject. Wait, and report which command to run."""
 
 
 class ConnectionGone(WriteError):
-    """The connection was closed for good: open a new one."""
+    """The connection is closed for good: open a new one."""
 
 
 class WriteRefused(WriteError):
-    """The server refuses for a reason that waiting does not cure; the message holds its code and description."""
+    """A refusal by the server that waiting does not cure; the message contains its code and description."""
 
     def __init__(self, code: int, description: str) -> None:
         super().__init__(f"refused by the server: {description} (error {code})")
@@ -54,16 +54,16 @@ class WriteRefused(WriteError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The server's word that the messages are stored; `sequence` is the stream sequence of the last of them."""
+    """The server's confirmation that the messages are stored; `sequence` is the stream sequence of the last one."""
 
     sequence: int
 
 
 def read_answer(answer: bytes, stream: str, expected_last: int, batch_id: str | None, count: int) -> Stored:
-    """Return what was stored by a write of `count` messages after `expected_last`, or raise a `WriteError`.
+    """Return the result of a write of `count` messages after `expected_last`, or raise a `WriteError`.
 
-    `batch_id` is the atomic batch's id, or None for a single message. An answer that is not exactly what a stored write
-    is answered with is a doubt, never a success.
+    `batch_id` is the atomic batch's id, or None for a single message. An answer that is neither an error nor exactly
+    the confirmation of this write is an unknown outcome, never a success.
     """
     try:
         body = json.loads(answer)

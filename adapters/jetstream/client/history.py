@@ -1,4 +1,4 @@
-"""Looks into what a subject holds: single messages by their place, and places found by bisection."""
+"""History of a subject: single messages by stream sequence, and split points found by bisection."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ _NO_STREAM = 10059
 
 
 class HistoryUnavailableError(Exception):
-    """JetStream cannot be asked now; the text says why. Try again."""
+    """JetStream cannot be queried now; the text gives the reason. Try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A subject cut in two: the last event before the cut and the first one after it, None where there is none."""
+    """A subject split in two: the last event before the split and the first one after it, None where there is none."""
 
     before: StoredEvent | None
     after: StoredEvent | None
 
 
 class SubjectHistory:
-    """One subject of one stream. It keeps nothing: every look asks the stream's leader.
+    """One subject of one stream. It caches nothing: every lookup asks the stream's leader.
 
-    Every method raises `HistoryUnavailableError`, or `NotABridgesError` for a message that no bridge has written.
+    Every method raises `HistoryUnavailableError`, or `NotABridgesError` for a message that no bridge wrote.
     """
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
@@ -42,13 +42,13 @@ class SubjectHistory:
         return self._read(await self._ask(get_last(self._client, self._stream, self._subject)))
 
     async def oldest(self) -> StoredEvent | None:
-        """Return the subject's first event that is kept, None where it has none."""
+        """Return the subject's oldest retained event, None where it has none."""
         return await self._at_or_after(_FIRST)
 
     async def split(self, is_after: Callable[[StoredEvent], bool]) -> Split:
-        """Cut the subject where `is_after` begins to hold; it must hold for every event after one for which it does.
+        """Split the subject at the first event for which `is_after` holds; it must hold for every later event too.
 
-        Asks for about log2 of the stream's length in messages.
+        Reads about log2 of the stream's length in messages.
         """
         newest = await self.newest()
         if newest is None or not is_after(newest):
@@ -56,7 +56,7 @@ class SubjectHistory:
         oldest = await self.oldest()
         if oldest is None or is_after(oldest):
             return Split(None, oldest)
-        # Everything below `low` is before the cut, everything from `high` on after it.
+        # Every event below `low` is before the split, every event from `high` on after it.
         before, low = oldest, oldest.stream_sequence + 1
         after, high = newest, newest.stream_sequence
         while low < high:

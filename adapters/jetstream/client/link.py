@@ -1,4 +1,4 @@
-"""A connection to NATS that is kept for readers: made, made anew where it is closed, and cleared up behind them."""
+"""A NATS connection shared by readers: opened, reopened when closed, and cleaned up after its readers."""
 
 import asyncio
 import logging
@@ -20,10 +20,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Link:
-    """Gives looks into subjects and readers of them while NATS can be reached; says why while it cannot."""
+    """Provide histories and readers of subjects while NATS is connected, and the reason while it is not."""
 
     def __init__(self, nats_url: str, name: str, pulse: Loop) -> None:
-        """Make a link; nothing is opened before it runs. `name` is what the server's monitor shows."""
+        """Create a link; it opens nothing before it runs. The server's monitor shows `name`."""
         self.state = "waiting for NATS"
         self._nats_url = nats_url
         self._name = name
@@ -33,20 +33,20 @@ class Link:
         self._change = Change()
 
     def history(self, stream: str, subject: str) -> SubjectHistory:
-        """Return a subject to look into; raises HistoryUnavailableError where NATS cannot be reached."""
+        """Return the history of a subject; raises HistoryUnavailableError where NATS cannot be reached."""
         return SubjectHistory(self._connected(), stream, subject)
 
     def reader(self, stream: str, subject: str, first_sequence: int) -> SubjectReader:
-        """Return a reader of a subject; raises HistoryUnavailableError. Hand it to `leave` when it is done with."""
+        """Return a reader of a subject; raises HistoryUnavailableError. Pass it to `leave` after use."""
         return SubjectReader(self._connected(), stream, subject, first_sequence)
 
     def leave(self, reader: SubjectReader) -> None:
-        """Take a reader back and close it soon; does not wait, so that a call that is cancelled can do it."""
+        """Take a reader back and close it soon; does not wait, so that a cancelled call can use it."""
         self._left.append(reader)
         self._change.notify()
 
     async def run(self) -> None:
-        """Keep the connection, for ever."""
+        """Keep the connection until cancelled."""
         while True:
             raise_if_cancelled()
             client = await self._connect()
@@ -73,7 +73,7 @@ class Link:
             await self._left.popleft().close()
 
     async def _connect(self) -> Client:
-        for delay in Backoff(cap_s=2.0).delays():  # without end: the broker may come at any time
+        for delay in Backoff(cap_s=2.0).delays():  # without limit: the broker may start at any time
             raise_if_cancelled()
             try:
                 client = await connect(self._nats_url, self._name, self._on_event, timeout_s=CONNECT_TIMEOUT_S)
@@ -87,7 +87,7 @@ class Link:
 
     def _on_event(self, event: ConnectionEvent) -> None:
         if event.happening is Happening.ERROR:
-            return  # of one attempt or one subscription; what becomes of the connection is told by the others
+            return  # of one attempt or one subscription; the other events report the connection's state
         self._say("connected" if event.happening is Happening.RECONNECTED else f"waiting for NATS: {event.happening}")
         self._change.notify()
 

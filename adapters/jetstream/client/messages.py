@@ -1,4 +1,4 @@
-"""Single messages of a stream: stored once, by their message id, and read by their place."""
+"""Single messages of a stream: stored once by message id, and read by stream sequence."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _NOT_FOUND = 10037
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message as it stands in a stream; `time` is when the server stored it, RFC 3339."""
+    """One message as stored in a stream; `time` is when the server stored it, RFC 3339."""
 
     sequence: int
     subject: str
@@ -38,15 +38,15 @@ async def store(
     *,
     expected_last: int | None = None,
 ) -> bool:
-    """Store a message; return False where one of its `Nats-Msg-Id` is there already, which is as good.
+    """Store a message; return False where one with its `Nats-Msg-Id` is already stored, which is as good.
 
-    With `expected_last` it is stored only where the subject's last message has that stream sequence (0: none).
+    With `expected_last`, store it only where the subject's last message has that stream sequence (0: none).
 
     Raises:
-        WriteError: it is not known to be stored; storing it again under its id is harmless.
+        WriteError: it is not known to be stored; storing it again under the same id is harmless.
     """
     condition = {} if expected_last is None else {_EXPECTED_LAST: str(expected_last)}
-    if not client.is_connected and not client.is_closed:  # a request begun now would leave its future in the client
+    if not client.is_connected and not client.is_closed:  # a request started now would leave its future in the client
         raise Doubt(f"nothing is known about {subject}: not connected")
     try:
         answer = await client.request(subject, payload, timeout=ACK_TIMEOUT_S, headers={**headers, **condition})
@@ -63,17 +63,17 @@ async def store(
 
 
 async def get(client: Client, stream: str, sequence: int) -> StoredMessage | None:
-    """Return the message at a place, None where there is none any more. Raises `TopologyError`."""
+    """Return the message at a stream sequence, None where it is absent. Raises `TopologyError`."""
     return await _get(client, stream, {"seq": sequence})
 
 
 async def get_next(client: Client, stream: str, sequence: int, subject: str) -> StoredMessage | None:
-    """Return the first message at a place or after it whose subject matches, None for none. Raises `TopologyError`."""
+    """Return the first message at or after a sequence with a matching subject, or None. Raises `TopologyError`."""
     return await _get(client, stream, {"seq": sequence, "next_by_subj": subject})
 
 
 async def get_last(client: Client, stream: str, subject: str) -> StoredMessage | None:
-    """Return the newest message whose subject matches, None for none. Raises `TopologyError`."""
+    """Return the newest message with a matching subject, or None. Raises `TopologyError`."""
     return await _get(client, stream, {"last_by_subj": subject})
 
 
@@ -88,7 +88,7 @@ def parse_headers(block: bytes) -> dict[str, str]:
 
 
 async def _get(client: Client, stream: str, request: Mapping[str, object]) -> StoredMessage | None:
-    """Ask the stream's leader, never a replica that may lag."""
+    """Query the stream's leader, never a replica that may lag."""
     try:
         body = await call(client, f"STREAM.MSG.GET.{stream}", request)
     except TopologyError as error:

@@ -1,4 +1,4 @@
-"""Reads a subject in order from a place on, through a pull consumer that is made anew whenever it is in doubt."""
+"""Ordered reader of one subject, through a pull consumer that is recreated whenever its state is uncertain."""
 
 import json
 import time
@@ -19,16 +19,16 @@ from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
 from mesh.feeds.notifier import Change
 from qiki_sdk.backoff import Backoff
 
-# What a reader holds at most: asked for anew only when all of it is taken.
+# Limits of a reader's buffer: more is requested only after all of it is taken.
 BATCH_MESSAGES = 256
 BATCH_BYTES = 4 * 1024 * 1024
 EXPIRES_S = 30.0
 HEARTBEAT_S = 1.0
-# With no sign from the server for so long while something is asked for, the consumer is taken for gone.
+# A consumer counts as lost after this time without a message from the server while a request is open.
 SILENCE_S = 3.0
-# Behind a process that dies, or a reader that does not read, the server removes the consumer by itself.
+# The server itself removes the consumer of a dead process or of a reader that does not read after this time.
 ABANDONED_AFTER_S = 60.0
-# Short, so that whoever waits for the next event is not kept from saying so.
+# Short, so that a caller that waits for the next event can report in time.
 OPEN_TIMEOUT_S = 2.0
 _NS_PER_S = 1_000_000_000
 _HEARTBEAT = "100"
@@ -38,7 +38,7 @@ _TOO_MANY_BYTES = "Message Size Exceeds MaxBytes"
 
 @dataclass(slots=True)
 class _Consumer:
-    """A consumer on the server, over which of the client's connections it is read, and how far that has got."""
+    """A consumer on the server, the client connection over which it is read, and the progress of its delivery."""
 
     name: str
     connection: int
@@ -49,13 +49,13 @@ class _Consumer:
 
 
 class SubjectReader:
-    """The events of one subject from a place on, each once and in order, for as long as they are asked for.
+    """The events of one subject from a stream sequence on, each once and in order, for as long as they are read.
 
-    `change` is notified when there is more to take, or a reason to look. Lives on one event loop; one caller at a time.
+    `change` is notified when there is more to take or a reason to check. Lives on one event loop; one caller at a time.
     """
 
     def __init__(self, client: Client, stream: str, subject: str, first_sequence: int) -> None:
-        """Read from the first message at or after `first_sequence` of the stream on; nothing is opened yet."""
+        """Read from the first message at or after stream sequence `first_sequence`; nothing is opened yet."""
         self.change = Change()
         self.state = "not opened yet"
         self._client = client
@@ -72,17 +72,17 @@ class SubjectReader:
 
     @property
     def waiting(self) -> int:
-        """How many messages have come and not been asked for yet."""
+        """The number of messages received and not yet taken."""
         return len(self._taken)
 
     async def next(self, wait_s: float) -> StoredEvent | None:
-        """Return the next event; None where there was none within `wait_s`, or the caller was woken by `change`.
+        """Return the next event; None where none came within `wait_s`, or `change` woke the caller.
 
-        A server that is away is waited for, and read on from.
+        While the server is away it waits, then continues from the same position.
 
         Raises:
             HistoryUnavailableError: the connection is closed for good.
-            NotABridgesError: the next message is not one that a bridge has written.
+            NotABridgesError: no bridge wrote the next message.
         """
         if not self._taken:
             self._drop_if_lost()
@@ -98,13 +98,13 @@ class SubjectReader:
         return read_stored(self._subject, message.metadata.sequence.stream, message.headers or {}, message.data)
 
     async def close(self) -> None:
-        """Remove what the server holds for this reader; what it cannot be told of, it removes by itself."""
+        """Remove the server's state for this reader; if the request does not arrive, the server removes it itself."""
         if self._consumer is not None:
             self._abandon("closed")
         await self._remove_abandoned()
 
     async def _ask(self) -> None:
-        """Have messages on their way: make the consumer where there is none, ask where nothing is asked for."""
+        """Request messages: create the consumer where there is none, request where no request is open."""
         if self._client.is_closed:
             raise HistoryUnavailableError("the NATS connection is closed")
         await self._remove_abandoned()
@@ -175,7 +175,7 @@ class SubjectReader:
         self.change.notify()
 
     def _drop_if_lost(self) -> None:
-        """Give the consumer up where what it was asked for is not on its way any more: asked once, never again."""
+        """Abandon the consumer where the requested messages are no longer coming: a request is sent only once."""
         consumer = self._consumer
         if consumer is None or not consumer.asked:
             return
@@ -185,11 +185,11 @@ class SubjectReader:
             self._abandon(f"silent for {SILENCE_S:g} s")
 
     def _connection(self) -> int:
-        """Return the number of the client's present connection."""
+        """Return the number of the client's current connection."""
         return int(self._client.stats["reconnects"])
 
     def _abandon(self, why: str) -> None:
-        """Go on with a new consumer after what was taken."""
+        """Continue with a new consumer after the messages already taken."""
         self.state = why
         if self._consumer is not None:
             self._abandoned.append(self._consumer)

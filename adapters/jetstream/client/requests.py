@@ -1,4 +1,4 @@
-"""One request to the JetStream API, with its refusals as errors that say what to do."""
+"""One request to the JetStream API; its errors name the remedy."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _NOT_ENABLED = (10039, 10076)
 
 
 class TopologyError(Exception):
-    """The streams could not be looked at or changed; the message says what to do, `code` is JetStream's, or 0."""
+    """The streams could not be read or changed; the message names the remedy, `code` is JetStream's, or 0."""
 
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class TopologyError(Exception):
 
 
 async def call(client: Client, operation: str, request: Mapping[str, object]) -> dict[str, object]:
-    """Make the request `$JS.API.<operation>` and return its answer. Raises `TopologyError`."""
+    """Send the request `$JS.API.<operation>` and return its answer. Raises `TopologyError`."""
     try:
         answer = await client.request(f"$JS.API.{operation}", json.dumps(request).encode(), timeout=API_TIMEOUT_S)
         body = json.loads(answer.data)

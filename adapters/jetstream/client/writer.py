@@ -1,7 +1,7 @@
 """A conditional writer of one subject: the subject's tail is its cursor and its lock.
 
-Every write names the last stream sequence that the subject is expected to have, so a write that is repeated, late or
-another's competitor is refused instead of stored twice or out of order.
+Every write names the expected last stream sequence of the subject. The server therefore refuses a write that is
+repeated, late or from a competing writer, instead of storing it twice or out of order.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 MAX_BATCH_MESSAGES = 1000  # the server's own limit
-MAX_BATCH_BYTES = 8 * 1024 * 1024  # what one write may hold in the client's outbound buffer
+MAX_BATCH_BYTES = 8 * 1024 * 1024  # the most that one write may occupy in the client's outbound buffer
 MAX_HEADER_BYTES = 65535  # the server stores no longer header block
 
 _EXPECTED_STREAM = "Nats-Expected-Stream"
@@ -65,7 +65,7 @@ _HEADER_RESERVE_BYTES = 512  # room for the headers above, whatever their values
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What to store: headers (`Nats-Msg-Id` among them) and payload, and their sizes with all that a write adds."""
+    """A message to store: headers (`Nats-Msg-Id` among them), payload, and their sizes with what a write adds."""
 
     headers: Mapping[str, str]
     payload: bytes
@@ -98,7 +98,7 @@ def leading_batch(messages: Sequence[Message]) -> int:
 
 
 class SubjectWriter:
-    """Writes one subject of one stream; one call at a time. All its errors are `WriteError`."""
+    """Write to one subject of one stream; one call at a time. All its errors are `WriteError`."""
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
         self._client = client
@@ -119,16 +119,16 @@ class SubjectWriter:
         return _read_tail(answer.data, self._stream, self._subject)
 
     def leading(self, messages: Sequence[Message]) -> int:
-        """Return how many of the first messages to hand to one `append`: none beyond the first that passes a limit."""
+        """Return how many of the first messages to pass to one `append`: it stops before one that exceeds a limit."""
         count = leading_batch(messages)
         fitting = next((place for place in range(count) if self._too_large(messages[place])), count)
         return max(1, fitting)
 
     async def append(self, messages: Sequence[Message], expected_last: int, timeout_s: float) -> int:
-        """Store all the messages, in order, or none; return the stream sequence of the last.
+        """Store all the messages in order, or none; return the stream sequence of the last.
 
         `expected_last` is the stream sequence of the subject's last message, 0 for none. Several messages are one
-        atomic batch, no longer than `leading_batch` says. Nothing is sent where `MessageTooLarge` is raised beforehand.
+        atomic batch, no longer than `leading_batch` allows. Nothing is sent where the client raises `MessageTooLarge`.
         Raises `StaleTail`, `Doubt`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `WriteRefused`, `ConnectionGone`.
         """
         if not messages or leading_batch(messages) < len(messages):
@@ -164,7 +164,7 @@ class SubjectWriter:
             except nats.errors.Error as error:
                 raise self._lost(error) from error
             if number % _FLUSH_EVERY == 0:
-                await asyncio.sleep(0)  # lets the client write, so that the server works while the rest is built
+                await asyncio.sleep(0)  # lets the client write, so that the server works while the batch is built
         failpoints.reach("batch.partly_sent")
         last = messages[-1]
         batch = {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(len(messages)), _BATCH_COMMIT: "1"}
@@ -173,7 +173,7 @@ class SubjectWriter:
         return answer
 
     async def _ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout_s: float) -> Msg:
-        if not self._client.is_connected:  # a request begun now would leave its future behind in the client
+        if not self._client.is_connected:  # a request started now would leave its future in the client
             raise self._lost(ConnectionError("not connected"))
         try:
             return await self._client.request(subject, payload, timeout=timeout_s, headers=headers)
@@ -188,7 +188,7 @@ class SubjectWriter:
         return Doubt(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
 
     def _too_large(self, message: Message) -> str:
-        # Beyond max_payload the server closes the connection for good, and the client would check the payload alone.
+        # Above max_payload the server closes the connection for good; the client checks the payload without headers.
         if message.header_bytes > MAX_HEADER_BYTES:
             return f"{message.header_bytes} header bytes, at most {MAX_HEADER_BYTES}"
         if message.size_bytes > self._client.max_payload:

@@ -27,7 +27,7 @@ _STATUS_LINE = b"NATS/1.0\r\n"
 
 _PLAIN = re.compile(r"[!#$&-~]*")  # U+0021..U+007E without the double quote and the percent sign
 _VISIBLE = re.compile(r"[!-~]+")
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f]")  # what a CloudEvents String may not hold
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f]")  # not allowed in a CloudEvents String
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BACKSLASHED = re.compile(r"\\(.)")
 _TRIPLET = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -49,7 +49,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """What a message's headers say. `content_type` and `resume_token` are empty where the message has none."""
+    """The attributes in a message's headers; `content_type` and `resume_token` are empty where it has none."""
 
     context: stream_pb2.EventContext
     resume_token: str
@@ -57,7 +57,7 @@ class ReadContext:
 
 
 def to_headers(context: stream_pb2.EventContext, resume_token: str, hop_traceparent: str | None) -> dict[str, str]:
-    """Return the headers of the event's message. Raise `HeaderError` for a context no reader could take back."""
+    """Return the headers of the event's message. Raise `HeaderError` for a context that no reader could parse."""
     if not context.HasField("run_created"):
         raise HeaderError("ce-runcreated", "is missing")
     created = context.run_created
@@ -87,7 +87,7 @@ def to_headers(context: stream_pb2.EventContext, resume_token: str, hop_tracepar
 
 @lru_cache(maxsize=64)
 def _of_source(source: str, type_name: str, run_id: str, created_s: int, created_ns: int) -> Mapping[str, str]:
-    """Return the headers that all events of a source have in common: made once, not for each of them."""
+    """Return the headers common to all events of a source: built once, not for each event."""
     attributes = {
         "specversion": _SPEC_VERSION,
         "type": _named("ce-type", type_name),
@@ -102,9 +102,9 @@ def _of_source(source: str, type_name: str, run_id: str, created_s: int, created
 
 
 def from_headers(headers: Mapping[str, str]) -> ReadContext:
-    """Read back a message that a bridge has written: every attribute is required except subject and trace.
+    """Parse the headers of a message that a bridge wrote: every attribute is required except subject and trace.
 
-    Raises `HeaderError`, which names the header, for one that is missing, contradicts its alias or cannot be read.
+    Raises `HeaderError`, which names the header, for one that is missing, contradicts its alias or cannot be parsed.
     """
     read = from_foreign_headers(headers)
     for header in ("ce-time", "ce-sequence", "ce-recordedtime", "ce-run", "ce-runcreated", RESUME_TOKEN):
@@ -116,9 +116,9 @@ def from_headers(headers: Mapping[str, str]) -> ReadContext:
 
 
 def from_foreign_headers(headers: Mapping[str, str]) -> ReadContext:
-    """Read any CloudEvent: only id, source and type are required, and `ce-specversion` beside a `ce-id`.
+    """Parse any CloudEvent: only id, source and type are required, and `ce-specversion` beside a `ce-id`.
 
-    What the message does not carry stays unset in the context. Raises `HeaderError` as `from_headers` does.
+    A missing attribute stays unset in the context. Raises `HeaderError` as `from_headers` does.
     """
     if (version := headers.get("ce-specversion")) != _SPEC_VERSION and (version or "ce-id" in headers):
         raise HeaderError("ce-specversion", f"is {version!r}, expected {_SPEC_VERSION}" if version else "is missing")
@@ -139,7 +139,7 @@ def from_foreign_headers(headers: Mapping[str, str]) -> ReadContext:
 
 
 def read_sequence(headers: Mapping[str, str]) -> int:
-    """Return the event's sequence, 1 or more. Raises `HeaderError` where it is missing or no such number."""
+    """Return the event's sequence, 1 or more. Raises `HeaderError` where it is missing or invalid."""
     text = headers.get("ce-sequence", "")
     if not text:
         raise HeaderError("ce-sequence", "is missing")
@@ -156,7 +156,7 @@ def header_size(headers: Mapping[str, str]) -> int:
 
 
 def size_on_wire(headers: Mapping[str, str], payload: bytes) -> int:
-    """Return the bytes that the server holds against `max_payload`: the header block and the payload together."""
+    """Return the bytes that the server compares with `max_payload`: the header block and the payload together."""
     return header_size(headers) + len(payload)
 
 
@@ -168,7 +168,7 @@ def encode_value(text: str) -> str:
 
 
 def decode_value(value: str) -> str:
-    """Undo one round of double quotes and percent-encoding. Raises `ValueError` for what is malformed."""
+    """Undo one round of double quotes and percent-encoding. Raises `ValueError` for malformed text."""
     if value.startswith('"'):
         quoted = _QUOTED.fullmatch(value)
         if quoted is None:
@@ -217,7 +217,7 @@ def _rfc3339(header: str, context: stream_pb2.EventContext, field: str) -> str:
 
 
 def _instant_text(header: str, seconds: int, nanos: int) -> str:
-    """Return the time as protobuf's JSON has it: a fraction of 0, 3, 6 or 9 digits, and Z."""
+    """Format the time as protobuf's JSON does: a fraction of 0, 3, 6 or 9 digits, and Z."""
     if nanos == 0:
         return _second(header, seconds) + "Z"
     if not 0 < nanos < 1_000_000_000:
@@ -230,7 +230,7 @@ def _instant_text(header: str, seconds: int, nanos: int) -> str:
 
 @lru_cache(maxsize=256)
 def _second(header: str, seconds: int) -> str:
-    """Return the time without its fraction: most events share their second with the one before."""
+    """Format the time without its fraction: most events share their second with the one before."""
     try:
         return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
     except ValueError as error:
@@ -255,7 +255,7 @@ def _attribute(headers: Mapping[str, str], name: str) -> str:
 def _decoded(headers: Mapping[str, str], header: str) -> str:
     try:
         return decode_value(headers.get(header, ""))
-    except ValueError as error:  # a UnicodeDecodeError too: bytes that are no UTF-8
+    except ValueError as error:  # also a UnicodeDecodeError: bytes that are not UTF-8
         raise HeaderError(header, str(error)) from error
 
 
@@ -281,7 +281,7 @@ def _same_instant(first: str, second: str) -> bool:
 
 
 def _timestamp(text: str) -> Timestamp:
-    if not _RFC3339.fullmatch(text):  # the protobuf parser alone takes far more than RFC 3339
+    if not _RFC3339.fullmatch(text):  # the protobuf parser alone accepts far more than RFC 3339
         raise ValueError("not of the form YYYY-MM-DDThh:mm:ss[.fraction](Z|+hh:mm)")
     stamp = Timestamp()
     stamp.FromJsonString(text.upper())

@@ -9,13 +9,13 @@ from adapters.jetstream.codec.foreign import read
 from qiki.sim.v1.commands_pb2 import Command, CommandResult
 
 COMMAND_PLACE = "qiki-command-place"
-"""In an answer: the place of its command. Commands are answered in the order of their places."""
+"""Header of an answer: the position of its command. Commands are answered in the order of their positions."""
 _ALIASED = ("id", "type", "source", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command stands: its sequence in the command stream, and when that stream was made, as the server says."""
+    """Position of a command: its sequence in the command stream, and when the server created that stream."""
 
     stream_created: str
     sequence: int
@@ -26,19 +26,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class CommandMessage:
-    """A command and the trace context of its message: of its last hop where there is one, else of its origin."""
+    """A command and its message's trace context: that of the last hop where there is one, else of the origin."""
 
     command: Command
     traceparent: str
 
 
 def to_command(headers: Mapping[str, str], payload: bytes) -> CommandMessage:
-    """Return the command that a CloudEvent of type `qiki.sim.v1.Command` carries, as protobuf or JSON.
+    """Return the command that a CloudEvent of type `qiki.sim.v1.Command` carries, encoded as protobuf or JSON.
 
     Without a `command_id` it gets the CloudEvent's id, or a UUID of its source and id.
 
     Raises:
-        UndecodableError: it is none; see `foreign_messages.read`.
+        UndecodableError: it is not such an event; see `foreign.read`.
     """
     found = read(headers, payload, Command)
     found.payload.command_id = found.payload.command_id or found.uuid
@@ -46,10 +46,10 @@ def to_command(headers: Mapping[str, str], payload: bytes) -> CommandMessage:
 
 
 def answer_headers(result: CommandResult, bot_id: str, place: Place, traceparent: str) -> dict[str, str]:
-    """Return the headers of the answer to the command at a place: a CloudEvent about the command, `ce-subject` its id.
+    """Return the headers of the answer to the command at a position: a CloudEvent with `ce-subject` the command's id.
 
-    Its id is a function of the run and the command's id, and its `Nats-Msg-Id` too: the answer to a command that came
-    twice is stored once.
+    Its id, which is also its `Nats-Msg-Id`, is a function of the run and the command's id: the answer to a command that
+    is delivered twice is stored once.
     """
     event_id = str(uuid.uuid5(uuid.UUID(result.run_id), f"commands/{result.command_id}"))
     name = CommandResult.DESCRIPTOR.full_name
@@ -74,9 +74,9 @@ def answer_headers(result: CommandResult, bot_id: str, place: Place, traceparent
 
 
 def is_answered(place: Place, newest_answer: Mapping[str, str]) -> bool:
-    """Tell by the headers of the newest answer whether the command at a place has been answered.
+    """Return whether the newest answer's headers show that the command at a position has been answered.
 
-    Only within one command stream: in one that was made anew, places begin again.
+    Valid only within one command stream: in a recreated stream the positions start again.
     """
     created, _, sequence = newest_answer.get(COMMAND_PLACE, "").rpartition("/")
     known = sequence.isascii() and sequence.isdigit() and created == place.stream_created

@@ -1,4 +1,4 @@
-"""Messages of others: a CloudEvent on the bus with a payload of one type, as protobuf or as JSON. Pure."""
+"""Foreign messages: a CloudEvent on the bus with a payload of one type, as protobuf or as JSON. Pure."""
 
 import uuid
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ P = TypeVar("P", bound=Message)
 
 
 class UndecodableError(ValueError):
-    """A message that is not what it should be; `reason` is one word for programs, the text is for people."""
+    """A message that cannot be decoded as expected; `reason` is one word for programs, the text is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -28,14 +28,14 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ForeignMessage(Generic[P]):
-    """What a message says of itself, and what it holds."""
+    """The context and the decoded payload of a message."""
 
     context: EventContext
     payload: P
 
     @property
     def uuid(self) -> str:
-        """The CloudEvent's id where it is a UUID, else a UUID of its source and id: the same whenever it comes."""
+        """The CloudEvent's id where it is a UUID, else a UUID of its source and id: the same at every delivery."""
         try:
             return str(uuid.UUID(self.context.id))
         except ValueError:
@@ -43,7 +43,7 @@ class ForeignMessage(Generic[P]):
 
 
 def read(headers: Mapping[str, str], body: bytes, wanted: type[P]) -> ForeignMessage[P]:
-    """Return the message if it is a CloudEvent whose type is the full name of `wanted`.
+    """Decode a message, which must be a CloudEvent with the full name of `wanted` as its type.
 
     Raises:
         UndecodableError: NOT_A_CLOUDEVENT, UNKNOWN_TYPE, UNKNOWN_CONTENT_TYPE or MALFORMED_PAYLOAD.

@@ -1,4 +1,4 @@
-"""Events of others: from a CloudEvent on the bus to an audit event for the registrar. Pure."""
+"""Foreign events: from a CloudEvent on the bus to an audit event for the registrar. Pure."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 
 
 def to_audit_event(headers: Mapping[str, str], payload: bytes) -> AuditEvent:
-    """Return the audit event that a CloudEvent of type `qiki.registrar.v1.AuditEvent` carries, as protobuf or JSON.
+    """Return the audit event in a CloudEvent of type `qiki.registrar.v1.AuditEvent`, encoded as protobuf or JSON.
 
-    Of a guard event it is the one that says the same. Without an `event_id` it gets the CloudEvent's id, or a UUID of
-    its source and id, so that the same message is recognised when it comes again.
+    A guard event is converted to the equivalent audit event. Without an `event_id` it gets the CloudEvent's id, or a
+    UUID of its source and id, so that a redelivered message is recognised.
 
     Raises:
-        UndecodableError: it is none; see `foreign_messages.read`.
+        UndecodableError: it is not such an event; see `foreign.read`.
     """
     if guard_events.TYPE in (headers.get("ce-type"), headers.get("ce_type")):
         return guard_events.to_audit_event(headers, payload)

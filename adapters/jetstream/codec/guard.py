@@ -1,4 +1,4 @@
-"""Alarms on their way to the record: from the tracker's guard event on the bus to an audit event. Pure."""
+"""Guard alarms to be recorded: from the tracker's guard event on the bus to an audit event. Pure."""
 
 import uuid
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ REPORTER = "svc_tracker"
 
 
 def to_audit_event(headers: Mapping[str, str], payload: bytes) -> AuditEvent:
-    """Return the audit event of a guard event, under an id made of its id: however often it comes, it is recorded once.
+    """Return the audit event of a guard event; its id derives from the guard event's, so that it is recorded once.
 
-    Not its own id itself: the record comes back onto the bus into the same stream, which takes an id only once.
+    The ids must differ: the audit event is published to the same stream, which stores an id only once.
 
     Raises:
-        UndecodableError: it is none; see `foreign_messages.read`.
+        UndecodableError: it is not a guard event; see `foreign.read`.
     """
     found = read(headers, payload, GuardEvent)
     code = _code_of(found.payload)

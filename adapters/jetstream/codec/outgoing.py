@@ -1,4 +1,4 @@
-"""An event of a feed as the message to store: its headers, and the trace context of its hop."""
+"""Outgoing messages: an event of a feed as the message to store, with its headers and its hop's trace context."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Outgoing:
-    """Makes the messages of one subject."""
+    """Build the messages of one subject."""
 
     def __init__(self, subject: str, tracer: Tracer) -> None:
         self._subject = subject
@@ -28,7 +28,7 @@ class Outgoing:
         return Message(to_headers(event.context, event.resume_token, hop), event.payload)
 
     def _hop(self, context: EventContext) -> str:
-        """Return the trace context of the message's hop: a span of its own under the event's origin."""
+        """Return the trace context of the message's hop: its own span under the event's origin."""
         origin = _PROPAGATOR.extract({"traceparent": context.traceparent, "tracestate": context.tracestate})
         attributes = {
             "messaging.system": "nats",

@@ -1,4 +1,4 @@
-"""A Watch response whose payload is left as the bytes that came: what is only carried is neither read nor written."""
+"""Raw payload responses: a Watch response with its payload left as bytes, which are forwarded undecoded."""
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
@@ -9,9 +9,9 @@ _PACKAGE = "qiki.opaque"
 
 
 def opaque(response: type[Message], payload_field: str) -> type[Message]:
-    """Return a message class that reads `response` on the wire, the field of the payload as bytes.
+    """Return a message class that reads `response` on the wire, with the payload field as bytes.
 
-    An embedded message and bytes are the same on the wire: a length, and that many bytes.
+    An embedded message and bytes have the same wire format: a length, and that many bytes.
     """
     full_name = response.DESCRIPTOR.full_name
     message = DescriptorProto()
@@ -30,5 +30,5 @@ def opaque(response: type[Message], payload_field: str) -> type[Message]:
         dependency=[each.name for each in source.dependencies],
         message_type=[message],
     )
-    pool.AddSerializedFile(file.SerializeToString(deterministic=True))  # the same file a second time is no change
+    pool.AddSerializedFile(file.SerializeToString(deterministic=True))  # adding the same file again changes nothing
     return GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{message.name}"))

@@ -1,4 +1,4 @@
-"""A bridge's message as it stands in JetStream, read back into the event that it carries."""
+"""Stored events: a bridge's message in JetStream, parsed back into the event that it carries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from qiki.common.v1.stream_pb2 import EventContext
 
 
 class NotABridgesError(Exception):
-    """A message on a bridged subject that no bridge has written; the text names subject, place and header."""
+    """A message on a bridged subject that no bridge wrote; the text names subject, stream sequence and header."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event: its sequence in the stream (not its own), context, the feed's token for it, and its payload."""
+    """One event: the stream sequence of its message (not its own), its context, its feed's token and its payload."""
 
     stream_sequence: int
     context: EventContext
@@ -34,12 +34,12 @@ class StoredEvent:
 
     @property
     def created_ns(self) -> int:
-        """When the event's run was created. On a subject it never goes back: a later run follows an earlier one."""
+        """The creation time of the event's run, in ns since the Unix epoch. Along a subject it never decreases."""
         return self.context.run_created.ToNanoseconds()
 
 
 def read_stored(subject: str, stream_sequence: int, headers: Mapping[str, str], payload: bytes) -> StoredEvent:
-    """Return the event of a message.
+    """Parse a message into its event.
 
     Raises:
         NotABridgesError: its headers are not those that a bridge writes.

@@ -1,1 +1,1 @@
-"""Inbound readers: durable consumers whose messages become RPCs, and dead letters."""
+"""Inbound readers: durable consumers with messages that become RPCs, and dead letters."""

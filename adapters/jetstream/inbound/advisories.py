@@ -1,4 +1,4 @@
-"""Messages that the server gives nobody again, their tries being used up: put aside by its advisories."""
+"""Messages that exhausted max_deliver: dead-lettered according to the server's advisories."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """What the server says of a message: where it stands, whom it was for, and how often it was delivered."""
+    """A server's advisory about a message: its stream and sequence, its consumer, and its number of deliveries."""
 
     stream: str
     consumer: str
@@ -30,7 +30,7 @@ class Advisory:
 
 
 def read_advisory(body: bytes) -> Advisory | None:
-    """Return what an advisory says, None where it is none."""
+    """Parse an advisory; return None where it is not one."""
     try:
         said = json.loads(body)
         return Advisory(str(said["stream"]), str(said["consumer"]), int(said["stream_seq"]), int(said["deliveries"]))
@@ -39,10 +39,10 @@ def read_advisory(body: bytes) -> Advisory | None:
 
 
 class AdvisoryReader:
-    """Reads the durable `dlq_advisories` for ever.
+    """Read the durable `dlq_advisories` until cancelled.
 
-    A reader puts aside itself what it has tried as often as it may; where it died on the last try, only the server
-    knows. The letter is the same as the reader's own would be, and stored once.
+    A reader itself dead-letters a message after the last delivery. Where the reader died during that delivery, only the
+    server knows. Both dead letters have the same message id, so that one is stored.
     """
 
     def __init__(self, metrics: CommandMetrics, base: Base) -> None:
@@ -52,7 +52,7 @@ class AdvisoryReader:
         self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, pulse, "watching for what is given up")
 
     async def run(self, client: Client) -> None:
-        """Take advisories over this connection until it is gone.
+        """Process advisories over this connection until it is closed.
 
         Raises:
             ConnectionGone: the connection is closed for good.

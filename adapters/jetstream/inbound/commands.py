@@ -1,4 +1,4 @@
-"""Commands from the bus to the simulator, and its answers onto the bus: a command is done with once it is answered."""
+"""Commands from the bus to the simulator, and its answers to the bus: a command is complete once it is answered."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -38,19 +38,19 @@ if TYPE_CHECKING:  # the generated stub exists for the type checker alone
 SUBJECT_PREFIX = "qiki.commands.v1."
 RESPONSE_PREFIX = "qiki.responses.v1."
 RESPONSES = "QIKI_RESPONSES_V1"
-# For all that is done for one command, and for the simulator's part of it, which is a flush to the disk; below the
-# durable's ack_wait.
+# For the whole processing of one command, and for the simulator's part of it, which is a flush to the disk; below
+# the durable's ack_wait.
 PROCESS_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 3.0
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class CommandCarrier:
-    """Reads the durable of a bot's commands, one command after the other.
+    """Read the durable of a bot's commands, one command at a time.
 
-    A command is acknowledged once its answer, or the dead letter it becomes, is stored. One that comes again is
-    recognised: by the simulator, which answers what happened the first time, and by its place, up to which the answers'
-    subject tells that commands are answered. That subject's tail is the lock too, so that of two bridges one answers.
+    A command is acknowledged once its answer or its dead letter is stored. A redelivered command is recognised: by the
+    simulator, which repeats its first answer, and by its position, because the tail of the answers' subject contains
+    the position of the last answered command. That tail is also the lock, so that of two bridges only one answers.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class CommandCarrier:
         self._answered = self._put_aside = 0
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         return {"answered": self._answered, "put_aside": self._put_aside}
 
     async def run(self, client: Client) -> None:
-        """Carry commands over this connection until it is gone.
+        """Process commands over this connection until it is closed.
 
         Raises:
             ConnectionGone: the connection is closed for good.
@@ -97,7 +97,7 @@ class CommandCarrier:
                 await self._give_back(client, message, str(error))
 
     async def _carry(self, client: Client, message: Msg) -> None:
-        """Execute a command, store the answer, and be done with the command, in this order."""
+        """Execute a command, store the answer, and acknowledge the command, in this order."""
         if message.subject != f"{SUBJECT_PREFIX}{self._bot_id}":
             raise UndecodableError("UNROUTABLE", f"no service here takes commands on {message.subject}")
         wanted = to_command(message.headers or {}, message.data)
@@ -136,7 +136,7 @@ class CommandCarrier:
         await store(client, RESPONSES, subject, body, headers, expected_last=tail.sequence if tail else 0)
 
     async def _give_back(self, client: Client, message: Msg, why: str) -> None:
-        """Let the command come again after a while, or put it aside where it has come as often as it may."""
+        """Return the command for a later redelivery, or dead-letter it where it has exhausted max_deliver."""
         deliveries = message.metadata.num_delivered
         if 0 < self._durable.max_deliver <= deliveries:
             await self._give_up(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
@@ -161,7 +161,7 @@ class CommandCarrier:
 
     @contextmanager
     def _span(self, message: Msg, wanted: CommandMessage) -> Iterator[str]:
-        """Open a span for the command's processing, and give its trace context."""
+        """Open a span for the command's processing, and yield its trace context."""
         attributes = {
             "messaging.system": "nats",
             "messaging.operation.name": "process",

@@ -1,4 +1,4 @@
-"""Looks into the dead-letter stream: which letters there are, what each holds, and one sent once more."""
+"""Dead-letter stream access: list the dead letters, show one, and replay one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ _ALL = f"{SUBJECT_PREFIX}>"
 
 
 class NotALetterError(Exception):
-    """There is no letter at the place, or what stands there does not say where it came from."""
+    """There is no dead letter at the stream sequence, or it does not name its origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: its place and time in the dead-letter stream, why it is there, and the message as it came."""
+    """A dead letter: its stream sequence and time in the dead-letter stream, its reason, and the original message."""
 
     sequence: int
     time: str
@@ -37,7 +37,7 @@ class Letter:
 
 
 async def letters(client: Client, after: int, limit: int) -> list[Letter]:
-    """Return the first letters after a place, oldest first, `limit` at most. Raises `TopologyError`."""
+    """Return the first dead letters after a sequence, oldest first, `limit` at most. Raises `TopologyError`."""
     found: list[Letter] = []
     place = after + 1
     while len(found) < limit:
@@ -50,11 +50,11 @@ async def letters(client: Client, after: int, limit: int) -> list[Letter]:
 
 
 async def letter(client: Client, sequence: int) -> Letter:
-    """Return the letter at a place.
+    """Return the dead letter at a stream sequence.
 
     Raises:
         NotALetterError: there is none.
-        TopologyError: the server cannot be asked.
+        TopologyError: the server cannot be queried.
     """
     message = await get(client, STREAM, sequence)
     if message is None or not message.subject.startswith(SUBJECT_PREFIX):
@@ -63,13 +63,13 @@ async def letter(client: Client, sequence: int) -> Letter:
 
 
 async def replay(client: Client, wanted: Letter) -> bool:
-    """Put the message onto its subject again, as it came; return False where that was done already.
+    """Publish the message to its subject again, as received; return False where that was done already.
 
-    Its message id is the letter's: within the stream's duplicate window it is stored once, however often this is asked.
+    Its message id derives from the dead letter's: within the stream's duplicate window, repeated calls store it once.
 
     Raises:
-        NotALetterError: the letter does not say where the message came from, or names a stream that is not ours.
-        WriteError: it is not known to be stored; asking again is harmless.
+        NotALetterError: the dead letter does not name the message's origin, or names a stream that is not ours.
+        WriteError: it is not known to be stored; trying again is harmless.
     """
     stream = wanted.origin.partition("/")[0]
     if not wanted.subject or stream not in [declared.name for declared in STREAMS]:
@@ -79,7 +79,7 @@ async def replay(client: Client, wanted: Letter) -> bool:
 
 
 def payload_text(wanted: Letter) -> str:
-    """Return the payload readably where its type is known and it is of that type, else as hexadecimal."""
+    """Return the payload as JSON where its type is known and it can be decoded, else as hexadecimal."""
     try:
         read = from_foreign_headers(wanted.headers)
         kind = (read.content_type or PROTOBUF).partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""The dead-letter stream: what could not be processed, as it came, with the reason beside it."""
+"""The dead-letter stream: messages that could not be processed, as received, each with the reason."""
 
 import logging
 import time
@@ -13,14 +13,14 @@ from adapters.jetstream.client.messages import store
 STREAM = "QIKI_DLQ_V1"
 SUBJECT_PREFIX = "qiki.dlq.v1."
 OWN_PREFIX = "qiki-dlq-"
-# Headers that steer JetStream: an original message's would act on its copy.
+# Headers that control JetStream: those of the original message would act on its copy.
 STEERING_PREFIX = "nats-"
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be processed, where it stood, and why."""
+    """A message that could not be processed, its origin, and the reason."""
 
     consumer: str
     stream: str
@@ -32,7 +32,7 @@ class DeadLetter:
     detail: str
 
     def message_headers(self) -> dict[str, str]:
-        """Return the original headers with the reason; the same letter has the same `Nats-Msg-Id` every time."""
+        """Return the original headers with the reason; the same dead letter always has the same `Nats-Msg-Id`."""
         kept = {name: value for name, value in self.headers.items() if not name.lower().startswith(STEERING_PREFIX)}
         return kept | {
             "Nats-Msg-Id": f"{self.stream}/{self.sequence}/{self.consumer}",
@@ -47,10 +47,10 @@ class DeadLetter:
 
 
 async def put(client: Client, letter: DeadLetter) -> None:
-    """Put a letter aside; it is stored when this returns.
+    """Store a dead letter; it is stored when this returns.
 
     Raises:
-        WriteError: it is not known to be stored; putting it again is harmless.
+        WriteError: it is not known to be stored; storing it again is harmless.
     """
     await store(client, STREAM, f"{SUBJECT_PREFIX}{letter.consumer}", letter.payload, letter.message_headers())
     facts = {"subject": letter.subject, "reason": letter.reason, "detail": letter.detail}
@@ -58,10 +58,10 @@ async def put(client: Client, letter: DeadLetter) -> None:
 
 
 async def put_aside(client: Client, consumer: str, message: Msg, reason: str, detail: str) -> DeadLetter:
-    """Put a consumer's message aside and be done with it, in this order; return the letter.
+    """Dead-letter a consumer's message, then terminate its redelivery; return the dead letter.
 
     Raises:
-        WriteError: it is not known to be stored; the message comes again.
+        WriteError: it is not known to be stored; the message is redelivered.
     """
     place = message.metadata
     letter = DeadLetter(

@@ -1,4 +1,4 @@
-"""The reader of a durable consumer: batch after batch, over any failure, until its connection is gone."""
+"""Reader of a durable consumer: batch after batch, across failures, until its connection is closed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ FETCH_TIMEOUT_S = 1.0
 
 
 class DurableReader:
-    """Hands batches to `process`, which acknowledges what it is done with; the rest comes again."""
+    """Pass batches to `process`, which acknowledges the messages that it completes; the others are redelivered."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class DurableReader:
         self._doing = doing
 
     async def run(self, client: Client) -> None:
-        """Read over this connection until it is gone.
+        """Read over this connection until it is closed.
 
         Raises:
             ConnectionGone: the connection is closed for good.
@@ -55,7 +55,7 @@ class DurableReader:
         raise ConnectionGone("the NATS connection is closed")
 
     async def _read(self, client: Client) -> None:
-        """Take batches until one fails; a short fetch that finds nothing looks after the consumer again."""
+        """Process batches until one fails; return when a fetch finds nothing, so that the consumer is checked again."""
         name, stream = self._durable.name, self._durable.stream
         if await consumers.lag(client, self._durable) is None:
             raise TopologyError(f"durable {name} is missing; run `qiki nats init`")

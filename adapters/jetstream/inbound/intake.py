@@ -1,4 +1,4 @@
-"""The intake: events of others on the bus are put on record, what cannot be is put aside with the reason."""
+"""Intake of foreign events from the bus: recorded by the registrar, or dead-lettered with the reason."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -23,18 +23,18 @@ from qiki_sdk.codes import DEAD_LETTERED
 if TYPE_CHECKING:  # the generated stub exists for the type checker alone
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
 
-# The bridge itself writes these: they come out of the registrar.
+# The bridge itself publishes these: they come from the registrar.
 OWN_SUBJECT = "qiki.events.v1.audit"
 FETCH = 100
-# Well below what a request to the registrar may hold; a single event never comes near it.
+# Well below the limit of a request to the registrar; a single event never comes near it.
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 class Intake:
-    """Reads the durable `registrar_intake` for ever.
+    """Read the durable `registrar_intake` until cancelled.
 
-    A message is acknowledged once the registrar's receipt or the dead letter's acknowledgement is there. What is not
-    acknowledged comes again, and is recognised: events by their id, letters by their place in the stream.
+    A message is acknowledged once the registrar's receipt has arrived or its dead letter is stored. An unacknowledged
+    message is redelivered, and recognised: events by their id, dead letters by their stream sequence.
     """
 
     def __init__(self, registrar_target: str, metrics: IntakeMetrics, audit: AuditReporter, pulse: Loop) -> None:
@@ -45,11 +45,11 @@ class Intake:
         self._recorded = self._put_aside = 0
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         return {"recorded": self._recorded, "put_aside": self._put_aside}
 
     async def run(self, client: Client) -> None:
-        """Take events over this connection until it is gone.
+        """Process events over this connection until it is closed.
 
         Raises:
             ConnectionGone: the connection is closed for good.
@@ -98,7 +98,7 @@ class Intake:
 
 
 def _chunks(events: list[tuple[Msg, AuditEvent]]) -> Iterator[list[tuple[Msg, AuditEvent]]]:
-    """Yield the events in order, in lists that fit a request."""
+    """Yield the events in order, in lists that fit into one request."""
     chunk: list[tuple[Msg, AuditEvent]] = []
     size_bytes = 0
     for message, event in events:

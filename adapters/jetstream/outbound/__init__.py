@@ -1,1 +1,1 @@
-"""Outbound channels: a feed's events onto their subject."""
+"""Outbound channels: a feed's events published to their subject."""

@@ -1,4 +1,4 @@
-"""One channel of the bridge: a feed is carried onto a subject whose tail is both the cursor and the lock."""
+"""One channel of the bridge: a feed published to a subject, with the subject's tail as both cursor and lock."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,8 +35,8 @@ from qiki_sdk.codes import AUDIT_LOG_LOST, CHANNEL_STOPPED, CURSOR_LOST, RUN_SUP
 from qiki_sdk.errors import HistoryDivergedError, QikiError, ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import Event, StreamSettings
 
-# One message in flight while few wait; from this many on, an atomic batch is faster than one by one where the broker
-# syncs before it acknowledges, and hardly slower where it does not.
+# One message is in flight while few wait; from this many on, an atomic batch is faster than single messages where
+# the broker syncs before it acknowledges, and hardly slower where it does not.
 BATCH_FROM = 10
 ACK_TIMEOUT_S = 5.0
 NEXT_RUN_PERIOD_S = 2.0
@@ -44,12 +44,12 @@ STOP_CODES = {code.name: code for code in (AUDIT_LOG_LOST, CURSOR_LOST, RUN_SUPE
 
 
 class Carrier:
-    """Carries one channel for ever; `facts` shows how it goes."""
+    """Publish one channel until cancelled; `facts` shows its progress."""
 
     def __init__(
         self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base, *, accepted_log: str = ""
     ) -> None:
-        """Carry a channel; of one with records `accepted_log` is the id of a log whose loss is accepted."""
+        """Publish a channel; for a recorded channel, `accepted_log` is the id of a log that is accepted as lost."""
         self.channel = channel
         self._accepted_log = accepted_log
         self._run_id = ""
@@ -58,19 +58,19 @@ class Carrier:
         self._outgoing = Outgoing(channel.subject, base.telemetry.tracer)
         self._inbox = Inbox()
         self.status.metrics.waiting.set_function(lambda: len(self._inbox))
-        self._tail = Position(0, "")  # the subject's, as far as it is known
+        self._tail = Position(0, "")  # the subject's last known tail
         self._confirmations = Confirmations(source)
-        self._oldest_token = ""  # where the source can go on, once it no longer has what follows the tail
-        self._refusal: Exception | None = None  # why nothing after the inbox's last message may be stored
+        self._oldest_token = ""  # where to resume from the source, once it no longer has the events after the tail
+        self._refusal: Exception | None = None  # why nothing after the queue's last message may be stored
         self.sequence = 0
         self.ended = False
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the fields of the status line."""
         return {"sequence": self.sequence, "waiting": len(self._inbox), **self.status.facts(), "ended": self.ended}
 
     async def carry(self, client: Client) -> None:
-        """Carry the channel over this connection until it is gone, beginning anew at the tail after any doubt.
+        """Publish over this connection until it is closed; after any error, restart from the subject's tail.
 
         Raises:
             ConnectionGone: the connection is closed for good.
@@ -101,10 +101,10 @@ class Carrier:
             await asyncio.sleep(next(delays))
 
     async def _carry_run(self, client: Client) -> None:
-        """Carry one run from the subject's tail to the run's end, and wait for the next run.
+        """Publish one run from the subject's tail to the run's end, and wait for the next run.
 
-        1. Ask the sink how far it got, and the source which run it serves; decide where to go on.
-        2. Read on from there into the inbox, write from the inbox, confirm what is stored: each at its own speed.
+        1. Ask the sink for its tail, and the source which run it serves; decide where to resume.
+        2. Read from there into the queue, write from the queue, confirm what is stored: each at its own speed.
         """
         run = await self._source.run()
         writer = SubjectWriter(client, self.channel.stream, self.channel.subject)
@@ -140,7 +140,7 @@ class Carrier:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def _read(self, start: Start, run: Run) -> None:
-        """Fill the inbox until the run's end, or until what would come next is gone or must not be stored."""
+        """Fill the queue until the run's end, or until the next event is no longer available or must not be stored."""
         try:
             await self._read_events(start, run)
         except ResumeTokenExpiredError as error:
@@ -159,7 +159,7 @@ class Carrier:
             if not isinstance(item, Event):
                 continue
             if item.context.run_id != run.run_id:
-                break  # the run changed between the question and the stream: ask again
+                break  # the run changed between the query and the stream: ask again
             sequence = item.context.sequence
             if previous:
                 check_next(previous, sequence)
@@ -175,16 +175,16 @@ class Carrier:
             self.status.missing(start.next_sequence, start.next_sequence + missing - 1, run_id)
 
     def _on_source(self, state: str) -> None:
-        """Take what the stream says of itself: every change of state is one of the connection."""
+        """Handle a state report of the stream: every change of state is one of the connection."""
         self._confirmations.on_connection()
         self.status.say(CARRYING if state == "connected" else f"waiting for {self._source.service}: {state}")
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def _write(self, writer: SubjectWriter) -> None:
-        """Write until the inbox has ended; after every doubt go on behind the subject's tail.
+        """Write until the queue has ended; after every unknown outcome, continue after the subject's tail.
 
-        Meanwhile the reading goes on. Where the tail is none that this carrier has written, all begins anew.
+        Reading continues meanwhile. Where this publisher did not write the tail, the channel restarts from scratch.
         """
         delays, in_doubt = Backoff(cap_s=2.0).delays(), False
         while True:
@@ -232,7 +232,7 @@ class Carrier:
             self.status.metrics.batch_size.observe(count)
 
     def _take_as_stored(self, count: int, tail: Position) -> None:
-        """Forget the oldest messages of the inbox: the subject now ends in the last of them."""
+        """Remove the oldest messages from the queue: the subject now ends with the last of them."""
         self._inbox.drop(count)
         self.sequence += count
         self._tail, self._confirmations.stored_token = tail, tail.resume_token
@@ -243,7 +243,7 @@ class Carrier:
         while (await self._source.run()).run_id == run.run_id:
             raise_if_cancelled()
             self.status.beat()
-            await self._confirmations.confirm()  # no stream is open now that would tell of a restarted source
+            await self._confirmations.confirm()  # no stream is open now that would report a restarted source
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
     def _decide(self, tail: Tail | None, used: bool, run: Run) -> Start:
@@ -258,13 +258,13 @@ class Carrier:
         await self._stop(CHANNEL_STOPPED, str(error))
 
     async def _stop(self, code: Code, why: str) -> None:
-        """Stop this channel until an operator has looked; the others go on."""
+        """Stop this channel until an operator intervenes; the others continue."""
         self.status.stop(code, why)
         await asyncio.Event().wait()
 
 
 class _TailElsewhereError(WriteError):
-    """The subject's tail is neither the one that was known nor one of the messages that wait."""
+    """The subject's tail is neither the known one nor one of the waiting messages."""
 
 
 def _position(tail: Tail | None) -> Position:

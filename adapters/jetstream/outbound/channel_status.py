@@ -1,4 +1,4 @@
-"""Channel status: what one channel reports of itself, as state, health, metrics and audit events."""
+"""Channel status: the state, health, metrics and audit events of one channel."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from mesh.tasks import raise_if_cancelled
 from qiki_sdk.codes import GAP, STORE_RESUMED, STORE_STALLED, Code
 
 CARRYING = "carrying"
-# How often the text of a channel that does not store is brought up to date.
+# Interval at which the state text of a channel that does not store is refreshed.
 LOOK_AGAIN_S = 1.0
 _LOG = logging.getLogger(__name__)
 
@@ -39,64 +39,64 @@ class ChannelStatus:
 
     @property
     def state(self) -> str:
-        """What the channel does, in a few words; never that it carries while nothing is stored."""
+        """The channel's state in a few words; never that it carries while nothing is stored."""
         problem = "" if self._stopped else self.progress.problem
         return f"not stored: {problem}" if problem else self._said
 
     @property
     def carrying(self) -> bool:
-        """Whether events come from the source and nothing keeps them from being stored."""
+        """Whether events arrive from the source and nothing prevents storing them."""
         return self.state == CARRYING
 
     def facts(self) -> Mapping[str, object]:
-        """Return what `/healthz` shows of storing; `store_error` is empty while events are stored."""
+        """Return the storing part of `/healthz`; `store_error` is empty while events are stored."""
         storing = self._stopped or self.progress.storing
         return {"state": self.state, "storing": storing, "store_error": "" if storing else self.progress.problem}
 
     def beat(self) -> None:
-        """Note that the channel's loop advances."""
+        """Record that the channel's loop advances."""
         self._loop.beat()
 
     def say(self, state: str) -> None:
-        """Note what the channel does now."""
+        """Set the channel's state."""
         if state != self._said:
             _LOG.info("channel", extra={"channel": self._channel.name, "state": state})
         self._said = state
         self._loop.beat(self.state)
 
     def stored(self, count: int, *, more_waits: bool) -> None:
-        """Note that so many events are stored by one write."""
+        """Record the number of events stored by one write."""
         self.metrics.published.inc(count)
         self.progress.stored(more_waits=more_waits)
         if self._stalled:
             self._change.notify()
 
     def not_stored(self, error: str) -> None:
-        """Note that a write did not succeed, or is not known to have."""
+        """Record that a write failed or has an unknown outcome."""
         if error != self.progress.error:
             _LOG.warning("not stored", extra={"channel": self._channel.name, "why": error})
         self.progress.failed(error)
         self._loop.beat(self.state)
 
     def missing(self, first: int, last: int, run_id: str) -> None:
-        """Report events, from a first to a last sequence, that the source no longer had."""
+        """Report the events, from sequence `first` to `last`, that the source no longer had."""
         self.metrics.gaps.inc(last - first + 1)
         place: dict[str, Any] = {"channel": self._channel.name, "first": first, "last": last}
         _LOG.error("events are missing: the source no longer had them", extra=place)
         self._audit.report(GAP, run_id=run_id, key=f"{self._channel.name}/{first}-{last}", **place)
 
     def stop(self, code: Code, why: str) -> None:
-        """Report that the channel has stopped until an operator has looked."""
+        """Report that the channel has stopped until an operator intervenes."""
         self._stopped, self._said = True, f"stopped: {why}"
         self._loop.fail(self.state)
         _LOG.error("channel stopped", extra={"channel": self._channel.name, "why": why})
         self._audit.report(code, why, channel=self._channel.name)
 
     async def watch(self) -> None:
-        """Report for ever, once each, that nothing is stored any more and that something is stored again."""
+        """Report until cancelled, once each, that storing has stalled and that it has resumed."""
         while not self._stopped:
             raise_if_cancelled()
-            # While the channel stores, it cannot count as not storing before this time is over.
+            # While the channel stores, it cannot count as stalled before this time is over.
             await self._change.wait(self.progress.left_s() or LOOK_AGAIN_S)
             self._look()
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Confirmations: the source is told, now and then, up to where its events are stored."""
+"""Confirmations: report to the source, at intervals, up to where its events are stored."""
 
 import asyncio
 
@@ -20,11 +20,11 @@ class Confirmations:
         self._connections = 0
 
     def on_connection(self) -> None:
-        """Note that the source was lost or is back: one that was restarted has forgotten what was confirmed."""
+        """Record that the source was lost or is back: a restarted source has forgotten what was confirmed."""
         self._connections += 1
 
     async def run(self) -> None:
-        """Confirm for ever what is new."""
+        """Confirm every new token until cancelled."""
         confirmed = "", 0
         while True:
             raise_if_cancelled()
@@ -34,10 +34,10 @@ class Confirmations:
             await asyncio.sleep(CONFIRM_PERIOD_S)
 
     async def confirm(self) -> bool:
-        """Confirm now; return whether the source has taken it. One that cannot be reached is asked again later.
+        """Confirm now; return whether the source accepted it. An unreachable source is tried again later.
 
         Raises:
-            QikiError: a refusal that trying again cannot change.
+            QikiError: a refusal that a retry cannot change.
         """
         if not self.stored_token:
             return False

@@ -1,7 +1,7 @@
-"""A recorded feed whose log was lost: what the subject's tail shows of it, and what an operator can do. Pure.
+"""A recorded feed with a lost log: how the subject's tail shows it, and the operator's options. Pure.
 
-A derived feed is computed again; a log that is gone is gone. So a channel of records goes on behind another log's
-events only where its loss has been accepted by that log's id.
+A derived feed can be recomputed; a lost log cannot. A recorded channel therefore continues after another log's
+events only where the operator has accepted that log's loss, by its id.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ REASON = "AUDIT_LOG_LOST"
 def decide_recorded(
     tail_headers: Mapping[str, str] | None, tail_sequence: int, stream_used: bool, log: Run, accepted_log: str
 ) -> Start:
-    """Return where to go on with a log, as `decide` does with a run; `accepted_log` is the id of one that may be lost.
+    """Decide where to resume a log, as `decide` does a run; `accepted_log` is the id of a log that may be lost.
 
     Raises:
         ChannelStopped: the subject holds another log's events (AUDIT_LOG_LOST), or as `decide`.
@@ -35,7 +35,7 @@ def decide_recorded(
 
 
 def shortened(log_id: str, last: int, why: str) -> ChannelStopped:
-    """Return the refusal of a log that no longer holds what the bus does: such as an old copy of it, put back."""
+    """Return the error for a log that no longer contains what the bus does: such as a restored old copy of it."""
     return ChannelStopped(
         REASON,
         f"the bus holds audit events up to {last} of log {log_id}, and the registrar's copy of it does not ({why}). "
@@ -45,9 +45,9 @@ def shortened(log_id: str, last: int, why: str) -> ChannelStopped:
 
 
 def _tail(headers: Mapping[str, str] | None) -> tuple[str, int]:
-    """Return the log and the sequence of the subject's last message; none where it is not a bridge's."""
+    """Return the log and the sequence of the subject's last message; empty and 0 where no bridge wrote it."""
     try:
         context = from_headers(headers).context if headers is not None else None
-    except HeaderError:  # `decide` tells it
+    except HeaderError:  # `decide` reports it
         context = None
     return (context.run_id, context.sequence) if context else ("", 0)

@@ -1,4 +1,4 @@
-"""What was read and not yet written: a queue bounded in messages and bytes, taken from in batches."""
+"""Send queue: messages read and not yet written, bounded in count and bytes, taken in batches."""
 
 from collections import deque
 
@@ -11,7 +11,7 @@ SLICE_S = 0.5
 
 
 class Inbox:
-    """A queue of messages with their resume tokens; `put` waits while it is full, which holds the reader back."""
+    """A queue of messages with their resume tokens; `put` waits while it is full, which slows the reader."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[Message, str]] = deque()
@@ -24,7 +24,7 @@ class Inbox:
         return len(self._items)
 
     async def put(self, message: Message, resume_token: str) -> None:
-        """Add a message; waits for room."""
+        """Add a message; wait for room."""
         while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + message.size_bytes > MAX_BYTES):
             await self._emptied.wait(SLICE_S)
         self._items.append((message, resume_token))
@@ -33,12 +33,12 @@ class Inbox:
             self._filled.notify()
 
     def end(self) -> None:
-        """Say that nothing more will be put."""
+        """Mark the queue as ended: no more messages will be put."""
         self.ended = True
         self._filled.notify()
 
     async def wait(self) -> bool:
-        """Wait for a message, for at most a slice; return whether there is one."""
+        """Wait for a message, for at most `SLICE_S`; return whether there is one."""
         if not self._items and not self.ended:
             await self._filled.wait(SLICE_S)
         return bool(self._items)
@@ -52,7 +52,7 @@ class Inbox:
         return [token for _message, token in self._items]
 
     def drop(self, count: int) -> None:
-        """Forget the oldest messages: they are stored."""
+        """Remove the oldest messages, which are stored."""
         for _ in range(count):
             message, _token = self._items.popleft()
             self._bytes -= message.size_bytes

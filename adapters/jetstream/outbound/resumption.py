@@ -1,4 +1,4 @@
-"""Where a channel goes on: decided from the subject's tail and the run that the source serves. Pure."""
+"""Resumption of a channel: decided from the subject's tail and the run that the source serves. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from qiki.common.v1.stream_pb2 import Run
 
 
 class ChannelStopped(Exception):  # noqa: N818 (named for what happened)
-    """The channel cannot go on by itself; `reason` is the API's word for why, and an operator decides."""
+    """The channel cannot continue by itself; `reason` is the API's word for the cause, and an operator must decide."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -27,10 +27,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where to open the stream: after `resume_token`, or from the oldest event where it is empty.
+    """The start of a stream: after `resume_token`, or from the oldest event where it is empty.
 
-    The next event is to have the sequence `next_sequence`. `expected_last` is the stream sequence of the subject's
-    tail, 0 for none. `fresh` says that a first event beyond `next_sequence` is a gap to be told, and not to stop at.
+    The next event must have the sequence `next_sequence`. `expected_last` is the stream sequence of the subject's tail,
+    0 for none. `fresh`: a first event beyond `next_sequence` is reported as a gap and does not stop the channel.
     """
 
     resume_token: str
@@ -40,13 +40,13 @@ class Start:
 
 
 def decide(tail_headers: Mapping[str, str] | None, tail_sequence: int, stream_used: bool, run: Run) -> Start:
-    """Return where to go on.
+    """Decide where to resume.
 
-    An empty subject starts at the run's first event; a tail of this run is resumed after; a tail of an older run is
-    followed by this run's beginning.
+    An empty subject starts at the run's first event. After a tail of this run, the run resumes. After a tail of an
+    older run, this run starts at its first event.
 
     Raises:
-        ChannelStopped: the tail is of a later run (RUN_SUPERSEDED), or is no message of a bridge (FOREIGN_TAIL).
+        ChannelStopped: the tail is of a later run (RUN_SUPERSEDED), or not a bridge's message (FOREIGN_TAIL).
     """
     if tail_headers is None:
         return Start("", 1, 0, fresh=not stream_used)
@@ -63,7 +63,7 @@ def decide(tail_headers: Mapping[str, str] | None, tail_sequence: int, stream_us
 
 
 def check_first(start: Start, sequence: int) -> int:
-    """Return how many events are missing before the first one that came: 0, or a gap that must be told.
+    """Return how many events are missing before the first one received: 0, or a gap to report.
 
     Raises:
         ChannelStopped: events are missing from a stream that was used before (CURSOR_LOST).
@@ -93,7 +93,7 @@ def check_next(previous: int, sequence: int) -> None:
 
 
 def count_stored(tail: Position, known: Position, waiting: Sequence[str]) -> int | None:
-    """Return how many of the waiting events the subject's tail shows to be stored after the known position.
+    """Return how many of the waiting events are stored after the known position, according to the subject's tail.
 
     `waiting` are the events' resume tokens, oldest first. None: the tail is neither the known one nor one of theirs.
     """

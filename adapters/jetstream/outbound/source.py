@@ -20,7 +20,7 @@ class Source:
     """The Watch, Confirm and GetRun of the service behind one channel of the BotSpec."""
 
     def __init__(self, channel: Channel, connection: grpc.aio.Channel, *, required: bool) -> None:
-        """Find the methods. `required` says whether the BotSpec names the bridge among the feed's required readers."""
+        """Find the methods. `required`: the BotSpec names the bridge among the feed's required readers."""
         method = find_method(channel.rpc)
         self.name = channel.name
         self.service = method.service
@@ -35,7 +35,7 @@ class Source:
         self._run_type, self._get_run = _unary(connection, f"{method.service}/GetRun")
 
     async def run(self) -> Run:
-        """Ask which run is served.
+        """Ask the source which run it serves.
 
         Raises:
             QikiError: the refusal.
@@ -45,9 +45,9 @@ class Source:
         return run
 
     def stream(self, resume_token: str, settings: StreamSettings, on_state: Any) -> Stream[Any]:
-        """Return the feed's stream after the token; without one, from the oldest event that is retained.
+        """Return the feed's stream after the token; without a token, from the oldest retained event.
 
-        The events' payloads are the bytes that the producer made.
+        The events' payloads are the producer's bytes, undecoded.
         """
         request = self._request_type(
             resume_token=resume_token, from_oldest=not resume_token, reader=READER if self._required else ""
@@ -55,7 +55,7 @@ class Source:
         return Stream(self._watch, request, settings, on_state)
 
     async def confirm(self, resume_token: str) -> None:
-        """Say that everything up to the token is in JetStream.
+        """Confirm that everything up to the token is stored in JetStream.
 
         Raises:
             QikiError: the refusal.

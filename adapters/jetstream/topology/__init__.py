@@ -1,1 +1,1 @@
-"""JetStream topology: the declared streams and durables, how they differ, and how far each lags."""
+"""JetStream topology: the declared streams and durables, their differences from the server's, and their lag."""

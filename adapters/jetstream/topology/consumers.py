@@ -1,4 +1,4 @@
-"""The mesh's durable consumers with every policy written down; created, checked, and how far each lags."""
+"""The mesh's durable consumers with every policy explicit: created, checked, and their lag measured."""
 
 import time
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _NO_MESSAGE = 10037
 class Durable:
     """One durable pull consumer with explicit acknowledgement.
 
-    A message that is not acknowledged within `ack_wait_s`, its reader having died, comes again, `max_deliver` times at
-    most (-1: for ever); at most `max_ack_pending` are out at a time. One that a reader gives back because it could not
-    be processed now comes again after `backoff_s`, the last of which holds for all further times.
+    A message that is not acknowledged within `ack_wait_s`, because its reader died, is redelivered, up to `max_deliver`
+    deliveries (-1: no limit); at most `max_ack_pending` are outstanding. A message that a reader returns because it
+    could not be processed now is redelivered after `backoff_s`; its last value applies to all further deliveries.
     """
 
     stream: str
@@ -33,11 +33,11 @@ class Durable:
     backoff_s: tuple[float, ...] = ()
 
     def delay_s(self, deliveries: int) -> float:
-        """Return after how long a message that was delivered so often, and given back, comes again."""
+        """Return the seconds after which a returned message is redelivered, by its number of deliveries."""
         return self.backoff_s[min(deliveries, len(self.backoff_s)) - 1]
 
     def config(self) -> dict[str, object]:
-        """Return the configuration as the server knows it."""
+        """Return the configuration in the server's format."""
         return {
             "durable_name": self.name,
             "name": self.name,
@@ -53,10 +53,10 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a durable is behind.
+    """The lag of a durable.
 
-    Messages not delivered yet, delivered and not acknowledged, and of these under way for not the first time; and how
-    old the oldest message is that is not processed: 0 where all are, None where that is not known.
+    The numbers of messages not yet delivered, delivered and unacknowledged, and, of these, redelivered; and the age of
+    the oldest unprocessed message: 0 where all are processed, None where unknown.
     """
 
     pending: int
@@ -65,7 +65,7 @@ class Lag:
     oldest_age_s: float | None
 
 
-# Delivered for ever: the registrar may be away for any time, and what cannot be processed goes to the dead letters.
+# No delivery limit: the registrar may be away for any time, and unprocessable messages are dead-lettered.
 REGISTRAR_INTAKE = Durable(
     stream="QIKI_EVENTS_V1",
     name="registrar_intake",
@@ -78,17 +78,17 @@ SIM_COMMANDS = Durable(
     stream="QIKI_COMMANDS_V1",
     name="sim_commands",
     filter_subject="qiki.commands.v1.>",
-    # Beyond the time that one is processed for at most, so that what comes again is not being processed; and short, as
-    # after the death of a bridge the commands wait so long.
+    # Longer than the limit for processing one command, so that a redelivered command is not being processed; and short,
+    # because after the death of a bridge the commands wait this long.
     ack_wait_s=8,
-    # With the backoff four to five minutes: a simulator is back long before, and an order that old is for now no more.
+    # With the backoff four to five minutes: a simulator is back long before, and a command that old is obsolete.
     max_deliver=30,
-    # Commands act in the order in which they came: the next one waits until the one before is answered or put aside.
+    # Commands act in order of arrival: the next one waits until the one before is answered or dead-lettered.
     max_ack_pending=1,
-    # The first times soon, as a simulator that was killed is back in seconds; then seldom.
+    # Short at first, because a killed simulator is back in seconds; then longer.
     backoff_s=(0.5, 1.0, 2.0, 5.0, 10.0),
 )
-# For ever: each one is the last trace of a message that nobody will be given again.
+# No delivery limit: each advisory is the last trace of a message that exhausted max_deliver.
 DLQ_ADVISORIES = Durable(
     stream="QIKI_DLQ_V1",
     name="dlq_advisories",
@@ -97,7 +97,7 @@ DLQ_ADVISORIES = Durable(
     max_deliver=-1,
     max_ack_pending=100,
 )
-# Each has a running reader: a durable that nobody reads would only fill its stream.
+# Each has a running reader: a durable without a reader would only fill its stream.
 DURABLES = (REGISTRAR_INTAKE, SIM_COMMANDS, DLQ_ADVISORIES)
 
 
@@ -120,7 +120,7 @@ async def check(client: Client) -> list[Difference]:
 
 
 async def init(client: Client) -> list[str]:
-    """Create what is missing and update what differs; return what was done. Raises `TopologyError`."""
+    """Create missing durables and update differing ones; return the actions taken. Raises `TopologyError`."""
     actions: list[str] = []
     for difference_of in sorted({difference.stream for difference in await check(client)}):
         durable = next(item for item in DURABLES if f"{item.stream}/{item.name}" == difference_of)
@@ -131,7 +131,7 @@ async def init(client: Client) -> list[str]:
 
 
 async def lag(client: Client, durable: Durable) -> Lag | None:
-    """Return how far the durable is behind, None where there is no such durable. Raises `TopologyError`."""
+    """Return the lag of the durable, None where there is no such durable. Raises `TopologyError`."""
     info = await _info(client, durable)
     if info is None:
         return None

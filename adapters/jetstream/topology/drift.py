@@ -1,12 +1,12 @@
-"""How streams differ from what is declared, and which differences an update may remove without losing anything."""
+"""Stream drift: differences from the declaration, and which of them an update may remove without losing data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 StreamConfig = Mapping[str, object]
-"""A stream's configuration in JetStream's own JSON words: durations in nanoseconds, -1 for no limit."""
+"""A stream's configuration in JetStream's own JSON fields: durations in nanoseconds, -1 for no limit."""
 
-_ABSENT: StreamConfig = {  # what the server means by a field that it leaves out
+_ABSENT: StreamConfig = {  # the server's meaning of a field that it omits
     "no_ack": False,
     "sealed": False,
     "deny_delete": False,
@@ -27,7 +27,7 @@ _FREELY_CHANGED = ("discard", "discard_new_per_subject", "duplicate_window", "al
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field of one stream that is not as declared. A stream that is not there differs in its `name`."""
+    """One field of one stream that differs from the declaration. A missing stream differs in its `name`."""
 
     stream: str
     field: str
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Another stream that already takes a declared subject."""
+    """Another stream that already captures a declared subject."""
 
     stream: str
     subject: str
@@ -49,7 +49,7 @@ class Overlap:
 
 
 def diff(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[Difference]:
-    """Return every declared field that the existing streams do not have as declared, streams by name."""
+    """Return every declared field in which an existing stream differs, streams by name."""
     found: list[Difference] = []
     for name in sorted(wanted.keys() & actual.keys()):
         for field, value in wanted[name].items():
@@ -60,12 +60,12 @@ def diff(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig])
 
 
 def missing(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[str]:
-    """Return the names of the declared streams that are not there, in the order of their declaration."""
+    """Return the names of the declared streams that do not exist, in the order of their declaration."""
     return [name for name in wanted if name not in actual]
 
 
 def overlaps(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConfig]) -> list[Overlap]:
-    """Return where an existing stream takes a subject that is declared for another."""
+    """Return where an existing stream captures a subject that is declared for another."""
     return [
         Overlap(name, subject, other, other_subject)
         for name, config in wanted.items()
@@ -78,7 +78,7 @@ def overlaps(wanted: Mapping[str, StreamConfig], actual: Mapping[str, StreamConf
 
 
 def refusal(difference: Difference) -> str | None:
-    """Return why an update may not remove the difference, and what to do; None where it loses nothing."""
+    """Return why an update may not remove the difference, and the remedy; None where nothing is lost."""
     field, wanted, actual = difference.field, difference.wanted, difference.actual
     if field == "subjects":
         lost = sorted(set(_strings(actual)) - set(_strings(wanted)))
@@ -95,7 +95,7 @@ def refusal(difference: Difference) -> str | None:
 
 
 def subjects_overlap(first: str, second: str) -> bool:
-    """Tell whether one subject can match both patterns: `*` is one token, a final `>` one or more."""
+    """Return whether one subject can match both patterns: `*` is one token, a final `>` one or more."""
     a, b = first.split("."), second.split(".")
     for x, y in zip(a, b, strict=False):
         if x == ">" or y == ">":

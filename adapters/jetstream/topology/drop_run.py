@@ -1,4 +1,4 @@
-"""Removal of the last run on a subject, where it was made while a clock was ahead and blocks the runs after it."""
+"""Removal of the last run on a subject, where it was created under a fast clock and blocks the runs after it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from adapters.jetstream.codec.stored_event import StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The last run on a subject: how many of its events are there, and its newest one."""
+    """The last run on a subject: the number of its events, and its newest event."""
 
     stream: str
     subject: str
@@ -29,7 +29,7 @@ async def last_run(client: Client, stream: str, subject: str) -> LastRun | None:
     """Return the last run on the subject, None where it is empty.
 
     Raises:
-        HistoryUnavailableError: the server cannot be asked. NotABridgesError: a message is not one of a bridge.
+        HistoryUnavailableError: the server cannot be queried. NotABridgesError: no bridge wrote a message.
     """
     history = SubjectHistory(client, stream, subject)
     newest = await history.newest()
@@ -43,7 +43,7 @@ async def last_run(client: Client, stream: str, subject: str) -> LastRun | None:
 async def drop(client: Client, run: LastRun, on_deleted: Callable[[int], None] = lambda _count: None) -> int:
     """Delete the run's messages from the subject's end, newest first; return how many were deleted.
 
-    Interrupted, it leaves the beginning of the run, and can be run again. No more are deleted than there were before.
+    Interrupted, it leaves the start of the run, and can be repeated. It deletes at most `run.events` messages.
 
     Raises:
         TopologyError: the server refuses. HistoryUnavailableError, NotABridgesError: see `last_run`.

@@ -1,4 +1,4 @@
-"""Lag and pressure, asked of the server now and then; what is not known is absent, never 0."""
+"""Lag and stream usage, queried from the server at intervals; unknown values are absent, never 0."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ from adapters.jetstream.topology.streams import Fill
 from mesh.tasks import raise_if_cancelled
 
 PERIOD_S = 2.0
-# An answer older than this says nothing any more.
+# An answer older than this is no longer valid.
 KNOWN_FOR_S = 10.0
 DEAD_LETTERS = "QIKI_DLQ_V1"
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One answer of the server, and when it came by the monotonic clock."""
+    """One answer of the server, and its time of receipt on the monotonic clock, in seconds."""
 
     at_s: float
     lags: dict[tuple[str, str], Lag]
@@ -33,14 +33,14 @@ class Heard:
 
 
 class LagWatch(Collector):
-    """What was last heard: lag of each durable, fill of each stream, dead letters."""
+    """The last known lag of each durable, usage of each stream, and number of dead letters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._heard: Heard | None = None
         registry.register(self)
 
     async def run(self, client: Client) -> None:
-        """Ask for ever."""
+        """Query the server until cancelled."""
         while True:
             raise_if_cancelled()
             try:
@@ -50,7 +50,7 @@ class LagWatch(Collector):
             await asyncio.sleep(PERIOD_S)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield what is known."""
+        """Yield the known values."""
         heard = self._heard
         known = heard is not None and time.monotonic() - heard.at_s <= KNOWN_FOR_S
         yield from _lags(heard.lags if heard and known else {})

@@ -1,4 +1,4 @@
-"""The mesh's JetStream streams with every policy written down; created, checked and updated without losing data."""
+"""The mesh's JetStream streams with every policy explicit: created, checked and updated without losing data."""
 
 import math
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ _NO_LIMIT = -1
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
 _MINUTE_S = 60
-# For a stream that a bridge alone writes. Its writes are conditional and need no window, and the broker holds every
-# message id in memory for so long, some 300 bytes each: at a thousand events a second, 36 MB for two minutes.
+# For a stream that only a bridge writes. Its writes are conditional and need no window, and the broker keeps every
+# message id in memory for this time, some 300 bytes each: at a thousand events a second, 36 MB for two minutes.
 _SHORT_WINDOW_S = 10
 _DAY_S = 24 * 3600
 _NS_PER_S = 1_000_000_000
@@ -23,7 +23,7 @@ _MAX_PAGES = 100
 
 
 class TopologyRefused(TopologyError):  # noqa: N818 - named for what happened, as its siblings in the writer
-    """A change was refused because it would lose data or cannot be made; `stream` and `field` name where."""
+    """A change refused because it would lose data or is impossible; `stream` and `field` name its place."""
 
     def __init__(self, stream: str, field: str, problem: str) -> None:
         super().__init__(f"{stream}.{field}: {problem}")
@@ -33,10 +33,10 @@ class TopologyRefused(TopologyError):  # noqa: N818 - named for what happened, a
 
 @dataclass(frozen=True, slots=True)
 class StreamPolicy:
-    """What one stream keeps: messages a subject (-1: no limit), bytes, age (0: no limit); sizes before scaling.
+    """Retention of one stream: messages per subject (-1: no limit), bytes, age (0: no limit); sizes before scaling.
 
-    A bridge resumes at a subject's last message, so a bridged stream is trimmed by messages a subject, which always
-    leaves the last, and never by age; bytes are a guard that refuses new messages instead of removing old ones.
+    A bridge resumes at a subject's last message. A bridged stream is therefore trimmed by messages per subject, which
+    always keeps the last, and never by age; the byte limit refuses new messages instead of removing old ones.
     """
 
     max_bytes: int
@@ -65,8 +65,8 @@ def policies() -> dict[str, StreamPolicy]:
 def wanted_streams(size_factor: float = 1.0, num_replicas: int = 1) -> dict[str, StreamConfig]:
     """Return the declared configuration of every stream by its name.
 
-    `size_factor` scales what is kept, messages and bytes alike, to the disk there is (1.0 is 3.9 GiB at most, which
-    the server sets aside). Raises `ValueError` for a factor outside (0, 1000] or other than 1, 3 or 5 replicas.
+    `size_factor` scales the retained messages and bytes to the available disk (1.0 is 3.9 GiB at most, which the server
+    reserves). Raises `ValueError` for a factor outside (0, 1000] or other than 1, 3 or 5 replicas.
     """
     if not (math.isfinite(size_factor) and 0 < size_factor <= 1000):
         raise ValueError(f"size_factor is {size_factor}, expected more than 0 and at most 1000")
@@ -77,9 +77,9 @@ def wanted_streams(size_factor: float = 1.0, num_replicas: int = 1) -> dict[str,
 
 
 async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[Difference]:
-    """Return how the server's streams differ from the declared ones; nothing where all is well.
+    """Return how the server's streams differ from the declared ones; empty where they do not.
 
-    A missing stream differs in its `name`; a subject that another stream takes, in `subjects`. Raises `TopologyError`.
+    A missing stream differs in its `name`; a subject that another captures, in `subjects`. Raises `TopologyError`.
     """
     wanted = wanted_streams() if wanted is None else wanted
     actual = await _actual(client)
@@ -92,10 +92,10 @@ async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None
 
 
 async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[str]:
-    """Create what is missing and update what differs; return what was done, nothing the second time.
+    """Create missing streams and update differing ones; return the actions taken, none the second time.
 
-    Raises `TopologyRefused` before anything is changed where a change would lose data or cannot be made, and
-    `TopologyError` where the server does not do as asked.
+    Raises `TopologyRefused` before any change where a change would lose data or is impossible, and `TopologyError`
+    where the server does not comply.
     """
     wanted = wanted_streams() if wanted is None else wanted
     actual = await _actual(client)
@@ -170,7 +170,7 @@ def _refuse_loss(
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How full a stream is: messages and bytes held, and the bytes that it may hold (-1: no limit)."""
+    """Usage of a stream: messages and bytes stored, and its limit in bytes (-1: no limit)."""
 
     messages: int
     size_bytes: int
@@ -178,7 +178,7 @@ class Fill:
 
 
 async def fills(client: Client) -> dict[str, Fill]:
-    """Return how full each declared stream is that exists. Raises `TopologyError`."""
+    """Return the usage of each declared stream that exists. Raises `TopologyError`."""
     declared = {each.name for each in STREAMS}
     return {
         name: Fill(int(state["messages"]), int(state["bytes"]), int(str(config["max_bytes"])))

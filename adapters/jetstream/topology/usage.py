@@ -1,4 +1,4 @@
-"""What a stream says of itself."""
+"""Usage of a stream: whether a message was ever stored in it."""
 
 import json
 
@@ -9,7 +9,7 @@ from adapters.jetstream.client.errors import Doubt, error_of
 
 
 async def is_used(client: Client, stream: str, timeout_s: float) -> bool:
-    """Return whether anything was ever stored in the stream.
+    """Return whether any message was ever stored in the stream.
 
     Raises:
         WriteError: there is no such stream, or no clear answer in time.

@@ -1,4 +1,4 @@
-"""Counts a subject's events, run by run: is every one there, once, in order?"""
+"""Event counts of a subject by run, to verify that every event is stored once and in order."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ class Record:
 class RunTally:
     """One run's events on a subject, in the order in which they are stored.
 
-    `duplicates` counts messages whose id was there before; `gaps`, the sequences missing between lowest and highest.
-    `contiguous` says that every sequence is exactly one more than that of the message before.
+    `duplicates` counts messages with an id seen before; `gaps`, the sequences missing between lowest and highest.
+    `contiguous`: every sequence is exactly one more than that of the message before.
     """
 
     run_id: str
@@ -39,7 +39,7 @@ class RunTally:
 class SubjectTally:
     """All events of a subject. The sequences are those of its first and last message, 0 where it is empty.
 
-    `contiguous` holds for every run by itself, and no run's events stand among another's.
+    `contiguous`: every run is contiguous, and no two runs' events are interleaved.
     """
 
     subject: str
@@ -54,7 +54,7 @@ class SubjectTally:
 
 
 class Counter:
-    """Folds a subject's messages, in the order in which they are stored, into its tally."""
+    """Fold a subject's messages, in the order in which they are stored, into its tally."""
 
     def __init__(self, subject: str, *, keep_records: bool = False) -> None:
         self.subject = subject
@@ -65,7 +65,7 @@ class Counter:
         self._interleaved = False
 
     def add(self, headers: Mapping[str, str], payload: bytes | None) -> None:
-        """Take the next message; `payload` is None where it was not read. Raises `HeaderError`."""
+        """Add the next message; `payload` is None where it was not read. Raises `HeaderError`."""
         event_id, run_id = _text(headers, "ce-id"), _text(headers, "ce-run")
         sequence = read_sequence(headers)
         if self._current is None or self._current.run_id != run_id:
@@ -75,7 +75,7 @@ class Counter:
         self.messages += 1
 
     def result(self) -> SubjectTally:
-        """Return the tally of what was added so far."""
+        """Return the tally of the messages added so far."""
         runs = tuple(run.result() for run in self._runs.values())
         ids: set[str] = set().union(*(run.ids for run in self._runs.values()))
         return SubjectTally(

@@ -1,4 +1,4 @@
-"""Reads a subject back from JetStream: every message in order, with when JetStream stored it."""
+"""Read a subject back from JetStream: every message in order, with the time at which JetStream stored it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from adapters.jetstream.client.writer import SubjectWriter
 from mesh.tasks import cleanup
 
-# With payloads of at most a megabyte: what a batch takes in memory stays bounded.
+# With payloads of at most a megabyte, a batch's memory stays bounded.
 BATCH = 128
 API_TIMEOUT_S = 5.0
 ABANDONED_AFTER_S = 60.0
@@ -26,7 +26,7 @@ class ReadBackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message as JetStream holds it; `stored_ns` is the server's wall clock at storing, since 1970, to 1 us."""
+    """One message in JetStream; `stored_ns` is the server's wall clock at storing, in ns since 1970, to 1 us."""
 
     headers: Mapping[str, str]
     payload: bytes
@@ -36,10 +36,10 @@ class StoredMessage:
 async def read_back(
     client: Client, stream: str, subject: str, take: Callable[[StoredMessage], Awaitable[None]]
 ) -> None:
-    """Hand over every message of the subject, in order, from its first to the one that is last when the call begins.
+    """Pass every message of the subject to `take`, in order, from its first to the last one at the time of the call.
 
-    Raises `ReadBackError` where the server does not hand them over, each batch within 5 s, without a gap; what
-    `SubjectWriter.tail` raises; and what `take` raises.
+    Raises `ReadBackError` where the server does not deliver them, each batch within 5 s, without a gap; and the errors
+    of `SubjectWriter.tail` and of `take`.
     """
     tail = await SubjectWriter(client, stream, subject).tail(API_TIMEOUT_S)
     if tail is None:
@@ -55,7 +55,7 @@ async def read_back(
         subscription = await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
         try:
             while reached < tail.sequence:  # every fetch returns a message or raises
-                # No more than there are: the client waits for a batch that is not full until its timeout.
+                # No more than there are: the client waits until its timeout for a batch that is not full.
                 for message in await subscription.fetch(max(1, min(BATCH, pending)), timeout=API_TIMEOUT_S):
                     delivered += 1
                     places = message.metadata.sequence

@@ -1,4 +1,4 @@
-"""Reads a whole subject back from JetStream and counts what it holds."""
+"""Read a whole subject back from JetStream and count its events."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ async def tally(
     with_payloads: bool = False,
     timeout_s: float = 60.0,
 ) -> SubjectTally:
-    """Count what the subject holds from its first message to the one that is last when the call begins.
+    """Count the events of the subject from its first message to the last one at the time of the call.
 
     `with_records` keeps id and sequence of every event; `with_payloads` (implies it) reads and hashes the payloads too.
-    Raises `TallyError` where the end is not reached within `timeout_s`, `HeaderError` for a message that is not ours,
-    and what `SubjectWriter.tail` raises.
+    Raises `TallyError` where the end is not reached within `timeout_s`, `HeaderError` for a message that no bridge
+    wrote, and the errors of `SubjectWriter.tail`.
     """
     counter = Counter(subject, keep_records=with_records or with_payloads)
     tail = await SubjectWriter(client, stream, subject).tail(API_TIMEOUT_S)
@@ -59,9 +59,9 @@ async def tally(
 
 
 class _Reader:
-    """Pulls a consumer's messages batch by batch up to the stream sequence `last`, by a callback.
+    """Pull a consumer's messages in batches up to the stream sequence `last`, by a callback.
 
-    The client's own `fetch` takes three times as long a message.
+    The client's own `fetch` takes three times as long per message.
     """
 
     def __init__(self, client: Client, stream: str, consumer: str, last: int, batch: int) -> None:
@@ -119,6 +119,6 @@ async def _reader(client: Client, stream: str, subject: str, last: int, with_pay
         jetstream = client.jetstream(timeout=API_TIMEOUT_S)
         await jetstream.add_consumer(stream, config)
         yield reader
-        await jetstream.delete_consumer(stream, name)  # one that is left behind ends by itself
+        await jetstream.delete_consumer(stream, name)  # after a failure the server removes it by itself
     finally:
         await cleanup(subscription.unsubscribe())
