@@ -121,8 +121,8 @@ class LogFile:
     def seal(self) -> None:
         """Append a mark that proves that all records before it were whole; raises OSError if that fails.
 
-        Every write proves it for the earlier ones; the mark does for the last. Damage there is then distinguishable from
-        an unfinished tail. A file cannot show that it was once longer: `LogEnd` keeps that length beside it.
+        Every write proves it for the earlier ones; the mark does for the last. Damage there is then distinguishable
+        from an unfinished tail. A file cannot show that it was once longer: `LogEnd` keeps that length beside it.
         """
         with self._writing:
             frame = encode(self.last_sequence, self.end, time.time_ns(), _MARK)

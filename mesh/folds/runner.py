@@ -189,7 +189,7 @@ class Folder:
         await self._await_next_run(run)
 
     async def _items(self, resume_token: str) -> AsyncGenerator[Event[Any] | Idle, None]:
-        """Yield what the source streams.
+        """Yield the events and heartbeats of the source.
 
         The request declares the interval between confirmations to the source. When a reader of this fold's output
         lengthens it, the stream is opened again after the same position to declare the new one.

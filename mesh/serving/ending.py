@@ -98,7 +98,7 @@ class EndWatch:
         self._stop()
 
     def _force(self) -> None:
-        # In a thread of its own: the log itself may be what the process waits for.
+        # In a thread of its own: the process may be waiting for the log itself.
         words = Thread(target=_say_where, args=(self._end_within_s, sys.stderr), daemon=True)
         words.start()
         words.join(LAST_WORDS_S)
