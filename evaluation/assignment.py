@@ -24,14 +24,14 @@ class Pairs:
     distance: Floats
 
     def select(self, rows: Indices) -> "Pairs":
-        """Return some of the pairs, by index."""
+        """Return the pairs at these indices."""
         return Pairs(self.first[rows], self.second[rows], self.distance[rows])
 
 
 def best_pairs(first: Floats, second: Floats, c: float, p: float) -> Pairs:
     """Return the pairs that minimise sum d^p + c^p/2 (unassigned points), for points (n, k) and (m, k).
 
-    d is the Euclidean distance; every point is in at most one pair, and all pairs are nearer than c, as splitting a
+    d is the Euclidean distance; every point is in at most one pair, and all pairs are nearer than c, since splitting a
     farther one costs no more. So clusters of points, linked by distances below c, are assigned independently. The pairs
     are in the order of the first points. Time and memory grow with the number of pairs below c.
     """

@@ -6,12 +6,12 @@ from collections.abc import Collection, Hashable, Sequence
 class IdSwitches:
     """Identity switches and breaks, counted scan by scan from pairs of targets and tracks.
 
-    A switch is a target's having, in a scan, another track than its last one, however long ago that was: the
-    mismatches of CLEAR MOT (Bernardin and Stiefelhagen, "Evaluating multiple object tracking performance: the CLEAR MOT
-    metrics", EURASIP J. on Image and Video Processing, 2008; IDSW in the MOT benchmarks). A break is its being tracked
-    again after one or more scans without a track: the fragmentations of the MOT benchmarks (Milan et al.,
-    "MOT16: a benchmark for multi-object tracking", 2016). One scan can be both; a target that is never tracked
-    again has no more of either.
+    A switch is a target with another track, in a scan, than its last one, however long ago that was: the mismatches of
+    CLEAR MOT (Bernardin and Stiefelhagen, "Evaluating multiple object tracking performance: the CLEAR MOT metrics",
+    EURASIP J. on Image and Video Processing, 2008; IDSW in the MOT benchmarks). A break is a target tracked again after
+    one or more scans without a track: the fragmentations of the MOT benchmarks (Milan et al., "MOT16: a benchmark for
+    multi-object tracking", 2016). One scan can be both; a target that is never tracked again has no further switch or
+    break.
 
     The pairs are the caller's; those of `gospa` minimise the distances of each scan alone, whereas CLEAR MOT keeps the
     pairs of the scan before as long as they are near enough, so that targets within the cut-off of each other may count

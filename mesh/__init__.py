@@ -1,1 +1,1 @@
-"""What every service stands on: serving, feeds, telemetry, settings, clock, errors."""
+"""Foundation of every service: serving, feeds, telemetry, settings, clock, errors."""

@@ -1,4 +1,4 @@
-"""The simulation clock: ticks of a run and the UTC times they stand for, in whole nanoseconds. Pure."""
+"""The simulation clock: converts ticks of a run to UTC times in whole nanoseconds. Pure."""
 
 from dataclasses import dataclass
 

@@ -1,18 +1,18 @@
-"""Failpoints: named points at every durable step, at which a test can stop or kill the process exactly there.
+"""Failpoints: named points at every durable step, at which a test can stop or kill the process.
 
-A process killed at a random moment hardly ever dies between two adjacent lines, and between two adjacent lines is where
-recovery is wrong. So the points are compiled into what users run, as etcd does with gofail: the code that is tested is
-the code that runs. Without the variable `QIKI_FAILPOINT_DIR` a point costs one call and one comparison with None: a
-fraction of a microsecond, beside steps that each take a write or a round trip. Only the environment with which the
-process was started arms a point; no request, setting or file can.
+A process killed at a random moment rarely dies between two adjacent lines, where recovery bugs are. So the points are
+compiled into the released code, as etcd does with gofail: the code that is tested is the code that runs. Without the
+variable `QIKI_FAILPOINT_DIR` a point costs one call and one comparison with None: a fraction of a microsecond, whereas
+each of these steps takes a write or a round trip. Only the environment with which the process was started arms a point;
+no request, setting or file can.
 
-    QIKI_FAILPOINT_DIR   a directory of this process alone
-    QIKI_FAILPOINT       `<name>@<n>` or `<name>@<n>=stop|kill`: act at the n-th passing
+    QIKI_FAILPOINT_DIR   a directory for this process alone
+    QIKI_FAILPOINT       `<name>@<n>` or `<name>@<n>=stop|kill`: act when the point is passed for the n-th time
 
-Passings count from the moment at which the file `count` is in the directory. At the n-th the process writes the file
-`reached`, flushes it to the disk, and stops itself (SIGSTOP, so that others can be killed with it) or kills itself
-(SIGKILL). A process that finds `reached` at its start is not armed: it strikes once. Without `QIKI_FAILPOINT` each
-point that is passed leaves a file `passed-<name>`.
+Counting starts when the file `count` is in the directory. At the n-th pass the process writes the file `reached`,
+flushes it to the disk, and stops itself (SIGSTOP, so that others can be killed with it) or kills itself (SIGKILL). A
+process that finds `reached` at its start is not armed: a failpoint acts once. Without `QIKI_FAILPOINT` each passed
+point leaves a file `passed-<name>`.
 """
 
 import os
@@ -31,7 +31,7 @@ COUNT_FILE: Final = "count"
 REACHED_FILE: Final = "reached"
 PASSED_PREFIX: Final = "passed-"
 
-# Every point there is. Where "is next" stands, the step has not begun.
+# Every failpoint. Where the comment is "is next", the step has not started.
 POINTS: Final[Mapping[str, str]] = {
     "file.written": "any whole-or-absent file: flushed beside the old one; the rename is next",
     "reservation.write": "simulator: a reservation of ticks is next; all ticks of the one before are visible",
@@ -67,16 +67,16 @@ _FORM: Final = re.compile(r"([a-z_.]+)@([1-9][0-9]{0,8})(?:=(stop|kill))?")
 
 class _Armed(Protocol):
     def reach(self, name: str) -> None:
-        """Take the passing of a point."""
+        """Handle one pass of a point."""
 
 
-# Module state, against our rule: a point must be reachable from any depth without being handed down through every
-# constructor, and must cost nothing where it is off.
+# Module state, against our rule: a point must be reachable from any depth without a constructor argument at every
+# level, and must cost nothing where it is off.
 _armed: _Armed | None = None
 
 
 def reach(name: str) -> None:
-    """Pass the point of this name; does nothing in a process that was not started with a failpoint."""
+    """Pass the point of this name; a no-op in a process that was not started with a failpoint."""
     if _armed is not None:
         _armed.reach(name)
 
@@ -85,7 +85,7 @@ def arm(environment: Mapping[str, str]) -> None:
     """Arm the point that the environment names.
 
     Raises:
-        StartError: there is no such point, or the environment says it in another form: nothing is tried by mistake.
+        StartError: there is no such point, or the environment variable has another form: nothing is armed by mistake.
     """
     global _armed  # noqa: PLW0603
     _armed = None
@@ -111,7 +111,7 @@ def arm(environment: Mapping[str, str]) -> None:
 
 
 class _Trap:
-    """One point that is armed. Points are passed in threads too, so the count is guarded."""
+    """One armed point. Points are passed in threads too, so a lock guards the count."""
 
     def __init__(self, directory: Path, name: str, number: int, action: signal.Signals) -> None:
         self._directory = directory
@@ -132,7 +132,7 @@ class _Trap:
 
 
 class _Recorder:
-    """Leaves a file for each point that is passed."""
+    """Recorder that leaves a file for each point that is passed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -145,7 +145,7 @@ class _Recorder:
 
 
 def _write(path: Path, text: str) -> None:
-    """Make a file; on the disk when this returns. Not by `write_atomic`, which passes a point itself."""
+    """Write a file durably. Not by `write_atomic`, which passes a point itself."""
     with path.open("w") as file:
         file.write(text)
         file.flush()

@@ -1,4 +1,4 @@
-"""A feed's schedule: which ticks yield which events, so that tick and sequence are closed forms of each other."""
+"""A feed's schedule: the ticks that yield events, so that tick and sequence are closed forms of each other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

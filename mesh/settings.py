@@ -16,18 +16,18 @@ def Port(default: int) -> Any:
     return Field(default=default, ge=0, le=65_535)
 
 
-# OpenTelemetry's own name for where traces go; a service's own setting wins over it.
+# OpenTelemetry's own variable for the trace endpoint; a service's own setting overrides it.
 OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used; the text names each key and where it came from."""
+    """Invalid settings; the text names each key and its source."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. Environment variables are the prefix and the field's name in capitals.
+    """Settings common to all services. Environment variables are the prefix and the field's name in capitals.
 
-    With an empty `registrar_target` nothing is reported for the record.
+    With an empty `registrar_target` no audit events are reported.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -48,10 +48,10 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment, and the YAML file that `<prefix>CONFIG` names, if it does.
+        """Read the environment, and the YAML file that `<prefix>CONFIG` names, if set.
 
         Raises:
-            SettingsError: an unknown key, or a value that does not fit; names each.
+            SettingsError: an unknown key or an invalid value; names each.
         """
         prefix = str(cls.model_config["env_prefix"])
         known = {f"{prefix}{name}".upper() for name in cls.model_fields} | {f"{prefix}CONFIG"}
@@ -86,11 +86,11 @@ class ServiceSettings(BaseSettings):
 
 
 def _problems(prefix: str, details: list[ErrorDetails], known: set[str]) -> Iterator[str]:
-    """Yield one line a setting: a value that may be one of several things is refused once, not once for each."""
+    """Yield one line a setting: a value of a union type is refused once, not once for each member."""
     messages: dict[str, list[str]] = {}
     for item in details:
         key = item["loc"][0]
-        if item["type"] == "extra_forbidden":  # only the file can hold one: the environment has been looked through
+        if item["type"] == "extra_forbidden":  # only the file can hold one: the environment was checked before
             yield f"{prefix}CONFIG: unknown setting in the file: {key}; known: {_listed(known)}"
         else:
             messages.setdefault(f"{prefix}{key}".upper(), []).append(f"{item['msg']} (got {item['input']!r})")

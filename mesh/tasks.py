@@ -1,10 +1,10 @@
-"""Task group: runs tasks side by side, raises their failure by itself, and never loses its owner's cancellation.
+"""Task group: runs tasks concurrently, raises their failure directly, and never loses its owner's cancellation.
 
-`asyncio.TaskGroup` with `except*` around it has three traps, so this project catches with `except*` nowhere
-(`checks/cancellation.py` looks):
+`asyncio.TaskGroup` with `except*` around it has three traps, so this project never uses `except*`
+(`checks/cancellation.py` checks this):
 
 - A cancellation that arrives in the same moment as a child's failure is lost once `except*` has handled the failure:
-  the group raises the failure alone, and the cancelled task goes on for ever.
+  the group raises the failure alone, and the cancelled task runs on.
 - Before CPython 3.11.4 an exception raised inside `except*` is wrapped in an exception group.
 - Before CPython 3.13 a child that fails while the group waits at its end leaves `Task.cancelling()` one too high.
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class task_group:  # noqa: N801 (used as a function: `async with task_group(...) as group`)
-    """An `async with` block that owns tasks: it ends when all have ended, and one that fails cancels the rest.
+    """An `async with` block that owns tasks: it ends when all have ended; one that fails cancels the others.
 
     On leaving the block it raises:
         CancelledError: the owner was cancelled, whatever else failed in the same moment.
@@ -44,7 +44,7 @@ class task_group:  # noqa: N801 (used as a function: `async with task_group(...)
         return self
 
     def create_task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a task that the block owns; one that is started after a failure is cancelled at once."""
+        """Start a task that the block owns; one started after a failure is cancelled immediately."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
@@ -96,10 +96,10 @@ class task_group:  # noqa: N801 (used as a function: `async with task_group(...)
 
 
 def raise_if_cancelled() -> None:
-    """Raise CancelledError where the current task has been cancelled and something has swallowed it.
+    """Raise CancelledError if the current task has been cancelled and the cancellation was swallowed.
 
-    `asyncio.wait_for` of Python 3.11 does, when its result arrives in the same moment, and nats-py waits with it: an
-    endless loop that calls such a library asks once a round.
+    `asyncio.wait_for` of Python 3.11 swallows it when its result arrives in the same moment, and nats-py waits with it:
+    an endless loop that calls such a library asks once a round.
     """
     if _current_task().cancelling():
         raise asyncio.CancelledError

@@ -13,8 +13,8 @@ T = TypeVar("T")
 async def finish_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a function in a thread and return its result; a cancellation is raised only once the function has ended.
 
-    A thread cannot be cancelled. Who writes files this way and is cancelled has still written them in order: nothing
-    goes on behind the back of the next owner of the directory.
+    A thread cannot be cancelled. A cancelled caller that writes files this way has still written them in order: no
+    write continues after the next owner has taken the directory.
     """
     executor: Executor | None = None
     future = asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))

@@ -1,1 +1,1 @@
-"""The registrar: keeps the audit trail, with a receipt only for what is on the disk."""
+"""The registrar: keeps the audit trail; gives a receipt for an event only once the event is on the disk."""

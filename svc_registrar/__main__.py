@@ -1,4 +1,4 @@
-"""Wires the registrar and runs it."""
+"""Entry point of the registrar."""
 
 from svc_registrar.wiring import main
 

@@ -9,10 +9,10 @@ from mesh.settings import Port, ServiceSettings
 
 
 class RegistrarSettings(ServiceSettings):
-    """What the registrar can be told; the environment's prefix is `QIKI_REGISTRAR_`.
+    """Settings of the registrar; the environment's prefix is `QIKI_REGISTRAR_`.
 
-    Without `state_dir` a new temporary one is made: each start is then a new log. `registrar_target` stays empty: what
-    the registrar itself reports it writes, and sends to nobody.
+    Without `state_dir` a new temporary one is made: each start is then a new log. `registrar_target` stays empty: the
+    registrar writes its own reports to its log, and sends them to nobody.
     """
 
     model_config = SettingsConfigDict(env_prefix="QIKI_REGISTRAR_")

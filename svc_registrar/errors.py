@@ -1,4 +1,4 @@
-"""What the registrar refuses because of its disk, as typed errors."""
+"""Refusals of the registrar because of its disk, as typed errors."""
 
 import grpc
 
@@ -7,12 +7,12 @@ from qiki.common.v1.error_pb2 import ErrorReason
 
 
 class LogUnreadableError(MeshError):
-    """A record cannot be read any more as it was written."""
+    """A record can no longer be read as it was written."""
 
     code = grpc.StatusCode.DATA_LOSS
     reason = ErrorReason.ERROR_REASON_INTERNAL
 
 
 def storage_error(error: OSError) -> StorageFailedError:
-    """Return the refusal that a failed write is to those who wait for it."""
+    """Return the refusal of those who wait for a write that failed."""
     return StorageFailedError("the log cannot be written", error)

@@ -1,4 +1,4 @@
-"""The log as a feed: the same tokens, the same places, the same refusals as any other, served from the file."""
+"""The log as a feed: the same tokens, positions and refusals as any other, served from the file."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from svc_registrar.errors import LogUnreadableError
 from svc_registrar.log_file import LogFile, RecordUnreadableError
 
 FEED = "audit"
-# Built responses kept for the readers that follow the end: one building serves them all.
+# Responses kept for the readers at the log's end: each is built once for all of them.
 RECENT_EVENTS = 512
 _NO_RING = Retention(0, 0)
 
 
 class LogRing(Ring):
-    """What a feed's readers see of the log: all of it, from the first event to the last that was published."""
+    """The log as a feed's readers see it: all of it, from the first event to the last that was published."""
 
     def __init__(self, log: LogFile, index: Index, token_at: Callable[[int, bytes], Token]) -> None:
         super().__init__(_NO_RING)
@@ -35,7 +35,7 @@ class LogRing(Ring):
 
     @property
     def oldest_sequence(self) -> int:
-        """Sequence of the first event: the log forgets none."""
+        """Sequence of the first event: the log drops none."""
         return 1
 
     @property
@@ -44,10 +44,10 @@ class LogRing(Ring):
         return self._log.end
 
     def get(self, sequence: int) -> Entry | None:
-        """Return an event of the log, or None where there is none of this sequence.
+        """Return an event of the log, or None if there is none of this sequence.
 
         Raises:
-            LogUnreadableError: it cannot be read any more as it was written.
+            LogUnreadableError: it can no longer be read as it was written.
         """
         if not 1 <= sequence <= self.last_sequence:
             return None
@@ -59,7 +59,7 @@ class LogRing(Ring):
         return entry
 
     def digest_at(self, sequence: int) -> bytes | None:
-        """Return the digest of the event of this sequence, or None where there is none."""
+        """Return the digest of the event of this sequence, or None if there is none."""
         if sequence == 0:
             return NO_EVENT
         entry = self.get(sequence)
@@ -95,7 +95,7 @@ class LogRing(Ring):
 
 
 class LogFeed(Feed):
-    """The log's feed. It has no simulation time, never refolds, never ends, and waits for nobody."""
+    """The log's feed. It has no simulation time, never replays, never ends, and waits for no reader."""
 
     def __init__(self, log: LogFile, index: Index, required_readers: tuple[str, ...]) -> None:
         super().__init__(FeedSettings(FEED, _NO_RING, required_readers), WatchEventsResponse, "audit_event")
@@ -116,17 +116,17 @@ class LogFeed(Feed):
         return self.run
 
     def published(self, last_sequence: int) -> None:
-        """Say that the log's events up to this one are on the disk and in the index."""
+        """Publish the log's events up to this one, which are on the disk and in the index."""
         self.ring.last_sequence = last_sequence
         self.change.notify()
 
-    def reached_time(self) -> None:  # type: ignore[override]  # the field of a heartbeat is left out
-        """Return no time: what is on record is of many runs, or of none."""
+    def reached_time(self) -> None:  # type: ignore[override]  # the field of a heartbeat is omitted
+        """Return no time: the recorded events belong to many runs, or to none."""
 
     def resolve(self, resume_token: str) -> Token:
-        """Return the place that a token names.
+        """Return the position that a token encodes.
 
         Raises:
-            MeshError: as the Watch contract says.
+            MeshError: as in the Watch contract.
         """
         return self.check(self._decode(resume_token))

@@ -1,4 +1,4 @@
-"""Pages of events on record: chosen in the index, read from the log in slices, bounded in number and bytes."""
+"""Pages of recorded events: selected in the index, read from the log in slices, limited in number and bytes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from svc_registrar.feed import LogFeed
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
-# Half of what a message of the mesh may have.
+# Half of the mesh's largest message.
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-# Events read at a time: a few milliseconds, after which others have their turn.
+# Events read at a time: a few milliseconds, after which other work gets its turn.
 SLICE_EVENTS = 64
-# The log is written by threads of the same pool: it never waits behind more slices than these.
+# The log is written by threads of the same pool: a write never waits behind more slices than these.
 PAGES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which page is wanted: `place` is where the page before ended, None at the beginning."""
+    """Request of a page: `place` is the end of the page before, None at the start."""
 
     query: Query
     size: int
@@ -32,7 +32,7 @@ class Wanted:
 
 
 class Pages:
-    """Makes the pages of one log. The event loop goes on meanwhile, and so does the log: a page ends where it was."""
+    """Pages of one log. The event loop keeps running and the log grows: a page ends where the log ended at its turn."""
 
     def __init__(self, feed: LogFeed, index: Index) -> None:
         self._feed = feed
@@ -43,7 +43,7 @@ class Pages:
         """Return a page of the log as it is when the page's turn comes.
 
         Raises:
-            LogUnreadableError: an event cannot be read any more as it was written.
+            LogUnreadableError: an event can no longer be read as it was written.
         """
         async with self._turns:
             last = self._feed.ring.last_sequence
@@ -52,12 +52,12 @@ class Pages:
         complete = len(events) == len(found)
         if not complete:
             token = events[-1].resume_token
-        else:  # all that was asked for has been seen: to the log's end, or back to its beginning
+        else:  # every matching event has been returned: to the log's end, or back to its start
             token = self._feed.place(0 if wanted.newest_first else last).encode()
         return pb.ListEventsResponse(events=events, complete=complete, resume_token=token)
 
     async def _read(self, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
-        """Return the events of these sequences, in slices, as many as fit into a page: one at least."""
+        """Return the events of these sequences, in slices, as many as fit into a page: at least one."""
         events: list[pb.RecordedEvent] = []
         size = 0
         for first in range(0, len(sequences), SLICE_EVENTS):
@@ -71,7 +71,7 @@ class Pages:
 
 
 def _select(index: Index, wanted: Wanted, last: int) -> list[int]:
-    """Return the sequences of the page, and one more, which tells that there is more; runs in a thread."""
+    """Return the sequences of the page, and one more if there are further events; runs in a thread."""
     after, before = 0, last + 1
     if wanted.place is not None and wanted.newest_first:
         before = min(before, wanted.place.sequence)
@@ -83,7 +83,7 @@ def _select(index: Index, wanted: Wanted, last: int) -> list[int]:
 
 
 def _recorded(feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
-    """Return a slice's events, not more of them than a page may hold and one; runs in a thread."""
+    """Return a slice's events, at most one more than a page may hold; runs in a thread."""
     events: list[pb.RecordedEvent] = []
     size = 0
     for sequence in sequences:

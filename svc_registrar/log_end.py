@@ -1,4 +1,4 @@
-"""How long the log was when it was last sealed, in a small file beside it: what a log that lost its end is known by."""
+"""Length of the log at its last seal, in a small file beside it: reveals that a log has lost its end."""
 
 import re
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _CONTENT = re.compile(rb"([0-9a-f-]{36}) ([0-9]{1,18}) ([0-9]{1,18})\n")
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """A log's id, and its length in bytes and its last sequence at some time."""
+    """A log's id, its length in bytes and its last sequence, at one time."""
 
     log_id: str
     end: int
     last_sequence: int
 
     def write(self, state_dir: Path) -> None:
-        """Put it beside the log; durable when this returns. Raises OSError."""
+        """Write it beside the log; durable when this returns. Raises OSError."""
         write_checked(state_dir / _FILE, f"{self.log_id} {self.end} {self.last_sequence}\n".encode())
 
 
 class LogLostError(StartError):
-    """Events that were on record are not in the log; an operator decides."""
+    """Recorded events are missing from the log; an operator decides."""
 
     def __init__(self, path: Path, known: LogEnd, why: str) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class LogLostError(StartError):
 
 
 def read_end(state_dir: Path) -> LogEnd | None:
-    """Return the log's end when it was last sealed, or None where it never was.
+    """Return the log's end when it was last sealed, or None if it never was.
 
     Raises:
         StartError: the file is damaged.

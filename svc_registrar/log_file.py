@@ -1,4 +1,4 @@
-"""The log's file: appended to, flushed to the disk before anybody is told, read by place, found again after any end."""
+"""The log's file: append-only, flushed to the disk before any receipt, read by offset, recovered after any crash."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RecordUnreadableError(Exception):
-    """A record cannot be read any more as it was written."""
+    """A record can no longer be read as it was written."""
 
     def __init__(self, offset: int, sequence: int) -> None:
         super().__init__(f"record {sequence} at byte {offset} is not as it was written")
@@ -38,7 +38,7 @@ class RecordUnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the log says of itself, in its first record."""
+    """The log's first record: its identity."""
 
     log_id: str
     created_ns: int
@@ -47,7 +47,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Where records were put: the first one's sequence, each one's place, and when."""
+    """Positions of appended records: the first one's sequence, the offset of each, and the time."""
 
     first_sequence: int
     offsets: tuple[int, ...]
@@ -67,17 +67,17 @@ class LogFile:
         self.last_sequence = 0
         self.cut_bytes = 0
         self._fd = fd
-        self._torn = False  # whether bytes may stand beyond `end`
+        self._torn = False  # whether there may be bytes beyond `end`
         self._writing = Lock()
 
     @classmethod
     def open(cls, state_dir: Path, bot_id: str, visit: Callable[[Record], object]) -> Self:
-        """Open the directory's log, or make a new one, and show every record that it holds.
+        """Open the directory's log, or make a new one, and pass every record to `visit`.
 
-        A tail that was never finished is cut off, said, and kept beside the log as `audit.cut`.
+        An unfinished tail is cut off, logged, and kept beside the log as `audit.cut`.
 
         Raises:
-            LogDamagedError: a record in the middle is not as it was written.
+            LogDamagedError: a record in the middle is damaged.
             LogLostError: the log, or the end of it, is gone.
             StartError: the directory cannot be used, or the log is another bot's.
         """
@@ -102,27 +102,27 @@ class LogFile:
         return log
 
     def close(self) -> None:
-        """Give the file back, after a write that is under way."""
+        """Close the file, after a write in progress."""
         with self._writing:
             os.close(self._fd)
-            self._fd = _CLOSED  # a write that comes late must not find another file by the number
+            self._fd = _CLOSED  # a late write must not go to another file with the same number
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def append(self, bodies: Sequence[bytes]) -> Append:
-        """Add records; when this returns they are on the disk.
+        """Append records; when this returns they are on the disk.
 
         Raises:
-            OSError: they are not, none of them, and the log is as it was before.
+            OSError: none of them is, and the log is as it was before.
         """
         with self._writing:
             return self._append(bodies)
 
     def seal(self) -> None:
-        """Put a mark at the end that shows that all before it was whole; raises OSError where that fails.
+        """Append a mark that proves that all records before it were whole; raises OSError if that fails.
 
-        Every write shows it for what was written before; the mark does for the last. Damage there is then told from a
-        tail that was never finished. What a file cannot show is that it was longer once: that is kept beside it.
+        Every write proves it for the earlier ones; the mark does for the last. Damage there is then distinguishable
+        from an unfinished tail. A file cannot show that it was once longer: `LogEnd` keeps that length beside it.
         """
         with self._writing:
             frame = encode(self.last_sequence, self.end, time.time_ns(), _MARK)
@@ -131,7 +131,7 @@ class LogFile:
             LogEnd(self.head.log_id, self.end, self.last_sequence).write(self.path.parent)
 
     def probe(self) -> None:
-        """Try whether a record of any size can be written; raises OSError where not. The log stays as it is."""
+        """Test whether a record of any size can be written; raises OSError if not. The log does not change."""
         with self._writing:
             self._write_durably(bytes(MAX_RECORD_BYTES))
             self._torn = True
@@ -169,14 +169,14 @@ class LogFile:
         self._torn = False
 
     def _take_back(self) -> None:
-        """Cut off what stands beyond the end: the rest of an older attempt must not follow a shorter new one."""
+        """Cut off the bytes beyond the end: the rest of an older attempt must not follow a shorter new one."""
         os.ftruncate(self._fd, self.end)
         self._torn = False
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def read(self, offset: int, sequence: int) -> Record:
-        """Return the record at a place.
+        """Return the record at an offset.
 
         Raises:
             RecordUnreadableError: it is not as it was written.
@@ -218,7 +218,7 @@ class LogFile:
             self._cut_tail(file, size)
 
     def _cut_tail(self, file: BinaryIO, size: int) -> None:
-        """Cut off what was never finished, unless a later record shows that it once was."""
+        """Cut off an unfinished tail, unless a later record proves that it was once whole."""
         proof = whole_once(file, self.end, size)
         if proof is not None:
             raise LogDamagedError(self.path, self.end, self.last_sequence + 1, f"record {proof} shows it was whole")

@@ -1,4 +1,4 @@
-"""Group commit: whoever waits to be put on record shares one write and one fsync, and gets the receipt after it."""
+"""Group commit: concurrent requests share one write and one fsync, and get their receipts after it."""
 
 import asyncio
 import logging
@@ -23,23 +23,23 @@ from svc_registrar.wire import Submission
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 16 * 1024 * 1024
-# How often the loop shows that it is alive, and tries the disk again where it has failed.
+# How often the loop beats, and retries the disk after a failure.
 IDLE_S = 1.0
-# How long the log goes without a seal while events keep coming: so much of its end could be cut off unnoticed.
+# The longest time without a seal while events keep coming: that much of the log's end could be lost unnoticed.
 SEAL_PERIOD_S = 10.0
-# Events that are looked up, or indexed, without letting others have their turn: some milliseconds.
+# Events that are looked up, or indexed, before other work gets its turn: some milliseconds.
 EVENTS_A_TURN = 200
 REPORTER = "svc_registrar"
 _LOG = logging.getLogger(__name__)
 
 
 class ContradictionError(Exception):
-    """An event's id is on record, or about to be, with other content."""
+    """An event's id is recorded, or about to be, with other content."""
 
 
 @dataclass(eq=False, slots=True)
 class _Group:
-    """Events that are written together. `done` holds why they could not be, or None once they are on the disk."""
+    """Events that are written together. `done` holds the error of the write, or None once they are on the disk."""
 
     done: asyncio.Future[MeshError | None]
     submissions: dict[bytes, Submission] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class _Group:
 
 
 class Recorder:
-    """Puts events on record. Lives on one event loop; only the write itself runs in a thread."""
+    """Records events in the log. Lives on one event loop; only the write itself runs in a thread."""
 
     def __init__(self, log: LogFile, index: Index, feed: LogFeed, pulse: Loop) -> None:
         self._log = log
@@ -65,11 +65,11 @@ class Recorder:
         self._sealed_at_s = time.monotonic()
 
     async def record(self, submissions: Sequence[Submission]) -> list[Receipt | ContradictionError]:
-        """Put events on record and return, in their order, a receipt for each, or why it contradicts the record.
+        """Record events and return, in their order, a receipt for each, or the contradiction with a recorded event.
 
         Raises:
-            LimitReachedError: too much waits to be written, or the disk is full.
-            MeshError: the log cannot be written, or what it holds cannot be read.
+            LimitReachedError: too many bytes wait to be written, or the disk is full.
+            MeshError: the log cannot be written, or a record in it cannot be read.
         """
         found: list[_Group | Receipt | ContradictionError] = []
         for number, submission in enumerate(submissions, start=1):
@@ -77,7 +77,7 @@ class Recorder:
             if number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
         for group in {id(item): item for item in found if isinstance(item, _Group)}.values():
-            # Shielded: one who gives up waiting must not take the others' answer with him.
+            # Shielded: a caller that is cancelled must not cancel the others' answer.
             refusal = await asyncio.shield(group.done)
             if refusal is not None:
                 raise refusal
@@ -87,7 +87,7 @@ class Recorder:
         ]
 
     async def advance(self) -> None:
-        """Write what waits, for ever, and close the log in the end; try a failed disk again until it works."""
+        """Write waiting events without end, and close the log at the end; retry a failed disk until it works."""
         try:
             await self._write_for_ever()
         except asyncio.CancelledError:
@@ -110,14 +110,14 @@ class Recorder:
                 self._pulse.beat("recording")
 
     def facts(self) -> Mapping[str, object]:
-        """Return what a status line shows."""
+        """Return the facts of a status line."""
         last = self._feed.ring.last_sequence
         return {"events": last, "last_sequence": last, "log_id": self._log.head.log_id}
 
     # -- coming in ----------------------------------------------------------------------------------------------------
 
     def _admit(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
-        """Return the receipt that there is already, or the group in which the event is going to be written."""
+        """Return the receipt of a recorded event, or the group in which the event will be written."""
         on_record = self._find(submission)
         if on_record is not None:
             return on_record
@@ -156,7 +156,7 @@ class Recorder:
     # -- to the disk --------------------------------------------------------------------------------------------------
 
     async def _commit(self, group: _Group) -> None:
-        """Write a group; then index it, show it to the readers, and hand out its receipts."""
+        """Write a group; then index it, publish it to the readers, and return its receipts."""
         group.closed = True
         submissions = list(group.submissions.values())
         try:
@@ -179,7 +179,7 @@ class Recorder:
         self._restore()
 
     async def _idle(self) -> None:
-        """Try a failed disk again; seal what was written since the last time."""
+        """Retry a failed disk; seal the records written since the last seal."""
         if self._failed_at_s is None:
             self._sealed_at_s = time.monotonic()
             if self._sealed:
@@ -218,7 +218,7 @@ class Recorder:
         self._report(codes.BOOT_OK, {"log_id": self._log.head.log_id, "last_sequence": self._index.last_sequence})
 
     def _write_last(self) -> None:
-        """Put SHUTDOWN and the mark at the log's end, at once: nobody is served any more."""
+        """Append SHUTDOWN and the mark to the log directly: no request is served any more."""
         if self._failed_at_s is not None:
             return
         try:
@@ -228,7 +228,7 @@ class Recorder:
             _LOG.warning("the log's end could not be marked", extra={"why": str(error)})
 
     def _report(self, code: codes.Code, attributes: Mapping[str, object]) -> None:
-        """Put an event of our own in the queue; where the disk fails it is lost, and the service's log has it."""
+        """Queue an event of the registrar itself; if the disk fails it is lost, and only the service's log has it."""
         event = make_event(REPORTER, code, "", attributes=attributes)
         try:
             self._admit(wire.to_submission(event))

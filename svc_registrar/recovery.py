@@ -1,4 +1,4 @@
-"""What a log's file holds after any end: whole records, then nothing, a tail never finished, or damage."""
+"""Contents of a log's file after a crash: whole records, then nothing, an unfinished tail, or damage."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ SEARCH_BYTES = 1024 * 1024
 
 
 class LogDamagedError(StartError):
-    """A record that was once safely on the disk is not as it was written; nothing is skipped, an operator decides."""
+    """A record that was once safely on the disk is damaged; nothing is skipped, an operator decides."""
 
     def __init__(self, path: Path, offset: int, sequence: int, why: str) -> None:
         super().__init__(
@@ -26,7 +26,7 @@ class LogDamagedError(StartError):
 
 
 def records(file: BinaryIO) -> Iterator[Record]:
-    """Yield whole records from the file's place on, up to the first that is not whole."""
+    """Yield whole records from the file's position on, up to the first that is not whole."""
     while True:
         offset = file.tell()
         head = file.read(HEADER_BYTES)
@@ -40,7 +40,7 @@ def records(file: BinaryIO) -> Iterator[Record]:
 
 
 def whole_once(file: BinaryIO, offset: int, size: int) -> int | None:
-    """Return the sequence of a whole record after the place that was written when the place was durable, if any."""
+    """Return the sequence of a later whole record that proves that `offset` was once durable, or None."""
     place = offset + 1
     while place < size:
         file.seek(place)

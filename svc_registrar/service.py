@@ -1,4 +1,4 @@
-"""The servicer: validate, translate, call, translate."""
+"""The servicer: validates and translates a request, calls the domain, translates the result."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
@@ -20,13 +20,13 @@ from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
 from svc_registrar.recorder import ContradictionError, Recorder
 
-# Events of a request that are checked without letting others have their turn: some milliseconds.
+# Events of a request that are checked before other work gets its turn: some milliseconds.
 CHECKED_AT_ONCE = 64
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class RegistrarServicer(RegistrarServiceServicer):
-    """Answers for one log."""
+    """Servicer of one log."""
 
     def __init__(self, log: LogFile, index: Index, feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
         self._log = log
@@ -37,7 +37,7 @@ class RegistrarServicer(RegistrarServiceServicer):
         self._pages = listing.Pages(feed, index)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
-        """Put events on record."""
+        """Record events."""
         if not 1 <= len(request.events) <= MAX_EVENTS_A_REQUEST:
             count = len(request.events)
             raise InvalidFieldError("events", f"holds {count} events, 1 to {MAX_EVENTS_A_REQUEST} are taken")
@@ -51,7 +51,7 @@ class RegistrarServicer(RegistrarServiceServicer):
         return pb.RecordEventsResponse(results=results)
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: _Context) -> pb.ListEventsResponse:
-        """Answer a page."""
+        """Return a page of events."""
         if request.page_size > listing.MAX_PAGE:
             raise InvalidFieldError("page_size", f"is {request.page_size}, at most {listing.MAX_PAGE} are given")
         query = _query(request.filter) or Query()
@@ -73,12 +73,12 @@ class RegistrarServicer(RegistrarServiceServicer):
             yield response
 
     async def ConfirmEvents(self, request: pb.ConfirmEventsRequest, context: _Context) -> pb.ConfirmEventsResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         sequence = self._feed.confirm(request.reader, request.resume_token)
         return pb.ConfirmEventsResponse(confirmed_sequence=sequence)
 
     async def GetLog(self, request: pb.GetLogRequest, context: _Context) -> pb.GetLogResponse:
-        """Tell the log."""
+        """Return the log's description."""
         run, last_sequence = self._feed.log_run, self._feed.ring.last_sequence
         return pb.GetLogResponse(
             log_id=run.run_id,
@@ -90,7 +90,7 @@ class RegistrarServicer(RegistrarServiceServicer):
         )
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
-        """Tell the log as a run."""
+        """Return the log as a run."""
         return pb.GetRunResponse(run=self._feed.log_run)
 
 

@@ -1,4 +1,4 @@
-"""Between the wire's messages and the domain's facts, records and queries."""
+"""Conversion between the protocol's messages and the domain's events, records and queries."""
 
 import hashlib
 import uuid
@@ -21,7 +21,7 @@ _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A checked event, ready to be put on record: `body` is what will be stored, to the byte."""
+    """A checked event, ready to be recorded: `body` is stored byte by byte."""
 
     event: AuditEvent
     event_id: bytes
@@ -29,10 +29,10 @@ class Submission:
 
 
 def to_submission(event: AuditEvent) -> Submission:
-    """Check an event and return it as it will be stored.
+    """Check an event and return it in its stored form.
 
     Raises:
-        FactError: a field that is wrong; an empty name stands for the event as a whole.
+        FactError: an invalid field; an empty name means the event as a whole.
     """
     if (size := event.ByteSize()) > MAX_EVENT_BYTES:
         raise FactError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
@@ -41,7 +41,7 @@ def to_submission(event: AuditEvent) -> Submission:
 
 
 def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
-    """Tell whether two events are the same but for when they were reported."""
+    """Return whether two events are equal except for the time at which they were reported."""
     ours, theirs = AuditEvent(), AuditEvent()
     ours.CopyFrom(submitted)
     theirs.CopyFrom(recorded)
@@ -51,18 +51,18 @@ def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
 
 
 def to_entry(record: Record) -> Entry:
-    """Return what the index keeps of a record."""
+    """Return the index entry of a record."""
     return entry_of(AuditEvent.FromString(record.body), record.offset, record.recorded_ns)
 
 
 def entry_of(event: AuditEvent, offset: int, recorded_ns: int) -> Entry:
-    """Return what the index keeps of an event that lies at a place."""
+    """Return the index entry of an event at an offset."""
     event_id = uuid.UUID(event.event_id).bytes
     return Entry(offset, recorded_ns, event_id, event.code, event.severity, event.reporter)
 
 
 def to_receipt(event_id: str, sequence: int, recorded_ns: int, body: bytes) -> Receipt:
-    """Return the receipt of an event on record."""
+    """Return the receipt of a recorded event."""
     return Receipt(
         event_id=event_id,
         sequence=sequence,
@@ -72,10 +72,10 @@ def to_receipt(event_id: str, sequence: int, recorded_ns: int, body: bytes) -> R
 
 
 def to_query(wanted: EventsFilter) -> Query | None:
-    """Return what a filter asks for, or None where it leaves nothing out.
+    """Return the query of a filter, or None if it excludes nothing.
 
     Raises:
-        FactError: a field of it that is wrong.
+        FactError: an invalid field of the filter.
     """
     if wanted.min_severity and wanted.min_severity not in [int(item) for item in Severity]:
         raise FactError("filter.min_severity", f"{wanted.min_severity} is not known")
@@ -105,7 +105,7 @@ def _bound_ns(wanted: EventsFilter, field: str) -> int | None:
         return None
     instant = _to_instant(getattr(wanted, field))
     check_instant(f"filter.{field}", instant)
-    # No record lies beyond what 64 bits of nanoseconds hold: the years 1677 to 2262.
+    # No record is beyond the range of 64 bits of nanoseconds: the years 1677 to 2262.
     return min(max(instant.seconds * _NS_PER_S + instant.nanos, _FIRST_NS), _LAST_NS)
 
 

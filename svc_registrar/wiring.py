@@ -1,4 +1,4 @@
-"""How the registrar is put together."""
+"""Construction of the registrar's parts."""
 
 import logging
 

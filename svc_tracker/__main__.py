@@ -1,4 +1,4 @@
-"""Wires the tracker and runs it."""
+"""Entry point of the tracker."""
 
 from mesh.storage.platform_pin import pin
 

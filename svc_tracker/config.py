@@ -20,7 +20,7 @@ from svc_tracker.domain.identity.policy import FriendFoe, HostileApproach, Ident
 from svc_tracker.domain.kernels import Kernels
 from svc_tracker.domain.model import Mode, TrackerModel
 
-# Keys of the BotSpec's section `tracker` whose names in the domain differ.
+# Keys of the BotSpec's section `tracker` with other names in the domain.
 _RENAMED = {"new_share": "new_target_probability", "births_per_scan": "birth_rate_per_scan"}
 
 
@@ -51,10 +51,10 @@ class Rules:
 
 
 def to_rules(bot_spec: BotSpec) -> Rules:
-    """Return the domain's rules of a BotSpec.
+    """Return the BotSpec's rules as the domain's.
 
     Raises:
-        StartError: the tracker's values cannot be taken together, or what it needs is not installed.
+        StartError: the tracker's values do not fit together, or a package that it needs is not installed.
     """
     return Rules(
         model=to_model(bot_spec.tracker),
@@ -64,7 +64,7 @@ def to_rules(bot_spec: BotSpec) -> Rules:
 
 
 def to_model(section: tracker.Tracker) -> TrackerModel:
-    """Return the domain's model, with its defaults for what the section leaves out. Raises StartError."""
+    """Return the domain's model, with its defaults for values missing in the section. Raises StartError."""
     values = {_RENAMED.get(key, key): value for key, value in section.model_dump(exclude_none=True).items()}
     if section.modes is not None:
         values["modes"] = tuple(Mode(**mode.model_dump()) for mode in section.modes)

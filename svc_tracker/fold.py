@@ -1,4 +1,4 @@
-"""The tracker's fold: radar frames in, tracks and the guard's alarms out, with checkpoints to start from again."""
+"""The tracker's fold: radar frames in, tracks and guard alarms out, with checkpoints to resume from."""
 
 import time
 import uuid
@@ -29,9 +29,9 @@ from svc_tracker.guard_feed import GuardFeed
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The feeds that the fold fills: one set of tracks a frame, and an event an alarm raised or cleared.
+    """The output feeds of the fold: one set of tracks a frame, and an event for each alarm raised or cleared.
 
-    Both notify one `Change` of what their readers confirm.
+    Both notify one `Change` of their readers' confirmations.
     """
 
     tracks: Feed
@@ -40,7 +40,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one frame makes: the table of tracks, and the events of both feeds, not added yet."""
+    """The output of one frame: the table of tracks, and the events of both feeds, not added yet."""
 
     table: TrackTable
     tracks: Sequence[Made]
@@ -48,7 +48,7 @@ class _Answer:
 
 
 class Follower:
-    """Follows the things in one run's frames."""
+    """Tracks the targets in one run's frames."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Follower:
         *,
         period_s: float,
     ) -> None:
-        """Go on from where `open` found that the fold begins."""
+        """Resume from the starting point that `open` found."""
         self._run = run
         self._ids = wire.TrackIds(uuid.UUID(run.run_id))
         self._outputs = outputs
@@ -87,9 +87,9 @@ class Follower:
         *,
         from_scratch: bool,
     ) -> Self:
-        """Begin at the newest checkpoint that is recorded as safe, or with the first frame.
+        """Start at the newest checkpoint that is recorded as safe, or with the first frame.
 
-        `from_scratch` forgets the checkpoints.
+        `from_scratch` removes the checkpoints.
         """
         directory = checkpointing.directory
         store = CheckpointStore(directory, run.run_id) if directory is not None else None
@@ -100,16 +100,16 @@ class Follower:
         return cls(run, outputs, begun, keeper, reports, period_s=checkpointing.period_s)
 
     def begin(self) -> None:
-        """Say where the outputs stand, which have just begun the run."""
+        """Set the positions of the outputs, which have just started the run."""
         if self._place is None:
             return
         for feed, output in ((self._outputs.tracks, self._place.tracks), (self._outputs.guard, self._place.guard)):
             feed.resume(output.sequence, bytes.fromhex(output.digest), self._place.time_ns)
 
     async def take(self, event: Event[RadarFrame]) -> None:
-        """Emit the tracks after this frame, and what the guard has to say of them: all of it, or nothing.
+        """Emit the tracks after this frame, and the guard events of these tracks: all of them, or none.
 
-        A frame that cannot be used, or that makes the tracker fail, leaves the fold as it was.
+        A frame that cannot be used, or that makes the tracker fail, leaves the fold unchanged.
         """
         time_ns = event.context.time.ToNanoseconds()
         await admit(self._outputs.tracks, time_ns, self._reports.pulse)
@@ -120,21 +120,21 @@ class Follower:
             answer = self._answer(event, time_ns)
         except NOT_QUARANTINED:
             raise
-        except FrameError as error:  # the tracker is as it was
+        except FrameError as error:  # the tracker is unchanged
             self._refuse(event, error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it would come again after a restart)
+        except Exception as error:  # noqa: BLE001 (any exception: it would come again after a restart)
             self._tracker.state, self._guard.guard.state = before
             self._reports.quarantine.report(event, error)
         else:
             self._add(event, time_ns, answer)
 
     async def keep(self) -> None:
-        """Write checkpoints, and record which are safe, for ever."""
+        """Write checkpoints and record the safe ones, without end."""
         if self._keeper is not None:
             await self._keeper.run(self._confirmed, self._outputs.tracks.change.notify)
 
     def safe_token(self) -> str:
-        """Return the place that the disk holds as safe with all required readers of both outputs; empty for none."""
+        """Return the position recorded as safe with all required readers of both outputs; empty for none."""
         safe = self._keeper.safe if self._keeper is not None else None
         return safe.frame_token if safe is not None else ""
 
@@ -172,10 +172,10 @@ class Follower:
         self._checkpoint(event, time_ns)
 
     def _checkpoint(self, event: Event[RadarFrame], time_ns: int) -> None:
-        """Take a checkpoint at every full period of simulation time: at the same places in every run of the run.
+        """Take a checkpoint at every full period of simulation time: at the same positions in every replay of the run.
 
-        Taken are the states, which no step changes in place; a thread makes the bytes. None is left out, however slow
-        the disk is: the source is told that one comes with every period.
+        It takes the states, which no step changes in place; a thread serializes them. None is skipped, however slow the
+        disk is: the interval declared to the source assumes one in every period.
         """
         period = self._period_of(time_ns)
         due = self._period is not None and period > self._period
@@ -193,14 +193,14 @@ class Follower:
         self._keeper.offer(partial(self._checkpoint_of, place, self._tracker.state, self._guard.guard.state))
 
     def _checkpoint_of(self, place: Place, tracker: TrackerState, guard: object) -> Checkpoint:
-        """Return the checkpoint of states that were there at a place; runs in a thread, beside the next steps."""
+        """Return the checkpoint of the states at a position; runs in a thread, concurrently with the next steps."""
         return Checkpoint(place, self._tracker.snapshot_of(tracker), self._guard.guard.snapshot_of(guard))
 
     def _period_of(self, time_ns: int) -> int:
         return (time_ns - self._run.start_time.ToNanoseconds()) // self._period_ns
 
     def _check_gap(self, event: Event[RadarFrame]) -> None:
-        """Report frames that the source no longer has: what is made without them is another history."""
+        """Report frames that the source no longer has: the output without them is another history."""
         first, expected = event.context.sequence, self._expected
         self._expected = first + 1
         if first > expected:

@@ -17,7 +17,7 @@ from svc_tracker.wire.guard import to_guard_event
 
 
 class GuardFeed:
-    """Makes a feed's events of what a guard tells of one run's tracks; `sequence` is that of the last one added."""
+    """Makes feed events from a guard's events for one run's tracks; `sequence` is that of the last one added."""
 
     def __init__(self, guard: Guard, feed: Feed, sequence: int) -> None:
         self.guard = guard
@@ -27,9 +27,9 @@ class GuardFeed:
     def make(
         self, event: Event[RadarFrame], seen: Frame, table: TrackTable, track_sets: Sequence[TrackSet], began_ns: int
     ) -> list[Made]:
-        """Return what happened with this frame, of which `seen` is the domain's and `track_sets` what came of it.
+        """Return the events of this frame; `seen` is the domain's frame, `track_sets` the track sets made from it.
 
-        The guard has taken its step; nothing is added to the feed yet.
+        The guard has taken its step; no event is added to the feed yet.
         """
         return [
             self._feed.make(
@@ -45,7 +45,7 @@ class GuardFeed:
         ]
 
     def add(self, made: Sequence[Made]) -> None:
-        """Add what `make` returned."""
+        """Add the events that `make` returned."""
         for each in made:
             self._feed.add(each)
         self.sequence += len(made)
@@ -54,7 +54,7 @@ class GuardFeed:
 def guard_events(
     guard: Guard, event: Event[RadarFrame], seen: Frame, table: TrackTable, track_sets: Sequence[TrackSet]
 ) -> list[GuardEvent]:
-    """Return the alarms that the guard raises and clears with this frame, as on the wire and in their order."""
+    """Return the alarms that the guard raises and clears with this frame, as messages and in their order."""
     guard_input = to_guard_input(table, seen)
     happened = guard.step(guard_input)
     tracks = [track for track_set in track_sets for track in track_set.tracks] if happened else []
@@ -62,7 +62,7 @@ def guard_events(
 
 
 def to_guard_input(table: TrackTable, seen: Frame) -> GuardInput:
-    """Return the tracks relative to the own ship, whose position is that of the frame's sensor."""
+    """Return the tracks relative to the own ship, at the position of the frame's sensor."""
     position_m, velocity_mps = seen.sensor_position_m, seen.sensor_velocity_mps
     return GuardInput(
         table,

@@ -1,4 +1,4 @@
-"""The servicer: validate, translate, call, translate."""
+"""The servicer: validates and translates a request, calls the domain, translates the result."""
 
 import asyncio
 import re
@@ -18,19 +18,19 @@ from svc_tracker.fold import Outputs
 from svc_tracker.session import Session
 
 MAX_SESSIONS = 16
-# Sessions share one thread, frame by frame in turn: beside it the event loop gets its part of the interpreter at once.
+# Sessions share one thread, frame by frame in turn: so the event loop gets its share of the interpreter immediately.
 SESSION_THREADS = 1
 _INDEX = re.compile(r"\[\d+\]")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class TrackerServicer(TrackerServiceServicer):
-    """Answers for the feeds of tracks and of alarms, and opens sessions."""
+    """Servicer of the feeds of tracks and of alarms, and of sessions."""
 
     def __init__(
         self, outputs: Outputs, rules: Rules, registry: CollectorRegistry, sessions: Executor, heartbeat_s: float
     ) -> None:
-        """Answer for these feeds; the frames of sessions are worked on by the executor `sessions`."""
+        """Serve these feeds; the executor `sessions` processes the frames of sessions."""
         self._tracks = outputs.tracks
         self._guard = outputs.guard
         self._model = rules.model
@@ -55,12 +55,12 @@ class TrackerServicer(TrackerServiceServicer):
             yield response
 
     async def ConfirmTracks(self, request: pb.ConfirmTracksRequest, context: _Context) -> pb.ConfirmTracksResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         sequence = self._tracks.confirm(request.reader, request.resume_token)
         return pb.ConfirmTracksResponse(confirmed_sequence=sequence)
 
     async def GetTracks(self, request: pb.GetTracksRequest, context: _Context) -> pb.GetTracksResponse:
-        """Answer the newest set."""
+        """Return the newest set."""
         self._known_run()
         ring = self._tracks.ring
         entry = ring.get(ring.last_sequence)
@@ -86,11 +86,11 @@ class TrackerServicer(TrackerServiceServicer):
             yield response
 
     async def ConfirmGuard(self, request: pb.ConfirmGuardRequest, context: _Context) -> pb.ConfirmGuardResponse:
-        """Take a required reader's confirmation."""
+        """Accept a required reader's confirmation."""
         return pb.ConfirmGuardResponse(confirmed_sequence=self._guard.confirm(request.reader, request.resume_token))
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
-        """Tell the run."""
+        """Return the run."""
         self._known_run()
         return pb.GetRunResponse(run=self._tracks.run)
 
@@ -99,9 +99,9 @@ class TrackerServicer(TrackerServiceServicer):
     ) -> AsyncIterator[pb.TrackFramesResponse]:
         """Run one session.
 
-        A session has one frame in the executor's queue at most, and the queue is worked off in order: so the sessions
-        take turns, however many frames one has sent ahead. A client that goes away frees its place at once, and takes
-        its frame out of the queue unless that is being worked on.
+        A session has at most one frame in the executor's queue, which is processed in order: so the sessions take
+        turns, however many frames one has sent ahead. A client that disconnects frees its session immediately, and its
+        frame leaves the queue unless it is being processed.
         """
         if self._sessions >= MAX_SESSIONS:
             raise LimitReachedError(f"{MAX_SESSIONS} sessions are open already", limit=str(MAX_SESSIONS))
@@ -122,7 +122,7 @@ class TrackerServicer(TrackerServiceServicer):
             self._sessions -= 1
 
     def _count(self, response: pb.TrackFramesResponse) -> None:
-        """Count a frame by the first response to it; of a refused one the field, whichever detection it is of."""
+        """Count a frame by the first response to it; a refused one by its field, whichever detection it belongs to."""
         self._frames.labels(response.WhichOneof("response") or "").inc()
         if response.HasField("rejection"):
             self._refusals.labels(_INDEX.sub("[]", response.rejection.field)).inc()

@@ -19,13 +19,13 @@ MAX_SESSION_ID_CHARACTERS = 128
 
 
 class Session:
-    """One caller's tracker; a frame that is refused leaves it exactly as it was. Used by one thread at a time."""
+    """One caller's tracker; a refused frame leaves it unchanged. Used by one thread at a time."""
 
     def __init__(self, request: SessionRequest, model: TrackerModel) -> None:
-        """Open a session, in which things are followed by this model: in the plane where no sensor measures elevation.
+        """Open a session that tracks targets with this model: in the plane if no sensor measures elevation.
 
         Raises:
-            InvalidFieldError: the session's own fields are wrong.
+            InvalidFieldError: a field of the session is invalid.
         """
         if len(request.session_id) > MAX_SESSION_ID_CHARACTERS:
             raise InvalidFieldError("session.session_id", f"must have at most {MAX_SESSION_ID_CHARACTERS} characters")
@@ -41,7 +41,7 @@ class Session:
         self._frames = 0
 
     def answer(self, frame: RadarFrame) -> Sequence[TrackFramesResponse]:
-        """Return the tracks after the frame, or why it is refused; completes the frame from the session where it is."""
+        """Return the tracks after the frame, or why it is refused; completes the frame, in place, from the session."""
         self._frames += 1
         try:
             self._complete(frame)
@@ -58,7 +58,7 @@ class Session:
         return responses
 
     def _complete(self, frame: RadarFrame) -> None:
-        """Give the frame the session's pose and model where it has none."""
+        """Add the session's pose and model to the frame where it has none."""
         sensor = self._sensors.get(frame.sensor_id.value)
         if sensor is None:
             name = frame.sensor_id.value[:MAX_TEXT_CHARACTERS]
@@ -69,7 +69,7 @@ class Session:
             frame.sensor_model.CopyFrom(sensor.model)
 
     def _rejection(self, frame: RadarFrame, error: FrameError) -> FrameRejection:
-        """Return why the frame is refused, with its id unless that is too long for one: an answer stays small."""
+        """Return why the frame is refused, with its id unless that is too long for an id: the response stays small."""
         rejection = FrameRejection(frame_number=self._frames, field=error.field, message=error.message)
         if len(frame.frame_id.value) <= MAX_TEXT_CHARACTERS:
             rejection.frame_id.CopyFrom(frame.frame_id)
@@ -77,7 +77,7 @@ class Session:
 
 
 def _axes(request: SessionRequest) -> int:
-    """Return along how many axes the session's things are followed: what no sensor measures is not made up."""
+    """Return the number of axes along which the session tracks targets: an unmeasured axis is not estimated."""
     return 2 if all(sensor.model.no_elevation for sensor in request.sensors) else 3
 
 

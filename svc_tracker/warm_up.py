@@ -11,7 +11,7 @@ _FRAMES = 3
 
 
 def warm_up(model: TrackerModel) -> None:
-    """Track one target through a few frames, which compiles every kernel, or reads it from disk."""
+    """Track one target through a few frames, which compiles every kernel, or loads it from disk."""
     cycle = TrackingCycle(model)
     for count in range(_FRAMES):
         cycle.step(_frame(count * NS_PER_S))

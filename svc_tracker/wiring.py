@@ -1,4 +1,4 @@
-"""How the tracker is put together."""
+"""Construction of the tracker's parts."""
 
 import logging
 import sys
@@ -30,7 +30,7 @@ from svc_tracker.warm_up import warm_up
 
 _LOG = logging.getLogger(__name__)
 READER = "tracker"
-# How long a session's thread may keep the interpreter from the event loop; Python's own choice is five times that.
+# How long a session's thread may keep the interpreter from the event loop; Python's default is five times that.
 SWITCH_INTERVAL_S = 0.001
 
 
@@ -46,7 +46,7 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     Raises:
         SpecError: the BotSpec cannot be used.
         StartError: half the retention does not hold a scan and the interval between checkpoints, a scan takes longer
-            than an unseen track is kept, or the tracker cannot be as the BotSpec says.
+            than an unseen track is kept, or the BotSpec's tracker cannot be made.
     """
     bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
     spec = bot_spec.spec
@@ -67,7 +67,7 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         open_state_dir(settings.state_dir, "tracker", base.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
     reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
-    # A checkpoint is made at the first frame after each full period; without any, no frame is ever safe.
+    # A checkpoint is made at the first frame after each full period; without checkpoints, no frame is ever safe.
     confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
     folder = Folder(
         _frames(settings, bot_spec, confirm_interval_s),
@@ -86,7 +86,7 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
 
 
 def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Outputs:
-    """Return the two feeds, which notify one change of what their readers confirm."""
+    """Return the two feeds, which share one notifier of their readers' confirmations."""
     readers, confirmations = bot_spec.spec.readers, Change()
     tracks, guard = settings.feed("tracks", readers("tracks")), settings.feed("guard", readers("guard"))
     return Outputs(
@@ -96,7 +96,7 @@ def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpan
 
 
 def facts(outputs: Outputs) -> Mapping[str, object]:
-    """Return what a status line shows."""
+    """Return the facts of a status line."""
     tracks = outputs.tracks
     return {
         "run_id": tracks.run.run_id if tracks.run else "",

@@ -1,1 +1,1 @@
-"""Recordings tooling: state vectors of real traffic into smooth trajectories."""
+"""Recordings: conversion of state vectors of real traffic to smooth trajectories."""

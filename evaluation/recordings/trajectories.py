@@ -1,4 +1,4 @@
-"""Chosen state vectors as smooth trajectories: one state a second for each piece of each aircraft."""
+"""Smooth trajectories of the selected state vectors: one state a second for each piece of each aircraft."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ MAX_BATCH_STEPS = 50_000
 """Steps of all pieces smoothed at once, padding included: some 50 MB. A longer piece is smoothed alone."""
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how far that is, and of how much (0 where that is not known)."""
+"""Progress callback: the work in progress, the amount done, and the total (0 if it is not known)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One aircraft without a gap: a row each second from `start_s` on, counted from the window's beginning.
+    """One aircraft without a gap: a row each second from `start_s` on, counted from the start of the window.
 
     `states` (n, 6) are east, north, up in metres and their rates in metres per second; there are n callsigns and
-    squawks, empty where not known.
+    squawks, empty if not known.
     """
 
     icao24: str
@@ -39,9 +39,9 @@ class Piece:
 def make_trajectories(
     vectors: StateVectors, kept: Kept, origin: Place, turn_velocities: bool, progress: Progress
 ) -> tuple[tuple[Piece, ...], int]:
-    """Return the pieces in the order of `kept`, and how many coordinates the smoother's gate refused.
+    """Return the pieces in the order of `kept`, and the number of coordinates refused by the smoother's gate.
 
-    `turn_velocities` is explained with `Rules`.
+    For `turn_velocities` see `Rules`.
     """
     measured = _measure(vectors, kept, origin, turn_velocities)
     states: dict[int, Floats] = {}
@@ -60,7 +60,7 @@ def make_trajectories(
 class _Measured:
     """One piece's measurements: m rows, at whole seconds `at` (m,) from its first on, out of `steps`.
 
-    Positions and velocities (m, 3) are ENU, NaN where there is none; `rows` (m,) leads back to the state vectors.
+    Positions and velocities (m, 3) are ENU, NaN where there is none; `rows` (m,) are indices of the state vectors.
     """
 
     rows: Integers
@@ -72,9 +72,9 @@ class _Measured:
 
 
 def _measure(vectors: StateVectors, kept: Kept, origin: Place, turn_velocities: bool) -> list[_Measured]:
-    """Return what the pieces' rows measure.
+    """Return the measurements of the pieces' rows.
 
-    Frozen positions are no measurements. The altitude is one in every row: it comes in messages of its own.
+    Frozen positions are no measurements. The altitude is one in every row: it is transmitted in separate messages.
     """
     rows = kept.rows
     second = np.floor(vectors.time_s[rows])
@@ -85,7 +85,7 @@ def _measure(vectors: StateVectors, kept: Kept, origin: Place, turn_velocities: 
         climb_known = np.isfinite(velocity_mps[:, 2])
         velocity_mps = turn_to_enu(np.nan_to_num(velocity_mps), latitude_deg, longitude_deg, origin)
         velocity_mps[~climb_known, 2] = np.nan
-    # A row between two seconds is taken back to the first of them with its own velocity.
+    # A row between two seconds is moved back to the first of them with its own velocity.
     position_m -= np.nan_to_num(velocity_mps) * (vectors.time_s[rows] - second)[:, None]
     position_m[~kept.fresh, :2] = np.nan
     measured = []
@@ -105,7 +105,7 @@ def _velocity_mps(vectors: StateVectors, rows: Integers) -> Floats:
 
 
 def _batches(steps: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the places of all pieces, in groups of like length that take `MAX_BATCH_STEPS` at most."""
+    """Yield the indices of all pieces, in groups of similar length, of at most `MAX_BATCH_STEPS` steps."""
     batch: list[int] = []
     for number in sorted(range(len(steps)), key=lambda number: steps[number]):
         if batch and steps[number] * (len(batch) + 1) > MAX_BATCH_STEPS:
@@ -117,7 +117,7 @@ def _batches(steps: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _smooth(measured: Sequence[_Measured]) -> tuple[list[Floats], int]:
-    """Return the states (n, 6) of each piece and how many positions were refused."""
+    """Return the states (n, 6) of each piece and the number of positions refused."""
     steps = np.array([piece.steps for piece in measured], dtype=np.int64)
     shape = (int(steps.max()), len(measured), 3)
     position_m, velocity_mps = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -137,7 +137,7 @@ def _smooth(measured: Sequence[_Measured]) -> tuple[list[Floats], int]:
 
 
 def _piece(vectors: StateVectors, measured: _Measured, window_start_s: float, states: Floats) -> Piece:
-    """Return a piece with the texts known last before each second, or else first after it."""
+    """Return a piece with the texts last known before each second, or else first known after it."""
     latest = (np.searchsorted(measured.at, np.arange(measured.steps), side="right") - 1).tolist()
     rows = measured.rows.tolist()
     callsigns, squawks = (

@@ -1,4 +1,4 @@
-"""Trajectories as the table that the simulator reads: CSV, packed where the name ends in .gz."""
+"""Trajectories as the table that the simulator reads: CSV, compressed if the name ends in .gz."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ def write_trajectories(path: Path, pieces: Sequence[Piece]) -> None:
     raw = trajectory_text(pieces).encode("ascii")
     if path.name.endswith(".gz"):
         packed = io.BytesIO()
-        # Neither name nor time goes into the header: the same rows make the same bytes.
+        # The header contains neither name nor time: the same rows make the same bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=PACKING, mtime=0) as file:
             file.write(raw)
         raw = packed.getvalue()
@@ -35,7 +35,7 @@ def write_trajectories(path: Path, pieces: Sequence[Piece]) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Raise `RecordingError` for a name that the simulator would not take."""
+    """Raise `RecordingError` for a file name that the simulator would refuse."""
     if not path.name.endswith(SUFFIXES):
         raise RecordingError(f"{path}: the name should end in {' or '.join(SUFFIXES)}")
 
@@ -55,5 +55,5 @@ def _lines(pieces: Sequence[Piece]) -> Iterator[tuple[int, str, str]]:
 
 
 def _quoted(text: str) -> str:
-    """Return a CSV field (RFC 4180): in quotes where it holds a comma or a quote."""
+    """Return a CSV field (RFC 4180): in quotes if it contains a comma or a quote."""
     return f'"{text.replace(chr(34), chr(34) * 2)}"' if "," in text or '"' in text else text

@@ -1,4 +1,4 @@
-"""Per-event facts for the record: one report at the first event of a run, and a summary for each minute of its time."""
+"""Audit events about a feed: a report at the first event of a run, and a summary for each minute of simulation time."""
 
 from collections import Counter
 from typing import Any
@@ -12,14 +12,14 @@ MINUTE_NS = 60 * NS_PER_S
 
 
 class Flow:
-    """Counts what flows in one run.
+    """Counts of the events of one run.
 
-    Reports carry keys of run and minute, so that what is folded again after a restart is recognised. A minute whose
-    beginning was not seen is not reported: it was, before the restart.
+    Reports carry keys of run and minute, so that a replay after a restart repeats no report. A minute of which only the
+    end was seen is not reported: it was reported before the restart.
     """
 
     def __init__(self, audit: AuditReporter, first: Code, summary: Code, run: Run, *, first_sequence: int = 1) -> None:
-        """Count a feed of a run; `first` is reported with the event of `first_sequence`."""
+        """Count a feed of a run; report `first` with the event of `first_sequence`."""
         self._first_sequence = first_sequence
         self._audit = audit
         self._first = first
@@ -31,7 +31,7 @@ class Flow:
         self._counts: Counter[str] = Counter()
 
     def take(self, sequence: int, time_ns: int, **counts: int) -> None:
-        """Count one event of the feed, at this simulation time."""
+        """Count one event of the feed at this simulation time."""
         if sequence == self._first_sequence:
             self._audit.report(
                 self._first,
@@ -39,7 +39,7 @@ class Flow:
                 run_id=self._run.run_id,
                 key=self._first.name,
             )
-        # An event at a minute's very end belongs to that minute: time 0 is before the first event.
+        # An event exactly at a minute's end belongs to that minute: time 0 is before the first event.
         minute = (time_ns - self._start_ns - 1) // MINUTE_NS
         if minute != self._minute:
             self._tell()

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from qiki_sdk.codes import FEED_BLOCKED, FEED_UNBLOCKED
 
-# Of wall-clock time. A sink that is restarted is back sooner.
+# Wall-clock time. A sink that is restarted returns sooner.
 ALARM_S = 30.0
 _LOG = logging.getLogger(__name__)
 
 
 class Blockage:
-    """One feed's. The producer calls `wait_for` at every look while it waits, and `end` when it goes on.
+    """The blockage of one feed. The producer calls `wait_for` at every check while it waits, and `end` when it resumes.
 
-    An alarm is raised once for as long as the producer waits without making a single event, and cleared once.
+    An alarm is raised once for each wait during which the producer makes no event, and cleared once.
     `reader` and `seconds` are read from the metrics thread as well.
     """
 
@@ -29,11 +29,11 @@ class Blockage:
 
     @property
     def seconds(self) -> float:
-        """For how long the producer has waited; 0 where it does not."""
+        """Seconds for which the producer has waited; 0 where it does not wait."""
         return max(0.0, self._now() - self._since_s) if self.reader else 0.0
 
     def wait_for(self, reader: str) -> str:
-        """Take that the producer waits for this reader; return in words what it does."""
+        """Note that the producer waits for this reader; return a description of the wait."""
         if not self.reader:
             self._since_s = self._now()
         self.reader = reader
@@ -47,7 +47,7 @@ class Blockage:
         return f"held by {self._feed}: {reader}"
 
     def end(self) -> None:
-        """Take that the producer goes on."""
+        """Note that the producer has resumed."""
         if self._raised:
             blocked_s = round(self.seconds, 3)
             _LOG.info("the feed is blocked no longer", extra={"feed": self._feed, "blocked_s": blocked_s})
@@ -55,5 +55,5 @@ class Blockage:
         self.give_up()
 
     def give_up(self) -> None:
-        """Take that the producer waits no longer, without having gone on: it ends, or its run does."""
+        """Note that the producer stops waiting without having resumed: it or its run ends."""
         self.reader, self._raised = "", False

@@ -1,4 +1,4 @@
-"""A feed: one source, one contiguous sequence, kept in a ring, read through cursors, held by its required readers."""
+"""A feed: one source, one contiguous sequence, kept in a ring, read through cursors, blocked by required readers."""
 
 import math
 import time
@@ -47,7 +47,7 @@ class Pace(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An event that is ready to be added to its feed, and what its span says."""
+    """An event ready to be added to its feed, and the attributes of its span."""
 
     entry: Entry
     traceparent: str
@@ -58,9 +58,9 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
-    """What a feed is made with: its name, how much it keeps, who must confirm, and whether it waits for them.
+    """Settings of a feed: name, retention, required readers, and whether the producer waits for them.
 
-    Waiting for one of them for longer than `blocked_alarm_s` of wall-clock time is an alarm.
+    Waiting for one reader longer than `blocked_alarm_s` of wall-clock time raises an alarm.
     """
 
     name: str
@@ -78,7 +78,7 @@ def _added(make: "Callable[Concatenate[Feed, P], Made]") -> "Callable[Concatenat
 
 
 class Feed:
-    """The single place where a service's events are named, kept and handed out. Lives on one event loop.
+    """The one place where a service's events are named, kept and served. Lives on one event loop.
 
     `response_type` is the Watch response whose field `payload_field` carries the payload.
     """
@@ -91,7 +91,7 @@ class Feed:
         spans: WorkSpans | None = None,
         confirmations: Change | None = None,
     ) -> None:
-        """Make a feed; `confirmations` is notified when a required reader has confirmed more, verified."""
+        """Make a feed; `confirmations` is notified when a verified confirmation of a required reader advances."""
         self.settings = settings
         self._spans = spans or WorkSpans(1.0)
         self.name = settings.name
@@ -127,7 +127,7 @@ class Feed:
     # -- the producer's side ------------------------------------------------------------------------------------------
 
     def begin(self, run: Run) -> None:
-        """Start serving a run, from nothing: readers of an earlier one are told RUN_CHANGED."""
+        """Start serving a run from its first event: readers of an earlier run get RUN_CHANGED."""
         self._new_state(run)
         self.reached_ns = run.start_time.ToNanoseconds()
         self.ring.begin(self.reached_ns)
@@ -135,10 +135,10 @@ class Feed:
         self.change.notify()
 
     def resume(self, sequence: int, digest: bytes, time_ns: int) -> None:
-        """Say, after `begin`, that the run's events up to this one are told: a feed may stand there for long.
+        """Set, after `begin`, the last event that the run has produced: the feed may have no new one for long.
 
-        Without it a feed that nothing is appended to would seem to stand at its beginning, and tokens of its end to be
-        of another history.
+        Otherwise a feed without new events would report its position as the start of the run, and would refuse tokens
+        of its end as those of another history.
         """
         self.ring.resume(sequence, digest, time_ns)
         self.advance(time_ns)
@@ -158,11 +158,11 @@ class Feed:
     ) -> Made:
         """Return an event, named and serialized, without adding it: a step that makes several adds all or none.
 
-        `columns` is the same event in the layout of those who ask for columns. It is kept beside the payload, whose
-        alone the digest is: ids, tokens and order are the same whichever a reader asked for.
+        `columns` is the same event in the layout for readers that ask for columns, kept beside the payload. The digest
+        is that of the payload alone: ids, tokens and order do not depend on the layout that a reader asks for.
 
         Raises:
-            ValueError: it has over `MAX_EVENT_BYTES`.
+            ValueError: it exceeds `MAX_EVENT_BYTES`.
         """
         run = self._known_run()
         body = payload.SerializeToString(deterministic=True)
@@ -192,7 +192,7 @@ class Feed:
         return Made(entry, own, cause, began_ns or recorded_ns, tick)
 
     def add(self, made: Made) -> Entry:
-        """Add an event that `make` returned: keep it, wake the readers."""
+        """Add an event that `make` returned, and wake the readers."""
         run, entry = self._known_run(), made.entry
         self._spans.record(
             f"produce {self.name}",
@@ -214,13 +214,13 @@ class Feed:
         return entry
 
     append = _added(make)
-    """Make an event and add it at once."""
+    """Make an event and add it immediately."""
 
     def _response(self, sequence: int, head: bytes, body: bytes) -> bytes:
-        """Return a response in full, from its head and its payload.
+        """Return the full response made of its head and its payload.
 
-        A serialized message followed by one more field of it is the message with that field: the payload is serialized
-        once, for its digest and for every reader.
+        Appending a field to a serialized message adds it to the message: the payload is serialized once, for its digest
+        and for every reader.
         """
         response = b"".join((head, self._payload_tag, varint(len(body)), body))
         if len(response) > MAX_EVENT_BYTES:
@@ -228,33 +228,33 @@ class Feed:
         return response
 
     def advance(self, time_ns: int) -> None:
-        """Say how far simulation time has come, also where it yielded no event."""
+        """Advance the simulation time that the producer has reached, also where it yielded no event."""
         self.reached_ns = max(self.reached_ns, time_ns)
 
     def refolded(self) -> None:
-        """Say that nothing of the past remains to be computed again: a token ahead of the feed is now a false one."""
+        """Mark the producer's replay as ended: a token ahead of the feed is invalid from now on."""
         if self.refolding:
             self.refolding = False
             self.readers.drop_claims()
             self.change.notify()
 
     def end(self) -> None:
-        """Say that the run is over and the feed complete."""
+        """Mark the run as over and the feed as complete."""
         if not self.ended:
             self.ended = True
             self.refolded()
             self.change.notify()
 
     def drain(self) -> None:
-        """Tell every reader to reconnect elsewhere, and take no new ones."""
+        """Ask every reader to reconnect elsewhere, and accept no new ones."""
         self.draining = True
         self.change.notify()
 
     def holder(self, next_time_ns: int) -> str | None:
-        """Return the required reader that a lossless producer must wait for before an event of this time, if any.
+        """Return the required reader that a lossless producer must wait for before an event of this time, or None.
 
-        It waits before it passes half the retention, in time or bytes, beyond the slowest required reader, and where
-        the largest event would not fit beside what is not confirmed.
+        The producer waits before it is more than half the retention, in time or bytes, ahead of the slowest required
+        reader, and where the largest event would not fit beside the unconfirmed ones.
         """
         slowest = self.readers.slowest()
         if self.settings.pace is Pace.LIVE or slowest is None:
@@ -269,7 +269,7 @@ class Feed:
         return name if too_far else None
 
     def _largest_bytes(self) -> int:
-        """Return how much of the ring one event may take: twice the limit where events are kept in both layouts."""
+        """Return the most bytes of the ring that one event may take: twice the limit where both layouts are kept."""
         newest = self.ring.get(self.ring.last_sequence)
         return MAX_EVENT_BYTES * (2 if newest is not None and newest.columns else 1)
 
@@ -278,10 +278,10 @@ class Feed:
     def open(
         self, resume_token: str, *, from_oldest: bool, reader: str, filtered: bool, confirm_interval_s: float = 0.0
     ) -> Token:
-        """Return the place after which a new reader starts; a required one declares how seldom it confirms.
+        """Return the position after which a new reader starts; a required reader declares its confirm interval.
 
         Raises:
-            MeshError: as the Watch contract says.
+            MeshError: as in the Watch contract.
         """
         self._known_run()
         if self.draining:
@@ -303,10 +303,10 @@ class Feed:
         return self.place(self.ring.oldest_sequence - 1 if from_oldest else self.ring.last_sequence)
 
     def check(self, token: Token) -> Token:
-        """Return the token where reading can go on after it.
+        """Return the token if reading can resume after it.
 
         Raises:
-            HistoryDivergedError: other bytes stand at its place, or it is ahead of all that will ever be.
+            HistoryDivergedError: the event at its position has another digest, or the run never reaches the position.
             TokenExpiredError: the event after it is no longer retained.
         """
         ring = self.ring
@@ -327,10 +327,10 @@ class Feed:
         return token
 
     def confirm(self, reader: str, resume_token: str) -> int:
-        """Take a required reader's word that all up to the token is safe; return its place.
+        """Accept a required reader's confirmation that everything up to the token is safe; return its position.
 
         Raises:
-            MeshError: as the Confirm contract says.
+            MeshError: as in the Confirm contract.
         """
         self._known_run()
         self._check_reader(reader)
@@ -350,13 +350,13 @@ class Feed:
 
     @property
     def safe_sequence(self) -> int:
-        """Sequence up to which the feed is safe: every required reader has confirmed it, or none is required."""
+        """Sequence up to which the feed is safe: confirmed by all required readers, or the last if none is required."""
         confirmed = self.readers.confirmed_by_all()
         last = self.ring.last_sequence
         return last if confirmed is None else min(confirmed, last)
 
     def place(self, sequence: int) -> Token:
-        """Return the token of a place that the ring knows."""
+        """Return the token of a position that the ring knows."""
         return self.token_at(sequence, self.ring.digest_at(sequence) or bytes(8))
 
     def token_at(self, sequence: int, digest: bytes) -> Token:
@@ -364,7 +364,7 @@ class Feed:
         return Token(self._epoch, self._feed_digest, sequence, digest)
 
     def newest(self, accept: Callable[[Entry], bool] = lambda _entry: True) -> Entry | None:
-        """Return the newest event that is accepted, or None."""
+        """Return the newest event that `accept` takes, or None."""
         for sequence in range(self.ring.last_sequence, self.ring.oldest_sequence - 1, -1):
             entry = self.ring.get(sequence)
             if entry is not None and accept(entry):

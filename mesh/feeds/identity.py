@@ -1,4 +1,4 @@
-"""An output is named by its input: ids, sources and traces as functions of the run and the place in it. Pure."""
+"""Names derived from the input: ids, sources and traces as functions of the run and the position in it. Pure."""
 
 import hashlib
 import uuid
@@ -12,20 +12,20 @@ def source(bot_id: str, run_id: str, feed: str) -> str:
 
 
 def event_id(run_id: str, feed: str, sequence: int) -> str:
-    """Return the id of the event at this place: a UUID of version 5 (RFC 9562) in the run's namespace."""
+    """Return the id of the event at this position: a UUID of version 5 (RFC 9562) in the run's namespace."""
     return str(uuid.uuid5(uuid.UUID(run_id), f"{feed}/{sequence}"))
 
 
 def trace_id(run_id: str, tick: int) -> str:
-    """Return the id of the trace that everything joins which is derived from this tick, also when computed again."""
+    """Return the id of the trace shared by all events derived from this tick, replayed ones included."""
     return hashlib.blake2b(f"{run_id}/{tick}".encode(), digest_size=16).hexdigest()
 
 
 def traceparent(run_id: str, tick: int, feed: str, sequence: int, flags: str = SAMPLED) -> str:
     """Return the W3C trace context of the event's origin.
 
-    The trace is a function of (run, tick), so that what is computed again, and what is derived from the same tick,
-    joins the same trace; the span is a function of the event.
+    The trace is a function of (run, tick), so that a replayed event, and every event derived from the same tick, joins
+    the same trace; the span is a function of the event.
     """
     span_id = hashlib.blake2b(f"{run_id}/{feed}/{sequence}".encode(), digest_size=8).hexdigest()
     return f"00-{trace_id(run_id, tick)}-{span_id}-{flags}"

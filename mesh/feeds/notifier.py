@@ -1,4 +1,4 @@
-"""A change to wait for: whoever alters shared state notifies, whoever depends on it waits, with a bound."""
+"""Notifier: code that changes shared state notifies, code that depends on it waits, with a time limit."""
 
 import asyncio
 
@@ -10,12 +10,12 @@ class Change:
         self._event = asyncio.Event()
 
     def notify(self) -> None:
-        """Wake everyone who waits now."""
+        """Wake every current waiter."""
         event, self._event = self._event, asyncio.Event()
         event.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for the next notification; return whether there was one in time."""
+        """Wait for the next notification; return whether it came in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()

@@ -1,4 +1,4 @@
-"""Settings of a service that keeps feeds: how much each keeps, and whether it waits for its required readers."""
+"""Settings of a service with feeds: retention, and whether producers wait for their required readers."""
 
 from pydantic import Field
 
@@ -11,10 +11,10 @@ from mesh.settings import ServiceSettings
 
 
 class RetentionSettings(ServiceSettings):
-    """What every service with feeds can be told.
+    """Settings of every service with feeds.
 
-    A lossless producer that waits for a required reader for longer than `blocked_alarm_s`, in wall-clock time, says so
-    in its status and for the record.
+    A lossless producer that waits for a required reader for longer than `blocked_alarm_s`, in wall-clock time, reports
+    it in its status and in the audit trail.
     """
 
     pace: Pace = Pace.LIVE
@@ -31,7 +31,7 @@ class RetentionSettings(ServiceSettings):
         """Check that a lossless producer cannot wait for a reader that waits for it.
 
         Raises:
-            StartError: half the retention does not exceed the longest step that a reader must see whole.
+            StartError: half the retention does not exceed the longest step that a reader must receive whole.
         """
         if self.retention_s / 2 <= longest_step_s:
             raise StartError(

@@ -8,7 +8,7 @@ from mesh.feeds.token import NO_EVENT
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much a ring keeps: this much simulation time, and at most this many bytes."""
+    """Limits of a ring: simulation time, and bytes."""
 
     time_ns: int
     size_bytes: int
@@ -16,11 +16,11 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as it is kept: `response` is the serialized Watch response that every reader gets.
+    """One event as kept: `response` is the serialized Watch response that every reader gets.
 
-    `columns` is what a reader gets who asks for columns, where the event is kept in both layouts; else it is empty.
-    `input_sequence` is that of the input's event that it was made from, 0 where nobody asks: filters read it instead of
-    parsing what is kept.
+    `columns` is the response for readers that ask for columns, where both layouts are kept; else it is empty.
+    `input_sequence` is that of the input event that it was derived from, 0 where no filter needs it: filters read it
+    instead of parsing the event.
     """
 
     sequence: int
@@ -33,33 +33,33 @@ class Entry:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that are kept."""
+        """Bytes kept."""
         return len(self.response) + len(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a place in the feed lies, in simulation time and in bytes appended up to it."""
+    """A position in the feed by its simulation time and the bytes appended up to it."""
 
     time_ns: int
     end_bytes: int
 
 
 class Ring:
-    """Events of contiguous sequence; appending drops from the old end what the retention does not keep."""
+    """Events of contiguous sequence; appending drops the oldest ones beyond the retention."""
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
         self._entries: deque[Entry] = deque()
-        self._ends: deque[int] = deque()  # bytes appended up to and with the entry at the same index
-        self._before = Mark(0, 0)  # where the oldest entry begins
+        self._ends: deque[int] = deque()  # bytes appended up to and including the entry at the same index
+        self._before = Mark(0, 0)  # where the oldest entry starts
         self._before_digest: bytes | None = None
         self.first_sequence = 0  # of the first event ever appended, 0 before it
         self.last_sequence = 0
 
     @property
     def oldest_sequence(self) -> int:
-        """Sequence of the oldest event kept; one past the last where none is."""
+        """Sequence of the oldest event kept; one past the last where none is kept."""
         return self.last_sequence - len(self._entries) + 1
 
     @property
@@ -68,17 +68,17 @@ class Ring:
         return self._ends[-1] - self._before.end_bytes if self._ends else 0
 
     def begin(self, time_ns: int) -> None:
-        """Say when the feed begins, before the first event."""
+        """Set the time at which the feed starts, before the first event."""
         self._before = Mark(time_ns, 0)
 
     def resume(self, sequence: int, digest: bytes, time_ns: int) -> None:
-        """Say that the feed stands at a place already, before the first event is appended: what follows is the next."""
+        """Set the feed's position before the first event is appended: the next event follows it."""
         if sequence > 0:
             self.first_sequence, self.last_sequence = sequence + 1, sequence
             self._before, self._before_digest = Mark(time_ns, 0), digest
 
     def append(self, entry: Entry) -> None:
-        """Add the next event. The first one may have any sequence: a producer may refold from later than the begin."""
+        """Add the next event. The first may have any sequence: a producer may replay from later than the start."""
         if not self._entries and self.last_sequence == 0:
             self.first_sequence, self.last_sequence = entry.sequence, entry.sequence - 1
             if entry.sequence > 1:
@@ -93,12 +93,12 @@ class Ring:
         self._trim()
 
     def get(self, sequence: int) -> Entry | None:
-        """Return the event of this sequence, or None where it is not kept."""
+        """Return the event of this sequence, or None if it is not kept."""
         index = sequence - self.oldest_sequence
         return self._entries[index] if 0 <= index < len(self._entries) else None
 
     def digest_at(self, sequence: int) -> bytes | None:
-        """Return the digest of the event of this sequence, or None where it is not known any more."""
+        """Return the digest of the event of this sequence, or None if it is no longer known."""
         if sequence == 0:
             return NO_EVENT
         if sequence == self.oldest_sequence - 1:
@@ -107,7 +107,7 @@ class Ring:
         return entry.digest if entry else None
 
     def mark(self, sequence: int) -> Mark:
-        """Return how far the event of this sequence lies; what is older than the ring counts as its begin."""
+        """Return the mark of the event of this sequence; that of the oldest entry's start for older ones."""
         index = sequence - self.oldest_sequence
         if index < 0:
             return self._before

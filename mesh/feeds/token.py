@@ -1,4 +1,4 @@
-"""The resume token: which feed of which run, how far, and what stood there."""
+"""The resume token: run and feed, position, and the digest of the event there."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from struct import Struct
 
 from mesh.serving.errors import TokenMalformedError
 
-# version, epoch, feed, sequence, digest of the payload at that sequence; then a CRC-32 of all that
+# version, epoch, feed, sequence, digest of the payload at that sequence; then a CRC-32 of all these
 _LAYOUT = Struct(">B8s8sQ8s")
 _CHECK = Struct(">I")
 _VERSION = 1
@@ -18,7 +18,7 @@ NO_EVENT = bytes(8)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A place in a feed: after the event `sequence`, whose payload had `digest`; sequence 0 is before the first."""
+    """A position in a feed: after the event `sequence`, whose payload had `digest`; sequence 0 is before the first."""
 
     epoch: bytes
     feed: bytes
@@ -33,7 +33,7 @@ class Token:
 
 
 def decode(text: str, field: str = "resume_token") -> Token:
-    """Return the token that the text holds.
+    """Return the token that the text encodes.
 
     Raises:
         TokenMalformedError: the text is not one that `Token.encode` made; names `field`.
@@ -45,7 +45,7 @@ def decode(text: str, field: str = "resume_token") -> Token:
     except (ValueError, binascii.Error):
         raise TokenMalformedError(field, "not base64url") from None
     if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode():
-        raise TokenMalformedError(field, "not as it was given out")  # the last character has bits that mean nothing
+        raise TokenMalformedError(field, "not as it was given out")  # the last character has bits that encode nothing
     body, check = raw[: _LAYOUT.size], raw[_LAYOUT.size :]
     if check != _CHECK.pack(binascii.crc32(body)):
         raise TokenMalformedError(field, "damaged: its checksum does not match")
@@ -56,5 +56,5 @@ def decode(text: str, field: str = "resume_token") -> Token:
 
 
 def short_digest(data: bytes) -> bytes:
-    """Return the first 8 bytes of the data's SHA-256: what tells one event, run or feed from another."""
+    """Return the first 8 bytes of the data's SHA-256: they distinguish one event, run or feed from another."""
     return hashlib.sha256(data).digest()[:8]

@@ -1,4 +1,4 @@
-"""The Watch contract on the server's side: one coroutine that turns a feed and a request into a stream of responses."""
+"""The Watch contract on the server's side: one coroutine turns a feed and a request into a stream of responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ Accept = Callable[[Entry], bool]
 
 
 class WatchRequest(Protocol):
-    """What every Watch request holds besides its filter."""
+    """Fields of every Watch request besides its filter."""
 
     resume_token: str
     from_oldest: bool
@@ -35,15 +35,15 @@ async def watch(
 ) -> AsyncIterator[R]:
     """Yield the responses of one reader's stream until the run is over or the server drains.
 
-    With `columns`, events come in columns where the feed keeps them so: the same ones, with the same tokens.
+    With `columns`, the same events with the same tokens come in columns where the feed keeps them so.
 
-    1. Find the place to start after; say it in a first heartbeat.
-    2. Send what is retained beyond it, leaving out what the filter does not accept.
-    3. With nothing left: say that the run is over, or wait for a change, and after `heartbeat_s` of silence say
-       how far the place has moved. That the producer has done refolding is said at once.
+    1. Find the position to start after; send it in a first heartbeat.
+    2. Send the retained events after it, without those that the filter does not accept.
+    3. At the feed's end: send that the run is over, or wait for a change, and after `heartbeat_s` of silence send the
+       position reached. The end of the producer's replay is sent immediately.
 
-    Nothing here is shared between readers: a slow one waits in its own `yield`, and where the ring passes it by, its
-    next step is refused with RESUME_TOKEN_EXPIRED.
+    Readers share no state: a slow one waits in its own `yield`, and where the ring overtakes it, its next step is
+    refused with RESUME_TOKEN_EXPIRED.
     """
     place = feed.open(
         request.resume_token,
@@ -52,7 +52,7 @@ async def watch(
         filtered=accept is not None,
         confirm_interval_s=request.confirm_interval_s,
     )
-    # Before a producer's first event nobody knows where it begins: after a restart not with event 1.
+    # Before a producer's first event its first position is unknown: after a restart it is not event 1.
     settled = bool(request.resume_token) or feed.ring.last_sequence > 0
     served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
     feed.open_readers += 1
@@ -76,7 +76,7 @@ async def watch(
                     yield response_type.FromString((columns and entry.columns) or entry.response)
                     said_at = loop.time()
                 else:
-                    await asyncio.sleep(0)  # a long stretch that is left out must not keep others waiting
+                    await asyncio.sleep(0)  # a long filtered-out stretch must not keep others waiting
             elif feed.ended:
                 yield response_type(resume_token=place.encode(), ended=_ended(feed))
                 return

@@ -1,6 +1,6 @@
-"""Quarantine: an event that makes a fold fail is left out, reported and counted, and the fold goes on.
+"""Quarantine: an event that makes a fold fail is skipped, reported and counted, and the fold goes on.
 
-A fold is deterministic: what failed fails again after every restart. Left out, it is left out by every replay too.
+A fold is deterministic: an event that failed fails again after every restart, so every replay skips it too.
 """
 
 import logging
@@ -12,13 +12,13 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import INPUT_QUARANTINED
 from qiki_sdk.stream import Event
 
-# Failures of the machine, not of the input: the next try may not meet them. The process ends and starts again.
+# Failures of the machine, not of the input: a retry may succeed. The process ends and starts again.
 NOT_QUARANTINED: Final = (MemoryError, OSError, ImportError)
 _LOG = logging.getLogger(__name__)
 
 
 class Quarantine:
-    """Reports and counts what a service's fold left out; `feed` is the name of its input."""
+    """Reports and counts of the events that a service's fold skipped; `feed` is the name of its input."""
 
     def __init__(self, audit: AuditReporter, registry: CollectorRegistry, feed: str) -> None:
         self._audit = audit
@@ -29,7 +29,7 @@ class Quarantine:
         self._counter = counter.labels(feed)
 
     def report(self, event: Event[Any], error: Exception, *, part: str = "") -> None:
-        """Report an event that was left out, or a `part` of what it makes; once in a run, however often it is replayed.
+        """Report a skipped event, or a skipped `part` of its output; once in a run, however often it is replayed.
 
         The caller has restored the state from before the event.
         """

@@ -1,8 +1,8 @@
-"""The places in its input from which a fold could start again, oldest first. Pure."""
+"""Replay points: positions in a fold's input from which it could start again, oldest first. Pure."""
 
 from collections import deque
 
-# Ten minutes of snapshots at 100 Hz, and more; beyond it the oldest places are forgotten, and then not confirmed.
+# Over ten minutes of snapshots at 100 Hz; beyond it the oldest positions are dropped, and then not confirmed.
 MAX_PLACES = 100_000
 
 
@@ -13,11 +13,11 @@ class Places:
         self._places: deque[tuple[int, str]] = deque(maxlen=MAX_PLACES)
 
     def add(self, tick: int, token: str) -> None:
-        """Keep a place; ticks never go back."""
+        """Keep a position; ticks never decrease."""
         self._places.append((tick, token))
 
     def newest_through(self, tick: int) -> str:
-        """Return the token of the newest place at or before the tick, and forget those before it; empty for none."""
+        """Return the token of the newest position at or before the tick, and drop those before it; empty for none."""
         token = ""
         while self._places and self._places[0][0] <= tick:
             token = self._places[0][1]

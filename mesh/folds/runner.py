@@ -1,4 +1,4 @@
-"""A fold over another service's feed: run after run, from where a restart must begin, confirming what is safe."""
+"""A fold over another service's feed: run after run, from where a restart must start, confirming what is safe."""
 
 import asyncio
 import logging
@@ -27,9 +27,9 @@ from qiki_sdk.stream import TRANSIENT, Event, Idle, Stream
 
 WAIT_S = 0.5
 CONFIRM_PERIOD_S = 0.2
-# After a run's end there is no event to wait for: another run is looked for this often.
+# After a run's end no event can arrive: the fold looks for another run this often.
 NEXT_RUN_PERIOD_S = 2.0
-# A source that refuses for its settings is asked again this often: it may be restarted with others.
+# A source that refuses because of its settings is asked again this often: it may be restarted with others.
 CONFIGURATION_PERIOD_S = 5.0
 # The confirm interval of a fold that never confirms.
 NEVER_S = 1e9
@@ -38,11 +38,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The feed that is folded: its service's name and methods, and under which name it is read.
+    """The feed that is folded: its service's name and methods, and the name of the reader.
 
     `get_run`, `watch` and `confirm` are a stub's methods, the requests their message types. `reader` is empty where the
-    BotSpec does not name the fold among those whom the source waits for; then nothing is confirmed. Of simulation time
-    at most `confirm_interval_s` lies between two confirmations, where the output is safe with its readers at once.
+    fold is not one of the required readers in the BotSpec; then nothing is confirmed. Two confirmations are at most
+    `confirm_interval_s` of simulation time apart, if the output's readers confirm immediately.
     """
 
     service: str
@@ -58,7 +58,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class FoldReports:
-    """Where a fold says what it does: the audit trail, the quarantine of its input, and its pulse."""
+    """Reports of a fold: the audit trail, the quarantine of its input, and its heartbeat."""
 
     audit: AuditReporter
     quarantine: Quarantine
@@ -66,29 +66,29 @@ class FoldReports:
 
 
 class RunFold(Protocol):
-    """What a service does with one run."""
+    """The processing of one run."""
 
     start_token: str
-    """Where to begin: the place of the state that is at hand; empty for the oldest event retained."""
+    """The token to start after: that of the restored state; empty for the oldest event retained."""
 
     def begin(self) -> None:
-        """Say where the outputs stand, which have just begun the run."""
+        """Set the positions of the outputs, which have just started the run."""
 
     async def take(self, event: Event[Any]) -> None:
-        """Fold one event; append to the output what follows from it."""
+        """Fold one event; append the events derived from it to the output."""
 
     async def keep(self) -> None:
-        """Make durable what a restart needs, side by side with the folding; may end at once, and is cancelled."""
+        """Make durable what a restart needs, concurrently with the folding; may end immediately, and is cancelled."""
 
     def safe_token(self) -> str:
-        """Return the newest place in the input from which all output not yet safe can be made again; empty for none.
+        """Return the newest input position from which all output not yet safe can be replayed; empty for none.
 
-        What it needs for that is durable: the source may forget what lies before the place.
+        The state needed for that replay is durable: the source may drop the events before the position.
         """
 
 
 class Folder:
-    """Folds the runs that the source serves into one feed, or several, for ever."""
+    """Folds every run that the source serves into one feed or several, without end."""
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class Folder:
         *,
         beside: Sequence[Feed] = (),
     ) -> None:
-        """Fold with what `open_fold(run, anew)` returns; `anew` says to leave aside what was kept of the run.
+        """Fold with the result of `open_fold(run, anew)`; `anew` means to ignore the kept state of the run.
 
-        The feeds `beside` the output are made of the same input, and begin and end with it.
+        The feeds `beside` the output are made of the same input, and start and end with it.
         """
         self._source = source
         self._output = output
@@ -111,13 +111,13 @@ class Folder:
         self._open_fold = open_fold
         self._pulse = pulse
         self._connections = 0
-        self._refused = False  # whether the source refuses this fold for their settings
+        self._refused = False  # whether the source refuses this fold because of their settings
 
     async def run(self) -> None:
         """Follow the source, run after run.
 
-        A fold can always begin again from what the source still has: so a history that is not the one that was read,
-        or a place that is no longer retained, begins it anew, and its readers learn from their tokens what that means.
+        A fold can always start again from the events that the source retains. So after a diverged history or an expired
+        token it starts from scratch, and its readers learn from their tokens whether they are affected.
         """
         anew = False
         while True:
@@ -146,7 +146,7 @@ class Folder:
                 await asyncio.sleep(CONFIGURATION_PERIOD_S)
 
     async def _fold_run(self, run: Run, anew: bool) -> None:
-        """Fold one run to its end and wait for the next; side by side, keep what a restart needs and confirm it."""
+        """Fold one run to its end and wait for the next; concurrently keep what a restart needs and confirm it."""
         fold = await self._open_fold(run, anew)
         for output in self._outputs:
             output.begin(run)
@@ -160,8 +160,7 @@ class Folder:
     async def _follow(self, run: Run, fold: RunFold) -> None:
         """Take every event in order.
 
-        The output has been refolded when the input has been read up to where the source stood once it, too, had
-        nothing left to compute again.
+        Replay ends at the sequence the source had reached when its own replay ended.
         """
         refold_to, place = None, 0
         async with aclosing(self._items(fold.start_token)) as items:
@@ -172,7 +171,7 @@ class Folder:
                 self._pulse.beat(f"following {self._source.service}")
                 if not isinstance(item, Event):
                     place = decode(item.resume_token).sequence
-                    if place >= item.heartbeat.last_sequence:  # else there is more to fold before that time
+                    if place >= item.heartbeat.last_sequence:  # else there are more events to fold before that time
                         self._advance(item.heartbeat.simulation_time.ToNanoseconds())
                     if refold_to is None and not item.heartbeat.refolding:
                         refold_to = item.heartbeat.last_sequence
@@ -190,10 +189,10 @@ class Folder:
         await self._await_next_run(run)
 
     async def _items(self, resume_token: str) -> AsyncGenerator[Event[Any] | Idle, None]:
-        """Yield what the source streams.
+        """Yield the events and heartbeats of the source.
 
-        The source is told how seldom it will hear what is safe. Where a reader of this fold's own makes that seldomer
-        than was told, the stream is opened again after the same place to tell it.
+        The request declares the interval between confirmations to the source. When a reader of this fold's output
+        lengthens it, the stream is opened again after the same position to declare the new one.
         """
         while True:
             told_s = self._confirm_interval_s()
@@ -222,9 +221,9 @@ class Folder:
             output.advance(time_ns)
 
     async def _confirm(self, fold: RunFold) -> None:
-        """Tell the source, now and then, from where this fold would begin again.
+        """Confirm to the source, at intervals, the position from which this fold would start again.
 
-        A source that was restarted counts its readers as at the beginning until it is told again.
+        A restarted source counts its readers as at the start until they confirm again.
         """
         confirmed = "", 0
         while self._source.reader:
@@ -245,14 +244,14 @@ class Folder:
             await asyncio.sleep(CONFIRM_PERIOD_S)
 
     def _on_source(self, state: str) -> None:
-        """Take what the stream says of itself: every change of state is one of the connection."""
+        """Handle a report of the stream: every change of state is one of the connection."""
         self._connections += 1
         self._pulse.beat(state)
 
     async def _await_next_run(self, run: Run) -> None:
         while (await self._learn_run()).run_id == run.run_id:
             self._pulse.beat("the run has ended")
-            self._connections += 1  # no stream is open now that would tell of a restarted source: confirm again
+            self._connections += 1  # no open stream would reveal a restarted source: confirm again
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
     async def _learn_run(self) -> Run:
@@ -262,7 +261,7 @@ class Folder:
 
 
 async def admit(feed: Feed, time_ns: int, pulse: Loop) -> None:
-    """Wait while a required reader holds a lossless feed before an event of this time; a live one is never held."""
+    """Wait while a required reader blocks a lossless feed before an event of this time; a live one is never blocked."""
     try:
         while reader := feed.holder(time_ns):
             pulse.beat(feed.blockage.wait_for(reader))

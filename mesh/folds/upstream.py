@@ -1,4 +1,4 @@
-"""A fold's source: the run that it serves, followed for as long as there is one."""
+"""A fold's source: the run that it serves, with retries until it answers."""
 
 import asyncio
 import logging
@@ -31,12 +31,12 @@ async def call(method: Callable[..., Any], request: Any, timeout_s: float = CALL
 
 
 async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str) -> Any:
-    """Try until it works, with growing waits, and say meanwhile what is being waited for.
+    """Retry until it succeeds, with growing waits, and report meanwhile what the wait is for.
 
     Raises:
-        QikiError: a refusal that trying again cannot change.
+        QikiError: a refusal that a retry cannot change.
     """
-    for delay in Backoff(cap_s=2.0).delays():  # without end: a source may come back after any time
+    for delay in Backoff(cap_s=2.0).delays():  # without end: a source may return after any time
         raise_if_cancelled()
         try:
             return await attempt()
@@ -49,7 +49,7 @@ async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str
 
 
 async def learn_run(get_run: Callable[..., Any], request: Any, pulse: Loop, source: str) -> Run:
-    """Ask the source which run it serves, for as long as it takes."""
+    """Ask the source which run it serves, without a time limit."""
     response = await persist(lambda: call(get_run, request), pulse, f"waiting for {source}")
     run: Run = response.run
     return run

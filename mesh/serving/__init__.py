@@ -1,1 +1,1 @@
-"""Serving: the process life of a service, its gRPC and HTTP servers, health and refusals."""
+"""Serving: the process lifecycle of a service, its gRPC and HTTP servers, health and refusals."""

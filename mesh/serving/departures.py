@@ -1,13 +1,13 @@
-"""Clients that go away in the middle of a call: logged for debugging, not as a fault of the server.
+"""Clients that disconnect in the middle of a call: logged at DEBUG, not as a fault of the server.
 
 The gRPC library logs ERROR and a traceback where a response cannot be delivered because the call is over, unless it has
-learnt first that the client ended it. Which of the two comes first is a matter of chance.
+first noticed that the client ended the call. The order of the two is random.
 """
 
 import logging
 
 GRPC_LOGGER = "grpc._cython.cygrpc"
-# An operation that the transport could not complete; one that the library does not even begin reads otherwise.
+# An operation that the transport could not complete; the error of one that the library refuses to start differs.
 _ERROR, _UNDELIVERED = "ExecuteBatchError", 'Failed "execute_batch"'
 
 
@@ -17,7 +17,7 @@ def quieten_departures() -> None:
 
 
 def log_departure_as_debug(record: logging.LogRecord) -> bool:
-    """Turn the record of a response that could not be delivered into one for debugging; return whether to log it."""
+    """Turn the record of an undeliverable response into one at DEBUG; return whether to log it."""
     error = record.exc_info[1] if record.exc_info else None
     if type(error).__name__ != _ERROR or not str(error).startswith(_UNDELIVERED):
         return True

@@ -1,4 +1,4 @@
-"""The end of a process: asked for by a signal or by the parent's death, and forced where it does not come in time."""
+"""The end of a process: requested by a signal or by the parent's death, and forced if it exceeds a time limit."""
 
 import asyncio
 import faulthandler
@@ -17,10 +17,10 @@ from mesh.serving.errors import StartError
 
 EXIT_WITH_PARENT = "QIKI_EXIT_WITH_PARENT"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# From the first signal, or the parent's death, to the end of the process: five seconds less what noticing takes.
+# From the first signal, or the parent's death, to the end of the process: five seconds less the time to notice.
 END_WITHIN_S = 4.5
 EXIT_FORCED = 3
-# How long the log may take to say why the process is ended by force.
+# Time limit for logging why the process is ended by force.
 LAST_WORDS_S = 0.3
 _STDIN = 0
 _WAKE = b"\0"
@@ -28,11 +28,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class EndWatch:
-    """A thread that asks the event loop to stop, and ends the process where that does not happen in time.
+    """A thread that asks the event loop to stop, and ends the process if it does not stop in time.
 
-    It hears of signals through a socket that the signal handler itself writes to, and of the parent's
-    death by the end of standard input: neither needs an event loop that runs. Only code that never releases the
-    interpreter lock can hold it up.
+    It receives signals through a socket that the signal handler itself writes to, and detects the parent's death by the
+    end of standard input: neither needs a running event loop. Only code that never releases the interpreter lock can
+    delay it.
     """
 
     def __init__(self, stop: Callable[[], None], end_within_s: float = END_WITHIN_S) -> None:
@@ -54,18 +54,18 @@ class EndWatch:
                 ) from error
 
     def start(self) -> None:
-        """Take the signals over and begin to watch; from the main thread, for the rest of the process's life."""
+        """Take over the signals and start watching; from the main thread, for the rest of the process's life."""
         self._heard, self._told = socket.socketpair()
         for end in (self._heard, self._told):
             end.setblocking(False)
         self._selector.register(self._heard, selectors.EVENT_READ, self._on_signals)
         signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
-            signal.signal(number, lambda _number, _frame: None)  # the watch hears of it through the socket
+            signal.signal(number, lambda _number, _frame: None)  # the watch receives it through the socket
         Thread(target=self._watch, name="end-watch", daemon=True).start()
 
     def begin(self) -> None:
-        """Take the process to be ending from now on; for one that ends without having been asked to."""
+        """Start the time limit for a process that ends without a request."""
         if self._end_at_s is None:
             self._end_at_s = time.monotonic() + self._end_within_s
             self._told.send(_WAKE)
@@ -79,7 +79,7 @@ class EndWatch:
                 key.data()
 
     def _on_signals(self) -> None:
-        """Begin the end at the first signal, and end at once at the second."""
+        """Start the shutdown at the first signal, and end the process immediately at the second."""
         for number in self._heard.recv(4096):
             if number not in SIGNALS:
                 continue
@@ -98,7 +98,7 @@ class EndWatch:
         self._stop()
 
     def _force(self) -> None:
-        # In a thread of its own: the log itself may be what the process waits for.
+        # In a thread of its own: the process may be waiting for the log itself.
         words = Thread(target=_say_where, args=(self._end_within_s, sys.stderr), daemon=True)
         words.start()
         words.join(LAST_WORDS_S)

@@ -1,4 +1,4 @@
-"""The one tree of refusals, and the one place where a refusal becomes a gRPC status."""
+"""The error tree of refusals, and the one mapping of a refusal to a gRPC status."""
 
 import errno
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from qiki.common.v1.error_pb2 import ErrorReason
 from qiki_sdk.errors import ERROR_DOMAIN
 
-# A message may repeat what the caller sent. Beyond the metadata limit of a client the status itself would be lost.
+# A message may repeat the caller's input. Beyond a client's metadata limit the status itself would be lost.
 MAX_MESSAGE_BYTES = 1_000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StartError(Exception):
-    """A service cannot start with what it was given; the text says what is wrong and what to do."""
+    """A service cannot start with its configuration; the text gives the problem and the remedy."""
 
 
 class MeshError(Exception):
-    """A refusal that a caller can act on: a status code, a reason of the API, and facts by name."""
+    """A refusal that a caller can act on: a status code, an API reason, and metadata by name."""
 
     code = grpc.StatusCode.INTERNAL
     reason = ErrorReason.ERROR_REASON_INTERNAL
@@ -35,7 +35,7 @@ class MeshError(Exception):
 
 
 class InvalidFieldError(MeshError):
-    """A field of a request is wrong."""
+    """A request has an invalid field."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = ErrorReason.ERROR_REASON_INVALID_FIELD
@@ -45,7 +45,7 @@ class InvalidFieldError(MeshError):
 
 
 class TokenMalformedError(InvalidFieldError):
-    """A resume token that cannot be read, or that is one of another feed."""
+    """A resume token that cannot be decoded, or that belongs to another feed."""
 
     reason = ErrorReason.ERROR_REASON_RESUME_TOKEN_MALFORMED
 
@@ -57,7 +57,7 @@ class ReaderUnknownError(InvalidFieldError):
 
 
 class RetentionTooShortError(InvalidFieldError):
-    """A required reader confirms too seldom for what a lossless producer retains: each would wait for the other."""
+    """A required reader's confirm interval exceeds what a lossless producer retains: each would wait for the other."""
 
     reason = ErrorReason.ERROR_REASON_RETENTION_TOO_SHORT
 
@@ -73,28 +73,28 @@ class RetentionTooShortError(InvalidFieldError):
 
 
 class RequestMalformedError(MeshError):
-    """Bytes that cannot be decoded as the message that the RPC takes."""
+    """Bytes that cannot be decoded as the RPC's request message."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = ErrorReason.ERROR_REASON_REQUEST_MALFORMED
 
 
 class RunChangedError(MeshError):
-    """A token of another run than the one that is served."""
+    """The token belongs to another run than the one that is served."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = ErrorReason.ERROR_REASON_RUN_CHANGED
 
 
 class HistoryDivergedError(MeshError):
-    """At the token's place stands another event, or nothing ever will."""
+    """The event at the token's position is another one, or the position will never be reached."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = ErrorReason.ERROR_REASON_HISTORY_DIVERGED
 
 
 class RunEndedError(MeshError):
-    """What was asked needs a running simulation."""
+    """The request needs a running simulation."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = ErrorReason.ERROR_REASON_RUN_ENDED
@@ -129,27 +129,27 @@ class LimitReachedError(MeshError):
 
 
 class NotFoundError(MeshError):
-    """There is no such thing yet, or any more."""
+    """The requested object does not exist, or no longer does."""
 
     code = grpc.StatusCode.NOT_FOUND
     reason = ErrorReason.ERROR_REASON_NOT_FOUND
 
 
 class TruthNotServedError(MeshError):
-    """The truth behind the frames is not served here."""
+    """The true targets behind the frames are not served here."""
 
     code = grpc.StatusCode.UNIMPLEMENTED
     reason = ErrorReason.ERROR_REASON_TRUTH_NOT_SERVED
 
 
 class StorageFailedError(MeshError):
-    """What must be durable could not be written: for want of space, or for any other reason."""
+    """Data that must be durable could not be written: the disk is full, or another error."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = ErrorReason.ERROR_REASON_STORAGE_FAILED
 
     def __init__(self, what: str, error: OSError) -> None:
-        """Refuse because `what`, such as "the log cannot be written", with the error that the system gave."""
+        """Refuse because of `what`, such as "the log cannot be written", and of the system's error."""
         cause = errno.errorcode.get(error.errno or 0, "UNKNOWN")
         super().__init__(f"{what}: {error.strerror or error}", cause=cause)
         if error.errno in _FULL:

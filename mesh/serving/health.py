@@ -1,4 +1,4 @@
-"""Health that tells the truth: a service is SERVING while its loops advance, not while its process lives."""
+"""Health: a service is SERVING while its loops advance, not while its process lives."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """What a service says of itself: whether it serves, one sentence why, and facts by name."""
+    """The health of a service: whether it serves, one sentence why, and facts by name."""
 
     serving: bool
     detail: str
@@ -16,7 +16,7 @@ class HealthReport:
 
 
 class Loop:
-    """The pulse of one loop. The loop calls `beat` at least every `stall_s`, also while it waits."""
+    """The heartbeat of one loop. The loop calls `beat` at least every `stall_s`, also while it waits."""
 
     def __init__(self, name: str, stall_s: float, now: Callable[[], float]) -> None:
         self.name = name
@@ -27,22 +27,22 @@ class Loop:
         self._beat_at = now()
 
     def beat(self, detail: str | None = None) -> None:
-        """Say that the loop advances, and what it is about where that has changed."""
+        """Record that the loop advances, with a new description of its work where that has changed."""
         self._beat_at = self._now()
         if detail is not None:
             self.detail = detail
 
     def fail(self, detail: str) -> None:
-        """Say that the loop cannot do its work, until told otherwise by an operator."""
+        """Record that the loop cannot work until an operator intervenes."""
         self.failed, self.detail = True, detail
 
     def recover(self, detail: str) -> None:
-        """Report that the loop can do its work again."""
+        """Record that the loop can work again."""
         self.failed = False
         self.beat(detail)
 
     def stalled_for_s(self) -> float | None:
-        """Return for how long the loop has been silent, where that is too long."""
+        """Return for how long the loop has been silent if that is over its limit, else None."""
         silent = self._now() - self._beat_at
         return silent if silent > self._stall_s else None
 
@@ -67,19 +67,19 @@ class Health:
         return loop
 
     def up(self) -> None:
-        """Say that the service is reachable."""
+        """Mark the service as reachable."""
         self._down = ""
 
     def draining(self) -> None:
-        """Say that the service is going away."""
+        """Mark the service as draining."""
         self._down = "draining"
 
     def facts_from(self, facts: Callable[[], Mapping[str, object]]) -> None:
-        """Say where to ask for facts when someone wants to know. It is called from the metrics thread: only reads."""
+        """Set the function that returns the facts. It is called from the metrics thread, so it must only read."""
         self._facts = facts
 
     def report(self) -> HealthReport:
-        """Return the state now."""
+        """Return the current state."""
         with self._lock:
             loops = list(self._loops)
         facts = self._facts()
@@ -94,7 +94,7 @@ class Health:
 
 
 def _summary(loops: list[Loop]) -> str:
-    """Return what the loops do, those together that do the same."""
+    """Return the work of the loops, those with the same work together."""
     if len(loops) == 1:
         return loops[0].detail
     names: dict[str, list[str]] = {}

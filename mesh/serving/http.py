@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` over HTTP, from a thread of their own: they answer also when the event loop does not."""
+"""`/metrics` and `/healthz` over HTTP, from a thread of their own: they answer even if the event loop does not."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from mesh.serving.health import Health
 
-# How soon a stop is noticed.
+# The longest delay before a stop is noticed.
 STOP_POLL_S = 0.1
 _StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -20,17 +20,17 @@ class _Quiet(WSGIRequestHandler):
     timeout = 10
 
     def log_message(self, format: str, *args: object) -> None:
-        """Leave requests out of the log: they come every few seconds."""
+        """Keep requests out of the log: they come every few seconds."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    # One that connects and says nothing keeps neither the others nor the stop waiting; its own timeout ends it.
+    # A silent connection delays neither the others nor the stop; its own timeout ends it.
     daemon_threads = True
     block_on_close = False
 
 
 class HttpServer:
-    """Serves one registry and one service's health."""
+    """HTTP server of one metrics registry and one service's health."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
         self._metrics = make_wsgi_app(registry)
@@ -40,11 +40,11 @@ class HttpServer:
         self._thread = Thread(target=self._server.serve_forever, args=(STOP_POLL_S,), name="http", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more; returns when the port is free."""
+        """Stop answering; returns when the port is free."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

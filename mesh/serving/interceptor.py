@@ -36,7 +36,7 @@ class RpcMetrics:
 
 
 class MeshInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of every service on a server: those of the mesh in full, others against malformed requests."""
+    """Wraps the handlers of every service on a server: the mesh's completely, others against malformed requests."""
 
     def __init__(self, metrics: RpcMetrics, tracer: trace.Tracer) -> None:
         self._metrics = metrics
@@ -54,7 +54,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
             return None
         kind = next(each for each in _KINDS if getattr(handler, each))
         call = getattr(handler, kind)
-        if not method.startswith("qiki."):  # health and reflection keep their own ways
+        if not method.startswith("qiki."):  # health and reflection keep their own behaviour
             wrapped = _refusing(call)
         elif kind in _UNARY_ANSWER:
             wrapped = self._unary(method, call)
@@ -74,7 +74,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                 try:
                     response = await call(_checked(request), context)
                     code = "OK"
-                except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+                except Exception as error:  # noqa: BLE001 (the one place where any exception becomes a status)
                     status = _describe(method, error)
                     code = status.code.name
                     span.set_status(StatusCode.ERROR, status.message)
@@ -98,7 +98,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                     sent.inc()
                     yield response
                 code = "OK"
-            except Exception as error:  # noqa: BLE001 (the one place where anything becomes a status)
+            except Exception as error:  # noqa: BLE001 (the one place where any exception becomes a status)
                 status = _describe(method, error)
                 code = status.code.name
                 await _abort(context, status)
@@ -110,7 +110,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _refusing(call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:
-    """Return a handler of the same kind that refuses requests which cannot be decoded, and does nothing else."""
+    """Return a handler of the same kind that only refuses requests which cannot be decoded."""
 
     async def handle(request: Any, context: _Context) -> Any:
         try:
@@ -129,7 +129,7 @@ def _refusing(call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:
 
 
 def _checked(request: Any) -> Any:
-    """Return a request that could be decoded, or a stream that raises at one that could not."""
+    """Return the decoded request, or a stream that raises at the first one that could not be decoded."""
     if isinstance(request, AsyncIterable):
         return decoded(request)
     check_decoded(request)

@@ -1,7 +1,7 @@
-"""Waiting for a port: one that is the local end of somebody's outgoing connection becomes free again.
+"""Waiting for a port: one used as the local end of an outgoing connection becomes free again.
 
-Linux takes those ends from 32768 up, where gRPC's usual ports lie too: while a service is away, a connection may get
-its port. A port on which somebody listens is another matter, and is not waited for.
+Linux assigns local ports from 32768 up, where gRPC's usual ports are too: while a service is down, a connection may
+get its port. A port with a listener is different, and is not waited for.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 
 # How long a restarted service waits for its port before it gives up: a connection whose own end closed first keeps the
-# port for another minute (TIME_WAIT). And how often it tries: no system tells of a port that becomes free.
+# port for another minute (TIME_WAIT). And the interval between tries: no system reports that a port becomes free.
 PORT_WAIT_S = 75.0
 PORT_TRY_S = 0.1
 CONNECT_TIMEOUT_S = 1.0
@@ -21,8 +21,8 @@ _LOG = logging.getLogger(__name__)
 async def await_port(host: str, port: int, stop: asyncio.Event, limit_s: float = PORT_WAIT_S) -> bool:
     """Wait until the port can be listened on; return whether it can now.
 
-    False once `stop` is set, and where somebody listens on it, where it is not free in time, or where it can never be
-    had: binding it then says why. The event loop goes on meanwhile.
+    False once `stop` is set, and if the port has a listener, does not become free in time, or can never be bound: the
+    error of binding it gives the cause. The event loop keeps running meanwhile.
     """
     loop = asyncio.get_running_loop()
     give_up_at, said = loop.time() + limit_s, False
@@ -40,7 +40,7 @@ async def await_port(host: str, port: int, stop: asyncio.Event, limit_s: float =
 
 
 def _refusal(host: str, port: int) -> int | None:
-    """Return the error number with which the port cannot be listened on, None where it can."""
+    """Return the error number of listening on the port, None if it can be listened on."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
@@ -56,7 +56,7 @@ async def _is_listened_on(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _reader, writer = await asyncio.open_connection(host, port)
-    except OSError:  # nobody answers; a timeout is one too
+    except OSError:  # nobody answers; a timeout is an OSError too
         return False
     writer.close()
     return True

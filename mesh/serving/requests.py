@@ -1,7 +1,7 @@
 """Requests that cannot be decoded: refused with a reason, not reported as a fault of the server.
 
-The library calls a method's deserializer outside of its handler, so that what the deserializer raises becomes UNKNOWN
-and a traceback in the log. Here a deserializer returns such a request as `Undecodable`, and the handler refuses it.
+The library calls a method's deserializer outside of its handler, so that an exception raised there becomes UNKNOWN and
+a traceback in the log. Here a deserializer returns such a request as `Undecodable`, and the handler refuses it.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
@@ -15,7 +15,7 @@ from mesh.serving.errors import RequestMalformedError
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A request whose bytes are not a message of `type_name`, and why."""
+    """A request whose bytes are not a message of `type_name`, and the decoding error."""
 
     type_name: str
     problem: str

@@ -1,4 +1,4 @@
-"""The life of a service's process: set up, run its loops and its server, go away when told."""
+"""The lifecycle of a service's process: set up, run its loops and its server, stop on request."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What makes a service: what it serves, the feeds and other streams behind it, and the loops that fill them."""
+    """The parts of a service: the gRPC services, their feeds and other streams, and the loops that fill them."""
 
     mounts: Sequence[Mount] = ()
     feeds: Sequence[Feed] = ()
@@ -44,7 +44,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every service is given to build itself on; `resources` are given back when the process ends."""
+    """Common objects that every service is built from; `resources` are closed when the process ends."""
 
     health: Health
     telemetry: Telemetry
@@ -56,10 +56,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> NoReturn:
-    """Run a service until it is told to stop; the process's exit status says how it went.
+    """Run a service until it is asked to stop; the exit status gives the outcome.
 
-    0: stopped when told. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken. 3: it did not end
-    within 4.5 s and was ended by force. 128 and a signal's number: a second signal ended it at once.
+    0: stopped on request. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken. 3: the process
+    did not end within 4.5 s and was ended by force. 128 and a signal's number: a second signal ended it immediately.
     """
     name = settings_type.service_name
     try:
@@ -83,21 +83,21 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
 
 
 async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Base) -> None:
-    """Run until told to stop.
+    """Run until asked to stop.
 
-    1. Build the parts; bind both ports, so that a taken one is known before anything else happens. One that some
-       connection has is waited for.
-    2. Serve and run the loops; the first signal, or the parent's death where that is asked for, ends the wait.
-    3. Say NOT_SERVING, send Draining to every stream, stop the server, then the loops, then flush the telemetry.
+    1. Build the parts; bind both ports, so that a taken one is known before anything else happens. A port used by a
+       connection is waited for.
+    2. Serve and run the loops; the first signal, or the parent's death where that is configured, ends the wait.
+    3. Report NOT_SERVING, send Draining to every stream, stop the server, then the loops, then flush the telemetry.
 
-    From the first signal, or from a loop's failure on, the watch ends the process by force where this takes too long.
+    From the first signal, or from a loop's failure on, the watch ends the process by force if this exceeds its limit.
     """
     stop = asyncio.Event()
     ending = EndWatch(ask_to_stop(asyncio.get_running_loop(), stop))
     ending.start()
     try:
         parts = build()
-    except ValueError as error:  # a file or a value that the service was given; the text names it
+    except ValueError as error:  # an unusable configuration file or value; the text names it
         raise StartError(str(error)) from error
     watch_feeds(base.telemetry.registry, parts.feeds)
     watch_audit(base.telemetry.registry, base.audit)
@@ -144,5 +144,5 @@ async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch) -> None:
     try:
         await loop()
     except Exception:
-        ending.begin()  # the other loops are cancelled now, and one may not come to its end
+        ending.begin()  # the other loops are cancelled now, and one may not end
         raise

@@ -1,4 +1,4 @@
-"""A gRPC server of the mesh: one port, truthful health, reflection, bounded, and gone in a moment when told to go."""
+"""A gRPC server of the mesh: one port, health by loop progress, reflection, limits, and a bounded shutdown."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from qiki_sdk.channel import SERVER_OPTIONS
 
 MAX_CONCURRENT_RPCS = 1_000
 HEALTH_PERIOD_S = 0.5
-# Streams end by themselves when they drain; what is left is health watches, which end only when told.
+# Draining ends the streams; only health watches remain, which end only on request.
 STOP_GRACE_S = 0.25
 _LOG = logging.getLogger(__name__)
 _Status = health_pb2.HealthCheckResponse
@@ -36,14 +36,14 @@ class Mount:
 
 
 class Drainable(Protocol):
-    """What has streams open, and ends them with Draining when it is told to."""
+    """Owner of open streams, which it ends with Draining on request."""
 
     def drain(self) -> None:
-        """Tell every reader to reconnect elsewhere, and take no new ones."""
+        """Ask every reader to reconnect elsewhere, and accept no new ones."""
 
 
 class MeshServer:
-    """Serves the mounts on one port, with health and reflection."""
+    """Server of the mounts on one port, with health and reflection."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class MeshServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Bind and begin to answer.
+        """Bind and start to answer.
 
         Raises:
             StartError: the port is in use.
@@ -87,13 +87,13 @@ class MeshServer:
         await self._server.start()
 
     async def watch_health(self) -> None:
-        """Publish what the health report says, until cancelled."""
+        """Publish the health report periodically, until cancelled."""
         while True:
             await self.publish()
             await asyncio.sleep(HEALTH_PERIOD_S)
 
     async def drain(self) -> None:
-        """Go away: say NOT_SERVING, send Draining on every stream, stop."""
+        """Shut down: report NOT_SERVING, send Draining on every stream, stop."""
         self._health.draining()
         await self.publish()
         for feed in self._feeds:
@@ -101,7 +101,7 @@ class MeshServer:
         await self._server.stop(STOP_GRACE_S)
 
     async def publish(self) -> None:
-        """Publish what the health report says now."""
+        """Publish the current health report."""
         status = _Status.SERVING if self._health.report().serving else _Status.NOT_SERVING
         for name in self._names:
             await self._statuses.set(name, status)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and small ones whose content is checked: what was damaged is never read."""
+"""Atomic files, and small files with a checksum: a damaged file is never used."""
 
 import hashlib
 import os
@@ -7,17 +7,17 @@ from pathlib import Path
 from mesh import failpoints
 from mesh.serving.errors import StartError
 
-# A file of state is small; a longer one is none of ours, and is not read into memory.
+# A state file is small; a longer file is not one of ours, and is not read into memory.
 MAX_CHECKED_BYTES = 64 * 1024
-# A comment, so that a file of JSON is still YAML and a person sees what the line is for.
+# A comment, so that a file of JSON is still YAML and a person sees the purpose of the line.
 _MARK = b"# sha256 "
 _LINE_BYTES = len(_MARK) + 64 + 1
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace the file by one with this content; after a crash at any moment the old or the new one is there, whole.
+    """Replace the file by one with this content; after a crash at any moment the old or the new file exists, whole.
 
-    Durable when this returns: the content is flushed before the rename, the rename with the directory after it.
+    Durable when this returns: the content is flushed before the rename, the directory after it.
     """
     beside = path.with_name(f".{path.name}.new")
     with beside.open("wb") as file:
@@ -34,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_checked(path: Path, data: bytes) -> None:
-    """Replace the file by one with this content and a last line with its SHA-256; else as `write_atomic`."""
+    """Replace the file by one with this content and a last line with its SHA-256; otherwise as `write_atomic`."""
     body = data if data.endswith(b"\n") else data + b"\n"
     if len(body) + _LINE_BYTES > MAX_CHECKED_BYTES:
         raise ValueError(f"{path.name}: {len(body)} bytes, at most {MAX_CHECKED_BYTES - _LINE_BYTES} are possible")
@@ -42,10 +42,10 @@ def write_checked(path: Path, data: bytes) -> None:
 
 
 def read_checked(path: Path, advice: str) -> bytes | None:
-    """Return the content that `write_checked` wrote, with a newline at its end, or None where there is no file.
+    """Return the content that `write_checked` wrote, with a newline at its end, or None if there is no file.
 
     Raises:
-        StartError: the file cannot be read or is not as it was written; its text ends in `advice`, on what to do.
+        StartError: the file cannot be read or was changed since it was written; its text ends in `advice`, the remedy.
     """
     try:
         with path.open("rb") as file:

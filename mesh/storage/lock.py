@@ -1,4 +1,4 @@
-"""A lock on a directory: one process at a time. Imported by the command line too, so it needs nothing else."""
+"""A lock on a directory: one process at a time. Imported by the command line too, so it has no other dependency."""
 
 import fcntl
 import os

@@ -1,9 +1,9 @@
-"""The numerical platform as an input: NumPy held to a named baseline, and a digest of all that decides the bytes.
+"""The numerical platform as an input: NumPy restricted to a named baseline, and a digest of the platform.
 
-NumPy's vectorised elementary functions change in their last bits with the CPU's features, and so do products of
-matrices, with these and with the number of threads. So a run holds NumPy and its BLAS to the baseline that the wheels
-are built for on every machine, on one thread, and names wheels, Python and features in its digest.
-Importing this module does nothing; `pin` must be called before NumPy is imported.
+NumPy's vectorised elementary functions differ in their last bits between CPU features, and so do matrix products, which
+also depend on the number of threads. So a run restricts NumPy and its BLAS on every machine to the baseline that the
+wheels are built for, on one thread, and includes wheels, Python and features in its digest.
+Importing this module has no effect; `pin` must be called before NumPy is imported.
 """
 
 import hashlib
@@ -15,19 +15,19 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 _VARIABLE = "NPY_DISABLE_CPU_FEATURES"
-# What lies above the baseline (x86-64-v2, and plain ASIMD) in NumPy's wheels.
+# CPU features above the baseline (x86-64-v2, and plain ASIMD) in NumPy's wheels.
 _ABOVE_BASELINE = {
     "x86_64": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
     "arm64": "ASIMDHP ASIMDDP ASIMDFHM",
     "aarch64": "ASIMDHP ASIMDDP ASIMDFHM SVE",
 }
-# The kernels of OpenBLAS that need no more than the baseline.
+# The OpenBLAS kernels that need only the baseline.
 _BLAS_BASELINE = {"x86_64": "Nehalem", "arm64": "ARMV8", "aarch64": "ARMV8"}
 _WHEELS = ("numpy", "scipy", "protobuf", "numba")
 
 
 def pin() -> None:
-    """Hold NumPy to its baseline in this process and its children; a setting already there is kept."""
+    """Restrict NumPy to its baseline in this process and its children; an existing setting is kept."""
     if "numpy" in sys.modules and _VARIABLE not in os.environ:
         raise RuntimeError("NumPy was imported before its CPU features were pinned")
     features = _ABOVE_BASELINE.get(platform.machine(), "")
@@ -40,7 +40,7 @@ def pin() -> None:
 
 
 def platform_digest() -> str:
-    """Return the SHA-256 over what decides a run's bytes besides its inputs, hexadecimal."""
+    """Return the SHA-256 over the platform properties that determine a run's bytes, hexadecimal."""
     umath = importlib.import_module("numpy._core._multiarray_umath")  # after `pin`, never at import
     used = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
     facts = {
@@ -55,7 +55,7 @@ def platform_digest() -> str:
 
 
 def _version(wheel: str) -> str:
-    """Return a wheel's version, empty where it is not installed, as an optional one may be."""
+    """Return a wheel's version, empty if it is not installed, as an optional one may be."""
     try:
         return version(wheel)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Runs: made once, kept in the state directory, found again after a restart."""
+"""Runs: created once, kept in the state directory, loaded after a restart."""
 
 import hashlib
 import time
@@ -17,14 +17,14 @@ from qiki.common.v1.stream_pb2 import Run
 
 _FILE = "run.json"
 _ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
-# What a run was made of. A state directory whose run differs in one of them cannot be gone on with.
+# The inputs of a run. A state directory whose run differs in one of them cannot be continued.
 _INPUTS = ("seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest")
 _PRODUCERS = ("code_digest", "platform_digest")
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """What a new run is made of. Without `run_id` and `start_ns` they are new: a random id, the present second."""
+    """The inputs of a new run. Without `run_id` and `start_ns` they are new: a random id, the present second."""
 
     seed: int
     bot_id: str
@@ -38,12 +38,12 @@ class RunInputs:
 
 
 def load_or_create(state_dir: Path, inputs: RunInputs, prepare: Callable[[Run], object] = lambda _run: None) -> Run:
-    """Return the run that the state directory holds, or a new one, which is durable when this returns.
+    """Return the run in the state directory, or a new one, which is durable when this returns.
 
-    `prepare` is called with a new run before that: what it makes durable is there with every run that is found.
+    `prepare` is called with a new run before that: files that it makes durable exist for every run that is loaded.
 
     Raises:
-        StartError: the run there was made of something else, or is damaged.
+        StartError: the run in the directory has other inputs, or is damaged.
     """
     path = state_dir / _FILE
     wanted = _new_run(inputs)

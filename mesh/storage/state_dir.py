@@ -1,4 +1,4 @@
-"""The state directory of a service: made where it is missing, and one process's as long as it runs."""
+"""The state directory of a service: created if missing, and used by one process at a time."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +11,7 @@ LOCK_FILE = "lock"
 
 
 def open_state_dir(given: Path | None, service: str, resources: ExitStack) -> Path:
-    """Return the directory, locked until `resources` close; where none is given a temporary one, removed then.
+    """Return the directory, locked until `resources` close; a temporary one, removed then, if none is given.
 
     Raises:
         StartError: the directory cannot be used, or another process uses it.

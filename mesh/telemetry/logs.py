@@ -1,4 +1,4 @@
-"""Logs: one event a line; JSON with the trace's id for machines, readable text on a person's terminal."""
+"""Logs: one event a line; JSON with the trace id for machines, readable text on a person's terminal."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
-    """Return the fields that the caller gave by `extra`."""
+    """Return the fields that the caller passed in `extra`."""
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
@@ -39,13 +39,13 @@ class JsonFormatter(logging.Formatter):
         fields = fields_of(record)
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return _to_json(line | fields | line)  # a field never takes the place of what every line has
+        return _to_json(line | fields | line)  # an event's field never replaces a standard one
 
 
 def _to_json(line: dict[str, object]) -> str:
     try:
         return json.dumps(line, default=str, ensure_ascii=False, allow_nan=False)
-    except (ValueError, TypeError):  # what JSON has no word for, such as NaN, is told as text
+    except (ValueError, TypeError):  # a value that JSON cannot represent, such as NaN, is logged as text
         return json.dumps({key: str(value) for key, value in line.items()}, ensure_ascii=False)
 
 
@@ -53,7 +53,7 @@ class TextFormatter(logging.Formatter):
     """A line for a person: time of day, level, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and the exception below it if there is one."""
+        """Return the line, followed by the exception if there is one."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = " ".join(f"{key}={value}" for key, value in fields_of(record).items())
         line = f"{clock} {record.levelname.lower():7} {record.getMessage()}" + (f"  {fields}" if fields else "")
@@ -61,7 +61,7 @@ class TextFormatter(logging.Formatter):
 
 
 def setup_logs(service: str, log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
-    """Send this process's logs to the stream; `auto` is text on a terminal and JSON elsewhere."""
+    """Send this process's logs to the stream; `auto` is text on a terminal and JSON otherwise."""
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if text else JsonFormatter(service))

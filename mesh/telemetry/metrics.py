@@ -1,4 +1,4 @@
-"""Metrics that are read when they are asked for: where each feed stands and who lags, how reports fare."""
+"""Metrics computed when they are scraped: the position of each feed, the lag of its readers, the audit counts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,13 +11,13 @@ from qiki_sdk.audit import AuditReporter
 
 
 def watch_feeds(registry: CollectorRegistry, feeds: Sequence[Feed]) -> None:
-    """Show the feeds on `/metrics`."""
+    """Export the feeds on `/metrics`."""
     if feeds:
         registry.register(_FeedCollector(feeds))
 
 
 def watch_audit(registry: CollectorRegistry, audit: AuditReporter) -> None:
-    """Show on `/metrics` how the events fare that are reported for the record."""
+    """Export on `/metrics` the counts of audit events."""
     registry.register(_AuditCollector(audit))
 
 
@@ -26,7 +26,7 @@ class _AuditCollector(Collector):
         self._audit = audit
 
     def collect(self) -> Iterable[Metric]:
-        """Yield how many events were reported, and what became of them."""
+        """Yield the number of events reported, and of each outcome."""
         counts = self._audit.counts()
         ended = CounterMetricFamily("qiki_audit_events", "Reported events by what became of them.", labels=["outcome"])
         ended.add_metric(["delivered"], counts.delivered)
@@ -42,7 +42,7 @@ class _FeedCollector(Collector):
         self._feeds = feeds
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the families; a feed without a run has none of them."""
+        """Yield the metric families; a feed without a run has none."""
         last = CounterMetricFamily("qiki_feed_events", "Events of the run so far: the last sequence.", labels=["feed"])
         kept = GaugeMetricFamily("qiki_feed_ring_events", "Events kept in the ring.", labels=["feed"])
         size = GaugeMetricFamily("qiki_feed_ring_bytes", "Bytes kept in the ring.", labels=["feed"])

@@ -1,4 +1,4 @@
-"""Spans of units of work that are named by their input: the event's trace context is the span that produced it."""
+"""Spans of units of work, with ids derived from their input: an event's trace context is the span that produced it."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _LOW_64_BITS = (1 << 64) - 1
 
 
 class PlannedIds(IdGenerator):
-    """Gives the next span the ids that were planned for it, and any other span random ones.
+    """Id generator that gives the next span its planned ids, and any other span random ones.
 
     Spans are planned and started without an await in between, on one event loop: no other span can come first.
     """
@@ -32,7 +32,7 @@ class PlannedIds(IdGenerator):
 
 
 class WorkSpans:
-    """Records the spans of a service's units of work; without a tracer it only decides what is sampled."""
+    """Recorder of the spans of a service's units of work; without a tracer it only decides what is sampled."""
 
     def __init__(self, sample_ratio: float, tracer: Tracer | None = None, ids: PlannedIds | None = None) -> None:
         self._bound = TraceIdRatioBased.get_bound_for_rate(sample_ratio)
@@ -46,7 +46,7 @@ class WorkSpans:
         return "01" if int(trace_id, 16) & _LOW_64_BITS < self._bound else "00"
 
     def record(self, name: str, own: str, cause: str, began_ns: int, attributes: Mapping[str, str | int]) -> None:
-        """Record one unit of work that is done: `own` is its event's trace context, `cause` that of its input's."""
+        """Record one finished unit of work: `own` is its event's trace context, `cause` its input's."""
         if self._tracer is None or self._ids is None:
             return
         _version, trace_id, span_id, _flags = own.split("-")

@@ -1,4 +1,4 @@
-"""Traces and metrics of one process: made once, handed to who needs them, flushed within a bound at the end."""
+"""Traces and metrics of one process: made once, passed to their users, flushed within a time limit at the end."""
 
 import logging
 from threading import Thread
@@ -39,7 +39,7 @@ class Telemetry:
             self.spans = WorkSpans(sample_ratio, self.tracer, ids)
 
     def shutdown(self, timeout_s: float) -> None:
-        """Hand over what is left; give up after `timeout_s`, so that an absent collector delays no stop."""
+        """Export the remaining spans; give up after `timeout_s`, so that an absent collector delays no stop."""
         if self._provider is None:
             return
         worker = Thread(target=self._provider.shutdown, name="telemetry-shutdown", daemon=True)

@@ -1,4 +1,4 @@
-"""Reporting to the registrar: hand over an event and go on; it is kept while the registrar is away, and sent after."""
+"""Reporting to the registrar: events are queued without waiting, kept while the registrar is down, and sent later."""
 
 import asyncio
 import logging
@@ -20,23 +20,23 @@ from qiki_sdk.cleanup import CLEANUP_S, cleanup
 from qiki_sdk.codes import SPOOL_DROPPED, Code
 from qiki_sdk.errors import QikiError, from_rpc_error
 
-if TYPE_CHECKING:  # the generated stub exists for the type checker alone
+if TYPE_CHECKING:  # the generated stub exists only for the type checker
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
 
 CAPACITY = 4_096
 MAX_BATCH_EVENTS = 200
 MAX_BATCH_BYTES = 1024 * 1024
 CALL_TIMEOUT_S = 5.0
-# What is still in the spool when its owner goes away gets this long to reach the registrar.
+# Time limit to deliver the events left in the spool when its owner ends.
 LAST_CALL_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditCounts:
-    """How a reporter's events fared: reported = delivered + rejected + dropped + waiting.
+    """Outcomes of a reporter's events: reported = delivered + rejected + dropped + waiting.
 
-    `rejected` are those that the registrar refused for good, `dropped` those that the full spool had no room for.
+    The registrar permanently refused the `rejected` ones; the `dropped` ones did not fit into the full spool.
     """
 
     reported: int
@@ -54,10 +54,10 @@ class AuditReporter:
         audit.report(codes.BOOT_OK, "ready")
     ```
 
-    A service with a TaskGroup of its own runs `run()` in it instead. Events are delivered in the order of their
-    reporting, each once: an id is given at the reporting, and the registrar knows a repetition by it. Beyond
-    `capacity` events the oldest are dropped, and one SPOOL_DROPPED in their place tells how many. Failing to carry an
-    event is counted and logged, never reported.
+    A service with a TaskGroup of its own runs `run()` in it instead. Events are delivered once each, in the order in
+    which they were reported: an event gets its id when it is reported, by which the registrar recognises a repetition.
+    Beyond `capacity` events the oldest are dropped, and one SPOOL_DROPPED in their place gives their number. A failure
+    to deliver an event is counted and logged, never reported.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class AuditReporter:
         capacity: int = CAPACITY,
         backoff: Backoff | None = None,
     ) -> None:
-        """Make a reporter; nothing is opened before it runs.
+        """Make a reporter; it opens no connection before it runs.
 
         Args:
-            target: the registrar's `host:port`, or a channel to it, which is then the caller's to close.
-            reporter: who reports, such as `svc_sim`.
-            capacity: how many events are kept at most, those on their way included.
-            backoff: the waits between tries while the registrar is away.
+            target: the registrar's `host:port`, or a channel to it, which the caller then closes.
+            reporter: the reporter's name, such as `svc_sim`.
+            capacity: the largest number of events kept, including those being sent.
+            backoff: the waits between tries while the registrar is down.
         """
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}, at least 1 is needed")
@@ -102,7 +102,7 @@ class AuditReporter:
         key: str = "",
         **attributes: object,
     ) -> str:
-        """Put an event in the spool and return its id. Never waits; `make_event` tells what the arguments are."""
+        """Put an event in the spool and return its id. Never waits; see `make_event` for the arguments."""
         event = make_event(
             self._reporter,
             code,
@@ -122,12 +122,12 @@ class AuditReporter:
         return event.event_id
 
     def counts(self) -> AuditCounts:
-        """Return how the events fared so far."""
+        """Return the outcomes of the events so far."""
         waiting = self._reported - self._delivered - self._rejected - self._dropped
         return AuditCounts(self._reported, self._delivered, self._rejected, self._dropped, waiting)
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until nothing is left to deliver; return whether it came to that in time."""
+        """Wait until no event is left to deliver; return whether that happened in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
@@ -136,7 +136,7 @@ class AuditReporter:
         return True
 
     async def run(self) -> None:
-        """Deliver, for ever; when cancelled, try once more to deliver what is left, within a second."""
+        """Deliver without end; when cancelled, try once more to deliver the remaining events, within a second."""
         channel = connect(self._target) if isinstance(self._target, str) else self._target
         stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
         self._started.set()
@@ -151,7 +151,7 @@ class AuditReporter:
     async def __aenter__(self) -> Self:
         group = await asyncio.TaskGroup().__aenter__()
         self._running = group, group.create_task(self.run())
-        await self._started.wait()  # cancelled before it has begun, it would leave without its last call
+        await self._started.wait()  # cancelled before its first step, the task would skip its last delivery
         return self
 
     async def __aexit__(
@@ -160,7 +160,7 @@ class AuditReporter:
         assert self._running is not None, "entered before it is left"
         group, task = self._running
         task.cancel()
-        # Not told what went wrong in the body, the group lets that error out as it is.
+        # Without the body's exception as an argument the group does not wrap it: it propagates unchanged.
         await group.__aexit__(None, None, None)
 
     # -- delivery -----------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class AuditReporter:
                 await self._send(stub, CALL_TIMEOUT_S)
             except QikiError as error:
                 self._say(str(error))
-                await asyncio.sleep(next(delays))  # without end: the registrar may come back after any time
+                await asyncio.sleep(next(delays))  # without end: the registrar may return after any time
             else:
                 self._say("connected")
                 delays = self._backoff.delays()
@@ -188,10 +188,10 @@ class AuditReporter:
             _LOG.warning("audit events were left in the spool", extra={"events": left, "why": str(error)})
 
     async def _send(self, stub: "RegistrarServiceAsyncStub", timeout_s: float) -> None:
-        """Send one batch: the one that is on its way already, until the registrar has answered for it.
+        """Send one batch, and the same one again until the registrar has answered.
 
         Raises:
-            QikiError: it has not.
+            QikiError: the registrar has not answered for the batch.
         """
         if not self._on_the_way:
             self._on_the_way = self._next_batch()
@@ -214,7 +214,7 @@ class AuditReporter:
     def _next_batch(self) -> list[AuditEvent]:
         batch, size_bytes = [], 0
         untold = self._dropped - self._dropped_told
-        if untold:  # those dropped came before all that is in the spool
+        if untold:  # the dropped events precede all events in the spool
             batch.append(make_event(self._reporter, SPOOL_DROPPED, "", attributes={"dropped": untold}))
             self._dropped_told, self._reported = self._dropped, self._reported + 1
         while self._spool and len(batch) < MAX_BATCH_EVENTS and size_bytes < MAX_BATCH_BYTES:

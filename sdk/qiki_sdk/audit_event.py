@@ -1,4 +1,4 @@
-"""How an audit event is made: named, cut to its bounds, ready to be sent as often as it takes."""
+"""Construction of an audit event: with an id and a time, cut to its limits, ready to be sent any number of times."""
 
 import time
 import uuid
@@ -23,16 +23,16 @@ def make_event(
     key: str = "",
     attributes: Mapping[str, object] | None = None,
 ) -> AuditEvent:
-    """Return an event of now. Over-long text is cut, and says so by an ellipsis.
+    """Return an event with the current time. Text that is too long is cut and ends in an ellipsis.
 
     Args:
-        reporter: who reports it, such as `svc_sim`.
-        code: what happened.
+        reporter: the reporter's name, such as `svc_sim`.
+        code: the kind of event.
         message: one sentence for a person; empty: the code's meaning.
-        simulation_time: when it happened in the run, where there is such a time.
+        simulation_time: the event's time in the run, where there is one.
         run_id: the run it belongs to; empty for none.
-        key: names the event within the run and the reporter: to report it again, also after a restart, is then
-            recognised as a repetition. Empty: the event is a new one.
+        key: names the event within the run and the reporter: a repetition of the report, also after a restart, is then
+            recognised. Empty: the event is a new one.
         attributes: further facts by name.
     """
     now_s, now_ns = divmod(time.time_ns(), 1_000_000_000)
@@ -61,7 +61,7 @@ def _event_id(reporter: str, run_id: str, key: str) -> uuid.UUID:
 
 
 def _fitting(text: str, most: int) -> str:
-    """Return the text without what no text on the wire may hold (lone surrogates, control characters), and cut."""
+    """Return the text without characters that no message may contain (lone surrogates, control characters), and cut."""
     shown = text
     if not text.isprintable():
         clean = text.encode("utf-8", "replace").decode()

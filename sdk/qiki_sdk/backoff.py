@@ -1,4 +1,4 @@
-"""How long to wait before the next try: exponential with full jitter, bounded."""
+"""Backoff: waits between tries, exponential with full jitter, bounded."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Cleanup in a `finally` block: bounded in time, and never raised in place of what is on its way."""
+"""Cleanup in a `finally` block: bounded in time, and never raised in place of the pending exception."""
 
 import asyncio
 import logging
@@ -6,19 +6,19 @@ from collections.abc import Coroutine
 from typing import Any
 
 CLEANUP_S = 1.0
-# After a cleanup that takes too long is cancelled, how long it may still take to end.
+# Time that a cleanup may still take after it was cancelled for taking too long.
 GIVE_UP_S = 0.1
 _LOG = logging.getLogger(__name__)
 
 
 async def cleanup(work: Coroutine[Any, Any, object], timeout_s: float = CLEANUP_S) -> None:
-    """Await a cleanup; log its failure instead of raising it, and give it up after `timeout_s` seconds.
+    """Await a cleanup; log its failure instead of raising it, and abandon it after `timeout_s` seconds.
 
-    An error that a cleanup raises in a `finally` block replaces the exception that is on its way there. Where that is a
-    CancelledError and somebody handles the error, the cancellation is lost and the task goes on for ever.
+    An error that a cleanup raises in a `finally` block replaces the pending exception. If that is a CancelledError and
+    the error is handled, the cancellation is lost and the task runs on for ever.
 
     Raises:
-        CancelledError: the caller was cancelled meanwhile; raised once the cleanup has ended or is given up.
+        CancelledError: the caller was cancelled meanwhile; raised once the cleanup has ended or is abandoned.
     """
     loop = asyncio.get_running_loop()
     task, interrupted = loop.create_task(work), False

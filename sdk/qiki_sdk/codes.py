@@ -1,4 +1,4 @@
-"""The vocabulary of the audit trail: its codes in nine families, and the bounds of what an event may hold. Pure."""
+"""The vocabulary of the audit trail: its codes in nine families, and the limits of an event. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ MAX_MESSAGE_CHARACTERS = 1_000
 MAX_ATTRIBUTES = 32
 MAX_ATTRIBUTE_NAME_CHARACTERS = 63
 MAX_ATTRIBUTE_VALUE_CHARACTERS = 400
-# An event that keeps to the bounds above, four bytes a character, always fits.
+# An event within the limits above, at four bytes a character, always fits.
 MAX_EVENT_BYTES = 65_536
 MAX_EVENTS_A_REQUEST = 1_000
 
 
 class Severity(IntEnum):
-    """How much an event matters; the numbers are those of `qiki.registrar.v1.Severity`."""
+    """Severity of an event; the numbers are those of `qiki.registrar.v1.Severity`."""
 
     INFO = 1
     WARNING = 2
@@ -26,7 +26,7 @@ class Severity(IntEnum):
 
 
 class Family(IntEnum):
-    """What an event is about: the hundreds of its code."""
+    """Subject of an event: the hundreds of its code."""
 
     LIFECYCLE = 1
     SENSORS = 2
@@ -41,7 +41,7 @@ class Family(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One kind of event: a number in 100..999 and a name, both unique, its usual severity, and what it says."""
+    """One kind of event: a number in 100..999 and a name, both unique, its usual severity, and its meaning."""
 
     number: int
     name: str
@@ -50,7 +50,7 @@ class Code:
 
     @property
     def family(self) -> Family:
-        """The family that the number's hundreds name."""
+        """The family of the number's hundreds."""
         return Family(self.number // 100)
 
 

@@ -1,4 +1,4 @@
-"""Columns of a message: written straight from memory, and a frame's detections as columns in either layout."""
+"""Columns of a message: written directly from memory, and a frame's detections as columns from either layout."""
 
 import sys
 from array import array
@@ -36,18 +36,18 @@ _SPARE = (
 
 
 def extend(columns: Message, **values: Any) -> None:
-    """Append to packed columns of a message straight from memory, such as a NumPy array's.
+    """Append to packed columns of a message directly from memory, such as a NumPy array's.
 
     ```
     extend(frame.detection_columns, range_m=ranges, bearing_deg=bearings, transponder_on=answered)
     ```
 
-    Columns of doubles take doubles: arrays of float64, `array("d")`. Columns of enums, truths and whole numbers take
-    bytes below 128: arrays of uint8 or bool, `bytes`. It is some fifty times as fast as the columns' own `extend`, as
-    on the wire they are these very bytes. To read a column into an array, `numpy.array(columns.range_m)` is as fast.
+    Columns of doubles take doubles: arrays of float64, `array("d")`. Columns of enums, booleans and integers take bytes
+    below 128: arrays of uint8 or bool, `bytes`. It is some fifty times as fast as the columns' own `extend`, since
+    these bytes are the wire encoding. To read a column into an array, `numpy.array(columns.range_m)` is as fast.
 
     Raises:
-        TypeError: a field that is no packed column, or values that it does not take; then nothing is appended.
+        TypeError: a field that is no packed column, or values of the wrong type; then nothing is appended.
     """
     pieces: list[bytes | memoryview] = []
     for name, data in values.items():
@@ -67,7 +67,7 @@ def extend(columns: Message, **values: Any) -> None:
 
 
 def _doubles(name: str, view: memoryview) -> memoryview:
-    """Return the bytes of a packed field of doubles: little-endian, one after the other."""
+    """Return the bytes of a packed field of doubles: little-endian, contiguous."""
     if view.format != "d":
         raise TypeError(f"{name} must be given as doubles, not {view.format!r}")
     if sys.byteorder == "little":
@@ -78,7 +78,7 @@ def _doubles(name: str, view: memoryview) -> memoryview:
 
 
 def _small(name: str, view: memoryview) -> memoryview:
-    """Return the bytes of a packed field of varints below 128: each is a byte, without the bit for more."""
+    """Return the bytes of a packed field of varints below 128: one byte each, without the continuation bit."""
     body = view.tobytes()
     if view.format not in ("B", "?") or not body.isascii():
         raise TypeError(f"{name} must be given as bytes below 128")
@@ -86,9 +86,9 @@ def _small(name: str, view: memoryview) -> memoryview:
 
 
 def detection_columns(frame: RadarFrame) -> DetectionColumns:
-    """Return a frame's detections as columns, whether it came with columns or with messages, as those of an archive do.
+    """Return a frame's detections as columns, whether the frame has columns or messages, as archived frames do.
 
-    Of messages, the columns in which every value is 0 are left empty; `range_band` is that of the first detection.
+    For messages, the columns in which every value is 0 stay empty; `range_band` is that of the first detection.
     """
     if frame.HasField("detection_columns"):
         return frame.detection_columns

@@ -1,4 +1,4 @@
-"""Crossing over: a reader whose token has expired on the live stream reads on in the archive, and goes back."""
+"""Detour through the archive: a reader with an expired token on the live stream reads the archive, and then returns."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from qiki_sdk.errors import ResumeTokenExpiredError, RunChangedError
 from qiki_sdk.stream import Event, Idle, OnState, Stream, StreamSettings
 
-if TYPE_CHECKING:  # the generated stub exists for the type checker alone
+if TYPE_CHECKING:  # the generated stub exists only for the type checker
     from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceAsyncStub
 
 
@@ -24,14 +24,14 @@ class ArchiveSource:
     ```
 
     An archive has frames with their detections as messages, also for a reader that asks the live stream for columns:
-    `columns.detection_columns` reads both alike.
+    `columns.detection_columns` reads both.
     """
 
     def __init__(self, channel: grpc.aio.Channel, name: str) -> None:
-        """Make a source; nothing is opened before it is needed.
+        """Make a source; it opens no stream before it is needed.
 
         Args:
-            channel: a channel to the archive; the caller's to close.
+            channel: a channel to the archive, which the caller closes.
             name: the archived channel's name, such as `frames`.
         """
         self._stub: ArchiveServiceAsyncStub = ArchiveServiceStub(channel)
@@ -40,14 +40,14 @@ class ArchiveSource:
     async def detour(
         self, refused: ResumeTokenExpiredError, resume_token: str, settings: StreamSettings, on_state: OnState
     ) -> AsyncGenerator[Event[Any] | Idle, None]:
-        """Yield what the archive has after the token, until it is time to try the live stream again.
+        """Yield the archive's events after the token, until it is time to try the live stream again.
 
-        That is where the archive's newest event was when it was opened, and at least where the live stream's oldest
-        was when it refused; or when the archive, too, has nothing more to say for the length of its heartbeat.
+        It is time at the archive's newest event when it was opened, and no earlier than the live stream's oldest event
+        when it refused; or when the archive has no further event for the length of its heartbeat.
 
         Raises:
-            QikiError: the archive refuses. Where it does not have the run, or no more of it than was read, the live
-                stream's refusal stands.
+            QikiError: the archive refuses. Where it lacks the run, or has no later event of it, the live stream's
+                refusal is raised.
         """
         request = WatchArchiveRequest(channel=self._name, resume_token=resume_token)
         stream = Stream[Any](
@@ -68,5 +68,5 @@ class ArchiveSource:
                         goal, opened = max(goal, item.heartbeat.last_sequence), True
         except RunChangedError as error:
             raise refused from error
-        if not found:  # a later run follows in the archive: nothing will close the gap
+        if not found:  # the archive goes on with a later run: nothing will close the gap
             raise refused

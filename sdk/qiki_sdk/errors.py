@@ -1,4 +1,4 @@
-"""What a stream or a call can refuse, as typed errors that carry the reason and the facts of the status."""
+"""Refusals of a stream or a call, as typed errors with the reason and the metadata of the status."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,8 +16,8 @@ class QikiError(Exception):
 
     Attributes:
         code: the gRPC status code.
-        reason: the name of a `qiki.common.v1.ErrorReason` without its prefix; empty where the server gave none.
-        metadata: the facts of the refusal by name, such as `field` or `oldest_resume_token`.
+        reason: the name of a `qiki.common.v1.ErrorReason` without its prefix; empty if the server gave none.
+        metadata: details of the refusal by name, such as `field` or `oldest_resume_token`.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class QikiError(Exception):
 
 
 class RunChangedError(QikiError):
-    """The server serves another run than the token's: start anew, with what belongs to the old run put away."""
+    """The server serves another run than the token's: discard the state of the old run and start from scratch."""
 
 
 class HistoryDivergedError(QikiError):
-    """The server's history is not the one that the token was taken from."""
+    """The server's history differs from the one that the token was taken from."""
 
 
 class ResumeTokenExpiredError(QikiError):
-    """The next event is gone. `metadata["oldest_resume_token"]` resumes at the oldest that is still there."""
+    """The next event is gone. `metadata["oldest_resume_token"]` resumes at the oldest event still retained."""
 
 
 class InvalidFieldError(QikiError):
@@ -50,7 +50,7 @@ class InvalidFieldError(QikiError):
 
 
 class RetentionTooShortError(InvalidFieldError):
-    """The producer's retention and the reader's confirm interval do not go together: a setting of one must change."""
+    """The producer's retention is too short for the reader's confirm interval: one of the two settings must change."""
 
 
 _BY_REASON: Mapping[str, type[QikiError]] = MappingProxyType(
@@ -81,7 +81,7 @@ def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | No
             continue
         try:
             status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
-        except DecodeError:  # not by a server of the mesh: what stands between may answer too
+        except DecodeError:  # not by a server of the mesh: a proxy in between may answer too
             return None
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()

@@ -18,7 +18,7 @@ P = TypeVar("P", bound=Message)
 OnState = Callable[[str], None]
 _LOG = logging.getLogger(__name__)
 
-# Refusals that the next try may not meet. All others are told to the caller at once.
+# Refusals that a retry may not meet. All others are raised to the caller immediately.
 TRANSIENT = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -34,7 +34,7 @@ TRANSIENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Event(Generic[P]):
-    """One event: its payload, what it is, and the token that resumes exactly after it."""
+    """One event: its payload, its context, and the token that resumes exactly after it."""
 
     payload: P
     context: EventContext
@@ -43,7 +43,7 @@ class Event(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The stream said where it is: nothing to hand over, and the token may have moved."""
+    """A heartbeat of the stream: no event, but the token may have moved."""
 
     heartbeat: Heartbeat
     resume_token: str
@@ -51,11 +51,10 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """How a stream is kept alive.
+    """Settings that keep a stream alive.
 
-    `silence_s` is after how long without any response, heartbeats included, the stream is opened again: three
-    heartbeats by default. `max_tries` is how often in a row it may end without having said anything before the error
-    is told, None for without limit.
+    After `silence_s` without any response, heartbeats included, the stream is opened again: three heartbeats by
+    default. After `max_tries` successive openings without a response the error is raised; None for no limit.
     """
 
     silence_s: float = 15.0
@@ -64,12 +63,12 @@ class StreamSettings:
 
 
 class Archive(Protocol):
-    """Where a stream reads what its server no longer has: see `crossing.ArchiveSource`."""
+    """Source of the events that a stream's server no longer has: see `crossing.ArchiveSource`."""
 
     def detour(
         self, refused: ResumeTokenExpiredError, resume_token: str, settings: StreamSettings, on_state: OnState
     ) -> AsyncGenerator[Event[Any] | Idle, None]:
-        """Yield what comes after the token, until it is time to try the server again."""
+        """Yield the events after the token, until it is time to try the server again."""
 
 
 class Stream(Generic[P]):
@@ -82,9 +81,9 @@ class Stream(Generic[P]):
         print(event.context.sequence, len(event.payload.detections))
     ```
 
-    The iteration ends when the run is over; `ended` then tells the last sequence. What cannot be retried is raised as
-    a `QikiError`. `resume_token` is the place reached; hand it to a new Stream's request to go on after a restart of
-    your own. With an archive, a reader that has fallen behind what the server retains reads on there and comes back.
+    The iteration ends when the run is over; `ended` then gives the last sequence. An error that cannot be retried is
+    raised as a `QikiError`. `resume_token` is the position reached: put it in a new Stream's request to continue after
+    a restart of the client. With an archive, a reader behind the server's retention reads on there and returns.
     """
 
     def __init__(
@@ -95,13 +94,13 @@ class Stream(Generic[P]):
         on_state: OnState | None = None,
         archive: Archive | None = None,
     ) -> None:
-        """Make a stream; nothing is opened before it is iterated over.
+        """Make a stream; it opens no RPC before it is iterated over.
 
         Args:
             method: the stub's Watch method.
             request: its request; its token, if any, is where the stream starts.
             settings: how the stream is kept alive.
-            on_state: is told in a few words what the stream does: "connected", or why it is not.
+            on_state: called with the state of the stream in a few words: "connected", or why it is not.
             archive: the same feed's archive. It does not filter, so the request must not either.
 
         Raises:
@@ -120,7 +119,7 @@ class Stream(Generic[P]):
 
     @property
     def resume_token(self) -> str:
-        """The place reached; empty before the first response."""
+        """The position reached; empty before the first response."""
         return self._resume_token
 
     async def __aiter__(self) -> AsyncIterator[Event[P]]:
@@ -130,12 +129,12 @@ class Stream(Generic[P]):
                     yield item
 
     async def items(self) -> AsyncGenerator[Event[P] | Idle, None]:
-        """Yield events, and between them what idle heartbeats say.
+        """Yield events, and between them idle heartbeats.
 
         1. Open the stream after the token.
-        2. Hand on what comes; every response moves the token. A response is a success: the waits start anew.
-        3. Where the token has expired and there is an archive: read on there, and then open the stream again.
-        4. Whatever else ends the stream but the run's end: wait a little longer each time, and open it again.
+        2. Yield each response; it moves the token. A response is a success: the waits start again from the first.
+        3. If the token has expired and there is an archive: read on there, and then open the stream again.
+        4. If anything but the run's end ends the stream: wait a little longer each time, and open it again.
         """
         delays, failures = self._settings.backoff.delays(), 0
         while self.ended is None:
@@ -164,7 +163,7 @@ class Stream(Generic[P]):
                 await asyncio.sleep(next(delays))
 
     async def _open_once(self) -> AsyncGenerator[Event[P] | Idle, None]:
-        # A message keeps the memory of every string it ever held: each opening has a request of its own.
+        # A message keeps the memory of every string it ever contained: each opening has a request of its own.
         request = type(self._request)()
         request.CopyFrom(self._request)
         cast(Any, request).resume_token = self._resume_token

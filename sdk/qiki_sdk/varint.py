@@ -2,7 +2,7 @@
 
 
 def varint(value: int) -> bytes:
-    """Return a number from 0 on as a base-128 varint."""
+    """Return a non-negative number as a base-128 varint."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

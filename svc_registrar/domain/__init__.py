@@ -1,1 +1,1 @@
-"""What the registrar knows without any input or output: what a fact may hold, how a record lies, where each is."""
+"""The registrar's logic without input or output: the rules of an audit event, the record layout, the index."""

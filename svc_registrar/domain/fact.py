@@ -1,4 +1,4 @@
-"""What may go on record: the rules that an audit event must keep, each naming its field. Pure."""
+"""Rules of an audit event, each naming its field. Pure."""
 
 import re
 import uuid
@@ -16,7 +16,7 @@ from qiki_sdk.codes import (
     Severity,
 )
 
-# 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: what a protobuf timestamp may hold.
+# 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of a protobuf timestamp.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _NS_PER_S = 1_000_000_000
 _REPORTER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_\-./]{{0,{MAX_REPORTER_CHARACTERS - 1}}}")
@@ -36,7 +36,7 @@ class FactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A wall-clock or simulation time as it came: seconds since the Unix epoch, and nanoseconds."""
+    """A wall-clock or simulation time as received: seconds since the Unix epoch, and nanoseconds."""
 
     seconds: int
     nanos: int
@@ -44,7 +44,7 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An audit event as it came."""
+    """An audit event as received."""
 
     schema_version: int
     event_id: str
@@ -63,7 +63,7 @@ def check(fact: Fact) -> None:
     """Check an event.
 
     Raises:
-        FactError: the first rule that it breaks.
+        FactError: the first rule that the event breaks.
     """
     if fact.schema_version != SCHEMA_VERSION:
         raise FactError("schema_version", f"is {fact.schema_version}, known is {SCHEMA_VERSION}")
@@ -101,14 +101,14 @@ def check_code(field: str, code: int) -> None:
 
 
 def check_reporter(field: str, reporter: str) -> None:
-    """Check that a reporter's name is one; raises FactError."""
+    """Check that a reporter's name is valid; raises FactError."""
     if not _REPORTER.fullmatch(reporter):
         allowed = f"1 to {MAX_REPORTER_CHARACTERS} letters, digits and _-./, a letter or digit first"
         raise FactError(field, f"{_shown(reporter)} is not {allowed}")
 
 
 def check_instant(field: str, instant: Instant) -> None:
-    """Check that a time is one of the years 1 to 9999; raises FactError."""
+    """Check that a time is in the years 1 to 9999; raises FactError."""
     if not _FIRST_SECOND <= instant.seconds <= _LAST_SECOND:
         raise FactError(field, f"seconds is {instant.seconds}, outside the years 1 to 9999")
     if not 0 <= instant.nanos < _NS_PER_S:

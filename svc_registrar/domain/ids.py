@@ -1,4 +1,4 @@
-"""Where each event id stands: 16 bytes of memory an id, whatever their number. Pure."""
+"""Sequence of each event id: 16 bytes of memory an id, whatever their number. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEWEST = 65_536
-# A run that long is merged no more: merging blocks, and a look into one more run takes microseconds.
+# A run of this length is not merged again: merging blocks, whereas a lookup in one more run takes microseconds.
 LONGEST_RUN = 4 * NEWEST
 _MASK = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """Hashes in ascending order, and at the same index the sequence of each."""
+    """Hashes in ascending order, with the sequence of each at the same index."""
 
     hashes: NDArray[np.uint64]
     sequences: NDArray[np.uint64]
@@ -33,8 +33,8 @@ class _Sorted:
 class IdTable:
     """Sequences by event id.
 
-    The newest ids are in a dictionary; each time it is full it becomes a sorted run, and runs of like length are
-    merged up to `LONGEST_RUN`, so that there are hardly more of them than ids divided by that.
+    The newest ids are in a dictionary; each time it is full it becomes a sorted run, and runs of similar length are
+    merged up to `LONGEST_RUN`, so that there are few more runs than ids divided by that length.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class IdTable:
         self._runs: list[_Sorted] = []
 
     def add(self, event_id: bytes, sequence: int) -> None:
-        """Keep where an id stands."""
+        """Add the sequence of an id."""
         self._newest[_hash(event_id)] = sequence
         if len(self._newest) >= NEWEST:
             self._settle()
 
     def candidates(self, event_id: bytes) -> Iterator[int]:
-        """Yield the sequences at which the id may stand: hardly ever more than one; the caller has to look."""
+        """Yield the sequences that the id may have: rarely more than one; the caller has to compare."""
         wanted = _hash(event_id)
         if (sequence := self._newest.get(wanted)) is not None:
             yield sequence

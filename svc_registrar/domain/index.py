@@ -1,6 +1,6 @@
-"""Where each record lies and what it is about: columns in memory from which events are chosen. Pure.
+"""Index of the log: offset and properties of each record, in columns in memory, by which events are selected. Pure.
 
-A record takes 23 bytes here and 16 in the table of ids: a million of them some 40 MB.
+A record takes 23 bytes here and 16 in the table of ids: about 40 MB for a million records.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from svc_registrar.domain.ids import IdTable
 _ROW = np.dtype(
     [("offset", "u8"), ("recorded_ns", "i8"), ("code", "u2"), ("severity", "u1"), ("reporter", "u4")], align=False
 )
-# Rows are kept in blocks of so many: growing copies none, and choosing looks at one block after another.
+# Rows are kept in blocks of this size: growth copies none, and selection scans one block after another.
 BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index keeps of a record."""
+    """The index entry of a record."""
 
     offset: int
     recorded_ns: int
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which events are wanted: those that fit everything. Empty codes or reporters mean all."""
+    """Criteria of a selection: events that meet all of them. Empty codes or reporters mean all."""
 
     codes: frozenset[int] = frozenset()
     min_severity: int = 0
@@ -42,7 +42,7 @@ class Query:
 
 
 class Index:
-    """The records of a log, by sequence from 1, by event id, and by what they are about.
+    """The records of a log, by sequence from 1, by event id, and by their properties.
 
     `offset` and `select` may run in other threads than `add`: a row is never changed once `last_sequence` counts it.
     """
@@ -69,17 +69,17 @@ class Index:
         return self.last_sequence
 
     def offset(self, sequence: int) -> int:
-        """Return where the record of this sequence begins."""
+        """Return the offset where the record of this sequence starts."""
         if not 1 <= sequence <= self.last_sequence:
             raise IndexError(f"no record has sequence {sequence}")
         return int(self._row(sequence)["offset"])
 
     def candidates(self, event_id: bytes) -> Iterator[int]:
-        """Yield the sequences at which an event of this id may stand."""
+        """Yield the sequences that an event of this id may have."""
         return self._ids.candidates(event_id)
 
     def accepts(self, sequence: int, query: Query) -> bool:
-        """Tell whether a record is wanted."""
+        """Return whether a record meets the query."""
         _offset, recorded_ns, code, severity, reporter = self._row(sequence).item()
         return (
             severity >= query.min_severity
@@ -90,7 +90,7 @@ class Index:
         )
 
     def select(self, query: Query, *, after: int, before: int, most: int, newest_first: bool) -> list[int]:
-        """Return sequences of wanted records in the open interval (after, before): the first `most`, in the order."""
+        """Return sequences of matching records in the open interval (after, before): the first `most`, in the order."""
         low, high = max(0, after), min(self.last_sequence, before - 1)
         chosen: list[int] = []
         for first, rows in self._parts(low, high, newest_first=newest_first):

@@ -1,1 +1,1 @@
-"""Checkpoints of the tracker's fold: kept beside it, recorded as safe, and resumed from."""
+"""Checkpoints of the tracker's fold: written concurrently, recorded as safe, and resumed from."""

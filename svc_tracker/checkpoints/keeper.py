@@ -1,4 +1,4 @@
-"""The keeping of checkpoints beside the fold: written in a thread, recorded as safe once every reader has confirmed."""
+"""Checkpoint keeper: writes checkpoints in a thread, records them as safe once every reader has confirmed."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import FAULT, STORAGE_FAILED, STORAGE_RESTORED
 from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Place, Written
 
-# Where the readers never confirm, every second one of more than so many is given up.
+# If the readers never confirm, every second one of more checkpoints than this is removed.
 MAX_CHECKPOINTS = 64
-# Of older ones: should the newest safe one be damaged, the source may still have what follows the one before it.
+# Older safe checkpoints kept: if the newest is damaged, the source may still have the frames after the one before it.
 SPARES = 1
 IDLE_S = 1.0
 RETRY_S = 5.0
@@ -23,13 +23,13 @@ _LOG = logging.getLogger(__name__)
 class CheckpointKeeper:
     """Keeps one run's checkpoints, one write at a time. Lives on one event loop; only the writes run in a thread.
 
-    `safe` is the newest place that the disk holds as safe: no other may be confirmed to the source.
+    `safe` is the newest position recorded as safe on the disk: no other may be confirmed to the source.
     """
 
     def __init__(
         self, store: CheckpointStore, change: Change, audit: AuditReporter, resumed_from: Sequence[Written] = ()
     ) -> None:
-        """Go on from what the store found, oldest first; `change` is notified when a reader has confirmed."""
+        """Continue with what the store found, oldest first; `change` is notified when a reader has confirmed."""
         self._store = store
         self._change = change
         self._audit = audit
@@ -41,22 +41,22 @@ class CheckpointKeeper:
 
     @property
     def is_free(self) -> bool:
-        """Whether everything that was offered has been written."""
+        """Whether every offered checkpoint has been written."""
         return self._offered is None and not self._writing
 
     def offer(self, make: Callable[[], Checkpoint]) -> None:
-        """Take a checkpoint to make and write in a thread, in place of one that still waits; the fold goes on.
+        """Queue a checkpoint to be made and written in a thread, replacing one that still waits; the fold goes on.
 
-        The newest is always written in the end: a lossless source that waits for it sends no frame for another.
+        The newest is always written eventually: a lossless source that waits for it sends no frame for another.
         """
         self._offered = make
         self._change.notify()
 
     async def run(self, confirmed: Callable[[], tuple[int, int]], on_safe: Callable[[], None]) -> None:
-        """Write what is offered, and record what is safe, for ever.
+        """Write offered checkpoints and record the safe ones, without end.
 
-        `confirmed` returns up to where both outputs are confirmed by all who must, verified; `on_safe` is called when
-        `safe` has moved.
+        `confirmed` returns the verified sequences that all required readers of each output have confirmed; `on_safe` is
+        called when `safe` has moved.
         """
         while True:
             try:
@@ -71,9 +71,9 @@ class CheckpointKeeper:
                 await asyncio.sleep(RETRY_S)
 
     async def _write(self, make: Callable[[], Checkpoint]) -> None:
-        """Write the checkpoint; where that fails it is offered again, unless a newer one is.
+        """Write the checkpoint; if that fails it is offered again, unless a newer one is.
 
-        One that cannot be made is reported and left out: it would fail again.
+        A checkpoint that cannot be made is reported and skipped: it would fail again.
         """
         self._offered, self._writing = None, True
         try:
@@ -97,14 +97,14 @@ class CheckpointKeeper:
             await finish_in_thread(self._store.remove, [each.place for each in given_up])
 
     def _newly_safe(self, tracks: int, guard: int) -> list[Written]:
-        """Return what is to be recorded: the newest checkpoint that is safe, and its spare; empty for nothing new."""
+        """Return the checkpoints to record: the newest safe one, and its spare; empty if nothing is new."""
         count = sum(1 for each in self._written if each.place.is_safe(tracks, guard))
         if count == 0 or self._written[count - 1].place == self.safe:
             return []
         return self._written[max(0, count - 1 - SPARES) : count]
 
     async def _record(self, safe: list[Written], on_safe: Callable[[], None]) -> None:
-        """Record what is safe; then tell it, and remove what came before."""
+        """Record the safe checkpoints; then call `on_safe`, and remove the older ones."""
         await finish_in_thread(self._store.record, safe)
         self._restore()
         self.safe = safe[-1].place

@@ -1,4 +1,4 @@
-"""Where the fold of a run begins: at a checkpoint that is recorded as safe and can be used, or from scratch."""
+"""Starting point of a run's fold: the newest usable checkpoint that is recorded as safe, or from scratch."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """The states to go on from, the place they are of (None: before the first frame), and what the disk holds up to
+    """The states to resume from, their position (None: before the first frame), and the checkpoints on the disk up to
     there, oldest first.
     """
 
@@ -31,9 +31,9 @@ class Resumption:
 async def resume(
     store: CheckpointStore | None, rules: Rules, audit: AuditReporter, *, from_scratch: bool
 ) -> Resumption:
-    """Return where to begin; `from_scratch` forgets what was kept of the run.
+    """Return the starting point; `from_scratch` removes the run's checkpoints.
 
-    What cannot be used is reported and left aside. Where the disk fails, the fold begins from scratch.
+    A checkpoint that cannot be used is reported and skipped. If the disk fails, the fold starts from scratch.
     """
     found = Found()
     if store is not None:

@@ -1,4 +1,4 @@
-"""Checkpoints of the fold on disk, and the durable record of those from which it may go on."""
+"""Checkpoints of the fold on disk, and the durable record of those from which it may resume."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from mesh.storage.files import write_atomic
 
 _SUFFIX = ".checkpoint"
 _RECORD = "safe"
-# Their numbers go up with every change of what the files hold: older ones are not used.
+# These numbers increase with every change of the files' content: older files are not used.
 _MAGIC = b"QIKI-CHECKPOINT 3\n"
 _RECORD_MAGIC = b"QIKI-SAFE 1\n"
 _DIGEST_BYTES = 32
@@ -22,7 +22,7 @@ _LENGTH_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Checkpointing:
-    """Where checkpoints are kept, None for nowhere, and how much simulation time lies between them."""
+    """Directory of the checkpoints, None for no checkpoints, and the simulation time between two of them."""
 
     directory: Path | None
     period_s: float
@@ -30,7 +30,7 @@ class Checkpointing:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a feed stands: after the event of this sequence, whose payload's short digest is this, in hexadecimal."""
+    """Position of a feed: after the event of this sequence, with this short digest of its payload, in hexadecimal."""
 
     sequence: int
     digest: str
@@ -38,7 +38,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a checkpoint stands: after the frame of this token, sequence and time, and where its outputs are then."""
+    """Position of a checkpoint: after the frame of this token, sequence and time, with the positions of its outputs."""
 
     run_id: str
     frame_token: str
@@ -48,13 +48,13 @@ class Place:
     guard: Output
 
     def is_safe(self, tracks: int, guard: int) -> bool:
-        """Return whether it is not beyond these sequences of the outputs: then all after them can be made again."""
+        """Return whether it is not beyond these sequences of the outputs: then all later events can be replayed."""
         return self.tracks.sequence <= tracks and self.guard.sequence <= guard
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A place, and the states of tracker and guard there."""
+    """A position, and the states of tracker and guard there."""
 
     place: Place
     tracker: bytes
@@ -63,7 +63,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A checkpoint that is durable: its place, and the digest of its file in hexadecimal."""
+    """A checkpoint that is durable: its position, and the digest of its file in hexadecimal."""
 
     place: Place
     digest: str
@@ -71,28 +71,28 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The checkpoints that were recorded as safe and can be read, oldest first; and why others cannot be used."""
+    """The checkpoints recorded as safe that can be read, oldest first; and why others cannot be used."""
 
     checkpoints: Sequence[tuple[Written, Checkpoint]] = ()
     damage: Sequence[str] = ()
 
 
 class DamageError(Exception):
-    """A file is not as it was written."""
+    """A file has changed since it was written."""
 
 
 class CheckpointStore:
     """The checkpoints of one run in one directory. Blocks for disk writes: to be called from one thread at a time.
 
-    A checkpoint that exists says only that the fold came by. It may be resumed from when the record names it, with its
-    digest: everyone who must confirm the outputs had confirmed them up to there. The order of the writes:
+    A checkpoint that exists shows only that the fold passed its position. It may be resumed from if the record names
+    it, with its digest: then all required readers had confirmed the outputs up to there. The order of the writes:
 
     1. the checkpoint, synced;
     2. once all have confirmed: the record, synced;
-    3. only then is the place confirmed to the source, which may forget what came before it, and only then are older
+    3. only then is the position confirmed to the source, which may drop the earlier frames, and only then are older
        checkpoints removed.
 
-    So whatever moment a process dies in, what the record names is on the disk and the source has what follows it.
+    So whenever a process dies, the checkpoints in the record are on the disk and the source has the frames after them.
     """
 
     def __init__(self, directory: Path, run_id: str) -> None:
@@ -100,7 +100,7 @@ class CheckpointStore:
         self._run_id = run_id
 
     def load(self) -> Found:
-        """Return what is recorded as safe, and remove every other checkpoint: the fold makes it again.
+        """Return the checkpoints recorded as safe, and remove every other one: the fold makes it again.
 
         Raises:
             OSError: the directory cannot be used.
@@ -120,7 +120,7 @@ class CheckpointStore:
         return Found(found, damage)
 
     def forget(self) -> None:
-        """Remove the record, and then every checkpoint: the fold begins from scratch.
+        """Remove the record, and then every checkpoint: the fold starts from scratch.
 
         Raises:
             OSError: the directory cannot be used.
@@ -132,7 +132,7 @@ class CheckpointStore:
             path.unlink(missing_ok=True)
 
     def write(self, checkpoint: Checkpoint) -> Written:
-        """Write a checkpoint; durable when this returns. It is not safe by that: see `record`.
+        """Write a checkpoint; durable when this returns, but not yet safe: see `record`.
 
         Raises:
             OSError: it cannot be written; nothing has changed.
@@ -146,10 +146,10 @@ class CheckpointStore:
         return Written(checkpoint.place, sha256(data).hexdigest())
 
     def record(self, safe: Sequence[Written]) -> None:
-        """Record these checkpoints, and no others, as safe; durable when this returns.
+        """Record exactly these checkpoints as safe; durable when this returns.
 
         Raises:
-            OSError: it cannot be written; what was recorded before still is.
+            OSError: it cannot be written; the earlier record is unchanged.
         """
         entries = {_name(written.place): written.digest for written in safe}
         body = json.dumps({"run_id": self._run_id, "safe": entries}, sort_keys=True).encode()
@@ -158,7 +158,7 @@ class CheckpointStore:
         failpoints.reach("checkpoint.safe")
 
     def remove(self, places: Sequence[Place]) -> None:
-        """Remove checkpoints that nothing needs any more.
+        """Remove checkpoints that are no longer needed.
 
         Raises:
             OSError: one cannot be removed; `load` removes it later.
@@ -167,7 +167,7 @@ class CheckpointStore:
             (self._directory / _name(place)).unlink(missing_ok=True)
 
     def _read_record(self, damage: list[str]) -> Mapping[str, str]:
-        """Return the digests of the checkpoints recorded as safe, by file name; none where the record is another's."""
+        """Return the digests of the checkpoints recorded as safe, by file name; none if the record is another run's."""
         path = self._directory / _RECORD
         if not path.exists():
             return {}

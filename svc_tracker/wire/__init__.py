@@ -1,4 +1,4 @@
-"""Conversion between the wire's messages and the domain's arrays."""
+"""Conversion between the protocol's messages and the domain's arrays."""
 
 from svc_tracker.wire.columns import to_track_columns
 from svc_tracker.wire.frames import to_frame

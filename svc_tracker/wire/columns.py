@@ -13,7 +13,7 @@ from svc_tracker.domain.state.types import Integers
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.tracks import TrackIds, age_s, parts_of, require_finite, triangle
 
-# The bytes of one part: the transport's largest message, less the set's own fields.
+# The size limit of one part: the transport's largest message, less the set's own fields.
 PART_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
 # The most bytes of one track besides its mode probabilities.
 TRACK_BYTES: Final = 640
@@ -48,7 +48,7 @@ def to_track_columns(
 
 
 def _extend(columns: TrackColumns, numbers: Mapping[str, Integers]) -> None:
-    """Append integers: straight from memory where all of a column are below 128, as they nearly always are."""
+    """Append integers: directly from memory if all of a column are below 128, as they nearly always are."""
     small = {name: values.astype(np.uint8) for name, values in numbers.items() if values.max(initial=0) < 128}
     extend(columns, **small)
     for name in numbers.keys() - small.keys():

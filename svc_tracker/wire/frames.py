@@ -1,4 +1,4 @@
-"""Radar frames of the wire, with detections as messages or columns, as the domain's frames."""
+"""Conversion of radar frames, with detections as messages or columns, to the domain's frames."""
 
 import re
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def to_frame(frame: RadarFrame) -> Frame:
     The tracker ignores `scan_kind` and the reasons of blind sectors.
 
     Raises:
-        FrameError: a field is missing or wrong; names it as on the wire.
+        FrameError: a field is missing or invalid; names it as in the message.
     """
     for name in ("timestamp", "sensor_id", "sensor_pose", "sensor_model"):
         if not frame.HasField(name):
@@ -102,7 +102,7 @@ def _to_detections(frame: RadarFrame) -> Detections:
 
 
 def _from_messages(frame: RadarFrame) -> Detections:
-    """Return the detections in one pass over the messages, as reading their fields is slow."""
+    """Return the detections in one pass over the messages, because reading their fields is slow."""
     if not frame.detections:
         return _from_columns(DetectionColumns())
     *columns, bands, identities = zip(*map(_read_detection, frame.detections), strict=True)
@@ -135,7 +135,7 @@ def _require_length(name: str, length: int, count: int) -> None:
 
 
 def _column_of(field: str) -> str:
-    """Return the path in the columns of a detection's field."""
+    """Return the path of a detection's field in the columns."""
     if field == "detections":
         return "detection_columns"
     return _DETECTION.sub(r"detection_columns.\2[\1]", field)

@@ -1,4 +1,4 @@
-"""Between the guard's events and the wire's."""
+"""Conversion of the guard's events to messages."""
 
 import uuid
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 def to_guard_event(
     event: GuardEvent, guard_input: GuardInput, track: RadarTrack, cause: Event[RadarFrame]
 ) -> guard_pb2.GuardEvent:
-    """Return the message of an event that came of a frame, its `cause`; `track` is the event's."""
+    """Return the message of an event; `cause` is its frame, `track` the event's track."""
     frame, now_ns = cause.payload, guard_input.table.time_ns
     return guard_pb2.GuardEvent(
         schema_version=SCHEMA_VERSION,

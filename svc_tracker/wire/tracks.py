@@ -25,7 +25,7 @@ from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.frames import components
 
 SCHEMA_VERSION: Final = 1
-# The bytes of one part: an event's 900 kB, less the set's own fields and the event's metadata.
+# The size limit of one part: an event's 900 kB, less the set's own fields and the event's metadata.
 PART_BYTES: Final = 880_000
 # The most bytes of one track besides its modes.
 TRACK_BYTES: Final = 1_450
@@ -43,7 +43,7 @@ class TrackIds:
         self._known: dict[int, str] = {}
 
     def of(self, table: TrackTable) -> list[str]:
-        """Return the ids of a table's tracks, and drop those of all others from the cache."""
+        """Return the ids of a table's tracks, and drop all others from the cache."""
         known = self._known
         self._known = {number: known.get(number) or self._make(number) for number in table.records.number.tolist()}
         return list(self._known.values())
@@ -57,7 +57,7 @@ def to_track_sets(
 ) -> list[TrackSet]:
     """Return the tracks after a frame in one or more parts that each fit into an event of 900 kB.
 
-    `make` returns an empty set for each part; one that belongs to a response already saves a copy.
+    `make` returns an empty set for each part; a set inside a response saves a copy.
 
     Raises:
         ValueError: a value is not finite: a bug of the tracker.
@@ -72,7 +72,7 @@ def to_track_sets(
 def parts_of(
     frame: RadarFrame, frame_sequence: int, count: int, most: int, make: Callable[[], TrackSet]
 ) -> list[tuple[TrackSet, slice]]:
-    """Return one or more sets without tracks, and the slice of the tracks that goes into each: at most `most`."""
+    """Return one or more sets without tracks, and the slice of the tracks of each: at most `most`."""
     firsts = range(0, count, most) or (0,)
     head = TrackSet(
         schema_version=SCHEMA_VERSION,
@@ -93,7 +93,7 @@ def parts_of(
 
 
 def tracks_a_part(modes: Sequence[str]) -> int:
-    """Return how many tracks an event holds, whatever their values."""
+    """Return how many tracks fit into an event, whatever their values."""
     return PART_BYTES // (TRACK_BYTES + sum(_MODE_BYTES + len(mode.encode()) for mode in modes))
 
 
@@ -176,7 +176,7 @@ def _integers(table: TrackTable) -> dict[str, Integers]:
         "miss_count": records.consecutive_misses,
         "nis_dof": records.nis_dof,
         "hits": records.hits,
-        # The wire's `misses` is the total, `miss_count` the misses in a row.
+        # The message's `misses` is the total, `miss_count` the consecutive misses.
         "misses": records.total_misses,
         "identity_source": identification.identity_source,
         "lost_reason": records.lost_reason,

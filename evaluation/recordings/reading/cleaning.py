@@ -1,4 +1,4 @@
-"""Which state vectors are kept: airborne, known, one a second, in the window, in pieces without long gaps."""
+"""Selection of state vectors: airborne, known, one a second, in the window, in pieces without long gaps."""
 
 import math
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from evaluation.recordings.report import Booleans, Reason, Tally
 Integers = npt.NDArray[np.int64]
 
 MAX_WINDOW_S = 200_000.0
-"""Two days; the smoother holds some 700 bytes for each second of each aircraft."""
+"""Two days; the smoother needs some 700 bytes for each second of each aircraft."""
 MAX_BRIDGED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is kept of a recording, in seconds.
+    """Selection rules of a recording, in seconds.
 
     Without `start_s` (since 1970) the window of `duration_s` is the one with most rows. A missing altitude, speed,
     track or climb is taken from up to `max_fill_s` before. An aircraft is split at gaps over `max_gap_s`; pieces under
-    `min_piece_s` go. Without `origin` (latitude and longitude in degrees, height in metres) it is the middle.
+    `min_piece_s` are dropped. Without `origin` (latitude and longitude in degrees, height in metres) it is the middle.
 
     A velocity's directions are those at the aircraft, and are turned into those at the origin: a degree each 110 km.
-    Without `turn_velocities` they are taken as they are, which is how the sample recording is defined.
+    Without `turn_velocities` they are used unchanged, which is how the sample recording is defined.
     """
 
     start_s: float | None = None
@@ -58,10 +58,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The rows kept, sorted by aircraft and time: places (n,) among the state vectors.
+    """The rows kept, sorted by aircraft and time: indices (n,) of the state vectors.
 
-    Piece i of one aircraft is rows bounds[i] to bounds[i + 1]. `fresh` (n,) marks positions that do not repeat the one
-    before. The window begins at `start_s`, a whole second.
+    Piece i of one aircraft is rows bounds[i] to bounds[i + 1]. `fresh` (n,) marks positions that differ from the one
+    before. The window starts at `start_s`, a whole second.
     """
 
     rows: Integers
@@ -71,7 +71,7 @@ class Kept:
 
 
 def keep(vectors: StateVectors, rules: Rules, tally: Tally) -> tuple[StateVectors, Kept]:
-    """Fill short gaps in what is known and choose rows by the rules; those left out go to the tally."""
+    """Fill short gaps of missing values and select rows by the rules; excluded rows go to the tally."""
     tally.reject(Reason.ON_GROUND, "onground", vectors.on_ground)
     aircraft = _codes(vectors.id)
     second = np.floor(vectors.time_s)
@@ -103,13 +103,13 @@ def keep(vectors: StateVectors, rules: Rules, tally: Tally) -> tuple[StateVector
 
 
 def _codes(ids: Sequence[str]) -> Integers:
-    """Return the place of each id (n,) among all in alphabetical order."""
+    """Return the index of each id (n,) in alphabetical order."""
     places = {name: place for place, name in enumerate(sorted(set(ids)))}
     return np.array([places[name] for name in ids], dtype=np.int64)
 
 
 def _fill(vectors: StateVectors, rows: Integers, aircraft: Integers, max_fill_s: float) -> StateVectors:
-    """Return the vectors with what is missing taken from the same aircraft's last row that knows it."""
+    """Return the vectors with missing values taken from the same aircraft's last row that has them."""
 
     def filled(values: Floats) -> Floats:
         here = values[rows]
@@ -133,7 +133,7 @@ def _fill(vectors: StateVectors, rows: Integers, aircraft: Integers, max_fill_s:
 
 
 def _busiest_start_s(second: Floats, duration_s: float) -> float:
-    """Return the first of the seconds (n,) after which most of them come within the duration; 0 if there are none."""
+    """Return the start of the window that contains most of the seconds (n,), the first such; 0 if there are none."""
     if not len(second):
         return 0.0
     ordered = np.sort(second)
@@ -142,7 +142,7 @@ def _busiest_start_s(second: Floats, duration_s: float) -> float:
 
 
 def _bounds(aircraft: Integers, second: Floats, max_gap_s: float) -> Integers:
-    """Return where pieces begin (p,) and, last, the number of rows; rows are sorted by aircraft and second."""
+    """Return the starts of the pieces (p,) and, last, the number of rows; rows are sorted by aircraft and second."""
     if not len(aircraft):
         return np.zeros(1, dtype=np.int64)
     cuts = np.flatnonzero((np.diff(aircraft) != 0) | (np.diff(second) > max_gap_s)) + 1
@@ -150,7 +150,7 @@ def _bounds(aircraft: Integers, second: Floats, max_gap_s: float) -> Integers:
 
 
 def _fresh(vectors: StateVectors, rows: Integers, bounds: Integers) -> Booleans:
-    """Return which rows (n,) bring a position other than the row before; the first of a piece always does."""
+    """Return which rows (n,) have a position other than the row before; the first of a piece always does."""
     latitude, longitude = vectors.latitude_deg[rows], vectors.longitude_deg[rows]
     fresh: Booleans = (np.diff(latitude, prepend=np.nan) != 0.0) | (np.diff(longitude, prepend=np.nan) != 0.0)
     fresh[bounds[:-1]] = True

@@ -1,4 +1,4 @@
-"""Which column holds what, and in which unit: the names that recordings use, and those that a person gives."""
+"""Columns of a table: field and unit of each, from the names that recordings use and those that a person gives."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "groundspeed": {"kt": KNOT_MPS, "mps": 1.0, "kmh": 1.0 / 3.6},
     "vertical_rate": {"fpm": FOOT_M / 60.0, "mps": 1.0},
 }
-"""Of the fields that come in several units: the factor to SI of each, the usual unit first."""
+"""Factor to SI of each unit, for the fields that come in several units; the usual unit first."""
 
 ALIASES: Final[Mapping[str, Sequence[str]]] = {
     "timestamp": ("timestamp", "time", "ts", "datetime", "BaseDateTime"),
@@ -31,7 +31,7 @@ ALIASES: Final[Mapping[str, Sequence[str]]] = {
     "squawk": ("squawk",),
     "onground": ("onground", "on_ground"),
 }
-"""Names of each field, the preferred one first, upper and lower case alike; `:unit` where it is not the usual one."""
+"""Names of each field, the preferred one first, case-insensitive; `:unit` where it is not the usual one."""
 
 _ALWAYS = ("timestamp", "id", "latitude", "longitude", "groundspeed", "track")
 _AIS_ID = "mmsi"
@@ -61,8 +61,8 @@ class Columns:
 def choose_columns(names: Sequence[str], given: Iterable[str] = ()) -> Columns:
     """Find the fields among a table's columns; `given` is like `altitude=geoaltitude:m` and comes first.
 
-    Where the speed is OpenSky's `velocity`, which is metric, so is `geoaltitude`, which others give in feet.
-    Raises `RecordingError` for a wrong `given`, and where a column that must be there is not.
+    If the speed is OpenSky's `velocity`, which is metric, `geoaltitude` is in metres too; others give it in feet.
+    Raises `RecordingError` for an invalid `given`, and if a required column is missing.
     """
     told = dict(_given(text, names) for text in given)
     by_field = dict(told)
@@ -90,7 +90,7 @@ def choose_columns(names: Sequence[str], given: Iterable[str] = ()) -> Columns:
 def _given(text: str, names: Sequence[str]) -> tuple[str, Column]:
     field, _, name = text.partition("=")
     unit = ""
-    if name not in names and ":" in name:  # a column's own name may hold a colon
+    if name not in names and ":" in name:  # a column's own name may contain a colon
         name, _, unit = name.rpartition(":")
     if field not in ALIASES or not name:
         fields = ", ".join(ALIASES)

@@ -1,4 +1,4 @@
-"""Checked state vectors as arrays in SI units, out of a table's raw values."""
+"""Checked state vectors as arrays in SI units, from a table's raw values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ MAX_SPEED_MPS = 1000.0
 MAX_RATE_MPS = 500.0
 AIS_NO_SPEED_KT = 102.3
 AIS_NO_COURSE_DEG = 360.0
-"""Recommendation ITU-R M.1371-5, table 48: what a ship sends that does not know."""
+"""Recommendation ITU-R M.1371-5, table 48: values that a ship sends for "not available"."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateVectors:
-    """Rows of a recording, arrays (n,): position in degrees and metres, NaN in what may be missing.
+    """Rows of a recording, arrays (n,): position in degrees and metres, NaN for missing optional values.
 
-    `track_rad` is clockwise from north, `speed_mps` horizontal, `climb_mps` upwards. Rows that `Tally.usable` does not
-    mark hold anything.
+    `track_rad` is clockwise from north, `speed_mps` horizontal, `climb_mps` upwards. Values of rows that `Tally.usable`
+    does not mark are arbitrary.
     """
 
     time_s: Floats
@@ -40,7 +40,7 @@ class StateVectors:
 
 
 def parse_state_vectors(table: Table, columns: Columns, tally: Tally) -> StateVectors:
-    """Check every row, rejecting the wrong ones in `tally`; a ship's height and climb (AIS) are 0."""
+    """Check every row and reject the invalid ones in `tally`; a ship's height and climb (AIS) are 0."""
     raw = {field: table.columns[column.name] for field, column in columns.by_field.items()}
     count = len(table.numbers)
     missing: tuple[None, ...] = (None,) * count
@@ -90,5 +90,5 @@ def _equals(value: object, number: float) -> bool:
 
 
 def _squawk(text: str) -> str:
-    """Return four octal digits: tables of numbers lose the leading zeros."""
+    """Return four octal digits: numeric tables lose the leading zeros."""
     return text.zfill(4) if text.isdigit() else text

@@ -1,4 +1,4 @@
-"""A table of raw values out of a CSV or JSON file, packed or not."""
+"""A table of raw values from a CSV or JSON file, compressed or not."""
 
 import csv
 import gzip
@@ -17,13 +17,13 @@ from evaluation.recordings.errors import RecordingError
 
 SUFFIXES = (".csv", ".csv.gz", ".json", ".json.gz")
 MAX_BYTES = 512 * 1024 * 1024
-"""Of the text, unpacked: an hour of a busy sky; beyond it a recording should be cut first."""
+"""Of the uncompressed text: an hour of a busy sky; a larger recording should be cut first."""
 MAX_COLUMNS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something in the place of a row that is none: its number, and what it is."""
+    """A value that is not a row, in the place of one: its number, and its content."""
 
     number: int
     value: str
@@ -33,7 +33,7 @@ class Unread:
 class Table:
     """Raw values by column name, all of the same length n, None where a value is missing.
 
-    `numbers` (n,) are the rows' places in the file, counted from 1 in what `counted_in` says.
+    `numbers` (n,) are the rows' positions in the file, counted from 1 in the unit `counted_in`.
     """
 
     columns: Mapping[str, Sequence[object]]
@@ -56,7 +56,7 @@ def read_table(path: Path) -> Table:
 
 
 def _read_text(path: Path) -> str:
-    """Return the text; what is not UTF-8 becomes U+FFFD, so that only its row is refused."""
+    """Return the text; bytes that are not UTF-8 become U+FFFD, so that only their row is rejected."""
     try:
         with _open(path) as file:
             raw = file.read(MAX_BYTES + 1)

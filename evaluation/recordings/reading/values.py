@@ -1,4 +1,4 @@
-"""Raw values of one field, as a file holds them, to numbers, times, texts and truth values."""
+"""Conversion of a field's raw values to numbers, times, texts and booleans."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0
 
 
 def numbers(values: Sequence[object], field: str, tally: Tally) -> Floats:
-    """Return numbers (n,), NaN where a value is missing; rejects what is no finite number."""
+    """Return numbers (n,), NaN where a value is missing; rejects values that are not finite numbers."""
     result, missing, wrong = _plain_numbers(values)
     tally.reject(Reason.NOT_A_NUMBER, field, wrong, values)
     tally.reject(Reason.NOT_FINITE, field, ~np.isfinite(result) & ~missing & ~wrong, values)
@@ -27,7 +27,7 @@ def numbers(values: Sequence[object], field: str, tally: Tally) -> Floats:
 
 
 def times_s(values: Sequence[object], field: str, tally: Tally) -> Floats:
-    """Return times (n,) in seconds, of numbers since 1970 in s, ms, us or ns, or of ISO 8601 texts (UTC if unsaid)."""
+    """Return times (n,) in seconds, from numbers since 1970 in s, ms, us or ns, or ISO 8601 texts (UTC by default)."""
     result, missing, wrong = _plain_numbers(values)
     for row in np.flatnonzero(wrong).tolist():
         time_s = _iso_time_s(values[row])
@@ -43,7 +43,7 @@ def times_s(values: Sequence[object], field: str, tally: Tally) -> Floats:
 
 
 def texts(values: Sequence[object], field: str, tally: Tally) -> list[str]:
-    """Return texts without spaces around, empty where missing; rejects what is not short, plain ASCII."""
+    """Return texts without surrounding spaces, empty where missing; rejects all but short printable ASCII."""
     found = [_text(value) for value in values]
     good = [len(text) <= MAX_TEXT_CHARACTERS and text.isascii() and text.isprintable() for text in found]
     tally.reject(Reason.NOT_TEXT, field, ~np.array(good, dtype=np.bool_), values)
@@ -51,14 +51,14 @@ def texts(values: Sequence[object], field: str, tally: Tally) -> list[str]:
 
 
 def truths(values: Sequence[object], field: str, tally: Tally) -> Booleans:
-    """Return truth values (n,), false where missing."""
+    """Return booleans (n,), false where missing."""
     found = [_TRUTH.get(_text(value).lower() or "false") for value in values]
     tally.reject(Reason.NOT_TRUE_OR_FALSE, field, np.array([value is None for value in found], np.bool_), values)
     return np.array([bool(value) for value in found], dtype=np.bool_)
 
 
 def _plain_numbers(values: Sequence[object]) -> tuple[Floats, Booleans, Booleans]:
-    """Return numbers, which values are missing and which are none; both of these are NaN."""
+    """Return numbers, which values are missing and which are not numbers; both of these are NaN."""
     if set(map(type, values)) <= {float, type(None)}:
         missing = np.array([value is None for value in values], dtype=np.bool_)
         return np.array(values, dtype=np.float64), missing, np.zeros(len(values), dtype=np.bool_)
@@ -100,6 +100,6 @@ def _iso_time_s(value: object) -> float | None:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer():  # how pandas writes whole numbers beside missing ones
+    if isinstance(value, float) and value.is_integer():  # pandas writes integers so in a column with missing values
         return str(int(value))
     return str(value).strip()
