@@ -23,6 +23,7 @@ MARK = "QIKI_TEST_MARK"
 LOOK_INTERVAL_S = 0.05
 START_LIMIT_S = 120.0
 LONGEST_START_S = 6.0
+KEPT_OUTPUT_BYTES = 65_536
 LONGEST_DRAIN_S = 1.0
 
 # Makes the terminal on standard input the controlling one of a new session, as a login does, and becomes the program.
@@ -53,11 +54,19 @@ class End(StrEnum):
 class UpProcess:
     """A `qiki up` with its output in a file, or on a terminal of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, state_dir: Path, mark: str, terminal: int | None) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        state_dir: Path,
+        mark: str,
+        terminal: int | None,
+        shown: bytearray,
+    ) -> None:
         self.process = process
         self.state_dir = state_dir
         self._mark = mark
         self._terminal = terminal
+        self._shown = shown
 
     def left(self) -> set[int]:
         """Return the processes of the mesh that have not ended, `qiki up` among them."""
@@ -108,8 +117,8 @@ class UpProcess:
             self.process.send_signal(signal.SIGKILL if how is End.KILL else signal.SIGHUP)
 
     def output(self) -> str:
-        """Return what was written to the file."""
-        return (self.state_dir.parent / "up.log").read_text(errors="replace")
+        """Return what was written to the file, or the end of what was written to the terminal."""
+        return (self.state_dir.parent / "up.log").read_text(errors="replace") + self._shown.decode(errors="replace")
 
     def clean_up(self) -> None:
         """Kill whatever is left, so that a failure does not spread."""
@@ -144,10 +153,11 @@ async def marked_up(directory: Path, *options: str, in_terminal: bool = False) -
             env={**os.environ, MARK: mark, "TERM": "xterm"},
             start_new_session=True,
         )
+    shown = bytearray()
     if terminal is not None and inner is not None:
         os.close(inner)
-        _drain(terminal)
-    up = UpProcess(process, directory / "state", mark, terminal)
+        _drain(terminal, shown)
+    up = UpProcess(process, directory / "state", mark, terminal, shown)
     try:
         yield up
     finally:
@@ -199,17 +209,18 @@ def _continue(pid: int) -> None:
         return
 
 
-def _drain(terminal: int) -> None:
-    """Read and forget what is written to the terminal, so that nobody waits for a reader."""
+def _drain(terminal: int, shown: bytearray) -> None:
+    """Read what is written to the terminal, so that nobody waits for a reader, and keep the end of it."""
     loop = asyncio.get_running_loop()
 
-    def forget() -> None:
+    def read() -> None:
         try:
-            os.read(terminal, 65_536)
+            shown.extend(os.read(terminal, KEPT_OUTPUT_BYTES))
         except OSError:  # every process has closed its end
             loop.remove_reader(terminal)
+        del shown[:-KEPT_OUTPUT_BYTES]
 
-    loop.add_reader(terminal, forget)
+    loop.add_reader(terminal, read)
 
 
 def _command_line(pid: int) -> str:
