@@ -332,7 +332,7 @@ async def test_a_signal_ends_the_block_although_its_report_cannot_be_written() -
 
 @pytest.mark.parametrize(("number", "bounded"), [(signal.SIGHUP, True), (signal.SIGTERM, False)])
 @pytest.mark.asyncio
-async def test_after_a_hangup_the_second_interrupt_follows_by_itself(
+async def test_only_after_a_hangup_the_second_interrupt_follows_by_itself(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, bounded: bool
 ) -> None:
     monkeypatch.setattr("cli.local_mesh.supervision.shutdown.HANGUP_LIMIT_S", 0.01)
