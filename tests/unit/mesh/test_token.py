@@ -54,7 +54,7 @@ def test_tokens_of_an_earlier_version_are_read() -> None:
     assert decode(text) == token
 
 
-def test_a_token_of_another_version_is_refused_naming_the_version() -> None:
+def test_a_token_of_another_version_is_refused_with_that_version() -> None:
     text = "AjEyMzQ1Njc4d29ybGQAAAAAAAAAAAAAKgECAwQFBgcI8KpfMg"
     with pytest.raises(TokenMalformedError, match="version 2 is not known here"):
         decode(text)

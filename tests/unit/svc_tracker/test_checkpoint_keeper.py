@@ -187,7 +187,7 @@ async def test_a_failing_disk_is_reported_once_and_only_written_checkpoints_are_
 async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lossless source that waits for it sends no frame, so no other one follows: without a retry it waits for ever."""
+    """A lossless source that waits for it sends no frame, so none follows: without a retry it waits for ever."""
     monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
