@@ -20,7 +20,7 @@ TIMEOUT_S = 30.0
 
 
 async def test_a_reader_that_is_cancelled_after_its_connection_was_closed_ends_as_cancelled(tmp_path: Path) -> None:
-    """Its subscription can no longer be cancelled: that error must not replace the cancellation."""
+    """Its subscription can no longer be removed: that error must not replace the cancellation."""
     reached = asyncio.Event()
 
     async def process(_client: Client, _messages: list[Msg]) -> None:

@@ -1,4 +1,4 @@
-"""Events that cannot be published are reported: a gap with first and last event, a lost cursor, an oversized message."""
+"""Events that cannot be published are reported: a gap with first and last event, a lost cursor, a too large message."""
 
 import asyncio
 import json

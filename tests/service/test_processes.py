@@ -233,7 +233,7 @@ async def test_a_state_directory_that_another_process_uses_is_refused(service: s
         pass
 
 
-async def test_without_a_parent_pipe_a_service_does_not_end_with_its_parent() -> None:
+async def test_ending_with_the_parent_is_refused_without_a_parent_pipe() -> None:
     process = await start("svc_sim", {}, QIKI_EXIT_WITH_PARENT="1")
     async with asyncio.timeout(WAIT_S):
         _out, err = await process.communicate()
