@@ -1,4 +1,4 @@
-"""The real chain as processes, from nats-server to bridge, and what stands in JetStream, by nats-py alone."""
+"""The real chain as processes, from nats-server to bridge, and its messages in JetStream, read by nats-py alone."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ contacts:
 
 @dataclass(frozen=True)
 class Stored:
-    """One message as it stands in JetStream."""
+    """One message as stored in JetStream."""
 
     sequence: int
     headers: dict[str, str]
@@ -78,7 +78,7 @@ def write_scenario(directory: Path, duration_s: float) -> Path:
 async def chain(
     directory: Path, duration_s: float, say: Callable[[str], None] = lambda _line: None, **options: Any
 ) -> AsyncIterator[Mesh]:
-    """Run the chain on a short scenario, lossless and as fast as possible unless told otherwise."""
+    """Run the chain on a short scenario, by default lossless and as fast as possible."""
     chosen = MeshOptions(
         state_dir=directory / "state",
         scenario=write_scenario(directory, duration_s),
@@ -124,7 +124,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 
 
 def published_all(mesh: Mesh) -> bool:
-    """Return whether the bridge has carried every channel to the run's end."""
+    """Return whether the bridge has published every channel to the run's end."""
     channels = facts(mesh, "bridge").get("channels", {})
     derived = [channel for name, channel in channels.items() if name != "audit"]
     return bool(derived) and all(channel["ended"] for channel in derived)
@@ -153,7 +153,7 @@ async def read_all(mesh: Mesh) -> dict[str, list[Stored]]:
 
 
 async def read_audit(mesh: Mesh) -> list[Stored]:
-    """Return what stands on the audit trail's subject once it holds as many events as the registrar's log."""
+    """Return the messages of the audit trail's subject once it holds as many events as the registrar's log."""
 
     def carried() -> bool:
         at = facts(mesh, "bridge").get("channels", {}).get("audit", {}).get("sequence", -1)
@@ -164,7 +164,7 @@ async def read_audit(mesh: Mesh) -> list[Stored]:
 
 
 async def run_to_the_end(directory: Path, duration_s: float, **options: Any) -> dict[str, list[Stored]]:
-    """Run the chain to the end of its scenario and return what stands in JetStream."""
+    """Run the chain to the end of its scenario and return the messages in JetStream."""
     async with chain(directory, duration_s, **options) as mesh:
         await until(lambda: published_all(mesh), "everything published")
         return await read_all(mesh)

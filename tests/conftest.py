@@ -1,4 +1,4 @@
-"""How property tests run: without deadlines, as machines are noisy, and in CI the same examples every time."""
+"""Settings of property tests: no deadlines, as machines are noisy, and in CI the same examples every time."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A finished run of the whole chain with alarms in it, as JetStream holds its messages; such messages stored anew."""
+"""A finished run of the whole chain with alarms, as its messages in JetStream; and storing such messages again."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

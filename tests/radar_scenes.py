@@ -1,4 +1,4 @@
-"""Radars and things for the radar's tests."""
+"""Radars and targets for the radar's tests."""
 
 import math
 from typing import Any
@@ -51,7 +51,7 @@ def at(range_m: float, bearing_deg: float = 0.0, elev_deg: float = 0.0) -> tuple
 def things(
     *positions_m: Any, velocity_mps: Any = (0.0, 0.0, 0.0), rcs_dbsm: Any = 10.0, mode: int = 0, identity: str = "ID"
 ) -> Targets:
-    """Return things; a velocity and a cross section may be one for all, or one each."""
+    """Return targets; a velocity and a cross section may be one for all, or one each."""
     count = len(positions_m)
     return Targets(
         position_m=np.array(positions_m, dtype=np.float64).reshape(count, 3),

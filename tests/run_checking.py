@@ -1,6 +1,6 @@
-"""The demo's check of a run, in a process whose NumPy is held to the baseline as the services' is.
+"""The demo's check of a run, in a process with NumPy pinned to the baseline as in the services.
 
-The process of the tests is not: what it computes again differs from what the services have computed in its last bits.
+The process of the tests is not pinned: its recomputed values differ from those of the services in their last bits.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check has said: its problems, and how much was checked."""
+    """The result of the check: its problems, and the number of checked messages."""
 
     problems: list[str]
     summary: dict[str, int]

@@ -1,4 +1,4 @@
-"""What the conformance suite runs on: every Watch RPC behind a real server on a real socket, with time driven by hand.
+"""Cases of the conformance suite: every Watch RPC behind a real server on a real socket, with time driven by hand.
 
 The services are put together by their own wiring; only the simulator's loop does not run: the test makes the ticks.
 """
@@ -130,7 +130,7 @@ class Served:
         self.server = server
         self.channel = channel
         self.stub = case.stub_type(channel)
-        # What the feed held before the test's own events: the registrar puts its own start on record.
+        # The events of the feed before the test's own: the registrar records its own start.
         self.begun = feed.ring.last_sequence
 
     def request(self, **fields: Any) -> Any:
@@ -187,7 +187,7 @@ class Served:
         assert all(result.WhichOneof("result") == "receipt" for result in response.results)
 
     async def refolded(self) -> None:
-        """Say that nothing of the past remains to be computed."""
+        """Report that the replay is complete."""
         if self.case.service != "registrar":
             self.simulation.refolded()
         await self.until(lambda: not self.feed.refolding)

@@ -1,4 +1,4 @@
-"""`make chaos`: the long run under fire. Exit status 0 where nothing was lost, doubled or changed."""
+"""`make chaos`: a long run with faults. Exit status 0 if no event was lost, duplicated or changed."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from chaos.runner import Plan, report, run
 from chaos.schedule import draw
 
 SPEED = 5.0
-# How much simulation time a fault is given, so that events flow until the last; what is left over is run fast.
+# Simulation time for each fault, so that events flow until the last one; the rest of the run is run fast.
 SIMULATED_S_A_FAULT = 30.0
 
 

@@ -1,4 +1,4 @@
-"""The chain as processes whose every connection runs through a link that can be troubled."""
+"""The chain as processes; every connection between them runs through a link that can be disturbed."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +14,7 @@ from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.supervision.child import RestartPolicy
 
 SEED = 7
-# Whatever is killed comes back at once: how often that is, is what is tried here.
+# A killed process is restarted at once: the tests are about frequent restarts.
 AT_ONCE = RestartPolicy(first_delay_s=0.1, factor=1.0, max_delay_s=0.1)
 CHECKPOINT_PERIOD_S = "5"
 
@@ -57,7 +57,7 @@ class Arena:
 
 
 def write_scenario(path: Path, duration_s: float) -> Path:
-    """Write a scenario of things that circle in view of both radars until the end."""
+    """Write a scenario of targets that circle in view of both radars until the end."""
     contacts = "".join(
         CONTACT.format(
             number=number,

@@ -69,7 +69,7 @@ class Cluster:
                 await asyncio.sleep(RETRY_S)
 
     async def read(self, subject: str, stream: str) -> list[Stored]:
-        """Return every message of a subject, in order; asks again while the cluster elects who is to answer."""
+        """Return every message of a subject, in order; retry while the cluster elects a leader."""
         async with asyncio.timeout(ELECTION_TIMEOUT_S):
             while True:
                 try:

@@ -1,4 +1,4 @@
-"""Somebody who reads the archive through everything, and remembers every event that it was given."""
+"""A reader of the archive during all faults, which keeps every event received."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ SILENCES = 2
 
 @dataclass(slots=True)
 class Historian:
-    """Reads every derived channel of the archive from its first event on, by one stream each that is never made anew.
+    """Reads every derived channel of the archive from its first event on, by one stream each that is never recreated.
 
     `read` holds what came, by subject, in the order in which it came.
     """
@@ -54,7 +54,7 @@ class Historian:
         return {f"archive of {subject}": len(traces) for subject, traces in self.read.items()}
 
     async def finished(self, expected: Mapping[str, Sequence[Trace]]) -> None:
-        """Return once as much was read, and nothing comes after it; or the archive refused. Raises NotRecovered."""
+        """Return once this many events were read and no more arrive, or the archive refused. Raises NotRecovered."""
         wanted = {subject: len(traces) for subject, traces in expected.items() if traces}
         try:
             async with asyncio.timeout(FINISH_TIMEOUT_S):
@@ -68,7 +68,7 @@ class Historian:
             ) from None
 
     def difference(self, expected: dict[str, list[Trace]]) -> str:
-        """Return the refusal, or the first difference between what was read and what stands there; empty where none."""
+        """Return the refusal, or the first difference between events read and stored messages; empty if none."""
         if self.refusals:
             return self.refusals[0]
         found = difference(self.read, expected, of="JetStream")
@@ -89,7 +89,7 @@ class Historian:
             self._news.set()
 
     def _is_at_end(self, subject: str, count: int) -> bool:
-        # The first heartbeat opens a stream; what a stream gives that is opened again would come before the second.
+        # The first heartbeat opens a stream; events of a reopened stream would arrive before the second.
         return len(self.read[subject]) >= count and self._silences[subject] >= SILENCES
 
 

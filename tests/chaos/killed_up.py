@@ -1,4 +1,4 @@
-"""`qiki up` in a process of its own, ended in every phase and every way; and who is left of it afterwards.
+"""`qiki up` in a separate process, ended in every phase and every way, and its processes left afterwards.
 
 Every process of a mesh inherits a variable of the environment with a value of its own, and so can be found (on Linux)
 whatever has become of its parent.
@@ -35,7 +35,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Phase(StrEnum):
-    """In what `qiki up` is when it is ended."""
+    """The phase of `qiki up` when it is ended."""
 
     START_UP = "start-up"
     SERVING = "serving"
@@ -44,7 +44,7 @@ class Phase(StrEnum):
 
 
 class End(StrEnum):
-    """How it is ended."""
+    """The way in which `qiki up` is ended."""
 
     KILL = "SIGKILL"
     HANGUP = "SIGHUP"
@@ -93,7 +93,7 @@ class UpProcess:
         return {name: int(entry["pid"]) for name, entry in where.items() if "pid" in entry}
 
     async def until_serving(self) -> None:
-        """Return once all are SERVING, of which the file of endpoints tells."""
+        """Return once all are SERVING, according to the file of endpoints."""
         async with asyncio.timeout(START_LIMIT_S):
             while not (self.state_dir / "endpoints.json").exists():
                 if self.process.returncode is not None:

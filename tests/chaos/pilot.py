@@ -1,4 +1,4 @@
-"""Somebody who steers the ship over the bus through everything, by nats-py alone; and what became of the commands."""
+"""A pilot who steers the ship over the bus during all faults, by nats-py alone; a check of the commands' results."""
 
 import asyncio
 import uuid
@@ -20,7 +20,7 @@ PERIOD_S = 0.5
 ACK_TIMEOUT_S = 2.0
 ANSWERED_TIMEOUT_S = 120.0
 REPEATED = 0.2  # the share of commands that are sent once more on purpose
-MAX_SPEED_MPS = 5.0  # the ship stays where its radars see something
+MAX_SPEED_MPS = 5.0  # the ship stays where its radars detect targets
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Pilot:
                 return f"command {command_id} has {len(answers)} different answers"
             result = CommandResult.FromString(next(iter(answers)))
             applied = result.outcome == CommandOutcome.COMMAND_OUTCOME_APPLIED
-            # None of these commands names a tick: what is wrong with it can only be that there is no further one.
+            # None of these commands names a tick: its only possible error is that there is no further one.
             if not applied and result.field != "tick":
                 return f"command {command_id} was refused: {result.message}"
             if applied and self.refused:
@@ -95,7 +95,7 @@ class Pilot:
         return Command(command_id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)), set_helm=helm)
 
     async def _send(self, client: Client, command: Command) -> None:
-        """Publish until it is acknowledged: without a message id, so that what was stored unheard is stored twice."""
+        """Publish until acknowledged; there is no message id, so after a lost acknowledgement it is stored twice."""
         headers = {
             "ce-specversion": "1.0",
             "ce-id": command.command_id,
@@ -115,4 +115,4 @@ class Pilot:
 
 
 async def _ignore(_error: Exception) -> None:
-    """Every error of the connection is one of those that are tried here."""
+    """Ignore errors of the connection: the campaign causes them on purpose."""

@@ -1,4 +1,4 @@
-"""A TCP link that can be troubled: bytes delayed or swallowed, connections cut, or closed towards one end only."""
+"""A TCP link that can be disturbed: bytes delayed or dropped, connections cut, or closed towards one end only."""
 
 import asyncio
 from contextlib import suppress
@@ -15,13 +15,13 @@ LATENCY_S = 0.25
 
 
 class Trouble(StrEnum):
-    """What can happen to a link."""
+    """The disturbances of a link."""
 
     CUT = "cut"  # every connection is reset, new ones are refused
-    DROP = "drop"  # connections stand, what is sent vanishes
+    DROP = "drop"  # connections stay open, bytes sent are dropped
     DELAY = "delay"  # every chunk comes late
-    HALF_CLOSE = "half-close"  # the client reads an end of file, what it sends still arrives
-    HALF_OPEN = "half-open"  # the client's end is reset, the server's end stands and hears nothing more
+    HALF_CLOSE = "half-close"  # the client reads an end of file, its bytes still arrive
+    HALF_OPEN = "half-open"  # the client's end is reset, the server's end stays open and receives no more bytes
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +30,7 @@ class _Pair:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    # Once a byte has vanished the stream of bytes is not what was sent: nothing more may pass.
+    # Once a byte was dropped the stream of bytes is corrupt: no more may pass.
     spoilt: bool = False
     client_ended: bool = False  # the client was sent an end of file
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Link:
             self._ended(pair)
 
     def _ended(self, pair: _Pair) -> None:
-        """Forget a pair one of whose directions is over; a half-open one stands until the trouble is past."""
+        """Forget a pair with a finished direction; a half-open one stays until the trouble is past."""
         if Trouble.HALF_OPEN in self._troubles and pair.spoilt:
             return
         pair.abort()

@@ -1,4 +1,4 @@
-"""Somebody who puts facts on record through everything, and remembers every receipt; and what the record says after."""
+"""A reporter that records audit events during all faults and keeps every receipt, and a check of the audit trail."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Witness:
 
 
 async def list_events(arena: Arena) -> list[RecordedEvent]:
-    """Return the whole record, oldest first, as the registrar lists it."""
+    """Return the whole audit trail, oldest first, as the registrar lists it."""
     found: list[RecordedEvent] = []
     async with connect(f"127.0.0.1:{arena.mesh.ports['registrar']}") as channel:
         stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
@@ -72,14 +72,14 @@ async def list_events(arena: Arena) -> list[RecordedEvent]:
 
 
 async def audit_difference(arena: Arena, receipts: list[Receipt]) -> str:
-    """Return the first way in which receipts, record and bus do not agree; empty where they do."""
+    """Return the first disagreement of receipts, audit trail and bus; empty if they agree."""
     bus = await read_audit(arena.mesh)
     record = await list_events(arena)
     return compare_audit(bus, record, receipts)
 
 
 def compare_audit(bus: list[Stored], record: list[RecordedEvent], receipts: list[Receipt]) -> str:
-    """Return the first difference: the bus holds the record, whole and in order, and it holds every receipt once."""
+    """Return the first difference: the bus must hold the whole audit trail in order, and it every receipt once."""
     for place, message in enumerate(bus, start=1):
         if int(message.headers["ce-sequence"]) != place:
             return f"audit: message {place} on the bus has the sequence {message.headers['ce-sequence']}"

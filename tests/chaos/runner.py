@@ -1,4 +1,4 @@
-"""A run under fire: strikes from a schedule, then to the end, and what it leaves held against a clean run."""
+"""A run with faults: strikes from a schedule, then to the end, and its messages compared with an undisturbed run."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ SPEED_TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done: the strikes, how long the run is in simulation time, and how fast it goes meanwhile."""
+    """The plan of a run: the strikes, the run's length in simulation time, and its speed during the strikes."""
 
     seed: int
     strikes: Sequence[Strike]
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened."""
+    """The result of a run."""
 
     suffered: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     recoveries_s: list[tuple[float, str]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Outcome:
 
 
 async def run(directory: Path, plan: Plan, say: Callable[[str], None]) -> Outcome:
-    """Run the plan and return what happened; `failure` is empty where all is as it must be."""
+    """Run the plan and return its result; `failure` is empty if every check passed."""
     scenario = write_scenario(directory / "scenario.yaml", plan.duration_s)
     outcome = Outcome()
     try:
@@ -142,7 +142,7 @@ async def _strike_all(
 
 
 async def _suffer(running: Arena, fault: Fault) -> None:
-    """Let one fault happen; a process is waited for where it is just being started again."""
+    """Cause one fault; wait for a process that is just being restarted."""
     if fault.trouble is not None:
         await running.links[fault.target].suffer(fault.trouble, fault.duration_s)
         return
@@ -191,7 +191,7 @@ async def _hurry(running: Arena) -> None:
 
 
 def _not_landed(outcome: Outcome) -> str:
-    """Return that strikes came when no events flowed, which tried nothing; empty where all landed."""
+    """Return the strikes that came when no events flowed, which tested nothing; empty if all landed."""
     if outcome.landed == outcome.strikes:
         return ""
     return (
@@ -201,7 +201,7 @@ def _not_landed(outcome: Outcome) -> str:
 
 
 def report(outcome: Outcome) -> str:
-    """Return the table of what happened."""
+    """Return the table of the results."""
     lines = [f"{'process':<20} {'killed':>7} {'stopped':>8} {'peak memory':>12}"]
     for process in PROCESSES:
         killed, stopped = outcome.suffered[Kind.KILL, process], outcome.suffered[Kind.STOP, process]

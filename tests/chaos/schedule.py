@@ -1,4 +1,4 @@
-"""What happens to a run and when: drawn from a seed, and from nothing else."""
+"""The schedule of a run's faults: drawn from a seed, and from nothing else."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ LONG_FROM_FAULTS = 100
 
 
 class Kind(StrEnum):
-    """What is done."""
+    """The action of a fault."""
 
     KILL = "killed"
     STOP = "stopped"
@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that happens: to a process, or to a link, where `trouble` says what; for so long."""
+    """One fault: of a process, or of a link, where `trouble` names the disturbance; with its duration."""
 
     kind: Kind
     target: str

@@ -1,4 +1,4 @@
-"""A short aimed campaign: one case of each class of durable step, on two meshes; and that no failpoint is dead."""
+"""A short aimed campaign: one case of each class of durable step, on two meshes; and no failpoint is dead."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -38,7 +38,7 @@ CASES = [
 ]
 
 
-def test_whatever_durable_step_is_struck_what_is_left_is_what_an_undisturbed_run_leaves(tmp_path: Path) -> None:
+def test_a_strike_at_any_durable_step_leaves_the_events_of_an_undisturbed_run(tmp_path: Path) -> None:
     assert set(CASES) <= set(possible())
     result = asyncio.run(Campaign(Setting(tmp_path, DURATION_S, LIMIT_S), print).run(CASES))
     assert [f"{case}: {why}" for case, why in result.failed] == []

@@ -1,4 +1,4 @@
-"""Each process is killed during a run, and what stands in JetStream is what an undisturbed run leaves."""
+"""Each process is killed during a run, and JetStream holds the messages of an undisturbed run."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ KILLS_AT_TICKS = (
 
 @dataclass(frozen=True)
 class Left:
-    """What a run leaves: the derived subjects, the audit trail on the bus, and the registrar's own list of it."""
+    """The output of a run: the derived subjects, the audit trail on the bus, and the registrar's own list of it."""
 
     derived: dict[str, list[Stored]]
     bus: list[Stored]
@@ -66,7 +66,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     return asyncio.run(killed(tmp_path_factory.mktemp("killed")))
 
 
-def test_the_derived_subjects_end_as_if_nothing_had_happened(left: Left, tmp_path: Path) -> None:
+def test_the_derived_subjects_equal_those_of_an_undisturbed_run(left: Left, tmp_path: Path) -> None:
     calm = asyncio.run(run_to_the_end(tmp_path, DURATION_S))
     for subject in SUBJECTS:
         assert digests(left.derived[subject]) == digests(calm[subject])
@@ -74,13 +74,13 @@ def test_the_derived_subjects_end_as_if_nothing_had_happened(left: Left, tmp_pat
         assert sequences == list(range(1, len(calm[subject]) + 1))
 
 
-def test_every_event_on_record_is_on_the_bus_once_and_in_order(left: Left) -> None:
+def test_every_recorded_event_is_on_the_bus_once_and_in_order(left: Left) -> None:
     on_bus = [AuditEvent.FromString(message.data) for message in left.bus]
     assert on_bus[: len(left.log)] == left.log
     assert [int(message.headers["ce-sequence"]) for message in left.bus] == list(range(1, len(left.bus) + 1))
 
 
-def test_the_record_tells_what_happened(left: Left) -> None:
+def test_the_audit_trail_reports_the_kills(left: Left) -> None:
     names = [event.name for event in left.log]
     booted = {event.reporter for event in left.log if event.name == "BOOT_OK"}
     assert booted == {"svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge", "archive"}

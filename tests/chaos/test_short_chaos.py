@@ -1,4 +1,4 @@
-"""The chain under fire for a short while: what is left is what an undisturbed run leaves."""
+"""The chain with faults for a short while: it leaves the messages of an undisturbed run."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ SEED, FAULTS = 4, 15
 DURATION_S, SPEED = 500.0, 4.0
 
 
-def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(tmp_path: Path) -> None:
+def test_jetstream_after_chaos_holds_the_messages_of_an_undisturbed_run(tmp_path: Path) -> None:
     outcome = asyncio.run(run(tmp_path, Plan(SEED, draw(SEED, FAULTS), DURATION_S, SPEED), print))
     print(report(outcome))
     assert outcome.failure == ""
@@ -20,7 +20,7 @@ def test_what_stands_in_jetstream_after_chaos_is_what_an_undisturbed_run_leaves(
     assert outcome.archived == outcome.events
 
 
-def test_an_event_that_is_there_twice_never_elsewhere_or_with_other_bytes_is_a_difference() -> None:
+def test_a_duplicate_missing_misplaced_or_altered_event_is_a_difference() -> None:
     one, two, three = (Trace(f"event-{number}", number, "bytes") for number in (1, 2, 3))
     whole = {"subject": [one, two, three]}
     assert difference(whole, whole) == ""

@@ -1,4 +1,4 @@
-"""What a run leaves on the derived subjects, in a form to be compared: read by nats-py alone."""
+"""A run's messages on the derived subjects, in a comparable form: read by nats-py alone."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class Trace(NamedTuple):
 
 
 async def read_traces(mesh: Mesh) -> dict[str, list[Trace]]:
-    """Return the traces of every derived subject, in the order in which they stand there."""
+    """Return the traces of every derived subject, in stored order."""
     return {
         subject: [
             Trace(
@@ -35,7 +35,7 @@ async def read_traces(mesh: Mesh) -> dict[str, list[Trace]]:
 
 
 async def clean_run(directory: Path, scenario: Path, journal: Path) -> dict[str, list[Trace]]:
-    """Run the same run undisturbed, as fast as possible, with the commands of a journal; return what it leaves."""
+    """Run the same run undisturbed, as fast as possible, with the commands of a journal; return its traces."""
     settings = (("sim", "JOURNAL", str(journal)),)
     async with arena(directory, scenario, "max", links=(), settings=settings) as calm:
         await Watcher(calm).carried()

@@ -1,4 +1,4 @@
-"""How the chain is while it suffers: how far every subject is, whether all serve, how much memory each process took."""
+"""The state of the chain during faults: the progress of every subject, the health and the memory of each process."""
 
 import asyncio
 from collections import defaultdict
@@ -13,17 +13,17 @@ from chaos.schedule import PROCESSES
 
 RECOVERY_TIMEOUT_S = 120.0
 POLL_S = 0.1
-# Events come seldom: that no new one came says nothing.
+# Events are rare: the absence of a new one proves nothing.
 SPARSE = ("guard",)
 
 
 class NotRecovered(AssertionError):  # noqa: N818 - named for what happened
-    """The chain did not come back in time; the text says how each part was."""
+    """The chain did not recover in time; the text has the state of each part."""
 
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at one arena; `also` tells how far a reader of it is, by the name of what it reads."""
+    """Watches one arena; `also` returns the progress of a reader of it, by the name of its source."""
 
     arena: Arena
     also: Callable[[], Mapping[str, int]] = dict
@@ -31,7 +31,7 @@ class Watcher:
     peaks_kib: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     async def look(self) -> bool:
-        """Take in how far the derived channels are; return whether the bridge has carried all of them to the end."""
+        """Read the progress of the derived channels; return whether the bridge has published all of them to the end."""
         channels = (await self._facts("bridge")).get("channels", {})
         derived = {name: channel for name, channel in channels.items() if name != "audit"}
         for name, channel in derived.items():
@@ -39,7 +39,7 @@ class Watcher:
         return bool(derived) and all(channel["ended"] for channel in derived.values())
 
     async def tick(self) -> int:
-        """Return the simulation's tick, 0 where it does not say."""
+        """Return the simulation's tick, 0 if it is not reported."""
         tick: int = (await self._facts("sim")).get("tick", 0)
         return tick
 
@@ -67,7 +67,7 @@ class Watcher:
             ) from None
 
     async def carried(self) -> None:
-        """Return once the bridge has carried every derived channel to the run's end. Raises NotRecovered."""
+        """Return once the bridge has published every derived channel to the run's end. Raises NotRecovered."""
         clock = asyncio.get_running_loop().time
         before: dict[str, int] = {}
         moved_at = clock()

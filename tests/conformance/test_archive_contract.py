@@ -75,7 +75,7 @@ async def both(case: WatchCase, tmp_path: Path) -> AsyncIterator[Both]:
 # -- order and resumption ---------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_opens_with_a_heartbeat_that_says_where_it_is(both: Both) -> None:
+async def test_a_stream_opens_with_a_heartbeat_that_reports_its_position(both: Both) -> None:
     first = await read(both.reader.watch())
     assert first.WhichOneof("event") == "heartbeat"
     assert first.resume_token == both.events[STORED - 1].resume_token
@@ -119,7 +119,7 @@ async def test_the_token_of_the_opening_heartbeat_loses_nothing(both: Both) -> N
             assert sequences(await take(stream.watch(resume_token=token), 2)) == [following, following + 1]
 
 
-async def test_an_idle_stream_says_where_it_is_now_and_then(both: Both) -> None:
+async def test_an_idle_stream_reports_its_position_periodically(both: Both) -> None:
     call = both.reader.watch(resume_token=both.events[STORED - 1].resume_token)
     for _ in range(3):
         beat = await read(call)
@@ -175,7 +175,7 @@ async def test_a_token_of_another_feed_is_malformed(both: Both) -> None:
     assert error.reason == "RESUME_TOKEN_MALFORMED"
 
 
-async def test_a_token_with_other_bytes_at_its_place_has_diverged(both: Both) -> None:
+async def test_a_token_with_another_digest_at_its_position_has_diverged(both: Both) -> None:
     token = decode(both.events[0].resume_token)
     for sequence in (0, 1, 2, STORED):
         other = Token(token.epoch, token.feed, sequence, b"\x01" * 8).encode()
@@ -200,7 +200,7 @@ async def test_a_token_with_any_bit_flipped_is_malformed(both: Both) -> None:
         assert error.reason == "RESUME_TOKEN_MALFORMED"
 
 
-async def test_a_token_ahead_of_the_archive_waits_for_its_place(both: Both) -> None:
+async def test_a_token_ahead_of_the_archive_waits_for_its_position(both: Both) -> None:
     call = both.reader.watch(resume_token=both.events[EVENTS - 2].resume_token)
     for _ in range(2):
         beat = await read(call)
@@ -210,7 +210,7 @@ async def test_a_token_ahead_of_the_archive_waits_for_its_place(both: Both) -> N
     assert sequences(await take(call, 1)) == [EVENTS]
 
 
-async def test_a_token_ahead_with_other_bytes_diverges_when_its_place_is_reached(both: Both) -> None:
+async def test_a_token_ahead_with_another_digest_diverges_when_its_position_is_reached(both: Both) -> None:
     token = decode(both.events[EVENTS - 2].resume_token)
     call = both.reader.watch(resume_token=Token(token.epoch, token.feed, token.sequence, b"\x01" * 8).encode())
     await read(call)
@@ -252,7 +252,7 @@ async def test_a_cancelled_stream_leaves_nothing_behind(both: Both) -> None:
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_quick(both: Both) -> None:
+async def test_draining_is_reported_to_every_stream_with_its_token_and_a_stop_is_quick(both: Both) -> None:
     calls = [both.reader.watch(from_oldest=True) for _ in range(5)]
     for call in calls:
         await take(call, STORED)
@@ -265,7 +265,7 @@ async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_qui
         assert await read(call) is grpc.aio.EOF
 
 
-async def test_the_end_of_a_run_that_a_later_one_has_followed_is_said_and_said_again(both: Both) -> None:
+async def test_the_end_of_a_run_with_a_later_one_after_it_is_reported_and_repeated(both: Both) -> None:
     reading = both.reader.watch(from_oldest=True)
     await take(reading, STORED)
     later = [of_run(event, OTHER_RUN_ID, LATER_S) for event in both.events[:3]]

@@ -45,7 +45,7 @@ def case(request: pytest.FixtureRequest) -> WatchCase:
 
 @pytest.fixture(params=(*DERIVED_CASES, TRUTH_CASE, COLUMNS_CASE), ids=str)
 def derived_case(request: pytest.FixtureRequest) -> WatchCase:
-    """The feeds that are folds of a run: they refold, are retained in a ring, wait for readers, and end."""
+    """The feeds that are folds of a run: they replay, are retained in a ring, wait for readers, and end."""
     chosen: WatchCase = request.param
     return chosen
 
@@ -120,7 +120,7 @@ async def refusal(call: Any) -> QikiError:
 # -- order and resumption ---------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_opens_with_a_heartbeat_that_says_where_it_is(served: Served) -> None:
+async def test_a_stream_opens_with_a_heartbeat_that_reports_its_position(served: Served) -> None:
     last = await served.produce(3)
     first = await read(served.watch())
     assert first.WhichOneof("event") == "heartbeat"
@@ -158,7 +158,7 @@ async def test_the_token_of_the_opening_heartbeat_loses_nothing(served: Served) 
     assert sequences(await take(served.watch(resume_token=token), 3)) == [begun + 1, begun + 2, begun + 3]
 
 
-async def test_a_heartbeat_moves_the_token_past_what_the_filter_leaves_out(confirmed: Served) -> None:
+async def test_a_heartbeat_moves_the_token_past_filtered_events(confirmed: Served) -> None:
     await confirmed.produce(2)
     call = confirmed.watch(from_oldest=True, filter=confirmed.case.thin(confirmed))
     last = await confirmed.produce(20)
@@ -171,7 +171,7 @@ async def test_a_heartbeat_moves_the_token_past_what_the_filter_leaves_out(confi
     assert sequences(await take(resumed, 1)) == [last + 1]
 
 
-async def test_a_filter_only_leaves_out(confirmed: Served) -> None:
+async def test_a_filter_only_omits_events(confirmed: Served) -> None:
     await confirmed.produce(24)
     whole = await take(confirmed.watch(from_oldest=True), 24)
     by_sequence = {response.context.sequence: response for response in whole}
@@ -232,7 +232,7 @@ async def test_a_token_of_another_feed_is_malformed(served: Served) -> None:
     assert error.reason == "RESUME_TOKEN_MALFORMED"
 
 
-async def test_a_token_with_other_bytes_at_its_place_has_diverged(served: Served) -> None:
+async def test_a_token_with_another_digest_at_its_position_has_diverged(served: Served) -> None:
     await served.produce(3)
     token = decode((await take(served.watch(from_oldest=True), 2))[1].resume_token)
     error = await refusal(served.watch(resume_token=Token(token.epoch, token.feed, 2, b"\x00" * 8).encode()))
@@ -264,7 +264,9 @@ async def test_a_token_ahead_of_a_finished_history_has_diverged(served: Served) 
     assert isinstance(error, HistoryDivergedError)
 
 
-async def test_a_token_ahead_of_a_refolding_server_waits_for_its_place(derived_case: WatchCase, tmp_path: Path) -> None:
+async def test_a_token_ahead_of_a_replaying_server_waits_for_its_position(
+    derived_case: WatchCase, tmp_path: Path
+) -> None:
     async with serve(derived_case, tmp_path / "first") as before:
         await before.produce(6)
         whole = await take(before.watch(from_oldest=True), 6)
@@ -276,7 +278,7 @@ async def test_a_token_ahead_of_a_refolding_server_waits_for_its_place(derived_c
         assert sequences(await take(call, 2)) == [5, 6]
 
 
-async def test_a_token_ahead_with_other_bytes_diverges_when_its_place_is_reached(derived: Served) -> None:
+async def test_a_token_ahead_with_another_digest_diverges_when_its_position_is_reached(derived: Served) -> None:
     await derived.produce(1)
     token = decode((await take(derived.watch(from_oldest=True), 1))[0].resume_token)
     call = derived.watch(resume_token=Token(token.epoch, token.feed, 3, b"\x01" * 8).encode())
@@ -297,7 +299,7 @@ async def test_a_slow_reader_does_not_slow_others(served: Served) -> None:
     assert sequences(await take(slow, last)) == list(range(1, last + 1)), "and what it has not read yet is still there"
 
 
-async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase, tmp_path: Path) -> None:
+async def test_a_reader_behind_the_retention_is_refused_as_expired(derived_case: WatchCase, tmp_path: Path) -> None:
     async with serve(derived_case, tmp_path, retention_s=2.5, retention_bytes=2_000_000) as served:
         await served.produce(1)
         place = served.feed.place(0)
@@ -306,7 +308,7 @@ async def test_a_reader_that_falls_off_the_ring_is_told(derived_case: WatchCase,
         assert isinstance(error, ResumeTokenExpiredError)
 
 
-async def test_a_required_reader_that_does_not_confirm_holds_a_lossless_producer_and_is_named(
+async def test_a_required_reader_that_does_not_confirm_blocks_a_lossless_producer_and_is_named(
     confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
     # The interval at which the chain confirms is 2.2 s: a scan, a snapshot, and the tracker's checkpoint and scan.
@@ -348,7 +350,7 @@ async def test_a_lossless_producer_refuses_a_required_reader_that_confirms_too_s
         assert (await read(ordinary)).WhichOneof("event") == "heartbeat", "nobody waits for one that is not required"
 
 
-async def test_a_live_producer_takes_any_confirm_interval(confirmed: Served) -> None:
+async def test_a_live_producer_accepts_any_confirm_interval(confirmed: Served) -> None:
     reader = next(iter(confirmed.feed.readers.confirmed))
     call = confirmed.watch(reader=reader, confirm_interval_s=1e9)
     assert (await read(call)).WhichOneof("event") == "heartbeat"
@@ -361,7 +363,7 @@ async def test_a_confirm_interval_must_be_finite_and_not_negative(served: Served
     assert error.metadata["field"] == "confirm_interval_s"
 
 
-async def test_a_live_producer_is_never_held(served: Served) -> None:
+async def test_a_live_producer_is_never_blocked(served: Served) -> None:
     await served.produce(5)
     assert served.feed.holder(served.feed.reached_ns + 10**18) is None
 
@@ -375,7 +377,7 @@ async def test_a_confirmation_never_moves_back(confirmed: Served) -> None:
     assert await confirmed.confirm(reader, events[3].resume_token) == 4
 
 
-async def test_a_confirmation_ahead_of_a_refolding_producer_is_settled_at_its_place(
+async def test_a_confirmation_ahead_of_a_replaying_producer_is_verified_at_its_position(
     confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
     async with serve(confirmed_case, tmp_path / "first") as before:
@@ -435,7 +437,7 @@ async def test_a_cancelled_stream_leaves_nothing_behind(served: Served) -> None:
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_quick(served: Served) -> None:
+async def test_draining_is_reported_to_every_stream_with_its_token_and_a_stop_is_quick(served: Served) -> None:
     newest = await served.produce(3)
     calls = [served.watch(from_oldest=True) for _ in range(20)]
     for call in calls:
@@ -453,7 +455,7 @@ async def test_draining_is_said_to_every_stream_with_its_token_and_a_stop_is_qui
     assert (await read(health)).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_the_end_of_the_run_is_said_and_said_again(derived: Served) -> None:
+async def test_the_end_of_the_run_is_reported_and_repeated(derived: Served) -> None:
     last = await derived.produce(4)
     call = derived.watch(from_oldest=True)
     events = await take(call, 4)
@@ -468,7 +470,7 @@ async def test_the_end_of_the_run_is_said_and_said_again(derived: Served) -> Non
     assert sequences(await take(derived.watch(from_oldest=True), 4)) == [1, 2, 3, 4], "the run can still be read"
 
 
-async def test_readers_of_a_run_are_told_when_another_begins(derived: Served) -> None:
+async def test_readers_of_a_run_are_informed_when_another_starts(derived: Served) -> None:
     await derived.produce(2)
     call = derived.watch(from_oldest=True)
     await take(call, 2)

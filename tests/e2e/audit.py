@@ -1,4 +1,4 @@
-"""What is looked for on the audit subject: that every service has started, and that the sensors work."""
+"""Checks of the audit subject: every service has started, and the sensors work."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ REPORTERS = ("svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "bridge", "
 
 
 class AuditTrail:
-    """The first events on record, until every service has told of its start and the simulator of its sensors."""
+    """The first recorded events, until every service has reported its start and the simulator its sensors."""
 
     subject = "qiki.events.v1.audit"
 

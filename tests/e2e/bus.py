@@ -27,7 +27,7 @@ class Message:
 
 
 class Search(Protocol):
-    """What is looked for on a subject, which may hold wildcards."""
+    """A search on a subject, which may hold wildcards."""
 
     subject: str
 

@@ -1,4 +1,4 @@
-"""What is promised of every message on the bus: its CloudEvents headers, their aliases, and the order."""
+"""The contract of every message on the bus: its CloudEvents headers, their aliases, and the order."""
 
 import re
 from collections.abc import Iterator, Sequence

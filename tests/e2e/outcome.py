@@ -1,4 +1,4 @@
-"""How the smoke test tells what it does and what does not hold."""
+"""Output of the smoke test: its progress, and the checks that failed."""
 
 
 class SmokeError(Exception):

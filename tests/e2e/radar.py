@@ -1,4 +1,4 @@
-"""What is looked for on the radar's subjects: frames, and after each of them the whole set of its tracks."""
+"""Checks of the radar's subjects: frames, and after each of them the complete set of its tracks."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The archive: what the real chain has left in JetStream, replayed by sequence, by time, by token, at any pace."""
+"""The archive: the real chain's events in JetStream, replayed by sequence, time or token, at any playback speed."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ SENSORS = next(case for case in DERIVED_CASES if case.feed_name == "sensors")
 
 
 @pytest.mark.asyncio
-async def test_the_chains_archive_gives_what_the_live_streams_gave_whatever_is_killed(tmp_path: Path) -> None:
+async def test_the_archive_gives_the_events_of_the_live_streams_whatever_process_is_killed(tmp_path: Path) -> None:
     async with chain(tmp_path, 10.0) as mesh:
         await until_told(lambda: published_all(mesh), "everything published")
         async with (
@@ -84,7 +84,7 @@ async def test_the_chains_archive_gives_what_the_live_streams_gave_whatever_is_k
         assert run.created == live[0].context.run_created
 
 
-# -- one channel, filled with what its live feed gave ------------------------------------------------------------------
+# -- one channel, filled with the events of its live feed --------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ async def filled(tmp_path: Path) -> AsyncIterator[Filled]:
 
 
 @pytest.mark.asyncio
-async def test_until_newest_ends_where_the_archive_stood_when_the_stream_opened(filled: Filled) -> None:
+async def test_until_newest_ends_at_the_newest_event_when_the_stream_opened(filled: Filled) -> None:
     found = await take_all(filled.reader.watch(from_oldest=True, until_newest=True))
     assert all(same(archived, live) for archived, live in zip(found, filled.events, strict=False))
     assert len(found) == EVENTS + 1
@@ -138,7 +138,7 @@ async def test_a_replay_by_sequence_sends_exactly_the_events_between_the_bounds(
 
 
 @pytest.mark.asyncio
-async def test_a_replay_by_time_sends_every_event_from_the_one_to_the_other(filled: Filled) -> None:
+async def test_a_replay_by_time_sends_exactly_the_events_between_the_times(filled: Filled) -> None:
     first, last = filled.time(20), filled.time(40)
     wanted = [
         event.context.sequence for event in filled.events if first.ToNanoseconds() <= at(event) <= last.ToNanoseconds()
@@ -151,8 +151,8 @@ async def test_a_replay_by_time_sends_every_event_from_the_one_to_the_other(fill
 
 
 @pytest.mark.asyncio
-async def test_a_beginning_that_is_still_to_come_is_waited_for_also_across_a_reconnect(filled: Filled) -> None:
-    """The token of a heartbeat stands before the beginning; what lies between is left out all the same."""
+async def test_a_future_start_is_waited_for_even_across_a_reconnect(filled: Filled) -> None:
+    """The token of a heartbeat lies before the start; events between the two are still omitted."""
     coming = [of_run(event, OTHER_RUN_ID, LATER_S) for event in filled.events]
     await filled.archive.store("sensors", coming[:20])
     wanted = {"from_sequence": 50}, {"from_time": filled.time(50)}
@@ -170,7 +170,7 @@ async def test_a_beginning_that_is_still_to_come_is_waited_for_also_across_a_rec
 
 
 @pytest.mark.asyncio
-async def test_a_beginning_that_is_trimmed_is_refused_unless_the_oldest_will_do(filled: Filled) -> None:
+async def test_a_trimmed_start_is_refused_unless_the_oldest_event_is_accepted_instead(filled: Filled) -> None:
     await filled.archive.trim("sensors", 11)
     for fields in ({"from_sequence": 4}, {"from_time": filled.time(1)}, {"from_time": filled.time(4)}):
         error = await refusal(filled.reader.watch(**fields))
@@ -182,7 +182,7 @@ async def test_a_beginning_that_is_trimmed_is_refused_unless_the_oldest_will_do(
 
 
 @pytest.mark.asyncio
-async def test_every_run_is_listed_and_can_be_chosen(filled: Filled) -> None:
+async def test_every_run_is_listed_and_can_be_selected(filled: Filled) -> None:
     later = [of_run(event, OTHER_RUN_ID, LATER_S) for event in filled.events[:7]]
     await filled.archive.store("sensors", later)
     first, second = await filled.reader.runs()
@@ -202,7 +202,7 @@ async def test_every_run_is_listed_and_can_be_chosen(filled: Filled) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_channel_without_events_says_that_nothing_is_archived_yet(filled: Filled) -> None:
+async def test_a_channel_without_events_reports_that_nothing_is_archived_yet(filled: Filled) -> None:
     for fields in ({}, {"from_oldest": True}, {"run_id": CASE_RUN_ID}):
         error = await refusal(filled.reader.watch(channel="world", **fields))
         assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "RUN_UNKNOWN")
@@ -242,7 +242,7 @@ async def test_extreme_bounds_are_only_bounds(filled: Filled) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_message_that_no_bridge_has_written_is_told_and_not_passed_over(filled: Filled) -> None:
+async def test_a_message_that_no_bridge_has_written_is_reported_and_not_skipped(filled: Filled) -> None:
     declared = CHANNELS["sensors"]
     ours = dict(to_message(filled.events[0]).headers) | {"Nats-Msg-Id": "another"}
     for headers, payload in (({"a": "b"}, b""), ({**ours, "qiki-resume-token": "x"}, b"")):
@@ -258,7 +258,7 @@ async def test_a_message_that_no_bridge_has_written_is_told_and_not_passed_over(
 
 
 @pytest.mark.asyncio
-async def test_without_nats_an_open_stream_waits_and_a_new_one_is_told_to_try_again(filled: Filled) -> None:
+async def test_without_nats_an_open_stream_waits_and_a_new_one_is_refused_as_unavailable(filled: Filled) -> None:
     call = filled.reader.watch(from_oldest=True)
     await take(call, EVENTS)
     await filled.archive.nats.kill()
@@ -276,7 +276,7 @@ async def test_without_nats_an_open_stream_waits_and_a_new_one_is_told_to_try_ag
 
 
 @pytest.mark.asyncio
-async def test_a_stream_opened_before_nats_was_ever_there_is_told_to_try_again(tmp_path: Path) -> None:
+async def test_a_stream_opened_before_the_first_nats_connection_is_refused_as_unavailable(tmp_path: Path) -> None:
     async with NatsServer(tmp_path) as nats, served_on(nats) as running, reader_of(running, "frames") as reader:
         error = await refusal(reader.watch(from_oldest=True))
         assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "RUN_UNKNOWN")
@@ -286,11 +286,11 @@ async def test_a_stream_opened_before_nats_was_ever_there_is_told_to_try_again(t
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-# -- what it costs -----------------------------------------------------------------------------------------------------
+# -- cost --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_a_place_is_found_in_a_few_looks_however_long_the_subject_is(filled: Filled) -> None:
+async def test_a_position_is_found_in_few_lookups_however_long_the_subject_is(filled: Filled) -> None:
     many = 5_000
     events = []
     for sequence in range(1, many + 1):
@@ -330,7 +330,7 @@ async def test_a_reader_that_does_not_read_holds_no_more_than_a_batch(filled: Fi
 
 
 @pytest.mark.asyncio
-async def test_what_the_server_removed_behind_a_reader_that_did_not_read_is_made_anew(filled: Filled) -> None:
+async def test_a_consumer_that_the_server_removed_while_its_reader_paused_is_recreated(filled: Filled) -> None:
     call = filled.reader.watch(from_oldest=True)
     await take(call, EVENTS - 1)
     declared = CHANNELS["sensors"]
@@ -343,7 +343,7 @@ async def test_what_the_server_removed_behind_a_reader_that_did_not_read_is_made
     assert sequences(await take(call, 2)) == [EVENTS, EVENTS + 1]
 
 
-# -- pace --------------------------------------------------------------------------------------------------------------
+# -- playback speed ----------------------------------------------------------------------------------------------------
 
 
 class Wall:
@@ -356,7 +356,7 @@ class Wall:
         return self.now_s
 
 
-def test_an_event_is_due_when_its_time_has_gone_by_at_the_speed() -> None:
+def test_an_event_is_due_when_its_time_has_passed_at_the_playback_speed() -> None:
     wall = Wall()
     pace = Pace(4.0, wall)
     assert pace.wait_s(10 * NS_PER_S) == 0.0, "the first one begins"
@@ -383,13 +383,13 @@ def test_lost_time_is_not_caught_up() -> None:
     assert pace.wait_s(3 * NS_PER_S) == pytest.approx(1.0 - MAX_LATE_S / 2), "a little late is made up for"
 
 
-def test_times_that_go_back_do_not_hold_anything_up() -> None:
+def test_times_that_go_back_delay_no_event() -> None:
     pace = Pace(1.0, Wall())
     assert [pace.wait_s(second * NS_PER_S) for second in (10, 3, 3)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.asyncio
-async def test_a_paced_stream_takes_its_time_and_says_where_it_is_meanwhile(filled: Filled) -> None:
+async def test_a_stream_at_a_playback_speed_sends_heartbeats_with_its_position_while_it_waits(filled: Filled) -> None:
     loop = asyncio.get_running_loop()
     span_s = (filled.time(EVENTS).ToNanoseconds() - filled.time(1).ToNanoseconds()) / NS_PER_S
     began_s = loop.time()

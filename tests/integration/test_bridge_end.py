@@ -1,4 +1,4 @@
-"""The end of a bridge: in time, whatever stands still, and never after its supervisor's."""
+"""The end of a bridge: in time even if other processes are stopped, and with its supervisor's death."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the end of another's child can be waited for on Linux alone"),
 ]
 TIMEOUT_S = 30.0
-# Starts a bridge as a supervisor does, says its process id, and waits.
+# Starts a bridge as a supervisor does, prints its process id, and waits.
 PARENT = """
 import subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
@@ -101,7 +101,7 @@ async def test_a_bridge_whose_supervisor_is_killed_ends(tmp_path: Path, frozen: 
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["", "nats_stands_still"])
-async def test_a_bridge_that_stood_still_while_its_supervisor_was_killed_ends_once_it_goes_on(
+async def test_a_bridge_stopped_while_its_supervisor_was_killed_ends_once_it_continues(
     tmp_path: Path, frozen: bool
 ) -> None:
     async with rig(tmp_path) as running:
@@ -114,7 +114,7 @@ async def test_a_bridge_that_stood_still_while_its_supervisor_was_killed_ends_on
         await running.bridge_gone()
 
 
-async def test_a_signal_ends_a_bridge_in_good_order_although_nats_stands_still(tmp_path: Path) -> None:
+async def test_a_signal_ends_a_bridge_in_order_although_nats_is_stopped(tmp_path: Path) -> None:
     async with rig(tmp_path) as running:
         running.server.freeze()
         running.source.append(200)

@@ -1,4 +1,4 @@
-"""One channel carried to a real nats-server: what it stores, confirms, refuses and reports."""
+"""One channel published to a real nats-server: its storing, confirmations, refusals and reports."""
 
 import resource
 import sys
@@ -33,10 +33,10 @@ def headers_of(run_id: str, created_s: int) -> dict[str, str]:
     return to_headers(context, "token", None)
 
 
-# -- what is confirmed -------------------------------------------------------------------------------------------------
+# -- confirmations -----------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_read_and_is_not_stored_is_not_confirmed(tmp_path: Path, source: RecordingSource) -> None:
+async def test_an_event_read_but_not_stored_is_not_confirmed(tmp_path: Path, source: RecordingSource) -> None:
     async with rig(tmp_path, source) as running:
         running.append(5)
         await until(lambda: running.facts["sequence"] == 5)
@@ -50,7 +50,7 @@ async def test_what_was_read_and_is_not_stored_is_not_confirmed(tmp_path: Path, 
         assert await running.stored() == [*range(1, 26)]
 
 
-async def test_of_a_batch_that_was_cut_short_by_its_bytes_no_more_is_confirmed_than_is_stored(
+async def test_of_a_batch_cut_short_by_its_bytes_only_the_stored_part_is_confirmed(
     tmp_path: Path, source: RecordingSource
 ) -> None:
     """The stream has room for the first part of the batch alone: the second, a batch too, is refused as a whole."""
@@ -71,10 +71,10 @@ async def test_of_a_batch_that_was_cut_short_by_its_bytes_no_more_is_confirmed_t
         assert await running.stored() == [*range(1, first_part + 1)]
 
 
-# -- what stops a channel ----------------------------------------------------------------------------------------------
+# -- stopped channels --------------------------------------------------------------------------------------------------
 
 
-async def test_a_subject_that_holds_a_later_run_is_left_as_it_is(tmp_path: Path, source: RecordingSource) -> None:
+async def test_a_subject_that_holds_a_later_run_is_not_changed(tmp_path: Path, source: RecordingSource) -> None:
     source.append(200)
     async with rig(tmp_path, source, headers_of(LATER_RUN, CREATED_S + 1)) as running:
         await until(lambda: "RUN_SUPERSEDED" in running.facts["state"])
@@ -85,9 +85,7 @@ async def test_a_subject_that_holds_a_later_run_is_left_as_it_is(tmp_path: Path,
         assert source.confirmed == []
 
 
-async def test_a_subject_that_ends_in_a_message_of_nobodys_is_left_as_it_is(
-    tmp_path: Path, source: RecordingSource
-) -> None:
+async def test_a_subject_that_ends_in_a_foreign_message_is_not_changed(tmp_path: Path, source: RecordingSource) -> None:
     source.append(200)
     async with rig(tmp_path, source, {"ce-sequence": "1"}) as running:
         await until(lambda: "FOREIGN_TAIL" in running.facts["state"])
@@ -105,7 +103,7 @@ class Skips(RecordingSource):
                 yield response
 
 
-async def test_an_event_that_does_not_follow_the_one_before_is_never_stored(tmp_path: Path) -> None:
+async def test_an_event_after_a_gap_in_the_sequence_is_never_stored(tmp_path: Path) -> None:
     async with rig(tmp_path, Skips()) as running:
         running.append(20)
         await until(lambda: "NOT_CONTIGUOUS" in running.facts["state"])
@@ -115,7 +113,7 @@ async def test_an_event_that_does_not_follow_the_one_before_is_never_stored(tmp_
 
 
 class ChangesItsRun(RecordingSource):
-    """A source that answers the first question with a run, and streams another one."""
+    """A source that answers the first request with one run, and streams another one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +128,7 @@ class ChangesItsRun(RecordingSource):
         return pb.GetRunResponse(run=newest)
 
 
-async def test_a_run_that_changed_between_the_question_and_the_stream_is_asked_for_again(tmp_path: Path) -> None:
+async def test_a_run_that_changed_between_request_and_stream_is_requested_again(tmp_path: Path) -> None:
     """The subject ends in a run between the two: the streamed one is older, and must not be stored behind it."""
     source = ChangesItsRun()
     source.append(200)
@@ -143,7 +141,9 @@ async def test_a_run_that_changed_between_the_question_and_the_stream_is_asked_f
 # -- an outage ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_waits_is_counted_truly_throughout_an_outage(tmp_path: Path, source: RecordingSource) -> None:
+async def test_the_number_of_waiting_events_is_exact_throughout_an_outage(
+    tmp_path: Path, source: RecordingSource
+) -> None:
     async with rig(tmp_path, source) as running:
         running.append(5)
         await until(lambda: running.facts["sequence"] == 5)
@@ -160,7 +160,7 @@ async def test_what_waits_is_counted_truly_throughout_an_outage(tmp_path: Path, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a running process's limits can be set on Linux alone")
-async def test_after_a_full_disk_the_channel_reports_that_nothing_is_stored_until_something_is(
+async def test_after_a_full_disk_the_channel_reports_a_storage_problem_until_an_event_is_stored(
     tmp_path: Path, source: RecordingSource
 ) -> None:
     async with rig(tmp_path, source) as running:

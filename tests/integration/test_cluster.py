@@ -1,4 +1,4 @@
-"""Three NATS servers with three copies of each stream: whichever leader dies under load, the history stays whole."""
+"""Three NATS servers with three copies of each stream: the history stays complete whichever leader dies under load."""
 
 import asyncio
 from pathlib import Path
@@ -21,7 +21,7 @@ POLL_S = 0.05
 
 
 @pytest.mark.asyncio
-async def test_leaders_killed_under_load_lose_double_and_reorder_nothing(tmp_path: Path) -> None:
+async def test_leaders_killed_under_load_cause_no_loss_duplicate_or_reordering(tmp_path: Path) -> None:
     source = FrameSource(RETENTION, Pace.LOSSLESS)
     source.feed.refolded()
     source.gate.set()

@@ -1,4 +1,4 @@
-"""Commands by nats-py alone on the running mesh: carried out once, answered once, put aside with the reason."""
+"""Commands by nats-py alone on the running mesh: executed once, answered once, or dead-lettered with the reason."""
 
 import asyncio
 import math
@@ -50,7 +50,7 @@ LAST_TICK = 600
 
 @dataclass(frozen=True)
 class Bus:
-    """A running mesh, and a client of the bus that knows nothing of it."""
+    """A running mesh, and an independent client of the bus."""
 
     mesh: Mesh
     jetstream: JetStreamContext
@@ -60,7 +60,7 @@ class Bus:
         return command.command_id
 
     async def answers(self, count: int) -> list[Stored]:
-        """Every answer that is stored, once there are so many."""
+        """Return every stored answer, once there are this many."""
         await until(lambda: self.bridge("answered") >= count, f"{count} answered")
         return await read_subject(self.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
 
@@ -142,7 +142,7 @@ async def test_a_command_moves_the_ship_and_its_answer_carries_its_id(tmp_path: 
         assert len(await bus.audit("COMMAND_REFUSED")) == 1
 
 
-async def test_a_command_that_comes_again_is_answered_with_what_happened_the_first_time_and_once(
+async def test_a_repeated_command_is_answered_once_with_its_first_result(
     tmp_path: Path,
 ) -> None:
     async with on_the_bus(tmp_path, speed="1") as bus:
@@ -157,7 +157,7 @@ async def test_a_command_that_comes_again_is_answered_with_what_happened_the_fir
         assert len(await bus.audit("COMMAND_REPEATED")) == 2
 
 
-async def test_what_cannot_be_processed_is_put_aside_as_it_came_with_the_reason_and_the_next_goes_on(
+async def test_an_unprocessable_message_is_dead_lettered_unchanged_with_the_reason_and_the_next_is_processed(
     tmp_path: Path,
 ) -> None:
     good = helm(speed_mps=1.0)
@@ -239,11 +239,11 @@ async def send_now_and_then(bus: Bus, sent: list[Command], ended: asyncio.Event)
             except (nats.errors.Error, nats.js.errors.Error):
                 await asyncio.sleep(0.1)  # the broker comes back
         sent.append(command)
-        await asyncio.sleep(0.3)  # the pace of one who steers
+        await asyncio.sleep(0.3)  # a person's steering rate
 
 
 def lag_of_commands(mesh: Mesh) -> float:
-    """Commands that are not done with, as the bridge tells; infinite where it does not."""
+    """Return the number of unfinished commands that the bridge reports; infinite if it does not."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{mesh.ports['bridge-http']}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
@@ -271,7 +271,7 @@ async def resume(mesh: Mesh) -> None:
 # -- without a simulator -----------------------------------------------------------------------------------------------
 
 
-async def test_a_command_that_nobody_can_carry_out_is_put_aside_after_its_tries_and_then_the_next_one(
+async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_and_so_is_the_next(
     tmp_path: Path,
 ) -> None:
     durable = Durable("QIKI_COMMANDS_V1", "sim_commands", "qiki.commands.v1.>", 20, 3, 1, (0.05, 0.1))
@@ -308,7 +308,7 @@ async def test_a_command_that_nobody_can_carry_out_is_put_aside_after_its_tries_
 
 
 class Repeats(SimServiceServicer):
-    """A simulator that carries out every command, and recognises one that comes again."""
+    """A simulator that executes every command, and recognises a repeated one."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -320,8 +320,8 @@ class Repeats(SimServiceServicer):
         return ExecuteCommandResponse(result=result, repeated=self.seen.count(command_id) > 1)
 
 
-async def test_a_command_that_comes_again_after_the_duplicate_window_is_not_answered_again(tmp_path: Path) -> None:
-    """Its message comes again as after a bridge's death before the acknowledgement: the consumer is made anew."""
+async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_again(tmp_path: Path) -> None:
+    """The consumer is recreated, so its message is redelivered as after a bridge's death before the acknowledgement."""
     window_s = 0.1
     server_of_sim, sim = grpc.aio.server(), Repeats()
     add_SimServiceServicer_to_server(sim, server_of_sim)
@@ -353,7 +353,7 @@ async def test_a_command_that_comes_again_after_the_duplicate_window_is_not_answ
     assert [CommandResult.FromString(answer.data).command_id for answer in answers] == [command.command_id]
 
 
-async def test_the_declared_durables_are_made_and_checked(tmp_path: Path) -> None:
+async def test_the_declared_durables_are_created_and_checked(tmp_path: Path) -> None:
     async with NatsServer(tmp_path / "nats") as server:
         client = await connect_nats(server.url, "test", lambda _event: None)
         await init(client, wanted_streams(0.01))

@@ -1,4 +1,4 @@
-"""Dead letters: what is never acknowledged becomes one, and `qiki nats dlq` lists, shows and replays them."""
+"""Dead letters: a message never acknowledged becomes one, and `qiki nats dlq` lists, shows and replays them."""
 
 import asyncio
 import subprocess
@@ -60,7 +60,7 @@ def letter(sequence: int, payload: bytes, headers: dict[str, str], subject: str 
 
 
 @pytest.mark.asyncio
-async def test_the_list_shows_every_letter_in_order_with_its_subject_reason_and_consumer(client: Client) -> None:
+async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason_and_consumer(client: Client) -> None:
     empty = await dlq(client, "list")
     assert (empty.returncode, empty.stdout) == (0, "There are no dead letters.\n")
     for number in range(1, 4):
@@ -76,7 +76,9 @@ async def test_the_list_shows_every_letter_in_order_with_its_subject_reason_and_
 
 
 @pytest.mark.asyncio
-async def test_a_letter_is_shown_with_its_headers_and_its_payload_readably_or_in_hexadecimal(client: Client) -> None:
+async def test_a_dead_letter_is_shown_with_its_headers_and_its_payload_readably_or_in_hexadecimal(
+    client: Client,
+) -> None:
     await put(client, letter(1, COMMAND.SerializeToString(), HEADERS))
     await put(client, letter(2, b"\xff\x00", HEADERS))
     await put(client, letter(3, b"\x1b[2J", {"X-Odd": "\x1b[31mred"}, subject="odd"))
@@ -94,7 +96,7 @@ async def test_a_letter_is_shown_with_its_headers_and_its_payload_readably_or_in
 
 
 @pytest.mark.asyncio
-async def test_a_replay_puts_the_message_onto_its_subject_once_as_it_came(client: Client) -> None:
+async def test_a_replay_publishes_the_message_on_its_subject_once_and_unchanged(client: Client) -> None:
     jetstream = client.jetstream()
     first = await jetstream.publish(COMMANDS, COMMAND.SerializeToString(), headers=HEADERS)
     await put(client, letter(first.seq, COMMAND.SerializeToString(), {**HEADERS, "Nats-Msg-Id": "of the sender"}))
@@ -111,7 +113,7 @@ async def test_a_replay_puts_the_message_onto_its_subject_once_as_it_came(client
 
 
 @pytest.mark.asyncio
-async def test_a_letter_from_nowhere_is_not_replayed(client: Client) -> None:
+async def test_a_dead_letter_without_an_origin_is_not_replayed(client: Client) -> None:
     await client.jetstream().publish("qiki.dlq.v1.by_hand", b"x")
     refused = await dlq(client, "replay", "1")
     assert refused.returncode == 1
@@ -119,8 +121,8 @@ async def test_a_letter_from_nowhere_is_not_replayed(client: Client) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_the_server_gives_nobody_again_becomes_a_letter(client: Client) -> None:
-    """The last one to have it died before it was acknowledged or put aside: only the server's advisory tells."""
+async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client: Client) -> None:
+    """Its last receiver died before it was acknowledged or dead-lettered: only the server's advisory reports it."""
     jetstream = client.jetstream()
     await jetstream.delete_consumer("QIKI_COMMANDS_V1", "sim_commands")
     config = ConsumerConfig(
@@ -137,8 +139,8 @@ async def test_what_the_server_gives_nobody_again_becomes_a_letter(client: Clien
         task = group.create_task(reader.run(client))
         put_aside = await jetstream.subscribe("qiki.dlq.v1.>", ordered_consumer=True)
         for _ in range(2):
-            await subscription.fetch(1, timeout=10)  # and nothing more is heard of who took it
-        asking = group.create_task(ask(subscription))  # the server looks at a message again where somebody asks
+            await subscription.fetch(1, timeout=10)  # and its receiver never answers
+        asking = group.create_task(ask(subscription))  # the server checks a message again only when a client asks
         letters = [await put_aside.next_msg(timeout=20) for _ in range(2)]
         asking.cancel()
         task.cancel()

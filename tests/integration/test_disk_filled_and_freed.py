@@ -1,4 +1,4 @@
-"""A disk below a whole mesh that is full for a while: once there is space all goes on by itself, and nothing is lost.
+"""A disk below a whole mesh that is full for a while: with space again it continues by itself, and nothing is lost.
 
 A full disk needs a disk: a tmpfs in a mount namespace of its own, which root may make, and everybody else where the
 system allows user namespaces. Without either the test cannot run, which in CI is a failure. `test_full_disk` runs
@@ -20,7 +20,7 @@ ON_SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift && cd / && exec
 
 
 def may_mount(directory: Path) -> str:
-    """Why no tmpfs can be mounted here; empty where one can."""
+    """Return why no tmpfs can be mounted here; empty if one can."""
     try:
         tried = subprocess.run(
             [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", str(directory)],
@@ -34,7 +34,7 @@ def may_mount(directory: Path) -> str:
     return tried.stderr.strip() or "unshare failed" if tried.returncode else ""
 
 
-def test_a_mesh_goes_on_by_itself_once_a_full_disk_has_space_again(tmp_path: Path) -> None:
+def test_a_mesh_continues_by_itself_once_a_full_disk_has_space_again(tmp_path: Path) -> None:
     if why := may_mount(tmp_path):
         text = f"a tmpfs cannot be mounted here ({why}): run it as root, or allow user namespaces"
         pytest.fail(text) if os.environ.get("CI") == "true" else pytest.skip(text)

@@ -1,4 +1,4 @@
-"""A run that was made while a clock was ahead: it is deleted from the bus by a command, and the next run is carried."""
+"""A run created while a clock was ahead: a command deletes it from the bus, and the next run is published."""
 
 import asyncio
 import itertools
@@ -62,7 +62,7 @@ async def subject_of(running: Rig) -> list[tuple[str, int]]:
     return [(message.headers["ce-run"], int(message.headers["ce-sequence"])) for message in found]
 
 
-async def test_the_run_in_the_way_is_shown_then_deleted_and_the_source_s_is_carried(tmp_path: Path) -> None:
+async def test_the_superseding_run_is_shown_then_deleted_and_the_sources_run_is_published(tmp_path: Path) -> None:
     source = RecordingSource()
     source.append(200)
     async with rig(tmp_path, source, before=fill) as running:
@@ -88,6 +88,6 @@ async def test_the_run_in_the_way_is_shown_then_deleted_and_the_source_s_is_carr
         await client.close()
 
 
-async def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+async def test_an_invalid_run_is_refused(tmp_path: Path) -> None:
     status, said = await qiki("nats://127.0.0.1:1", "yesterday")
     assert (status, "Traceback" in said) == (2, False), said

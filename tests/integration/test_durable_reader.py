@@ -1,4 +1,4 @@
-"""The reader of a durable: what it was cancelled for is never lost to an error of its own cleanup."""
+"""The reader of a durable: an error in its cleanup never replaces its cancellation."""
 
 import asyncio
 from pathlib import Path
@@ -20,7 +20,7 @@ TIMEOUT_S = 30.0
 
 
 async def test_a_reader_that_is_cancelled_after_its_connection_was_closed_ends_as_cancelled(tmp_path: Path) -> None:
-    """Its subscription can no longer be given back: that error must not take the cancellation's place."""
+    """Its subscription can no longer be removed: that error must not replace the cancellation."""
     reached = asyncio.Event()
 
     async def process(_client: Client, _messages: list[Msg]) -> None:

@@ -1,4 +1,4 @@
-"""What stands in a message's headers, read by nats-py alone and held against the CloudEvents NATS binding."""
+"""The headers of stored messages, read by nats-py alone and compared with the CloudEvents NATS binding."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def subject(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_the_required_attributes_are_there(stored: dict[str, list[Stored]], subject: str) -> None:
+def test_the_required_attributes_are_present(stored: dict[str, list[Stored]], subject: str) -> None:
     feed = subject.rpartition(".")[2]
     for message in stored[subject]:
         headers = message.headers
@@ -44,7 +44,7 @@ def test_the_required_attributes_are_there(stored: dict[str, list[Stored]], subj
         assert headers["ce-type"] == TYPES[subject]
 
 
-def test_the_optional_attributes_say_what_the_payload_is(stored: dict[str, list[Stored]], subject: str) -> None:
+def test_the_optional_attributes_describe_the_payload(stored: dict[str, list[Stored]], subject: str) -> None:
     for message in stored[subject]:
         headers = message.headers
         assert headers["ce-datacontenttype"] == "application/protobuf"
@@ -58,7 +58,7 @@ def test_the_optional_attributes_say_what_the_payload_is(stored: dict[str, list[
         assert headers["qiki-resume-token"]
 
 
-def test_attribute_names_are_what_cloudevents_allows(stored: dict[str, list[Stored]], subject: str) -> None:
+def test_attribute_names_are_allowed_by_cloudevents(stored: dict[str, list[Stored]], subject: str) -> None:
     for message in stored[subject]:
         names = [name for name in message.headers if name.startswith("ce-")]
         assert all(re.fullmatch(r"ce-[a-z0-9]{1,20}", name) for name in names)
@@ -114,6 +114,6 @@ def test_header_values_need_no_decoding(stored: dict[str, list[Stored]], subject
 
 
 @pytest.mark.parametrize("vector", VECTORS["encode"], ids=lambda vector: vector["why"])
-def test_what_the_binding_asks_to_encode_any_standard_decoder_undoes(vector: dict[str, str]) -> None:
+def test_any_standard_decoder_reverses_the_bindings_encoding(vector: dict[str, str]) -> None:
     assert unquote(vector["header"]) == vector["text"]
     assert re.fullmatch(r"[!-~]*", vector["header"])

@@ -1,4 +1,4 @@
-"""Everything dies as soon as the tracker's first checkpoint exists: a checkpoint that nobody has confirmed."""
+"""All processes die as soon as the tracker's first checkpoint exists: a checkpoint without any confirmation."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
 
 DURATION_S = 45.0
-# docs/adr/0010 says what the promise covers.
+# docs/adr/0010 states the extent of the promise.
 WALL_CLOCK = ("ce-recordedtime", "ce-runcreated")
 BROKERS = ("Nats-Expected-", "Nats-Batch-")
 ALL = ("sim", "radar", "tracker", "bridge", "archive", "registrar", "nats")
@@ -25,7 +25,7 @@ ALL = ("sim", "radar", "tracker", "bridge", "archive", "registrar", "nats")
 
 @dataclass(frozen=True)
 class Case:
-    """Which processes die, and whether the bridge stood still from the first tick on."""
+    """The processes that die, and whether the bridge was stopped from the first tick on."""
 
     killed: Sequence[str]
     bridge_stopped: bool
@@ -39,7 +39,7 @@ CASES = {
 
 
 def promised(messages: Sequence[Stored]) -> list[tuple[dict[str, str], bytes]]:
-    """Return what the promise covers of each message: all but when the run was made and how the message was written."""
+    """Return the part of each message that the promise covers: not the run's creation time, not the way of writing."""
     return [
         ({name: value for name, value in message.headers.items() if is_promised(name)}, message.data)
         for message in messages
@@ -59,7 +59,7 @@ def has_checkpoint(mesh: Mesh) -> Callable[[], bool]:
 
 
 async def resume(mesh: Mesh) -> None:
-    """Let time go on, unless the run has ended already."""
+    """Resume simulation time, unless the run has ended already."""
     async with connect(f"127.0.0.1:{mesh.ports['sim']}") as channel:
         try:
             stub = SimServiceStub(channel)
@@ -88,7 +88,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Stored]]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_is_lost_when_the_first_checkpoint_is_all_there_is(
+def test_nothing_is_lost_when_only_the_unconfirmed_first_checkpoint_exists(
     tmp_path: Path, calm: dict[str, list[Stored]], name: str
 ) -> None:
     found = asyncio.run(killed(tmp_path, CASES[name]))

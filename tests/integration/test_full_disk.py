@@ -1,4 +1,4 @@
-"""A full disk beneath NATS, the simulator or the tracker: what cannot go on waits and says so, and nothing is lost."""
+"""A full disk beneath NATS, the simulator or the tracker: blocked services wait and report it, and nothing is lost."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,7 @@ async def resume(mesh: Mesh) -> None:
 
 
 async def refused(mesh: Mesh, name: str) -> None:
-    """Return once a write has failed for lack of space: nats-server says so itself, a service for the record."""
+    """Return once a write has failed for lack of space: nats-server logs it, a service reports it to the registrar."""
     async with asyncio.timeout(WAIT_S):
         while not await said_to_refuse(mesh, name):  # noqa: ASYNC110 - neither announces anything to us
             await asyncio.sleep(POLL_S)
@@ -86,7 +86,7 @@ async def with_full_disk(directory: Path, name: str) -> dict[str, list[Stored]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_disk_that_was_full_leaves_what_an_undisturbed_run_leaves(tmp_path: Path, name: str) -> None:
+def test_a_run_with_a_temporarily_full_disk_leaves_the_events_of_an_undisturbed_run(tmp_path: Path, name: str) -> None:
     disturbed = asyncio.run(with_full_disk(tmp_path / "full", name))
     calm = asyncio.run(run_to_the_end(tmp_path / "calm", DURATION_S))
     assert digests(disturbed) == digests(calm)

@@ -1,4 +1,4 @@
-"""What cannot be carried is told: a gap with its first and last event, a lost cursor, a message over the limit."""
+"""Events that cannot be published are reported: a gap with first and last event, a lost cursor, a too large message."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ class Rig:
         await until(lambda: self.health()["facts"]["channels"]["frames"]["sequence"] >= sequence)
 
     async def stopped(self) -> str:
-        """Return what the bridge says of itself once it is NOT_SERVING."""
+        """Return the bridge's status once it is NOT_SERVING."""
         await until(lambda: self.health()["facts"]["channels"]["frames"]["state"].startswith("stopped"))
         assert self.health()["status"] == "NOT_SERVING"
         said: str = self.health()["facts"]["channels"]["frames"]["state"]
@@ -78,7 +78,7 @@ class Rig:
         ]
 
     async def told(self, name: str) -> dict[str, str]:
-        """Return the attributes of the one event of this name on record, once it is there."""
+        """Return the attributes of the one recorded event of this name, once it exists."""
         async with connect(f"127.0.0.1:{self.registrar_port}") as channel, asyncio.timeout(TIMEOUT_S):
             stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
             found: list[AuditEvent] = []
@@ -132,7 +132,9 @@ def append(source: FrameSource, count: int, size_bytes: int = 200) -> None:
         source.append(size_bytes)
 
 
-async def test_an_outage_longer_than_the_retention_is_a_gap_told_with_its_first_and_last_event(tmp_path: Path) -> None:
+async def test_an_outage_longer_than_the_retention_is_a_gap_reported_with_its_first_and_last_event(
+    tmp_path: Path,
+) -> None:
     async with rig(tmp_path) as running:
         append(running.source, 50)
         async with running.bridge():
@@ -147,7 +149,7 @@ async def test_an_outage_longer_than_the_retention_is_a_gap_told_with_its_first_
         assert await running.sequences() == [*range(1, 51), *range(oldest, 361)]
 
 
-async def test_a_stream_that_was_never_used_begins_at_the_oldest_event_and_tells_what_is_missing(
+async def test_an_unused_stream_starts_at_the_oldest_event_and_the_missing_ones_are_reported(
     tmp_path: Path,
 ) -> None:
     async with rig(tmp_path) as running:
@@ -174,7 +176,7 @@ async def test_a_subject_emptied_behind_the_bridge_is_a_lost_cursor_and_stops_th
         assert await running.sequences() == []
 
 
-async def test_a_message_over_the_limit_stops_the_channel_and_is_told(tmp_path: Path) -> None:
+async def test_a_message_over_the_limit_stops_the_channel_and_is_reported(tmp_path: Path) -> None:
     config = tmp_path / "small.conf"
     config.write_text("max_payload: 64KB\n")
     async with rig(tmp_path, "--config", str(config)) as running:

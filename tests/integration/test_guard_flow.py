@@ -1,4 +1,4 @@
-"""Alarms from the tracker to the bus and from the bus on record: each once."""
+"""Alarms from the tracker to the bus and from the bus to the audit trail: each once."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SUBJECT, STREAM = "qiki.events.v1.guard", "QIKI_EVENTS_V1"
 
 @dataclass(frozen=True)
 class Left:
-    """What a run leaves: alarms on the bus, events on record, and the audit trail on the bus."""
+    """The output of a run: alarms on the bus, recorded events, and the audit trail on the bus."""
 
     alarms: list[Stored]
     recorded: list[AuditEvent]
@@ -57,13 +57,13 @@ async def run(directory: Path, scenario: Path) -> Left:
         return Left(alarms, [each.audit_event for each in listed.events], await read_audit(mesh), intake("put_aside"))
 
 
-def test_spoofing_is_detected_and_told_on_the_bus(left: Left) -> None:
+def test_spoofing_is_detected_and_published_on_the_bus(left: Left) -> None:
     raised = [event for event in left.guard_events() if event.phase == GuardPhase.GUARD_PHASE_RAISED]
     spoofing = [event for event in raised if event.kind == GuardKind.GUARD_KIND_SPOOFING_DETECTED]
     assert {event.track.transponder_id for event in spoofing} == {"QK-AIR-7"}
 
 
-def test_alarms_are_events_like_all_others(left: Left) -> None:
+def test_alarms_have_the_same_metadata_as_other_events(left: Left) -> None:
     texts = [message.headers["ce-sequence"] for message in left.alarms]
     assert texts == [f"{number:020}" for number in range(1, len(texts) + 1)]
     for message, event in zip(left.alarms, left.guard_events(), strict=True):
@@ -72,7 +72,7 @@ def test_alarms_are_events_like_all_others(left: Left) -> None:
         assert message.headers["ce-subject"] == event.rule
 
 
-def test_every_alarm_is_on_record_once_and_nothing_was_put_aside(left: Left) -> None:
+def test_every_alarm_is_recorded_once_and_there_are_no_dead_letters(left: Left) -> None:
     recorded = left.alarms_on_record()
     assert recorded
     assert len({event.event_id for event in recorded}) == len(recorded)
@@ -83,7 +83,7 @@ def test_every_alarm_is_on_record_once_and_nothing_was_put_aside(left: Left) -> 
     assert left.put_aside == 0
 
 
-def test_the_record_of_an_alarm_is_on_the_bus_too_and_goes_round_no_further(left: Left) -> None:
+def test_the_audit_event_of_an_alarm_is_on_the_bus_and_is_not_recorded_again(left: Left) -> None:
     ids = [event.event_id for event in left.alarms_on_record()]
     on_the_bus = [message.headers["ce-id"] for message in left.audit if message.headers["ce-id"] in ids]
     assert on_the_bus == ids

@@ -1,4 +1,4 @@
-"""The intake: events of others from the bus into the registrar, and what is none into the dead letters."""
+"""The intake: external events from the bus are recorded by the registrar, other messages are dead-lettered."""
 
 import urllib.request
 import uuid
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 
 @dataclass(frozen=True)
 class Bus:
-    """A running mesh and a client of the bus that knows nothing of it."""
+    """A running mesh and an independent client of the bus."""
 
     mesh: Mesh
     jetstream: JetStreamContext
@@ -72,7 +72,7 @@ def headers(**changes: str) -> dict[str, str]:
     return found | {name.replace("_", "-"): value for name, value in changes.items()}
 
 
-async def test_an_event_of_others_is_put_on_record_once_however_often_it_comes(bus: Bus) -> None:
+async def test_an_external_event_is_recorded_once_however_often_it_is_sent(bus: Bus) -> None:
     sent = event("as protobuf")
     for _ in range(3):
         await bus.publish("qiki.events.v1.console", sent.SerializeToString(), headers())
@@ -80,7 +80,7 @@ async def test_an_event_of_others_is_put_on_record_once_however_often_it_comes(b
     assert await bus.recorded("as protobuf") == [sent]
 
 
-async def test_an_event_in_json_is_put_on_record_under_the_cloudevents_id(bus: Bus) -> None:
+async def test_an_event_in_json_is_recorded_under_its_cloudevents_id(bus: Bus) -> None:
     sent = event("as json")
     sent.ClearField("event_id")
     identity = str(uuid.uuid4())
@@ -101,7 +101,7 @@ async def test_the_older_aliases_alone_are_understood(bus: Bus) -> None:
     assert await bus.recorded("with aliases") == [sent]
 
 
-async def test_what_is_no_audit_event_is_put_aside_as_it_came_with_the_reason(bus: Bus) -> None:
+async def test_a_message_that_is_no_audit_event_is_dead_lettered_unchanged_with_the_reason(bus: Bus) -> None:
     wrong_code = event("an unknown code")
     wrong_code.code = 998
     cases = [
@@ -130,7 +130,7 @@ async def test_what_is_no_audit_event_is_put_aside_as_it_came_with_the_reason(bu
     assert sum(each.audit_event.name == "DEAD_LETTERED" for each in listed.events) == len(cases)
 
 
-async def test_the_lag_of_the_durable_is_on_metrics_and_comes_to_nothing(bus: Bus) -> None:
+async def test_the_lag_of_the_durable_is_a_metric_and_returns_to_zero(bus: Bus) -> None:
     url = f"http://127.0.0.1:{bus.mesh.ports['bridge-http']}/metrics"
     wanted = 'qiki_jetstream_consumer_lag{consumer="registrar_intake",stream="QIKI_EVENTS_V1"} 0.0'
     await until(lambda: wanted in _get(url), "the lag is known and 0")

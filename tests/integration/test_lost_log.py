@@ -1,4 +1,4 @@
-"""An audit log that is lost, or put back from an old copy: what is on the bus shows it, and an operator decides."""
+"""An audit log that is lost, or restored from an old copy: the bus reveals it, and an operator decides."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ POLL_S = 0.05
 
 
 class Mesh:
-    """A broker that lasts; a registrar and a bridge of its channel, for as long as a block lasts."""
+    """A permanent broker; a registrar and a bridge of its channel, for as long as a block lasts."""
 
     def __init__(self, directory: Path, server: NatsServer) -> None:
         self.directory = directory
@@ -96,7 +96,7 @@ class Running:
         await self.stub.RecordEvents(pb.RecordEventsRequest(events=events), timeout=5)
 
     async def carried(self) -> tuple[str, int]:
-        """Return the log's id and its last sequence once the bridge has carried all of it."""
+        """Return the log's id and its last sequence once the bridge has published all of it."""
         async with asyncio.timeout(TIMEOUT_S):
             while (log := await self.log()).last_sequence != (await self._channel())["sequence"]:  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
@@ -111,7 +111,7 @@ class Running:
         return state
 
     async def on_record(self, name: str) -> None:
-        """Wait until an event of this name is on record."""
+        """Wait until an event of this name is recorded."""
         await self.log()
         async with asyncio.timeout(TIMEOUT_S):
             while True:
@@ -171,7 +171,7 @@ async def test_a_deleted_log_stops_its_channel_until_the_loss_is_accepted_by_its
             await running.carried()
 
 
-async def test_a_log_put_back_from_an_old_copy_stops_its_channel_and_the_newest_copy_goes_on(tmp_path: Path) -> None:
+async def test_a_log_restored_from_an_old_copy_stops_its_channel_and_the_newest_copy_continues(tmp_path: Path) -> None:
     async with mesh(tmp_path) as it:
         async with it.running() as running:
             await running.record(5)

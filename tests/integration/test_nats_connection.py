@@ -1,4 +1,4 @@
-"""A connection to a real nats-server: bounded at first, then it comes back, and says what happens to it."""
+"""A connection to a real nats-server: a bounded first attempt, then reconnection, with its state reported."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from nats_server import NatsServer, free_port
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_is_not_there_is_an_error_within_the_timeout_that_says_what_to_do() -> None:
+async def test_a_missing_server_is_an_error_with_the_remedy_within_the_timeout() -> None:
     heard: list[ConnectionEvent] = []
     address = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
@@ -24,7 +24,7 @@ async def test_a_server_that_is_not_there_is_an_error_within_the_timeout_that_sa
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_accepts_and_says_nothing_is_an_error_within_the_timeout() -> None:
+async def test_a_server_that_accepts_and_stays_silent_is_an_error_within_the_timeout() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -36,7 +36,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_an_error_within_the_tim
 
 
 @pytest.mark.asyncio
-async def test_a_killed_server_is_told_and_the_connection_comes_back_with_it(tmp_path: Path) -> None:
+async def test_a_killed_server_is_reported_and_the_connection_returns_with_it(tmp_path: Path) -> None:
     heard: asyncio.Queue[Happening] = asyncio.Queue()
     async with NatsServer(tmp_path) as server:
         client = await connect(server.url, "test", lambda event: heard.put_nowait(event.happening))
@@ -58,7 +58,7 @@ async def until(heard: asyncio.Queue[Happening], happening: Happening) -> None:
 @pytest.mark.parametrize(
     ("failures", "least_s", "most_s"), [(0, 0.05, 0.1), (1, 0.1, 0.2), (5, 1.6, 3.2), (6, 2.5, 5.0), (10**6, 2.5, 5.0)]
 )
-def test_the_delay_before_an_attempt_doubles_to_a_bound_and_is_spread(
+def test_the_delay_before_an_attempt_doubles_to_a_bound_and_is_randomised(
     failures: int, least_s: float, most_s: float
 ) -> None:
     assert reconnect_delay_s(failures, 0.0) == pytest.approx(least_s)

@@ -17,7 +17,7 @@ NEXT_RUN_ID = "99999999-8888-4777-8666-555555555555"
 
 
 async def run(directory: Path, **options: object) -> tuple[dict[str, list[Stored]], dict[str, list[str]], list[str]]:
-    """Run to the end; return what JetStream holds, which runs the archive lists by channel, and what was said."""
+    """Run to the end; return the messages in JetStream, the runs that the archive lists by channel, and the output."""
     said: list[str] = []
     async with chain(directory, DURATION_S, say=said.append, **options) as mesh:
         await until(lambda: published_all(mesh), "everything published")

@@ -1,4 +1,4 @@
-"""The radar's frames on JetStream, out of the real chain, as a client of the older wire contract reads them."""
+"""The radar's frames on JetStream, from the real chain, as a client of the older wire contract reads them."""
 
 import asyncio
 import math
@@ -31,20 +31,20 @@ def frames(stored: dict[str, list[Stored]], legacy: LegacyRadar) -> list:
     return [legacy.frame.FromString(message.data) for message in stored["qiki.radar.v1.frames"]]
 
 
-def test_there_is_a_frame_for_every_scan_slot_and_no_other(frames: list) -> None:
+def test_there_is_exactly_one_frame_for_every_scan_slot(frames: list) -> None:
     slots = [(frame.sensor_id.value, frame.timestamp.ToNanoseconds() - START_S * 10**9) for frame in frames]
     due = [(LONG, second * 10**9) for second in range(1, 7)] + [(SHORT, half * 5 * 10**8) for half in range(1, 13)]
     assert slots == sorted(due, key=lambda slot: (slot[1], slot[0])), "by time, then in the BotSpec's order"
 
 
-def test_every_frame_has_a_schema_and_an_id_of_its_own(frames: list, stored: dict[str, list[Stored]]) -> None:
+def test_every_frame_has_a_schema_and_a_unique_id(frames: list, stored: dict[str, list[Stored]]) -> None:
     assert {frame.schema_version for frame in frames} == {1}
     ids = [frame.frame_id.value for frame in frames]
     assert len(set(ids)) == len(ids)
     assert ids == [message.headers["ce-id"] for message in stored["qiki.radar.v1.frames"]]
 
 
-def test_detections_keep_to_the_contract(frames: list) -> None:
+def test_detections_comply_with_the_contract(frames: list) -> None:
     detections = [(frame, detection) for frame in frames for detection in frame.detections]
     assert len(detections) > len(frames), "two things in view of both radars, nine times out of ten"
     for frame, detection in detections:
@@ -56,7 +56,7 @@ def test_detections_keep_to_the_contract(frames: list) -> None:
         assert detection.transponder_on == bool(detection.transponder_id) == detection.id_present
 
 
-def test_what_is_seen_is_where_the_scenario_puts_it(frames: list) -> None:
+def test_detections_are_at_the_positions_of_the_scenario(frames: list) -> None:
     """At 0.5 s the short-range radar sees `straight`, which answers with its identity and flies west."""
     (seen,) = [detection for detection in frames[0].detections if detection.transponder_id == "QK-1"]
     own = 10 * 0.5 * math.sqrt(0.5)
@@ -68,5 +68,5 @@ def test_what_is_seen_is_where_the_scenario_puts_it(frames: list) -> None:
     assert seen.transponder_mode == 1
 
 
-def test_a_silent_transponder_is_not_heard(frames: list) -> None:
+def test_a_silent_transponder_gives_no_reply(frames: list) -> None:
     assert {detection.transponder_id for frame in frames for detection in frame.detections} == {"", "QK-1"}

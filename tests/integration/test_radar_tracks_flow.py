@@ -1,4 +1,4 @@
-"""The tracks on JetStream, out of the real chain: a set after every frame, things followed with stable ids."""
+"""The tracks on JetStream, from the real chain: a set after every frame, targets tracked with stable ids."""
 
 import asyncio
 import math
@@ -42,9 +42,7 @@ def test_every_frame_is_followed_by_its_set_of_tracks(stored: Streams, track_set
     assert {(track_set.part, track_set.parts) for track_set in track_sets} == {(1, 1)}
 
 
-def test_both_things_are_followed_and_nothing_else_stands_at_the_end(
-    stored: Streams, track_sets: list[TrackSet]
-) -> None:
+def test_at_the_end_exactly_the_two_targets_have_live_tracks(stored: Streams, track_sets: list[TrackSet]) -> None:
     world = WorldSnapshot.FromString(stored["qiki.sim.v1.world"][-1].data)
     tracks = confirmed(track_sets[-1])
     assert len(tracks) == len(world.contacts) == 2
@@ -61,11 +59,11 @@ def test_ids_are_stable_once_a_track_is_confirmed(track_sets: list[TrackSet]) ->
     assert len(set(settled)) == 1
 
 
-def test_the_transponders_identity_is_the_tracks(track_sets: list[TrackSet]) -> None:
+def test_a_track_has_the_identity_of_the_transponder(track_sets: list[TrackSet]) -> None:
     assert sorted(track.transponder_id for track in confirmed(track_sets[-1])) == ["", "QK-1"]
 
 
-def test_a_lost_track_is_announced_once_and_its_id_does_not_come_again(track_sets: list[TrackSet]) -> None:
+def test_a_lost_track_is_reported_once_and_its_id_is_not_reused(track_sets: list[TrackSet]) -> None:
     lost_at: dict[str, int] = {}
     for index, track_set in enumerate(track_sets):
         for track in track_set.tracks:
@@ -75,7 +73,7 @@ def test_a_lost_track_is_announced_once_and_its_id_does_not_come_again(track_set
     assert lost_at, "clutter begins tracks, and they are given up"
 
 
-def test_tracks_carry_what_the_contract_says(track_sets: list[TrackSet]) -> None:
+def test_tracks_carry_the_fields_of_the_contract(track_sets: list[TrackSet]) -> None:
     for track in track_sets[-1].tracks:
         assert 0.0 <= track.quality <= 1.0
         assert len(track.position_covariance) == len(track.velocity_covariance) == 6

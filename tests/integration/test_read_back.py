@@ -44,7 +44,7 @@ def into(found: list[StoredMessage]) -> Callable[[StoredMessage], Awaitable[None
 
 
 @pytest.mark.asyncio
-async def test_an_empty_subject_hands_over_nothing(client: Client) -> None:
+async def test_an_empty_subject_yields_no_message(client: Client) -> None:
     await store(client, NEIGHBOUR, 1)
     found: list[StoredMessage] = []
     await read_back(client, STREAM, SUBJECT, into(found))
@@ -53,7 +53,7 @@ async def test_an_empty_subject_hands_over_nothing(client: Client) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("count", [1, BATCH, 2 * BATCH + 1])
-async def test_every_message_is_handed_over_once_in_order_with_its_headers(client: Client, count: int) -> None:
+async def test_every_message_is_read_once_in_order_with_its_headers(client: Client, count: int) -> None:
     await store(client, NEIGHBOUR, 1)
     await store(client, SUBJECT, count)
     await store(client, NEIGHBOUR, 1)
@@ -65,7 +65,7 @@ async def test_every_message_is_handed_over_once_in_order_with_its_headers(clien
 
 
 @pytest.mark.asyncio
-async def test_a_message_says_when_it_was_stored_and_not_when_it_was_read(client: Client) -> None:
+async def test_a_message_has_its_storing_time_and_not_its_reading_time(client: Client) -> None:
     before_ns = time.time_ns()
     await store(client, SUBJECT, 2)
     after_ns = time.time_ns()
@@ -77,7 +77,7 @@ async def test_a_message_says_when_it_was_stored_and_not_when_it_was_read(client
 
 
 @pytest.mark.asyncio
-async def test_what_was_deleted_is_passed_over(client: Client) -> None:
+async def test_deleted_messages_are_skipped(client: Client) -> None:
     await store(client, SUBJECT, 5)
     await client.jetstream().delete_msg(STREAM, 2)
     found: list[StoredMessage] = []
@@ -86,7 +86,7 @@ async def test_what_was_deleted_is_passed_over(client: Client) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_comes_while_it_is_read_is_left_for_another_time(client: Client) -> None:
+async def test_messages_stored_during_the_reading_are_not_read(client: Client) -> None:
     await store(client, SUBJECT, BATCH + 1)
     found: list[StoredMessage] = []
     async with asyncio.TaskGroup() as tasks:
@@ -101,7 +101,7 @@ async def test_what_comes_while_it_is_read_is_left_for_another_time(client: Clie
 
 
 @pytest.mark.asyncio
-async def test_an_error_of_the_taker_comes_through(client: Client) -> None:
+async def test_an_error_of_the_callback_is_raised(client: Client) -> None:
     await store(client, SUBJECT, 3)
 
     async def take(_message: StoredMessage) -> None:
@@ -112,6 +112,6 @@ async def test_an_error_of_the_taker_comes_through(client: Client) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_stream_that_is_not_there_is_an_error(client: Client) -> None:
+async def test_a_missing_stream_is_an_error(client: Client) -> None:
     with pytest.raises(StreamMissing):
         await read_back(client, "QIKI_NOT_V1", "qiki.not.v1.there", into([]))

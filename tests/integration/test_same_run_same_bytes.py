@@ -1,4 +1,4 @@
-"""The same run gives the same bytes, however fast it goes: ids, sequences and payloads of every derived subject."""
+"""The same run gives the same bytes at any speed: ids, sequences and payloads of every derived subject."""
 
 import asyncio
 import hashlib
@@ -38,6 +38,6 @@ def test_the_same_run_at_1x_and_as_fast_as_possible_gives_the_same_bytes(tmp_pat
     assert digests(fast) == digests(live)
     for subject in SUBJECTS:
         sequences = [int(message.headers["ce-sequence"]) for message in fast[subject]]
-        # How many alarms there are depends on what happens.
+        # The number of alarms depends on the scenario.
         assert sequences == list(range(1, COUNTS.get(subject, len(sequences)) + 1))
         assert {message.headers["ce-run"] for message in fast[subject]} == {RUN_ID}

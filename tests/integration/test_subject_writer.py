@@ -52,7 +52,7 @@ def events(first: int, last: int) -> list[Message]:
 
 
 class Ear:
-    """Hears what happens to a connection, so that a test can wait for it."""
+    """Receives the states of a connection, so that a test can wait for them."""
 
     def __init__(self) -> None:
         self.lost = asyncio.Event()
@@ -98,7 +98,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
 
 
 async def write_through(writer: SubjectWriter, until: int, batch: int, lost: Callable[[], None] | None = None) -> int:
-    """Carry events to the subject as the design says: in doubt, ask the tail. Return how often it had to."""
+    """Write events as designed: on an unknown outcome, read the tail. Return the number of such reads."""
     asked = 0
     sequence, position = 0, 0
     for _ in range(100_000):
@@ -160,7 +160,7 @@ async def test_the_tail_of_a_large_message_is_read_whole(mesh: Mesh) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_neighbour_subject_of_the_stream_does_not_move_the_condition(mesh: Mesh) -> None:
+async def test_another_subject_of_the_stream_does_not_affect_the_condition(mesh: Mesh) -> None:
     frames, tracks = await mesh.writer(), await mesh.writer(NEIGHBOUR)
     first = await frames.append([event(1)], 0, TIMEOUT_S)
     await tracks.append([Message({}, b"set")], 0, TIMEOUT_S)
@@ -169,7 +169,7 @@ async def test_a_neighbour_subject_of_the_stream_does_not_move_the_condition(mes
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_write_after_another_than_the_tail_stores_nothing(mesh: Mesh, count: int) -> None:
+async def test_a_write_conditioned_on_another_sequence_than_the_tails_stores_nothing(mesh: Mesh, count: int) -> None:
     writer = await mesh.writer()
     last = await writer.append(events(1, 2), 0, TIMEOUT_S)
     for stale in (0, last - 1, last + 1):
@@ -186,7 +186,7 @@ async def test_a_batch_is_stored_whole_and_contiguous(mesh: Mesh) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_batch_that_repeats_an_id_stores_nothing_and_is_a_doubt(mesh: Mesh) -> None:
+async def test_a_batch_that_repeats_an_id_stores_nothing_and_has_an_unknown_outcome(mesh: Mesh) -> None:
     writer = await mesh.writer()
     with pytest.raises(Doubt):
         await writer.append([event(1), event(2), event(1)], 0, TIMEOUT_S)
@@ -194,7 +194,7 @@ async def test_a_batch_that_repeats_an_id_stores_nothing_and_is_a_doubt(mesh: Me
 
 
 @pytest.mark.asyncio
-async def test_a_repeated_id_is_a_doubt_although_the_condition_holds(mesh: Mesh) -> None:
+async def test_a_repeated_id_is_an_unknown_outcome_although_the_condition_holds(mesh: Mesh) -> None:
     writer = await mesh.writer()
     last = await writer.append([event(1)], 0, TIMEOUT_S)
     with pytest.raises(Doubt):
@@ -217,7 +217,7 @@ async def test_a_batch_cut_off_before_its_end_stores_nothing_even_across_a_resta
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("batch", [1, 30])
-async def test_two_racing_writers_neither_duplicate_nor_reorder_and_lose_cleanly(mesh: Mesh, batch: int) -> None:
+async def test_of_two_racing_writers_one_is_refused_without_duplicates_or_reordering(mesh: Mesh, batch: int) -> None:
     first, second = await mesh.writer(), await mesh.writer()
     asked = await asyncio.gather(write_through(first, 300, batch), write_through(second, 300, batch))
     await assert_whole(mesh.clients[0], 300)
@@ -226,7 +226,7 @@ async def test_two_racing_writers_neither_duplicate_nor_reorder_and_lose_cleanly
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("batch", [1, 50])
-async def test_a_server_killed_between_appends_costs_nothing_but_the_question(mesh: Mesh, batch: int) -> None:
+async def test_a_server_killed_between_appends_costs_only_a_read_of_the_tail(mesh: Mesh, batch: int) -> None:
     writer = await mesh.writer()
     asked = 0
     for part in range(1, 4):
@@ -239,7 +239,7 @@ async def test_a_server_killed_between_appends_costs_nothing_but_the_question(me
 
 
 @pytest.mark.asyncio
-async def test_a_server_killed_during_an_append_leaves_a_doubt_that_the_tail_settles(mesh: Mesh) -> None:
+async def test_a_server_killed_during_an_append_leaves_an_unknown_outcome_that_the_tail_resolves(mesh: Mesh) -> None:
     writer = await mesh.writer()
     failed = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -253,7 +253,7 @@ async def test_a_server_killed_during_an_append_leaves_a_doubt_that_the_tail_set
 
 
 @pytest.mark.asyncio
-async def test_an_append_without_an_answer_is_a_doubt_and_may_be_stored(mesh: Mesh) -> None:
+async def test_an_append_without_an_answer_has_an_unknown_outcome_and_may_be_stored(mesh: Mesh) -> None:
     writer = await mesh.writer()
     mesh.server.freeze()
     with pytest.raises(Doubt):
@@ -276,7 +276,7 @@ async def test_nothing_is_buffered_while_the_connection_is_down(mesh: Mesh) -> N
 
 
 @pytest.mark.asyncio
-async def test_a_closed_connection_is_not_a_doubt_but_an_end(mesh: Mesh) -> None:
+async def test_a_closed_connection_is_not_an_unknown_outcome_but_an_end(mesh: Mesh) -> None:
     client = await mesh.client()
     await client.close()
     writer = SubjectWriter(client, STREAM, SUBJECT)
@@ -302,7 +302,7 @@ async def test_a_message_too_large_with_its_headers_is_refused_and_the_connectio
 
 
 @pytest.mark.asyncio
-async def test_a_missing_stream_is_named_and_says_what_to_run(mesh: Mesh) -> None:
+async def test_a_missing_stream_is_named_with_the_command_to_run(mesh: Mesh) -> None:
     writer = await mesh.writer("elsewhere.a", "ELSEWHERE")
     with pytest.raises(StreamMissing, match="qiki nats init"):
         await writer.tail(TIMEOUT_S)
@@ -312,7 +312,7 @@ async def test_a_missing_stream_is_named_and_says_what_to_run(mesh: Mesh) -> Non
 
 
 @pytest.mark.asyncio
-async def test_a_subject_held_by_another_stream_is_refused_not_written_there(mesh: Mesh) -> None:
+async def test_a_subject_of_another_stream_is_refused_and_not_written(mesh: Mesh) -> None:
     writer = await mesh.writer(SUBJECT, "QIKI_SIM_V1")
     for messages in (events(1, 1), events(1, 3)):
         with pytest.raises(WriteRefused):
@@ -322,7 +322,7 @@ async def test_a_subject_held_by_another_stream_is_refused_not_written_there(mes
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("batch", [1, 10])
-async def test_a_full_stream_refuses_and_keeps_what_it_has(tmp_path: Path, batch: int) -> None:
+async def test_a_full_stream_refuses_and_keeps_its_messages(tmp_path: Path, batch: int) -> None:
     small = {STREAM: {**wanted_streams()[STREAM], "max_bytes": 20_000}}
     async with NatsServer(tmp_path) as server:
         client = await connect(server.url, "test", Ear())
@@ -351,7 +351,7 @@ async def test_a_trimmed_subject_keeps_its_tail_and_its_condition(tmp_path: Path
 
 
 @pytest.mark.asyncio
-async def test_more_than_one_batch_is_a_mistake_of_the_caller(mesh: Mesh) -> None:
+async def test_more_than_one_batch_is_a_programming_error_of_the_caller(mesh: Mesh) -> None:
     writer = await mesh.writer()
     for messages in ([], events(1, 1001)):
         with pytest.raises(ValueError, match="one batch"):

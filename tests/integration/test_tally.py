@@ -1,4 +1,4 @@
-"""Counting a subject back from a real nats-server: what is whole, missing, twice or out of order."""
+"""Counts of a subject read back from a real nats-server: whole, missing, duplicate and reordered events."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable
@@ -38,12 +38,12 @@ async def store(client: Client, run: str, sequences: Iterable[int], subject: str
 
 
 @pytest.mark.asyncio
-async def test_an_empty_subject_counts_nothing(client: Client) -> None:
+async def test_an_empty_subject_has_a_count_of_zero(client: Client) -> None:
     assert await tally(client, STREAM, SUBJECT) == SubjectTally(SUBJECT, 0, 0, 0, 0, True, 0, 0, ())
 
 
 @pytest.mark.asyncio
-async def test_a_whole_subject_is_contiguous_and_its_neighbour_is_not_counted(client: Client) -> None:
+async def test_a_complete_subject_is_contiguous_and_other_subjects_are_not_counted(client: Client) -> None:
     for sequence in range(1, 11):
         await store(client, "a", [sequence])
         await store(client, "a", [sequence], "qiki.sim.v1.world")
@@ -61,14 +61,16 @@ async def test_a_whole_subject_is_contiguous_and_its_neighbour_is_not_counted(cl
         pytest.param([1, 3, 2, 4], 0, 0, id="out of order"),
     ],
 )
-async def test_what_is_not_whole_is_told(client: Client, sequences: list[int], duplicates: int, gaps: int) -> None:
+async def test_missing_duplicate_and_reordered_events_are_reported(
+    client: Client, sequences: list[int], duplicates: int, gaps: int
+) -> None:
     await store(client, "a", sequences)
     counted = await tally(client, STREAM, SUBJECT)
     assert (counted.contiguous, counted.duplicates, counted.gaps) == (False, duplicates, gaps)
 
 
 @pytest.mark.asyncio
-async def test_a_new_run_begins_anew_and_is_counted_by_itself(client: Client) -> None:
+async def test_a_new_run_starts_at_sequence_1_and_is_counted_separately(client: Client) -> None:
     await store(client, "a", [1, 2, 3])
     await store(client, "b", [1, 2])
     counted = await tally(client, STREAM, SUBJECT)
@@ -77,7 +79,7 @@ async def test_a_new_run_begins_anew_and_is_counted_by_itself(client: Client) ->
 
 
 @pytest.mark.asyncio
-async def test_runs_that_stand_among_each_other_are_not_contiguous(client: Client) -> None:
+async def test_interleaved_runs_are_not_contiguous(client: Client) -> None:
     await store(client, "a", [1])
     await store(client, "b", [1])
     await store(client, "a", [2])
@@ -85,7 +87,7 @@ async def test_runs_that_stand_among_each_other_are_not_contiguous(client: Clien
 
 
 @pytest.mark.asyncio
-async def test_records_hold_id_sequence_and_the_payloads_hash_where_asked_for(client: Client) -> None:
+async def test_records_hold_id_sequence_and_the_payloads_hash_on_request(client: Client) -> None:
     await store(client, "a", [1])
     (plain,) = (await tally(client, STREAM, SUBJECT, with_records=True)).runs
     (hashed,) = (await tally(client, STREAM, SUBJECT, with_payloads=True)).runs
@@ -102,7 +104,7 @@ async def test_a_subject_longer_than_a_batch_is_read_to_its_end(client: Client) 
 
 
 @pytest.mark.asyncio
-async def test_a_message_that_is_not_ours_is_named_not_skipped(client: Client) -> None:
+async def test_a_foreign_message_is_named_and_not_skipped(client: Client) -> None:
     await client.request(SUBJECT, b"", timeout=5, headers={"ce-id": "1", "ce-run": "a"})
     with pytest.raises(HeaderError) as refused:
         await tally(client, STREAM, SUBJECT)
@@ -110,14 +112,14 @@ async def test_a_message_that_is_not_ours_is_named_not_skipped(client: Client) -
 
 
 @pytest.mark.asyncio
-async def test_a_reading_that_does_not_come_to_its_end_is_an_error_not_a_smaller_count(client: Client) -> None:
+async def test_an_incomplete_reading_is_an_error_and_not_a_smaller_count(client: Client) -> None:
     await store(client, "a", [1])
     with pytest.raises(TallyError, match="before the end"):
         await tally(client, STREAM, SUBJECT, timeout_s=0.0)
 
 
 @pytest.mark.asyncio
-async def test_a_missing_stream_is_told(client: Client) -> None:
+async def test_a_missing_stream_is_reported(client: Client) -> None:
     with pytest.raises(StreamMissing):
         await tally(client, "ELSEWHERE", SUBJECT)
 

@@ -53,7 +53,7 @@ async def test_check_names_every_stream_that_is_missing(client: Client) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_server_holds_the_policies_that_are_written_down(client: Client) -> None:
+async def test_the_server_has_the_declared_policies(client: Client) -> None:
     await init(client, SMALL)
     config = await config_of(client, "QIKI_RADAR_V1")
     assert config["subjects"] == ["qiki.radar.v1.frames", "qiki.radar.v1.tracks"]
@@ -80,7 +80,7 @@ async def test_check_finds_a_policy_that_was_changed_by_hand_and_init_restores_i
 
 
 @pytest.mark.asyncio
-async def test_an_update_leaves_alone_what_is_not_declared(client: Client) -> None:
+async def test_an_update_does_not_change_undeclared_settings(client: Client) -> None:
     await init(client, SMALL)
     config = await config_of(client, "QIKI_SIM_V1")
     await call(client, "STREAM.UPDATE.QIKI_SIM_V1", {**config, "description": "the truth", "allow_direct": False})
@@ -89,7 +89,7 @@ async def test_an_update_leaves_alone_what_is_not_declared(client: Client) -> No
 
 
 @pytest.mark.asyncio
-async def test_growing_keeps_what_is_stored(client: Client) -> None:
+async def test_growing_a_stream_keeps_its_messages(client: Client) -> None:
     await init(client, SMALL)
     await client.request("qiki.sim.v1.world", b"snapshot", timeout=5)
     assert len(await init(client, wanted_streams(0.02))) == len(SMALL)

@@ -1,4 +1,4 @@
-"""One trace shows the whole way of an event, from the simulator's tick to its message on JetStream."""
+"""One trace shows the whole path of an event, from the simulator's tick to its message on JetStream."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SERVICES = ("sim", "radar", "tracker", "bridge")
 
 @dataclass
 class Collector(TraceServiceServicer):
-    """An OTLP receiver that keeps what it is sent: spans by their id, with the name of their service."""
+    """An OTLP receiver that keeps the received spans by id, with the name of their service."""
 
     spans: dict[bytes, tuple[str, Span]] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ def collecting() -> Iterator[tuple[Collector, str]]:
 
 @dataclass(frozen=True)
 class Traced:
-    """What stands in JetStream, and the spans of how it came there."""
+    """The messages in JetStream, and the spans of their path there."""
 
     stored: dict[str, list[Stored]]
     spans: dict[bytes, tuple[str, Span]]
@@ -99,7 +99,7 @@ def test_the_origin_of_an_event_is_the_span_that_produced_it(traced: Traced) -> 
             assert traced.way(message.headers["ce-traceparent"]) == way
 
 
-def test_a_span_tells_what_it_was_about(traced: Traced) -> None:
+def test_a_span_has_the_attributes_of_its_unit_of_work(traced: Traced) -> None:
     message = traced.stored["qiki.radar.v1.frames"][0]
     _service, span = traced.spans[bytes.fromhex(message.headers["ce-traceparent"].split("-")[2])]
     attributes = {each.key: each.value for each in span.attributes}

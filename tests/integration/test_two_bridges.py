@@ -1,4 +1,4 @@
-"""Two bridges, a bridge that stood still, connections of which one end is gone: one whole history on the subject."""
+"""Two bridges, a stopped bridge, half-open connections: in every case one complete history on the subject."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from qiki.radar.v1 import radar_service_pb2 as pb
 
 RETENTION = Retention(10**18, 256 * 1024**2)
 ACK_TIMEOUT_S = 5.0  # the bridge's own
-# Shorter than the bridge stands still: what it sent before and what it would send after is then not recognised by id.
+# Shorter than the bridge's stop: the server no longer recognises by id what the bridge sent before and sends after it.
 WINDOW_S = 1
 PERIOD_S = 0.002
 TIMEOUT_S = 60.0
@@ -48,7 +48,7 @@ class Rig:
             await asyncio.sleep(PERIOD_S)
 
     async def stored(self, sequence: int) -> None:
-        """Return once the subject holds so many messages."""
+        """Return once the subject holds this many messages."""
         async with asyncio.timeout(TIMEOUT_S):
             client = await nats.connect(self.server.url)
             try:
@@ -58,7 +58,7 @@ class Rig:
                 await client.close()
 
     async def assert_whole(self) -> None:
-        """Everything that was produced is there, once, in order, to the byte."""
+        """Assert that every produced event is stored once, in order, to the byte."""
         entries = [self.source.feed.ring.get(at) for at in range(1, self.source.feed.ring.last_sequence + 1)]
         wanted = [pb.WatchFramesResponse.FromString(entry.response) for entry in entries if entry is not None]
         found = await read_subject(self.server.port, SUBJECT, STREAM)
@@ -112,7 +112,7 @@ async def test_two_bridges_on_the_same_channel_leave_one_history(tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_the_second_bridge_goes_on_while_the_first_stands_still_for_longer_than_any_window(
+async def test_the_second_bridge_continues_while_the_first_is_stopped_for_longer_than_any_window(
     tmp_path: Path,
 ) -> None:
     async with rig(tmp_path, bridges=2) as running:
@@ -129,7 +129,7 @@ async def test_the_second_bridge_goes_on_while_the_first_stands_still_for_longer
 
 
 @pytest.mark.asyncio
-async def test_a_single_bridge_that_stood_still_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_a_single_stopped_bridge_resumes_where_it_was(tmp_path: Path) -> None:
     async with rig(tmp_path, bridges=1) as running:
         async with asyncio.TaskGroup() as group:
             producing = group.create_task(running.produce(3000))
@@ -143,7 +143,7 @@ async def test_a_single_bridge_that_stood_still_goes_on_where_it_was(tmp_path: P
 
 
 @pytest.mark.asyncio
-async def test_troubled_connections_lose_double_and_reorder_nothing(tmp_path: Path) -> None:
+async def test_disturbed_connections_cause_no_loss_duplicate_or_reordering(tmp_path: Path) -> None:
     async with rig(tmp_path, bridges=2) as running:
         async with asyncio.TaskGroup() as group:
             producing = group.create_task(running.produce(5000))
@@ -157,7 +157,7 @@ async def test_troubled_connections_lose_double_and_reorder_nothing(tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_a_source_that_was_restarted_is_told_again_what_is_stored(tmp_path: Path) -> None:
+async def test_a_restarted_source_gets_confirmations_of_stored_events_again(tmp_path: Path) -> None:
     port = free_port()
     async with NatsServer(tmp_path / "nats") as server:
         client = await nats.connect(server.url)
@@ -172,7 +172,7 @@ async def test_a_source_that_was_restarted_is_told_again_what_is_stored(tmp_path
 
 
 def filled_source(count: int) -> FrameSource:
-    """Return a source that has made its events again, as one does that was restarted."""
+    """Return a source that has produced its events again, as after a restart."""
     source = FrameSource(RETENTION, Pace.LOSSLESS)
     for _ in range(count):
         source.append(300)

@@ -1,4 +1,4 @@
-"""Whatever becomes of acknowledgements, a subject holds every event once and in order: against the real server."""
+"""With any loss or delay of acknowledgements, a subject holds every event once and in order, on the real server."""
 
 import asyncio
 import uuid
@@ -35,7 +35,7 @@ class Events:
 
 
 class Unreliable:
-    """A client whose requests fare as a schedule says; all else is the real client's."""
+    """The real client, except that a schedule decides the fate of each request."""
 
     def __init__(self, client: Any, faults: deque[str], rival: SubjectWriter, events: Events) -> None:
         self._client = client
@@ -65,25 +65,25 @@ class Unreliable:
         return answer
 
     async def settle(self) -> None:
-        """Let what is still under way come to its end."""
+        """Wait for the requests still in flight."""
         await asyncio.gather(*self._late, return_exceptions=True)
 
 
 async def where(writer: SubjectWriter) -> tuple[int, int]:
-    """Ask the sink how far it got: the last event's number, and the stream sequence it has."""
+    """Read the sink's tail: the last event's number, and its stream sequence."""
     tail = await writer.tail(5.0)
     return (int(tail.headers["number"]), tail.sequence) if tail else (0, 0)
 
 
 async def append_next(writer: SubjectWriter, events: Events) -> None:
-    """Write the next event as another bridge would; that one of the two is refused is as it should be."""
+    """Write the next event as another bridge would; one of the two must be refused."""
     number, sequence = await where(writer)
     if number < EVENTS:
         await writer.append([events.message(number + 1)], sequence, 5.0)
 
 
 async def carry(writer: SubjectWriter, events: Events, batch: int) -> None:
-    """Write every event: in doubt, ask the sink how far it got, and go on there."""
+    """Write every event: on an unknown outcome, read the sink's tail and continue there."""
     for _ in range(MAX_TRIES):
         number, sequence = await where(writer)
         if number == EVENTS:
@@ -138,7 +138,7 @@ async def check(client: Any, faults: list[str], batch: int) -> None:
     assert await stored(client) == list(range(1, EVENTS + 1))
 
 
-def test_acks_lost_late_or_overtaken_neither_lose_nor_double_nor_reorder(tmp_path: Path) -> None:
+def test_lost_late_or_overtaken_acks_cause_no_loss_duplicate_or_reordering(tmp_path: Path) -> None:
     loop = asyncio.new_event_loop()
     running = server(tmp_path)
     client = loop.run_until_complete(running.__aenter__())

@@ -1,4 +1,4 @@
-"""The qiki command as a person meets it: what it says, what it starts, and its exit status."""
+"""The qiki command as a user runs it: its output, the processes it starts, and its exit status."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ def health_server() -> Iterator[tuple[str, health.HealthServicer]]:
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
-def test_help_names_every_command_and_ends_well() -> None:
+def test_help_names_every_command_and_exits_with_status_0() -> None:
     result = qiki("--help")
     assert result.returncode == 0
     for command in ("up", "demo", "health", "nats", "version"):
@@ -98,7 +98,7 @@ def test_version_names_what_results_depend_on() -> None:
     assert {line.split()[0] for line in result.stdout.splitlines()} >= {"qiki-mesh", "numpy", "grpcio", "Python"}
 
 
-def test_health_starts_without_what_it_does_not_need() -> None:
+def test_health_imports_only_what_it_needs() -> None:
     program = (
         "import sys; from cli.app import build_app; import cli.local_mesh.health_check; "
         "build_app(); print(*sys.modules)"
@@ -126,7 +126,7 @@ def test_up_refuses_a_wrong_option_in_plain_words(option: tuple[str, str], text:
     assert result.stdout == ""
 
 
-def test_up_refuses_a_scenario_that_cannot_be_used_before_anything_is_started(tmp_path: Path) -> None:
+def test_up_refuses_an_unusable_scenario_before_any_process_is_started(tmp_path: Path) -> None:
     scenario = tmp_path / "wrong.yaml"
     scenario.write_text("schema_version: 1\nname: x\nown_ship: {position_m: [0, 0, .nan]}\n")
     result = qiki("up", "--free-ports", "--scenario", str(scenario), "--state-dir", str(tmp_path / "state"))
@@ -136,7 +136,7 @@ def test_up_refuses_a_scenario_that_cannot_be_used_before_anything_is_started(tm
     assert not (tmp_path / "state").exists()
 
 
-def test_up_says_which_port_is_taken_whose_it_is_and_what_to_do(tmp_path: Path) -> None:
+def test_up_names_the_taken_port_its_service_and_the_remedy(tmp_path: Path) -> None:
     with listener() as port:
         result = qiki("up", "--free-ports", "--port", f"radar-http={port}", "--state-dir", str(tmp_path / "state"))
     assert result.returncode == 2
@@ -146,7 +146,7 @@ def test_up_says_which_port_is_taken_whose_it_is_and_what_to_do(tmp_path: Path) 
     assert not (tmp_path / "state").exists()
 
 
-def test_up_takes_ports_from_its_environment_too() -> None:
+def test_up_reads_ports_from_its_environment_too() -> None:
     with listener() as port:
         result = qiki("up", "--free-ports", QIKI_UP_PORTS=f"sim={port} nats=4333")
     assert result.returncode == 2
@@ -169,13 +169,13 @@ def test_health_is_0_for_serving_and_1_for_anything_else() -> None:
     assert "knows no service 'qiki.nothing'" in unknown.stderr
 
 
-def test_health_says_that_nothing_listens() -> None:
+def test_health_reports_that_no_server_listens() -> None:
     result = qiki("health", "127.0.0.1:1")
     assert result.returncode == 1
     assert result.stderr.startswith("qiki: 127.0.0.1:1 cannot be reached.")
 
 
-def test_health_waits_no_longer_than_it_is_told() -> None:
+def test_health_waits_no_longer_than_its_timeout() -> None:
     with listener() as port:  # accepts, and says nothing
         result = qiki("health", f"127.0.0.1:{port}", "--timeout", "0.3")
     assert result.returncode == 1
@@ -183,7 +183,7 @@ def test_health_waits_no_longer_than_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("nowhere",), ("h:0",), ("h:1", "--timeout", "nan"), ("h:1", "--timeout", "0")])
-def test_health_refuses_what_is_no_target_or_timeout(arguments: tuple[str, ...]) -> None:
+def test_health_refuses_an_invalid_target_or_timeout(arguments: tuple[str, ...]) -> None:
     assert qiki("health", *arguments).returncode == 2
 
 
@@ -211,7 +211,7 @@ async def test_nats_check_finds_the_streams_missing_and_init_creates_them_once(t
     assert "QIKI_SIM_V1.max_bytes" in other.stdout
 
 
-def test_nats_says_that_no_server_answers() -> None:
+def test_nats_reports_that_no_server_answers() -> None:
     result = qiki("nats", "check", QIKI_NATS_URL="nats://127.0.0.1:1")
     assert result.returncode == 1
     assert "nats://127.0.0.1:1" in result.stderr
@@ -221,7 +221,7 @@ def test_nats_says_that_no_server_answers() -> None:
 # --- ports ------------------------------------------------------------------------------------------------------------
 
 
-def test_free_ports_differ_from_one_another_and_leave_given_ones_alone() -> None:
+def test_free_ports_differ_from_one_another_and_from_given_ones() -> None:
     with listener() as port:
         pass
     ports = choose_ports({"nats": port}, free=True)
@@ -240,7 +240,7 @@ def test_one_port_for_two_names_is_refused() -> None:
 @pytest.mark.parametrize(
     "option", ["", "sim", "sim=", "sim=0", "sim=65536", "sim=-1", "sim=1e3", "sim=٣", "x=1", "sim=999999"]
 )
-def test_a_port_that_is_none_is_refused(option: str) -> None:
+def test_an_invalid_port_is_refused(option: str) -> None:
     with pytest.raises(UsageError, match="--port"):
         parse_ports([option])
 
@@ -255,12 +255,12 @@ def test_a_port_given_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["0.1", "1", "1000", "max", None])
-def test_a_speed_within_the_bounds_is_taken_as_it_is(text: str | None) -> None:
+def test_a_speed_within_the_bounds_is_accepted_unchanged(text: str | None) -> None:
     assert check_speed(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1001", "inf", "nan", "fast"])
-def test_a_speed_that_makes_no_sense_is_refused(text: str) -> None:
+def test_an_invalid_speed_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         check_speed(text)
 
@@ -273,7 +273,7 @@ def test_run_ids_are_uuids_and_start_times_are_utc() -> None:
             check_start_time(text)
 
 
-def test_a_service_is_told_what_is_given_and_nothing_else() -> None:
+def test_a_service_gets_exactly_the_given_settings() -> None:
     bare = service_env("sim", MeshOptions(), DEFAULT_PORTS, Path("/state"))
     assert bare == {
         "QIKI_SIM_HOST": "127.0.0.1",
@@ -295,7 +295,7 @@ def test_a_service_is_told_what_is_given_and_nothing_else() -> None:
     assert service_env("bridge", options, DEFAULT_PORTS, Path("/s"))["QIKI_BRIDGE_NATS_URL"] == "nats://127.0.0.1:4222"
 
 
-def test_endpoints_name_a_process_only_while_it_lives() -> None:
+def test_endpoints_name_a_process_only_while_it_is_alive() -> None:
     table = endpoints(DEFAULT_PORTS, {"sim": 7})
     assert table["sim"] == {"grpc": "127.0.0.1:50051", "http": "http://127.0.0.1:9101", "pid": 7}
     assert table["nats"] == {"url": "nats://127.0.0.1:4222", "monitor": "http://127.0.0.1:8222"}
@@ -304,7 +304,7 @@ def test_endpoints_name_a_process_only_while_it_lives() -> None:
 # --- the state directory ----------------------------------------------------------------------------------------------
 
 
-def test_a_temporary_state_directory_is_removed_and_that_is_said() -> None:
+def test_a_temporary_state_directory_is_removed_and_that_is_reported() -> None:
     said: list[str] = []
     with state_directory(None, said.append) as directory:
         (directory / "nats").mkdir()
@@ -336,7 +336,7 @@ def test_a_state_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.asyncio
-async def test_a_mesh_waits_for_what_is_left_of_a_killed_one_and_names_what_stays(
+async def test_a_mesh_waits_for_the_remaining_processes_of_a_killed_one_and_names_those_that_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sim").mkdir()
@@ -369,7 +369,7 @@ def test_a_status_of_unknown_form_is_unreachable(body: bytes) -> None:
     assert parse_status("sim", body).status == "UNREACHABLE"
 
 
-def test_a_status_is_read_as_the_service_gives_it() -> None:
+def test_a_status_is_read_as_the_service_reports_it() -> None:
     body = b'{"service": "sim", "status": "NOT_SERVING", "detail": "stalled", "facts": {"tick": 3}}'
     status = parse_status("sim", body)
     assert status == ServiceStatus("sim", "NOT_SERVING", "stalled", {"tick": 3})
@@ -383,12 +383,12 @@ async def test_a_service_that_does_not_answer_is_unreachable() -> None:
     assert "port 1" in status.detail
 
 
-def test_facts_are_shown_by_name_and_those_without_a_value_left_out() -> None:
+def test_facts_are_shown_by_name_and_omitted_without_a_value() -> None:
     facts = {"run_id": "0f8f", "tick": 0, "held_by": "", "speed": 1.0, "ended": False, "refolding": True, "nats": "up"}
     assert facts_text(facts) == "tick 0, speed 1, refolding, nats up"
 
 
-def test_a_channels_fact_is_its_sequence_and_what_waits_behind_it() -> None:
+def test_a_channels_fact_is_its_sequence_and_the_number_of_waiting_events() -> None:
     channels = {
         "frames": {"sequence": 5, "waiting": 0, "state": "carrying", "storing": True, "store_error": ""},
         "world": {"sequence": 0, "waiting": 7},
@@ -444,7 +444,7 @@ def tally(messages: int, distinct: int, first: int, last: int, contiguous: bool)
         (tally(8, 8, 3, 10, True), "s: the first 2 of 10 events are no longer there"),
     ],
 )
-def test_what_does_not_add_up_is_said_in_plain_words(held: SubjectTally, problem: str) -> None:
+def test_inconsistent_counts_are_reported_in_plain_words(held: SubjectTally, problem: str) -> None:
     assert count_of(10, held).problem().startswith(problem)
     assert bool(count_of(10, held).problem()) == bool(problem)
 
@@ -458,7 +458,7 @@ def test_the_table_has_one_aligned_line_a_subject() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-def test_what_stands_still_too_long_is_an_error_that_says_where() -> None:
+def test_a_run_without_progress_for_too_long_is_an_error_that_names_its_position() -> None:
     times_s = iter((0.0, 0.0, 59.0, 60.0, 119.0, 120.0))
     clock = StallClock(60.0, lambda: next(times_s))
     for value in (1, 1, 2, 2):
@@ -476,7 +476,7 @@ def test_plain_progress_comes_with_each_new_activity_and_every_few_seconds() -> 
     assert lines == ["a: 0 of 9", "a: 5 of 9", "b: 5"]
 
 
-def test_what_the_bridge_has_published_is_read_from_its_facts() -> None:
+def test_the_published_sequences_are_read_from_the_bridges_facts() -> None:
     assert published({"channels": {"frames": {"sequence": 5, "state": "live"}, "odd": 3}}) == {"frames": 5}
     assert published({}) == {}
     assert published({"channels": {"frames": {}}}) == {"frames": 0}
@@ -500,7 +500,7 @@ contacts:
 
 
 class Up:
-    """A `qiki up` in a process of its own, and what it has said so far."""
+    """A `qiki up` in a separate process, and its output so far."""
 
     def __init__(self, process: asyncio.subprocess.Process, state_dir: Path) -> None:
         self.process = process
@@ -527,7 +527,7 @@ class Up:
         return {name: int(where["pid"]) for name, where in self.endpoints().items()}
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> list[str]:
-        """Send a signal; return what was said from then on."""
+        """Send a signal; return the output from then on."""
         self.process.send_signal(number)
         assert self.process.stdout is not None
         async with asyncio.timeout(60):
@@ -553,7 +553,7 @@ async def running_up(state_dir: Path, *options: str) -> AsyncIterator[Up]:
 
 
 @pytest.mark.asyncio
-async def test_up_serves_says_where_and_ends_in_order_at_the_first_signal(tmp_path: Path) -> None:
+async def test_up_serves_prints_its_endpoints_and_ends_in_order_at_the_first_signal(tmp_path: Path) -> None:
     async with running_up(tmp_path) as up:
         where = up.endpoints()
         for name in SERVICES:
@@ -570,7 +570,7 @@ async def test_up_serves_says_where_and_ends_in_order_at_the_first_signal(tmp_pa
 
 
 @pytest.mark.asyncio
-async def test_a_service_that_is_killed_comes_back_under_another_process_id(tmp_path: Path) -> None:
+async def test_a_killed_service_is_restarted_under_another_process_id(tmp_path: Path) -> None:
     async with running_up(tmp_path) as up:
         before = up.pids()
         os.kill(before["radar"], signal.SIGKILL)
@@ -582,7 +582,7 @@ async def test_a_service_that_is_killed_comes_back_under_another_process_id(tmp_
 
 
 @pytest.mark.asyncio
-async def test_when_up_is_killed_nothing_of_it_is_left(tmp_path: Path) -> None:
+async def test_when_up_is_killed_none_of_its_processes_is_left(tmp_path: Path) -> None:
     async with running_up(tmp_path) as up:
         children = [os.pidfd_open(pid) for pid in up.pids().values()]
         try:
@@ -596,7 +596,7 @@ async def test_when_up_is_killed_nothing_of_it_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_mesh_stays_up_when_the_run_has_ended_and_says_so(tmp_path: Path) -> None:
+async def test_the_mesh_stays_up_when_the_run_has_ended_and_reports_it(tmp_path: Path) -> None:
     scenario = tmp_path / "short.yaml"
     scenario.write_text(SHORT_SCENARIO)
     async with running_up(tmp_path / "state", "--scenario", str(scenario), "--speed", "max") as up:
@@ -609,7 +609,7 @@ async def test_the_mesh_stays_up_when_the_run_has_ended_and_says_so(tmp_path: Pa
         assert health_check.returncode == 0
 
 
-def test_a_setting_that_no_service_knows_fails_the_start_and_names_it() -> None:
+def test_an_unknown_setting_fails_the_start_and_is_named() -> None:
     result = qiki("up", "--free-ports", "--set", "radar.colour=red")
     assert result.returncode == 1
     assert "radar exited with status 2" in result.stderr

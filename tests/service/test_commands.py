@@ -1,4 +1,4 @@
-"""ExecuteCommand on the real simulator: once, durably, at a tick that nobody has seen, whatever dies."""
+"""ExecuteCommand on the real simulator: once, durably, at a tick not yet visible, whatever process dies."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ def scenario(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
-    """Serve a simulator within this process, paused unless told otherwise."""
+    """Serve a simulator within this process, paused by default."""
     name = "svc_sim"
     base = Base(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
     with base.resources:
@@ -149,7 +149,7 @@ async def _run(loop: Callable[[], Awaitable[None]]) -> None:
 
 
 class Child:
-    """A simulator in a process of its own."""
+    """A simulator in a separate process."""
 
     def __init__(self, state_dir: Path, scenario: Path, **settings: object) -> None:
         self.port, self.http_port = _free_port(), _free_port()
@@ -207,10 +207,10 @@ async def spawned(state_dir: Path, scenario: Path, **settings: object) -> AsyncI
         child.end()
 
 
-# -- what happens ------------------------------------------------------------------------------------------------------
+# -- effects -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_command_acts_from_the_first_tick_that_is_not_settled_and_the_answer_names_it(tmp_path: Path) -> None:
+async def test_a_command_acts_from_the_first_uncommitted_tick_and_the_answer_names_it(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         state = await client.step(7)
         command = helm(speed_mps=33.0)
@@ -242,7 +242,7 @@ async def test_a_command_for_a_named_tick_acts_there_and_not_before(tmp_path: Pa
             assert (await client.speed_mps() == pytest.approx(speed_mps)) == (speed_mps > 0.0)
 
 
-async def test_a_command_that_comes_again_is_answered_with_what_happened_byte_for_byte(tmp_path: Path) -> None:
+async def test_a_repeated_command_gets_the_first_answer_byte_for_byte(tmp_path: Path) -> None:
     command, refused = helm(speed_mps=5.0), helm(speed_mps=-1.0)
     async with served(tmp_path) as client:
         first, wrong = await client.execute(command), await client.execute(refused)
@@ -258,7 +258,7 @@ async def test_a_command_that_comes_again_is_answered_with_what_happened_byte_fo
             assert (response.result.SerializeToString(), response.repeated) == (result.SerializeToString(), True)
 
 
-async def test_one_that_is_sent_many_times_at_once_is_carried_out_once(tmp_path: Path) -> None:
+async def test_a_command_sent_many_times_at_once_is_executed_once(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         command = helm(speed_mps=5.0)
         responses = await asyncio.gather(*(client.execute(command) for _ in range(20)))
@@ -290,7 +290,7 @@ async def test_one_that_is_sent_many_times_at_once_is_carried_out_once(tmp_path:
         (helm(1, speed_mps=1.0), "tick", f"1 is settled; reached are ticks through {BLOCK}"),
     ],
 )
-async def test_what_cannot_be_carried_out_is_refused_with_its_field_and_changes_nothing(
+async def test_an_impossible_command_is_refused_by_its_field_and_changes_nothing(
     tmp_path: Path, scenario: Path, command: Command, field: str, message: str
 ) -> None:
     async with served(tmp_path / "state", scenario=scenario) as client:
@@ -326,7 +326,7 @@ async def test_an_id_that_is_no_uuid_is_refused_by_its_field(tmp_path: Path, com
     assert not (tmp_path / "commands.journal").exists()
 
 
-async def test_after_the_end_of_the_run_nothing_acts_any_more(tmp_path: Path, scenario: Path) -> None:
+async def test_after_the_end_of_the_run_commands_are_refused(tmp_path: Path, scenario: Path) -> None:
     async with served(tmp_path / "state", scenario=scenario) as client:
         assert (await client.step(1_000)).tick == LAST_TICK
         result = await client.result(helm(speed_mps=1.0))
@@ -334,7 +334,7 @@ async def test_after_the_end_of_the_run_nothing_acts_any_more(tmp_path: Path, sc
         assert "nothing can act any more" in result.message
 
 
-async def test_a_run_that_has_had_its_number_of_commands_takes_no_more_and_still_answers_those(
+async def test_a_run_at_its_command_limit_refuses_new_commands_and_still_answers_repeated_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(svc_sim.commands, "MAX_COMMANDS", 2)
@@ -351,7 +351,7 @@ async def test_a_run_that_has_had_its_number_of_commands_takes_no_more_and_still
 # -- restarts and replays ----------------------------------------------------------------------------------------------
 
 
-async def test_a_restart_computes_the_same_history_with_its_commands_again(tmp_path: Path) -> None:
+async def test_a_restart_replays_the_same_history_with_its_commands(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await client.step(5)
         for command in (helm(course_deg=45.0, turn_rate_dps=3.0), helm(speed_mps=77.0), helm(climb_mps=2.5)):
@@ -370,7 +370,7 @@ async def test_a_restart_computes_the_same_history_with_its_commands_again(tmp_p
         assert await client.speed_mps() == pytest.approx(1.0), "the one for tick 200 was not forgotten"
 
 
-async def test_a_fresh_run_with_another_runs_journal_has_its_history(tmp_path: Path, scenario: Path) -> None:
+async def test_a_fresh_run_with_another_runs_journal_has_that_runs_history(tmp_path: Path, scenario: Path) -> None:
     async with served(tmp_path / "disturbed", scenario=scenario) as client:
         for number in range(5):
             await client.result(helm(course_deg=70.0 * number, speed_mps=10.0 * number, climb_mps=1.0))
@@ -387,7 +387,7 @@ async def test_a_fresh_run_with_another_runs_journal_has_its_history(tmp_path: P
     assert clean != other
 
 
-async def test_what_was_answered_before_a_kill_is_in_effect_once_after_it(tmp_path: Path, scenario: Path) -> None:
+async def test_commands_answered_before_a_kill_take_effect_once_after_it(tmp_path: Path, scenario: Path) -> None:
     state_dir = tmp_path / "state"
     answered: dict[str, tuple[Command, CommandResult]] = {}
     seen: dict[int, bytes] = {}
@@ -434,7 +434,7 @@ async def _watch(client: Client, seen: dict[int, bytes]) -> None:
         call.cancel()
 
 
-async def test_a_torn_tail_is_cut_off_and_a_damaged_middle_ends_the_start_with_the_place_named(
+async def test_a_torn_tail_is_cut_off_and_damage_before_it_fails_the_start_with_its_position(
     tmp_path: Path, scenario: Path
 ) -> None:
     state_dir = tmp_path / "state"
@@ -458,8 +458,8 @@ async def test_a_torn_tail_is_cut_off_and_a_damaged_middle_ends_the_start_with_t
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 
-async def test_damage_to_the_last_command_is_no_torn_tail_once_the_journal_was_sealed(tmp_path: Path) -> None:
-    """It was answered as carried out: a start that cut it off would take it back without a word."""
+async def test_damage_to_the_last_command_of_a_sealed_journal_is_no_torn_tail(tmp_path: Path) -> None:
+    """It was answered as executed: a start that cut it off would silently revoke it."""
     path = tmp_path / "commands.journal"
     async with served(tmp_path) as client:
         await client.execute(helm(course_deg=90.0))
@@ -505,10 +505,10 @@ async def test_on_a_full_disk_commands_are_refused_and_the_run_waits_until_space
         assert await client.result(second) == result
 
 
-async def test_a_write_that_failed_in_doubt_has_no_effect_after_a_kill(
+async def test_a_write_with_a_failed_flush_has_no_effect_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record has reached the file and not, as far as is known, the disk: the tick goes by without it."""
+    """The record has reached the file and perhaps not the disk: the tick passes without it."""
     command, fsync = helm(speed_mps=99.0), os.fsync
     async with served(tmp_path) as client:
         await client.result(helm(speed_mps=1.0))

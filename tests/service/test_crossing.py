@@ -1,4 +1,4 @@
-"""A reader that has fallen behind the live stream crosses over to the archive and back: every event once."""
+"""A reader behind the live stream's retention switches to the archive and back, and gets every event once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ class Both:
     states: list[str] = field(default_factory=list)
 
     async def produce(self, count: int) -> int:
-        """Let the feed go on, no faster than the bridge carries it."""
+        """Let the feed continue, no faster than the bridge publishes it."""
         last = 0
         for _ in range(count // 10):
             last = await self.live.produce(10)
@@ -90,7 +90,7 @@ async def collect(stream: Stream[Any], count: int) -> list[Any]:
     return found
 
 
-async def test_a_reader_whose_token_has_expired_reads_on_in_the_archive_and_goes_back(
+async def test_a_reader_with_an_expired_token_reads_the_archive_and_returns_to_the_live_stream(
     case: WatchCase, tmp_path: Path
 ) -> None:
     async with both_of(case, tmp_path) as both, source_of(both.archive, case.feed_name) as source:
@@ -102,7 +102,9 @@ async def test_a_reader_whose_token_has_expired_reads_on_in_the_archive_and_goes
         found = await collect(stream, last - 1)
         assert sequences(found) == list(range(2, last + 1))
         assert "archive: connected" in both.states
-        await both.live.produce(1)  # not awaited by the bridge: only the live stream has it for certain
+        await both.live.produce(
+            1
+        )  # the test does not wait for the bridge here: only the live stream has it for certain
         (following,) = await collect(both.stream(source, resume_token=stream.resume_token), 1)
         assert following.context.sequence == last + 1
         ring = both.live.feed.ring
@@ -165,7 +167,7 @@ async def test_an_archive_that_lags_behind_the_live_streams_oldest_is_waited_for
         assert found == list(range(2, len(events) + 1))
 
 
-async def test_where_the_archive_has_no_more_either_its_refusal_is_told(tmp_path: Path) -> None:
+async def test_if_the_archive_lacks_the_events_too_its_refusal_is_raised(tmp_path: Path) -> None:
     async with both_of(FRAMES, tmp_path) as both, source_of(both.archive, "frames") as source:
         await both.produce(10)
         token = both.live.feed.place(1).encode()
@@ -178,7 +180,7 @@ async def test_where_the_archive_has_no_more_either_its_refusal_is_told(tmp_path
         assert sequences(rest) == [30, 31, 32, 33, 34]
 
 
-async def test_where_the_archive_does_not_have_the_run_the_live_refusal_stands(tmp_path: Path) -> None:
+async def test_if_the_archive_lacks_the_run_the_live_refusal_is_raised(tmp_path: Path) -> None:
     async with (
         serve(FRAMES, tmp_path / "state", retention_s=RETENTION_S) as live,
         archive(tmp_path) as running,
@@ -194,7 +196,7 @@ async def test_where_the_archive_does_not_have_the_run_the_live_refusal_stands(t
         assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
 
 
-async def test_where_a_later_run_follows_in_the_archive_nothing_closes_the_gap_and_the_live_refusal_stands(
+async def test_if_a_later_run_follows_in_the_archive_the_live_refusal_is_raised(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -212,7 +214,7 @@ async def test_where_a_later_run_follows_in_the_archive_nothing_closes_the_gap_a
         assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
 
 
-async def test_an_archive_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path) -> None:
+async def test_an_archive_that_becomes_unavailable_during_the_reading_is_waited_for(tmp_path: Path) -> None:
     async with both_of(FRAMES, tmp_path) as both:
         await both.produce(10)
         token = both.live.feed.place(1).encode()
@@ -234,7 +236,7 @@ async def test_an_archive_that_goes_away_in_the_middle_is_waited_for(tmp_path: P
         assert found == list(range(2, last + 1))
 
 
-async def test_a_reader_without_an_archive_is_told_that_its_token_has_expired(tmp_path: Path) -> None:
+async def test_without_an_archive_an_expired_token_is_raised_to_the_reader(tmp_path: Path) -> None:
     async with serve(FRAMES, tmp_path, retention_s=RETENTION_S) as live:
         await live.produce(1)
         token = live.feed.place(0).encode()

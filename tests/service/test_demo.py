@@ -1,4 +1,4 @@
-"""`qiki demo` as a person meets it: what it tells of a real run, the picture it leaves, and what it calls wrong."""
+"""`qiki demo` as a user runs it: its report of a real run, its picture, and the problems it finds."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ contacts:
 
 
 def demo(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the demonstration of the scenario in a directory of its own, without a terminal."""
+    """Run the demonstration of the scenario in a separate directory, without a terminal."""
     directory.mkdir(exist_ok=True)
     (directory / "short.yaml").write_text(SCENARIO)
     (directory / "tmp").mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def demo(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def facts(output: str) -> dict[str, str]:
-    """Return the lines that say what happened, by their labels."""
+    """Return the lines of the report by their labels."""
     return {
         match[1]: match[2] for line in output.splitlines() if (match := re.match(r"([a-zA-Z ]{2,13}?) {2,}(.+)", line))
     }
@@ -74,7 +74,7 @@ def rows(output: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.startswith("qiki.")}
 
 
-def test_the_demo_tells_what_happened_counts_every_event_once_and_leaves_a_picture(tmp_path: Path) -> None:
+def test_the_demo_reports_statistics_counts_every_event_once_and_writes_a_picture(tmp_path: Path) -> None:
     result = demo(tmp_path, "--duration", "30")
     assert result.returncode == 0, result.stdout + result.stderr
     told, table = facts(result.stdout), rows(result.stdout)
@@ -100,13 +100,13 @@ def test_the_demo_tells_what_happened_counts_every_event_once_and_leaves_a_pictu
 
 
 @pytest.mark.asyncio
-async def test_what_is_gone_from_jetstream_or_altered_there_is_named_by_subject_event_and_check(tmp_path: Path) -> None:
+async def test_a_missing_or_altered_event_in_jetstream_is_named_by_subject_event_and_check(tmp_path: Path) -> None:
     state = ("--duration", "6", "--state-dir", str(tmp_path / "state"))
     assert (await asyncio.to_thread(demo, tmp_path, *state)).returncode == 0
     async with NatsServer(tmp_path / "state" / "nats") as server:
         await delete(server.url, "QIKI_RADAR_V1", "qiki.radar.v1.tracks", 5)
         await blank(server.url, "QIKI_SIM_V1", "qiki.sim.v1.sensors", 7)
-    # The same run again: what is in JetStream already is not published anew.
+    # The same run again: messages already in JetStream are not published again.
     result = await asyncio.to_thread(demo, tmp_path, *state)
     assert "qiki: not all is well:" in result.stderr, result.stdout + result.stderr
     assert result.returncode == 1
@@ -122,7 +122,7 @@ async def test_what_is_gone_from_jetstream_or_altered_there_is_named_by_subject_
 
 
 @pytest.mark.asyncio
-async def test_a_service_that_dies_loses_nothing_and_is_told(tmp_path: Path) -> None:
+async def test_a_service_that_dies_loses_no_event_and_is_reported(tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text(SCENARIO)
     arguments = ("demo", "--scenario", "short.yaml", "--speed", "10", "--state-dir", "state")
     process = await asyncio.create_subprocess_exec(
@@ -146,7 +146,7 @@ async def test_a_service_that_dies_loses_nothing_and_is_told(tmp_path: Path) -> 
     assert "no set of tracks" not in errors.decode()
 
 
-def test_a_picture_that_could_not_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+def test_an_unwritable_picture_path_is_refused_before_any_process_is_started(tmp_path: Path) -> None:
     for name, reason in (("no-folder/a.png", "cannot be written"), ("a.jpg", "should end in .png")):
         result = demo(tmp_path, "--picture", name)
         assert result.returncode == 2
@@ -155,7 +155,7 @@ def test_a_picture_that_could_not_be_written_is_refused_before_anything_is_start
         assert result.stdout == ""
 
 
-def test_more_of_a_scenario_than_there_is_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_duration_beyond_the_scenario_is_refused_before_any_process_is_started(tmp_path: Path) -> None:
     result = demo(tmp_path, "--duration", "61")
     assert result.returncode == 2
     assert "holds no more than 60 s" in result.stderr
@@ -163,7 +163,7 @@ def test_more_of_a_scenario_than_there_is_is_refused_before_anything_is_started(
 
 
 async def blank(url: str, stream: str, subject: str, number: int) -> None:
-    """Store the subject's messages anew, in their order, the one of this number without its payload."""
+    """Store the subject's messages again, in their order, the one of this number without its payload."""
     client = await nats.connect(url)
     try:
         context = client.jetstream()

@@ -1,4 +1,4 @@
-"""The end of a process that cannot end by itself: it is forced, whatever the process does, and says why."""
+"""The end of a process that cannot end by itself: forced, whatever the process does, with the reason in the log."""
 
 import asyncio
 import os
@@ -109,7 +109,7 @@ async def test_the_parents_death_ends_a_process_that_is_stuck() -> None:
     assert status == EXIT_FORCED
 
 
-async def test_a_process_that_stood_still_ends_once_it_goes_on() -> None:
+async def test_a_stopped_process_ends_once_it_continues() -> None:
     async with service("blocks_the_event_loop") as process:
         assert process.stdin is not None
         process.send_signal(signal.SIGSTOP)
@@ -122,13 +122,13 @@ async def test_a_process_that_stood_still_ends_once_it_goes_on() -> None:
 async def test_a_second_signal_ends_a_blocked_process_at_once() -> None:
     async with service("blocks_the_event_loop") as process:
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.1)  # so that they are two; one that waits swallows another of its kind
+        await asyncio.sleep(0.1)  # so that two signals arrive; a pending one swallows another of its kind
         process.send_signal(signal.SIGTERM)
         status, _log = await end_of(process)
     assert status == 128 + signal.SIGTERM
 
 
-async def test_a_failed_loop_ends_the_process_although_another_does_not_end() -> None:
+async def test_a_failed_loop_ends_the_process_although_another_loop_does_not_end() -> None:
     async with service("fails_beside_one_that_swallows") as process:
         status, _log = await end_of(process)
     assert status == EXIT_FORCED

@@ -1,4 +1,4 @@
-"""A fold that follows another service's feed, against a real server on a real socket that does what the test says."""
+"""A fold of another service's feed, against a real server on a real socket that runs the test's script."""
 
 import asyncio
 import re
@@ -77,7 +77,7 @@ def ended(place: int) -> pb.WatchWorldResponse:
 
 @dataclass
 class Source(SimServiceServicer):
-    """Serves what it is given: one script a call of WatchWorld, then silence; keeps what it was asked."""
+    """Serves one script for each call of WatchWorld, then stays silent; keeps the requests."""
 
     run: Run = field(default_factory=lambda: RUN_A)
     script: asyncio.Queue[pb.WatchWorldResponse | MeshError | None] = field(default_factory=asyncio.Queue)
@@ -117,7 +117,7 @@ class Source(SimServiceServicer):
 
 @dataclass
 class Fold:
-    """Keeps what it takes; every place is safe at once."""
+    """Keeps the events taken; every position is safe at once."""
 
     run: Run
     anew: bool
@@ -217,10 +217,10 @@ async def serving(parts: Parts, port: int = 0) -> AsyncIterator[MeshServer]:
             await server.drain()
 
 
-# -- taking events -----------------------------------------------------------------------------------------------------
+# -- folding events ----------------------------------------------------------------------------------------------------
 
 
-async def test_events_are_taken_in_order_across_a_disconnect() -> None:
+async def test_events_are_folded_in_order_across_a_disconnect() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 2), event(1), event(2), None, heartbeat(2, 3), event(3))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2, 3])
@@ -229,7 +229,7 @@ async def test_events_are_taken_in_order_across_a_disconnect() -> None:
         assert it.folds[0].kept
 
 
-async def test_the_output_reaches_no_time_before_all_up_to_it_is_folded() -> None:
+async def test_the_output_reaches_a_time_only_once_all_events_up_to_it_are_folded() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 3, at_s=100), event(1), event(2))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2])
@@ -238,7 +238,7 @@ async def test_the_output_reaches_no_time_before_all_up_to_it_is_folded() -> Non
         await it.until(lambda: it.output.reached_time().seconds == 100)
 
 
-async def test_the_output_is_refolded_when_the_source_is_and_all_that_it_had_then_is_folded() -> None:
+async def test_the_outputs_replay_ends_at_the_sequence_the_source_had_when_its_own_replay_ended() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1, refolding=True), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
@@ -252,7 +252,7 @@ async def test_the_output_is_refolded_when_the_source_is_and_all_that_it_had_the
         await it.until(lambda: not it.output.refolding)
 
 
-async def test_a_fold_that_begins_at_the_sources_end_has_nothing_to_refold() -> None:
+async def test_a_fold_that_starts_at_the_sources_end_has_nothing_to_replay() -> None:
     async with folding(start_token=token(7)) as it:
         it.source.say(heartbeat(7, 7))
         await it.until(lambda: not it.output.refolding and bool(it.folds))
@@ -270,7 +270,7 @@ async def test_the_end_of_the_input_is_the_end_of_the_output() -> None:
 # -- other runs and other histories ------------------------------------------------------------------------------------
 
 
-async def test_another_run_begins_from_nothing_and_nothing_else_stops() -> None:
+async def test_another_run_starts_the_fold_from_scratch_and_the_service_continues() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
@@ -281,7 +281,7 @@ async def test_another_run_begins_from_nothing_and_nothing_else_stops() -> None:
         assert [fold.anew for fold in it.folds] == [False, False]
 
 
-async def test_an_event_of_another_run_than_was_asked_for_is_not_folded() -> None:
+async def test_an_event_of_another_run_than_requested_is_not_folded() -> None:
     async with folding() as it:
         it.source.run = RUN_A
         it.source.say(heartbeat(0, 1), event(1, RUN_B))
@@ -290,7 +290,7 @@ async def test_an_event_of_another_run_than_was_asked_for_is_not_folded() -> Non
 
 
 @pytest.mark.parametrize("error", [HistoryDivergedError("x", sequence="2"), TokenExpiredError("x")])
-async def test_another_history_begins_the_fold_anew_without_what_was_kept(error: MeshError) -> None:
+async def test_another_history_starts_the_fold_from_scratch_without_its_saved_state(error: MeshError) -> None:
     async with folding(start_token=token(2)) as it:
         it.source.say(error, heartbeat(0, 1), event(1))
         await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
@@ -298,7 +298,7 @@ async def test_another_history_begins_the_fold_anew_without_what_was_kept(error:
         assert it.source.watched_from == [token(2), ""]
 
 
-async def test_a_source_made_with_another_bot_spec_is_waited_for_and_the_reason_is_told() -> None:
+async def test_a_source_with_another_bot_spec_is_waited_for_and_the_reason_is_reported() -> None:
     async with folding(digest="other") as it:
         await it.until(lambda: "another BotSpec" in it.health.report().detail)
         assert it.health.report().serving
@@ -311,7 +311,7 @@ async def fold_what_is_refused(error: MeshError) -> None:
         await asyncio.Event().wait()
 
 
-async def test_a_refusal_that_begins_nothing_anew_ends_the_fold_loudly() -> None:
+async def test_any_other_refusal_ends_the_fold_with_an_error() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await fold_what_is_refused(InvalidFieldError("reader", "must not filter"))
     assert caught.group_contains(QikiError, match="must not filter")
@@ -320,13 +320,13 @@ async def test_a_refusal_that_begins_nothing_anew_ends_the_fold_loudly() -> None
 # -- confirming --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_safe_is_confirmed() -> None:
+async def test_safe_positions_are_confirmed() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 2), event(1), event(2))
         await it.until(lambda: token(2) in it.source.confirmed)
 
 
-async def test_a_source_that_comes_back_is_told_again_what_is_safe() -> None:
+async def test_a_source_that_comes_back_gets_the_safe_position_again() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: it.source.confirmed == [token(1)])
@@ -334,7 +334,7 @@ async def test_a_source_that_comes_back_is_told_again_what_is_safe() -> None:
         await it.until(lambda: it.source.confirmed.count(token(1)) >= 2)
 
 
-async def test_a_confirmation_that_finds_another_history_begins_the_fold_anew() -> None:
+async def test_a_confirmation_refused_for_another_history_starts_the_fold_from_scratch() -> None:
     async with folding() as it:
         it.source.refuse_confirm = HistoryDivergedError("x", sequence="1")
         it.source.say(heartbeat(0, 1), event(1))
@@ -342,16 +342,14 @@ async def test_a_confirmation_that_finds_another_history_begins_the_fold_anew() 
         assert it.folds[1].anew
 
 
-async def test_the_source_is_told_how_seldom_it_will_hear_what_is_safe() -> None:
+async def test_the_source_is_sent_the_interval_between_confirmations() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
         assert it.source.intervals_s == [OWN_INTERVAL_S]
 
 
-async def test_the_source_is_told_anew_where_a_reader_of_the_output_confirms_seldomer_and_nothing_is_read_twice() -> (
-    None
-):
+async def test_a_longer_confirm_interval_of_an_output_reader_is_sent_to_the_source_and_no_event_is_read_twice() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
@@ -371,7 +369,7 @@ async def test_the_source_is_told_anew_where_a_reader_of_the_output_confirms_sel
         assert len(it.folds) == 1
 
 
-async def test_settings_that_do_not_go_together_are_told_as_not_serving_until_they_do(
+async def test_incompatible_settings_are_reported_as_not_serving_until_they_are_compatible(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mesh.folds.runner, "CONFIGURATION_PERIOD_S", 0.01)
@@ -387,14 +385,14 @@ async def test_settings_that_do_not_go_together_are_told_as_not_serving_until_th
         await it.until(lambda: it.health.report().serving and it.folds[-1].taken == [1])
 
 
-async def test_who_is_no_required_reader_confirms_nothing() -> None:
+async def test_a_fold_that_is_no_required_reader_confirms_nothing() -> None:
     async with folding(reader="") as it:
         it.source.say(heartbeat(0, 1), event(1), ended(1))
         await it.until(lambda: it.output.ended)
         assert it.source.confirmed == []
 
 
-# -- the real two ------------------------------------------------------------------------------------------------------
+# -- the real simulator and radar --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -423,10 +421,10 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-async def test_a_lossless_run_goes_on_to_its_end_when_the_simulator_is_restarted(
+async def test_a_lossless_run_reaches_its_end_when_the_simulator_is_restarted(
     tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refolding passes half the retention: it can go on only because the radar says again what is safe with it."""
+    """The replay passes half the retention: it can continue only because the radar repeats its safe position."""
     monkeypatch.setattr(mesh.folds.runner, "CONFIRM_PERIOD_S", 0.01)
     common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
 
@@ -472,10 +470,10 @@ async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(
 
 
 @pytest.mark.parametrize(("radar_retention_s", "refused"), [(20.0, "tracker"), (600.0, "radar")])
-async def test_a_checkpoint_period_that_a_producer_cannot_wait_for_is_told_by_who_is_refused(
+async def test_a_checkpoint_period_beyond_the_producers_retention_is_reported_by_the_refused_reader(
     tmp_path: Path, scenario: Path, radar_retention_s: float, refused: str
 ) -> None:
-    """Else all would be held for ever, and SERVING: the tracker confirms every 31 s, the radar 1.1 s later."""
+    """Otherwise all would be blocked for ever, and SERVING: the tracker confirms every 31 s, the radar 1.1 s later."""
     common: Any = {"pace": "lossless", "http_port": 0}
     sim = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, retention_s=60.0, **common)
     bases = {name: base(name) for name in ("svc_sim", "svc_radar", "svc_tracker")}

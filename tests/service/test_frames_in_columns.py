@@ -37,7 +37,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def take(served: Served, count: int, **fields: Any) -> list[pb.WatchFramesResponse]:
-    """Return the next frames of a stream of its own."""
+    """Return the next frames of a new stream."""
     found: list[pb.WatchFramesResponse] = []
     call = served.watch(**fields)
     async with asyncio.timeout(WAIT_S):
@@ -87,7 +87,7 @@ async def test_the_digest_in_a_token_is_of_the_payload_in_messages_whichever_lay
         assert decode(other.resume_token).digest == short_digest(one.frame.SerializeToString(deterministic=True))
 
 
-async def test_a_stream_can_go_on_in_the_other_layout(served: Served) -> None:
+async def test_a_stream_can_resume_in_the_other_layout(served: Served) -> None:
     count = await served.produce(8)
     plain = await take(served, 3, from_oldest=True)
     told = await take(served, 2, resume_token=plain[-1].resume_token, columns=True)
@@ -110,7 +110,7 @@ async def test_the_clients_stream_asks_for_columns_again_after_a_disconnect(serv
 
 
 class OlderRadar(RadarServiceServicer):
-    """A radar that knows nothing of columns: hands on what another one tells who is not asked for them."""
+    """A radar without support for columns: forwards another radar's stream requested without them."""
 
     def __init__(self, stub: Any) -> None:
         self._stub = stub

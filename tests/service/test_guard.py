@@ -1,4 +1,4 @@
-"""The guard behind the tracker: alarms of a run with an impostor in it, and the same ones after a restart."""
+"""The guard behind the tracker: alarms of a run with a spoofer, and the same ones after a restart."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.asyncio
 GUARD, TRACKS = (next(case for case in DERIVED_CASES if case.feed_name == name) for name in ("guard", "tracks"))
 SPOOFING = GuardKind.GUARD_KIND_SPOOFING_DETECTED
 RAISED = GuardPhase.GUARD_PHASE_RAISED
-# Longer than evidence takes to be one; the impostor of the example scenario answers as another does from the start.
+# Longer than evidence must last; the spoofer of the example scenario replies with another's identity from the start.
 SECONDS = 10
 
 
 async def simulate(served: Served, seconds: int) -> None:
-    """Let the run go on to so many seconds, with the tracker behind it."""
+    """Let the run continue to this many seconds, with the tracker behind it."""
     run = served.feed.run
     assert run is not None
     for tick in range(served.simulation.tick + 1, 20 * seconds + 1):
@@ -79,7 +79,7 @@ async def test_an_identity_in_two_places_is_an_alarm_over_both_tracks(tmp_path: 
         )
 
 
-async def test_every_alarm_is_of_the_frame_that_brought_it_about(tmp_path: Path) -> None:
+async def test_every_alarm_refers_to_the_frame_that_caused_it(tmp_path: Path) -> None:
     async with serve(GUARD, tmp_path) as served:
         await simulate(served, SECONDS)
         ring = served.feed.ring
@@ -127,7 +127,7 @@ async def test_after_a_restart_from_a_checkpoint_the_alarms_are_the_same(tmp_pat
         assert [again.feed.place(n).encode() for n in range(2, len(tokens))] == tokens[2:]
 
 
-async def test_a_feed_that_says_nothing_after_a_restart_still_knows_where_it_stands(tmp_path: Path) -> None:
+async def test_a_feed_without_new_events_after_a_restart_still_knows_its_position(tmp_path: Path) -> None:
     async with serve(TRACKS, tmp_path / "first", tmp_path / "tracker") as tracks:
         await simulate(tracks, 6)
         await tracks.confirm("bridge", tracks.feed.place(tracks.feed.ring.last_sequence).encode())

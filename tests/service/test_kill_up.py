@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="who belongs to 
 
 @pytest.mark.parametrize(("phase", "how"), CASES)
 @pytest.mark.asyncio
-async def test_nothing_is_left_of_a_mesh_that_is_ended(tmp_path: Path, phase: Phase, how: End) -> None:
+async def test_no_process_is_left_of_an_ended_mesh(tmp_path: Path, phase: Phase, how: End) -> None:
     await end_in(phase, how, tmp_path / "mesh", random.Random(f"{phase} {how}"), LIMIT_S)
 
 

@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 async def memory_limit(directory: Path) -> int:
-    """What the server says of its memory limit, in bytes."""
+    """Return the memory limit that the server reports, in bytes."""
     (directory / "logs").mkdir(parents=True)
     ports = choose_ports({}, free=True)
     async with Supervisor(lambda _event: None) as supervisor:
@@ -35,6 +35,6 @@ async def test_the_broker_keeps_its_memory_to_128_mib(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.asyncio
-async def test_a_limit_of_the_environment_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_limit_of_the_environment_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMEMLIMIT", "300MiB")
     assert await memory_limit(tmp_path) == 300 * MIB

@@ -17,7 +17,7 @@ from cli.local_mesh.supervision.supervisor import Supervisor
 
 
 async def jetstream_config(directory: Path, sync_interval: str) -> dict[str, Any]:
-    """What the server says of its configuration."""
+    """Return the configuration that the server reports."""
     (directory / "logs").mkdir(parents=True)
     ports = choose_ports({}, free=True)
     async with Supervisor(lambda _event: None) as supervisor:
@@ -39,7 +39,7 @@ async def test_an_acknowledgement_means_on_the_disk_by_default(tmp_path: Path) -
 
 
 @pytest.mark.asyncio
-async def test_a_time_says_how_often_it_is_synced_instead(tmp_path: Path) -> None:
+async def test_a_configured_time_is_the_sync_interval_instead(tmp_path: Path) -> None:
     config = await jetstream_config(tmp_path, "45s")
     assert "sync_always" not in config
     assert config["sync_interval"] == 45_000_000_000
@@ -51,11 +51,11 @@ def test_a_sync_interval_is_always_or_a_time(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "never", "0s", "-1s", "2", "1.5s", "2m30s", "1d", "9999999s", "2m\n", "2m }"])
-def test_any_other_is_refused_and_named(text: str) -> None:
+def test_any_other_sync_interval_is_refused_and_named(text: str) -> None:
     with pytest.raises(UsageError, match="--nats-sync"):
         check_sync_interval(text)
 
 
-def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nats\.conf cannot be written"):
         write_nats_config(tmp_path / "missing", "always")

@@ -1,4 +1,4 @@
-"""The services as processes: how they refuse to start, how they end, and that being killed costs nothing."""
+"""The services as processes: their refusals to start, their orderly end, and no loss when they are killed."""
 
 import asyncio
 import json
@@ -89,7 +89,7 @@ async def running(
 
 
 async def listening(process: asyncio.subprocess.Process) -> Child:
-    """Read the log until it says where the service listens."""
+    """Read the log until it names the address on which the service listens."""
     assert process.stderr is not None
     lines = []
     async with asyncio.timeout(WAIT_S):
@@ -101,7 +101,7 @@ async def listening(process: asyncio.subprocess.Process) -> Child:
 
 
 async def refusal(service: str, **settings: object) -> str:
-    """Start a service that must refuse; return what it says, which is no traceback."""
+    """Start a service that must refuse; return its message, which is no traceback."""
     process = await start(service, settings)
     try:
         async with asyncio.timeout(WAIT_S):
@@ -134,12 +134,12 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-# -- what a service refuses to start with ------------------------------------------------------------------------------
+# -- refusals to start -------------------------------------------------------------------------------------------------
 
 
 @BOTH
 @pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
-async def test_a_taken_port_is_named_with_what_to_do(service: str, setting: str) -> None:
+async def test_a_taken_port_is_named_with_the_remedy(service: str, setting: str) -> None:
     with taken_port() as port:
         told = await refusal(service, **{setting: port})
     assert f"127.0.0.1:{port}" in told
@@ -148,7 +148,7 @@ async def test_a_taken_port_is_named_with_what_to_do(service: str, setting: str)
 
 
 @pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
-async def test_a_port_that_an_outgoing_connection_has_is_had_once_that_ends(setting: str) -> None:
+async def test_a_port_of_an_outgoing_connection_is_bound_once_that_ends(setting: str) -> None:
     with socket.socket() as server, socket.socket() as client:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -233,7 +233,7 @@ async def test_a_state_directory_that_another_process_uses_is_refused(service: s
         pass
 
 
-async def test_without_a_pipe_there_is_no_parent_to_end_with() -> None:
+async def test_ending_with_the_parent_is_refused_without_a_parent_pipe() -> None:
     process = await start("svc_sim", {}, QIKI_EXIT_WITH_PARENT="1")
     async with asyncio.timeout(WAIT_S):
         _out, err = await process.communicate()
@@ -242,11 +242,11 @@ async def test_without_a_pipe_there_is_no_parent_to_end_with() -> None:
     assert "Traceback" not in err.decode()
 
 
-# -- how a service ends ------------------------------------------------------------------------------------------------
+# -- the end of a service ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_every_stream_and_ends_the_process_well(number: signal.Signals) -> None:
+async def test_a_signal_drains_every_stream_and_ends_the_process_with_status_0(number: signal.Signals) -> None:
     async with AsyncExitStack() as stack:
         child = await stack.enter_async_context(running("svc_sim", speed="max"))
         channel = await stack.enter_async_context(connect(child.grpc_target))
@@ -299,7 +299,7 @@ async def test_without_a_state_directory_nothing_is_left_behind(tmp_path: Path) 
     assert names(tmp_path) == []
 
 
-async def test_a_radar_without_a_simulator_serves_waits_and_says_so() -> None:
+async def test_a_radar_without_a_simulator_serves_waits_and_reports_it() -> None:
     with taken_port() as port:
         pass
     async with running("svc_radar", sim_target=f"127.0.0.1:{port}") as child:
@@ -320,7 +320,7 @@ async def test_a_radar_without_a_simulator_serves_waits_and_says_so() -> None:
         assert await child.exit_status() == 0
 
 
-async def test_a_required_reader_that_blocks_the_run_for_long_goes_on_record_with_its_name() -> None:
+async def test_a_required_reader_that_blocks_the_run_for_long_is_recorded_with_its_name() -> None:
     async with AsyncExitStack() as stack:
         registrar = await stack.enter_async_context(running("svc_registrar"))
         target = {"registrar_target": registrar.grpc_target}
@@ -341,7 +341,7 @@ async def test_a_required_reader_that_blocks_the_run_for_long_goes_on_record_wit
 # -- being killed ------------------------------------------------------------------------------------------------------
 
 
-async def test_killed_and_started_again_it_goes_on_with_the_same_run_and_the_same_events(tmp_path: Path) -> None:
+async def test_a_killed_and_restarted_service_continues_the_same_run_with_the_same_events(tmp_path: Path) -> None:
     async with running("svc_sim", state_dir=tmp_path, paused=True) as child:
         async with connect(child.grpc_target) as channel:
             stub: Any = SimServiceStub(channel)

@@ -1,4 +1,4 @@
-"""The truth behind the frames: on a stream of its own, and only where the radar is told to serve it."""
+"""The truth behind the frames: on a separate stream, and only if the radar is configured to serve it."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ async def test_the_truth_changes_nothing_in_the_frames_and_is_not_in_them(tmp_pa
     assert not any(name.encode() in each.SerializeToString() for name in world for each in told)
 
 
-async def test_where_it_is_not_served_it_is_refused_with_its_reason(tmp_path: Path) -> None:
+async def test_a_request_for_truth_that_is_not_served_is_refused_with_the_reason(tmp_path: Path) -> None:
     async with serve(FRAMES, tmp_path) as served:
         await served.produce(1)
         with pytest.raises(grpc.aio.AioRpcError) as caught:

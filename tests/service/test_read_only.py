@@ -1,4 +1,4 @@
-"""A state directory that cannot be written is refused at the start, by its name; the tracker goes on without one."""
+"""A state directory that cannot be written is refused at the start, by its name; the tracker runs without one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Requests that are wrong, against the real services: the status names the field, however much was sent."""
+"""Invalid requests to the real services: the status names the field, whatever the size of the request."""
 
 import asyncio
 from pathlib import Path
@@ -53,11 +53,11 @@ async def test_a_sensor_that_is_not_there_has_no_frame(tmp_path: Path) -> None:
             assert (error.reason, error.metadata["field"]) == ("INVALID_FIELD", "sensor_id")
 
 
-async def test_a_fault_of_the_server_tells_an_id_and_nothing_of_its_inside(
+async def test_an_internal_error_gives_an_id_and_no_internal_details(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serve(BY_FEED["world"], tmp_path) as served:
-        monkeypatch.setattr(served.feed, "newest", None)  # as a mistake of ours would break it
+        monkeypatch.setattr(served.feed, "newest", None)  # as a programming error would break it
         error = await refusal(served.stub.GetWorld(sim.GetWorldRequest(), timeout=WAIT_S))
     assert (error.code, error.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "NoneType" not in str(error)

@@ -1,4 +1,4 @@
-"""The registrar behind a real server on real files: a receipt is a promise, whatever becomes of process and disk."""
+"""The registrar behind a real server on real files: a receipt is a promise, whatever happens to process and disk."""
 
 import asyncio
 import errno
@@ -86,7 +86,7 @@ class Client:
         return response
 
     async def recorded(self) -> list[pb.RecordedEvent]:
-        """Everything on record, page by page."""
+        """Return every recorded event, page by page."""
         events: list[pb.RecordedEvent] = []
         page = await self.page(page_size=1000)
         while not page.complete:
@@ -95,14 +95,14 @@ class Client:
         return [*events, *page.events]
 
     async def own(self, reporter: str = "test") -> list[pb.RecordedEvent]:
-        """What the test has put on record."""
+        """Return the events that the test has recorded."""
         return [item for item in await self.recorded() if item.audit_event.reporter == reporter]
 
     def watch(self, **fields: Any) -> Any:
         return self.stub.WatchEvents(pb.WatchEventsRequest(**fields))
 
     async def refusal(self, **fields: Any) -> QikiError:
-        """How a stream that cannot be opened is refused."""
+        """Return the refusal of a stream that cannot be opened."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.watch(**fields).read()
         return from_rpc_error(caught.value)
@@ -156,7 +156,7 @@ async def _run(loop: Callable[[], Awaitable[None]]) -> None:
 
 
 class Child:
-    """A registrar in a process of its own."""
+    """A registrar in a separate process."""
 
     def __init__(self, state_dir: Path, port: int = 0) -> None:
         self.port, self.http_port = port or _free_port(), _free_port()
@@ -213,7 +213,7 @@ async def spawned(state_dir: Path, port: int = 0) -> AsyncIterator[tuple[Child, 
 
 
 @pytest.mark.asyncio
-async def test_a_receipt_tells_place_digest_and_time_of_what_is_on_record(tmp_path: Path) -> None:
+async def test_a_receipt_has_position_digest_and_time_of_the_recorded_event(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         sent = [event(1), event(2)]
         receipts = await client.receipts(*sent)
@@ -250,7 +250,7 @@ async def test_a_receipt_is_not_given_before_the_disk_has_the_event(
 
 
 @pytest.mark.asyncio
-async def test_an_event_that_the_disk_did_not_take_is_refused_and_recorded_once_when_it_comes_again(
+async def test_an_event_with_a_failed_write_is_refused_and_recorded_once_when_it_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with served(tmp_path) as client:
@@ -296,7 +296,7 @@ async def test_a_request_without_events_or_with_too_many_is_refused(tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_an_event_that_comes_again_gets_its_first_receipt_and_no_second_record(tmp_path: Path) -> None:
+async def test_a_repeated_event_gets_its_first_receipt_and_no_second_record(tmp_path: Path) -> None:
     sent, again = event(1), event(1)
     again.event_id = sent.event_id
     async with served(tmp_path) as client:
@@ -309,7 +309,7 @@ async def test_an_event_that_comes_again_gets_its_first_receipt_and_no_second_re
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_comes_with_other_content_is_rejected(tmp_path: Path) -> None:
+async def test_a_known_id_with_other_content_is_rejected(tmp_path: Path) -> None:
     sent, other = event(1), event(2)
     other.event_id = sent.event_id
     async with served(tmp_path) as client:
@@ -321,7 +321,7 @@ async def test_an_id_that_comes_with_other_content_is_rejected(tmp_path: Path) -
 
 
 @pytest.mark.asyncio
-async def test_many_clients_at_once_get_receipts_that_the_log_bears_out(tmp_path: Path) -> None:
+async def test_receipts_of_many_concurrent_clients_agree_with_the_log(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
 
         async def report(first: int) -> list[pb.Receipt]:
@@ -335,7 +335,7 @@ async def test_many_clients_at_once_get_receipts_that_the_log_bears_out(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_one_who_gives_up_waiting_takes_nobody_elses_receipt_with_him(
+async def test_a_client_that_stops_waiting_does_not_affect_the_receipts_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with served(tmp_path) as client:
@@ -361,7 +361,7 @@ async def test_one_who_gives_up_waiting_takes_nobody_elses_receipt_with_him(
 
 
 @pytest.mark.asyncio
-async def test_every_receipt_handed_out_before_a_kill_is_in_the_log_after_it(tmp_path: Path) -> None:
+async def test_every_event_with_a_receipt_before_a_kill_is_in_the_log_after_it(tmp_path: Path) -> None:
     receipts: list[pb.Receipt] = []
     sent: dict[str, pb.AuditEvent] = {}
     for _kill in range(3):
@@ -393,7 +393,7 @@ async def test_every_receipt_handed_out_before_a_kill_is_in_the_log_after_it(tmp
 
 
 @pytest.mark.asyncio
-async def test_a_torn_tail_is_cut_off_and_goes_on_record(tmp_path: Path) -> None:
+async def test_a_torn_tail_is_cut_off_and_recorded(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         receipts = await client.receipts(*(event(number) for number in range(5)))
     with (tmp_path / "audit.log").open("ab") as file:
@@ -407,7 +407,7 @@ async def test_a_torn_tail_is_cut_off_and_goes_on_record(tmp_path: Path) -> None
 
 
 @pytest.mark.asyncio
-async def test_a_damaged_log_ends_the_start_with_the_place_named(tmp_path: Path) -> None:
+async def test_a_damaged_log_fails_the_start_with_the_position(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await client.receipts(*(event(number) for number in range(5)))
     path = tmp_path / "audit.log"
@@ -433,7 +433,7 @@ async def test_a_second_registrar_on_the_same_directory_does_not_start(tmp_path:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lost", ["log", "end"])
-async def test_a_log_that_lost_events_ends_the_start_with_what_is_missing(tmp_path: Path, lost: str) -> None:
+async def test_a_log_that_lost_events_fails_the_start_with_the_missing_ones(tmp_path: Path, lost: str) -> None:
     async with served(tmp_path) as client:
         log = await client.call("GetLog", pb.GetLogRequest())
         await client.receipts(*(event(number) for number in range(5)))
@@ -511,7 +511,7 @@ def _descriptor_of(path: Path) -> int:
 
 
 @pytest.mark.asyncio
-async def test_a_stream_holds_what_is_on_record_with_its_context(tmp_path: Path) -> None:
+async def test_a_stream_yields_the_recorded_events_with_their_context(tmp_path: Path) -> None:
     async with served(tmp_path) as client, asyncio.timeout(WAIT_S):
         sent = event(1, simulation_time=Timestamp(seconds=5), run_id=str(uuid.uuid4()))
         receipt = (await client.receipts(sent))[0]
@@ -537,7 +537,7 @@ async def test_a_stream_holds_what_is_on_record_with_its_context(tmp_path: Path)
 
 
 @pytest.mark.asyncio
-async def test_a_stream_goes_on_exactly_after_its_token_across_restarts(tmp_path: Path) -> None:
+async def test_a_stream_resumes_exactly_after_its_token_across_restarts(tmp_path: Path) -> None:
     seen: list[int] = []
     token = ""
     for start in range(3):
@@ -557,7 +557,7 @@ async def test_a_stream_goes_on_exactly_after_its_token_across_restarts(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_an_idle_stream_says_where_it_is_and_draining_ends_it(tmp_path: Path) -> None:
+async def test_an_idle_stream_reports_its_position_and_draining_ends_it(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         receipt = (await client.receipts(event(1)))[0]
         call = client.watch(filter=pb.EventsFilter(codes=[codes.SHUTDOWN.number]))
@@ -576,7 +576,7 @@ async def test_an_idle_stream_says_where_it_is_and_draining_ends_it(tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_a_token_of_elsewhere_is_refused_as_the_contract_says(tmp_path: Path) -> None:
+async def test_a_foreign_token_is_refused_as_the_contract_says(tmp_path: Path) -> None:
     async with served(tmp_path / "a") as client:
         await client.receipts(event(1))
         place = decode((await client.call("GetLog", pb.GetLogRequest())).resume_token)
@@ -599,7 +599,7 @@ async def test_a_token_of_elsewhere_is_refused_as_the_contract_says(tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_a_required_reader_confirms_and_holds_nothing(tmp_path: Path) -> None:
+async def test_a_required_reader_may_confirm_and_never_blocks(tmp_path: Path) -> None:
     spec = tmp_path / "BotSpec.yaml"
     example = example_bot_spec().read_text().partition("required_readers:")[0].partition("  - name: audit")[0]
     spec.write_text(example.rstrip() + AUDIT_CHANNEL)
@@ -622,7 +622,7 @@ async def test_a_required_reader_confirms_and_holds_nothing(tmp_path: Path) -> N
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("newest_first", [False, True])
-async def test_pages_hold_every_wanted_event_once_in_order(tmp_path: Path, newest_first: bool) -> None:
+async def test_pages_hold_every_matching_event_once_in_order(tmp_path: Path, newest_first: bool) -> None:
     async with served(tmp_path) as client:
         mixed = [
             make_event(f"r{number % 3}", codes.GAP if number % 2 else codes.BOOT_OK, f"{number}")
@@ -657,7 +657,7 @@ async def test_listing_and_then_watching_misses_nothing_and_repeats_nothing(tmp_
 
 
 @pytest.mark.asyncio
-async def test_a_listing_by_time_begins_and_ends_where_it_is_told(tmp_path: Path) -> None:
+async def test_a_listing_by_time_starts_and_ends_at_the_requested_times(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         receipts = [(await client.receipts(event(number)))[0] for number in range(4)]
         wanted = pb.EventsFilter(recorded_from=receipts[1].recorded_time, recorded_before=receipts[3].recorded_time)
@@ -685,7 +685,7 @@ async def test_a_page_is_bounded_in_number_and_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_every_start_and_every_orderly_end_is_on_record(tmp_path: Path) -> None:
+async def test_every_start_and_every_orderly_end_is_recorded(tmp_path: Path) -> None:
     for _orderly in range(2):
         async with served(tmp_path) as client:
             await client.receipts(event(1))
@@ -709,7 +709,7 @@ async def test_every_start_and_every_orderly_end_is_on_record(tmp_path: Path) ->
 
 
 @pytest.mark.asyncio
-async def test_a_reporters_events_are_on_record_once_and_in_order_whatever_dies(tmp_path: Path) -> None:
+async def test_a_reporters_events_are_recorded_once_and_in_order_whatever_process_dies(tmp_path: Path) -> None:
     port = _free_port()
     ids: list[str] = []
     fast = Backoff(first_s=0.01, cap_s=0.05, floor_s=0.001)

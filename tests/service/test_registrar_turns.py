@@ -1,4 +1,4 @@
-"""Large requests to the registrar: worked on in slices beside the event loop, so that others are answered meanwhile."""
+"""Large requests to the registrar: processed in slices in threads, so that others are answered meanwhile."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ COUNT = 500
 
 
 class Gate:
-    """Stops calls of a function beside the event loop until it is opened; on the loop they are never stopped."""
+    """Blocks calls of a function in threads until it is opened; calls on the event loop are never blocked."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -77,7 +77,7 @@ def numbers(response: pb.ListEventsResponse) -> list[int]:
     return [event.receipt.sequence for event in response.events]
 
 
-async def test_a_page_is_chosen_and_read_beside_the_event_loop(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_is_selected_and_read_in_a_thread(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     choosing, reading = gated(monkeypatch, Index, "select"), gated(monkeypatch, LogFile, "read")
     choosing.opened.set()
     reading.opened.set()
@@ -89,7 +89,7 @@ async def test_a_page_is_chosen_and_read_beside_the_event_loop(served: Served, m
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-async def test_a_page_that_is_read_while_events_come_ends_where_the_log_was(
+async def test_a_page_read_while_events_arrive_ends_at_the_logs_end_of_the_request_time(
     served: Served, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
     last = served.feed.ring.last_sequence
@@ -98,7 +98,7 @@ async def test_a_page_that_is_read_while_events_come_ends_where_the_log_was(
         page(served, page_size=listing.MAX_PAGE, newest_first=newest_first)
     )
     await gate.until_reached()
-    await served.produce(50)  # which nothing would answer if reading kept the event loop
+    await served.produce(50)  # which would stay unanswered if reading blocked the event loop
     gate.opened.set()
     answer = await reading
     expected = list(range(1, last + 1))
@@ -109,7 +109,7 @@ async def test_a_page_that_is_read_while_events_come_ends_where_the_log_was(
         assert numbers(rest) == list(range(last + 1, served.feed.ring.last_sequence + 1))
 
 
-async def test_callers_who_give_up_leave_pages_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callers_who_give_up_free_their_pages_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = gated(monkeypatch, LogFile, "read")
     calls = [
         served.stub.ListEvents(pb.ListEventsRequest(page_size=listing.MAX_PAGE))
@@ -126,7 +126,7 @@ async def test_callers_who_give_up_leave_pages_for_others(served: Served, monkey
     )
 
 
-async def test_of_many_pages_only_some_are_read_at_a_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_pages_read_at_a_time_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, most, lock, read = 0, 0, threading.Lock(), listing._recorded
 
     def counted(*args: Any) -> Any:
@@ -146,7 +146,7 @@ async def test_of_many_pages_only_some_are_read_at_a_time(served: Served, monkey
     assert all(numbers(answer) == numbers(answers[0]) for answer in answers)
 
 
-async def test_a_page_that_cannot_be_read_is_refused_and_the_next_one_goes_on(
+async def test_a_page_that_cannot_be_read_is_refused_and_the_next_one_is_read(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
@@ -158,7 +158,7 @@ async def test_a_page_that_cannot_be_read_is_refused_and_the_next_one_goes_on(
     assert len((await page(served)).events) == listing.DEFAULT_PAGE
 
 
-async def test_the_events_of_a_large_request_are_checked_beside_the_event_loop_and_keep_their_order(
+async def test_the_events_of_a_large_request_are_checked_in_a_thread_and_keep_their_order(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = gated(monkeypatch, wire, "to_submission")
@@ -167,7 +167,7 @@ async def test_the_events_of_a_large_request_are_checked_beside_the_event_loop_a
     recording = served.stub.RecordEvents(pb.RecordEventsRequest(events=events), timeout=WAIT_S)
     await gate.until_reached()
     assert gate.on_loop == 0
-    await served.produce(CHECKED_AT_ONCE)  # a small one is checked on the loop, which goes on
+    await served.produce(CHECKED_AT_ONCE)  # a small one is checked on the loop, which is not blocked
     assert gate.on_loop == CHECKED_AT_ONCE
     gate.opened.set()
     results = (await recording).results

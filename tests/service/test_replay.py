@@ -1,4 +1,4 @@
-"""`qiki replay`: the tracker folds a run's frames to the tracks and alarms that were archived, or says where not."""
+"""`qiki replay`: the tracker folds a run's frames to the archived tracks and alarms, or reports the differences."""
 
 import asyncio
 import subprocess
@@ -54,7 +54,7 @@ async def _replay(directory: Path, streams: Mapping[str, Sequence[Stored]], opti
         return process.returncode or 0, said.decode()
 
 
-def test_the_tracks_and_guard_events_of_a_run_are_made_again_to_the_byte(stored: Streams, tmp_path: Path) -> None:
+def test_the_tracks_and_guard_events_of_a_run_are_reproduced_to_the_byte(stored: Streams, tmp_path: Path) -> None:
     status, said = replay(tmp_path, stored)
     frames, alarms = len(stored[FRAMES]), len(stored[GUARD])
     assert status == 0, said
@@ -64,13 +64,13 @@ def test_the_tracks_and_guard_events_of_a_run_are_made_again_to_the_byte(stored:
     assert "all the same, to the byte" in said
 
 
-def test_a_run_can_be_named_and_paced(stored: Streams, tmp_path: Path) -> None:
+def test_a_run_and_its_playback_speed_can_be_given(stored: Streams, tmp_path: Path) -> None:
     status, said = replay(tmp_path, stored, "--run", RUN_ID, "--speed", "100")
     assert status == 0, said
     assert "all the same" in said
 
 
-def test_the_first_difference_is_told_and_all_are_counted(stored: Streams, tmp_path: Path) -> None:
+def test_the_first_difference_is_reported_and_all_are_counted(stored: Streams, tmp_path: Path) -> None:
     tracks = list(stored[TRACKS])
     for index in (5, 9):
         other = TrackSet.FromString(tracks[index].data)
@@ -84,7 +84,7 @@ def test_the_first_difference_is_told_and_all_are_counted(stored: Streams, tmp_p
     assert "guard event" not in said.partition("the first difference:")[2]
 
 
-def test_a_guard_event_that_differs_is_told_by_its_field(stored: Streams, tmp_path: Path) -> None:
+def test_a_guard_event_that_differs_is_reported_by_its_field(stored: Streams, tmp_path: Path) -> None:
     event = GuardEvent.FromString(stored[GUARD][-1].data)
     event.held_s += 1.0
     guard = altered(stored[GUARD], -1, data=event.SerializeToString(deterministic=True))
@@ -112,7 +112,7 @@ def test_a_set_that_is_missing_at_the_end_is_a_difference(stored: Streams, tmp_p
     assert "is not archived" in said
 
 
-def test_events_of_frames_that_are_still_on_their_way_are_no_difference(stored: Streams, tmp_path: Path) -> None:
+def test_events_of_frames_not_yet_processed_are_no_difference(stored: Streams, tmp_path: Path) -> None:
     status, said = replay(tmp_path, stored, frames=stored[FRAMES][:-2])
     assert status == 0, said
     assert f"{len(stored[FRAMES]) - 2} frames folded" in said
@@ -121,7 +121,7 @@ def test_events_of_frames_that_are_still_on_their_way_are_no_difference(stored: 
 @pytest.mark.parametrize(
     ("name", "subject", "called"), [("tracks", TRACKS, "track set"), ("guard", GUARD, "guard event")]
 )
-def test_an_event_that_no_frame_makes_is_a_difference(
+def test_an_event_that_no_frame_causes_is_a_difference(
     stored: Streams, tmp_path: Path, name: str, subject: str, called: str
 ) -> None:
     last = stored[subject][-1]
@@ -133,7 +133,7 @@ def test_an_event_that_no_frame_makes_is_a_difference(
     assert f"1 {called}s are archived that no frame makes" in said
 
 
-def test_events_that_are_trimmed_are_told_and_left_out(stored: Streams, tmp_path: Path) -> None:
+def test_trimmed_events_are_reported_and_not_compared(stored: Streams, tmp_path: Path) -> None:
     status, said = replay(tmp_path, stored, tracks=stored[TRACKS][4:], guard=stored[GUARD][1:])
     assert status == 0, said
     assert "the first 4 track sets are no longer archived" in said
@@ -146,13 +146,13 @@ def test_frames_that_are_trimmed_cannot_be_replayed(stored: Streams, tmp_path: P
     assert "cannot be replayed: frames: event 1 is not archived, the next one is 2" in said
 
 
-def test_a_run_that_is_not_there_is_told(stored: Streams, tmp_path: Path) -> None:
+def test_a_missing_run_is_reported(stored: Streams, tmp_path: Path) -> None:
     status, said = replay(tmp_path, stored, "--run", OTHER_RUN)
     assert (status, said) == (1, f"qiki: the run cannot be replayed: frames: run {OTHER_RUN} is not archived\n")
 
 
 @pytest.mark.parametrize("options", [("--run", "x"), ("--speed", "nan"), ("--speed", "0"), ("--bot-spec", "nowhere")])
-def test_what_is_asked_for_wrongly_is_told_before_anything_is_done(options: tuple[str, str]) -> None:
+def test_invalid_arguments_are_reported_before_any_work(options: tuple[str, str]) -> None:
     command = [sys.executable, "-m", "cli", "replay", "--nats-url", "nats://127.0.0.1:1", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

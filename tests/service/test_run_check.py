@@ -1,4 +1,4 @@
-"""The demo's check: a run with all messages as they were emitted passes; whatever is done to one of them is named."""
+"""The demo's check: a run with all messages as emitted passes; any change to one of them is reported."""
 
 import asyncio
 import random
@@ -51,7 +51,7 @@ _PROCESS: list[ProcessPoolExecutor] = []
 
 
 def check(streams: Streams, run_id: str = RUN_ID) -> tuple[list[str], dict[str, int]]:
-    """Return what the demo's check says of these messages, and how much it has looked at."""
+    """Return the findings of the demo's check of these messages, and the number of checked messages."""
     (process,) = _PROCESS
     found = process.submit(check_messages, streams, run_id).result(TIMEOUT_S)
     return found.problems, found.summary
@@ -62,12 +62,12 @@ def with_(run: Streams, subject: str, messages: Sequence[Stored]) -> Streams:
 
 
 def forged(message: Stored, data: bytes) -> Stored:
-    """Return the message with another payload and a token that is made of it: what the digest alone cannot tell."""
+    """Return the message with another payload and a token made from it, which the digest alone cannot detect."""
     token = replace(decode(message.headers["qiki-resume-token"]), digest=short_digest(data))
     return replace(message, data=data, headers={**message.headers, "qiki-resume-token": token.encode()})
 
 
-def test_a_run_that_nobody_has_touched_is_whole(run: Streams) -> None:
+def test_an_unchanged_run_has_no_findings(run: Streams) -> None:
     problems, checked = check(run)
     assert problems == []
     assert len(run[GUARD]) >= 2
@@ -79,7 +79,7 @@ def test_a_run_that_nobody_has_touched_is_whole(run: Streams) -> None:
 
 
 @pytest.mark.parametrize("subject", [WORLD, SENSORS, FRAMES, TRACKS, GUARD, AUDIT_SUBJECT])
-def test_a_payload_that_is_not_that_of_its_token_is_named(run: Streams, subject: str) -> None:
+def test_a_payload_that_does_not_match_its_token_is_named(run: Streams, subject: str) -> None:
     messages = run[subject]
     swapped = altered(altered(messages, 0, data=messages[1].data), 1, data=messages[0].data)
     flipped = bytearray(messages[-1].data)
@@ -96,7 +96,7 @@ def test_a_payload_that_is_not_that_of_its_token_is_named(run: Streams, subject:
 
 
 @pytest.mark.parametrize("subject", [WORLD, SENSORS, FRAMES, TRACKS, GUARD, AUDIT_SUBJECT])
-def test_the_payload_of_another_event_is_named_though_its_token_was_made_of_it(run: Streams, subject: str) -> None:
+def test_the_payload_of_another_event_is_named_although_its_token_matches(run: Streams, subject: str) -> None:
     messages = run[subject]
     forger = [*messages[:-1], forged(messages[-1], messages[0].data)]
     problems, _ = check(with_(run, subject, forger))
@@ -120,12 +120,12 @@ HEADERS = [
 ]
 CASES = [
     *((subject, *case) for subject in (WORLD, AUDIT_SUBJECT) for case in HEADERS),
-    (WORLD, "id", {"ce-run": OTHER_RUN}),  # an event on record has an id of its own, whatever the run
+    (WORLD, "id", {"ce-run": OTHER_RUN}),  # a recorded event has its own id, whatever the run
 ]
 
 
 @pytest.mark.parametrize(("subject", "named", "headers"), CASES)
-def test_a_header_that_is_not_that_of_the_event_is_named(
+def test_a_header_that_does_not_match_the_event_is_named(
     run: Streams, subject: str, named: str, headers: dict[str, str]
 ) -> None:
     problems, _ = check(with_(run, subject, altered(run[subject], 2, headers=headers)))
@@ -139,7 +139,7 @@ def test_a_token_of_another_feed_is_named(run: Streams) -> None:
     assert any(text == f"{SENSORS}, event 3: token: is of another feed." for text in problems)
 
 
-def test_headers_that_are_missing_and_bytes_that_are_no_message_are_named(run: Streams) -> None:
+def test_missing_headers_and_undecodable_payloads_are_named(run: Streams) -> None:
     bare = [replace(message, headers={}) if n == 4 else message for n, message in enumerate(run[SENSORS])]
     problems, _ = check(with_(run, SENSORS, bare))
     assert any(text.startswith(f"{SENSORS}, message 5: header: header ce-id: is missing") for text in problems)
@@ -159,14 +159,14 @@ def test_headers_that_are_missing_and_bytes_that_are_no_message_are_named(run: S
     ],
     ids=["first missing", "one missing", "one twice", "out of order"],
 )
-def test_what_is_missing_twice_or_out_of_order_is_named(
+def test_missing_duplicate_and_reordered_events_are_named(
     run: Streams, change: Callable[[list[Stored]], list[Stored]], which: int, follows: str
 ) -> None:
     problems, _ = check(with_(run, WORLD, change(run[WORLD])))
     assert problems[0] == f"{WORLD}, event {which}: sequence: {follows}."
 
 
-def test_a_bit_that_is_flipped_anywhere_in_a_payload_is_found_and_breaks_nothing(run: Streams) -> None:
+def test_any_flipped_bit_in_a_payload_is_found_without_an_error(run: Streams) -> None:
     rng = random.Random(5)
     for channel in SPEC.channels:
         for message in rng.sample(run[channel.subject], min(20, len(run[channel.subject]))):
@@ -178,7 +178,7 @@ def test_a_bit_that_is_flipped_anywhere_in_a_payload_is_found_and_breaks_nothing
                 assert any(": digest: " in text for text in found), found
 
 
-def test_a_header_that_is_anything_at_all_breaks_nothing(run: Streams) -> None:
+def test_any_header_value_is_checked_without_an_error(run: Streams) -> None:
     rng = random.Random(6)
     for channel in SPEC.channels:
         message = run[channel.subject][1]
@@ -195,17 +195,17 @@ def test_a_header_that_is_anything_at_all_breaks_nothing(run: Streams) -> None:
 
 
 def findings_of(channel: Channel, message: Stored) -> list[str]:
-    """Return what is found in one message by itself."""
+    """Return the findings in one message by itself."""
     findings = Findings()
     EventCheck(channel, SPEC.bot.bot_id, "", findings).check(StoredMessage(message.headers, message.data, 1))
     return [text for text in findings.sentences() if ": sequence: " not in text]
 
 
-# -- what can be computed again ---------------------------------------------------------------------------------------
+# -- recomputed events ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("subject", [TRACKS, GUARD])
-def test_an_event_that_the_frames_do_not_make_is_named_though_it_is_consistent_in_itself(
+def test_an_event_that_the_frames_do_not_cause_is_named_although_consistent_in_itself(
     run: Streams, subject: str
 ) -> None:
     last = run[subject][-1]
@@ -234,13 +234,13 @@ def test_an_event_that_is_dropped_from_the_end_or_added_is_named(run: Streams, s
     assert problems == [f"{subject}, event {count + 1}: replay: the stored frames make no more than {count}."]
 
 
-def test_all_guard_events_dropped_are_missed(run: Streams) -> None:
+def test_a_run_without_any_of_its_guard_events_is_detected(run: Streams) -> None:
     problems, _ = check(with_(run, GUARD, []))
     assert len(problems) == 1
     assert problems[0].startswith(f"{GUARD}, event 1 and {len(run[GUARD]) - 1} more: replay: ")
 
 
-def test_a_frame_that_is_consistent_in_itself_but_another_shows_in_the_tracks(run: Streams) -> None:
+def test_a_replaced_frame_that_is_consistent_in_itself_is_detected_by_its_tracks(run: Streams) -> None:
     number = next(n for n, message in enumerate(run[FRAMES]) if RadarFrame.FromString(message.data).detections)
     frame = RadarFrame.FromString(run[FRAMES][number].data)
     frame.detections[0].range_m += 1.0
@@ -251,7 +251,7 @@ def test_a_frame_that_is_consistent_in_itself_but_another_shows_in_the_tracks(ru
     assert all(text.startswith((TRACKS, GUARD)) and ": replay: " in text for text in problems), problems
 
 
-def test_behind_a_frame_that_is_damaged_nothing_is_compared_and_that_is_said(run: Streams) -> None:
+def test_after_a_damaged_frame_nothing_is_compared_and_that_is_reported(run: Streams) -> None:
     problems, checked = check(with_(run, FRAMES, altered(run[FRAMES], 9, data=b"")))
     assert problems[-1].endswith("only as far as the frames are: frame 10 is missing, or not as it was written.")
     assert checked["track set"] == 9
@@ -268,7 +268,7 @@ def test_of_many_findings_of_a_kind_the_first_are_named_and_all_counted(run: Str
     assert digests[5:] == [f"{WORLD}: digest: {len(blank) - 5} more."]
 
 
-def test_another_run_on_the_same_subject_is_checked_by_itself(run: Streams) -> None:
+def test_another_run_on_the_same_subject_is_checked_separately(run: Streams) -> None:
     rest = {subject: messages[3:] for subject, messages in run.items()}  # the oldest of an earlier run may be gone
     problems, checked = check(rest, OTHER_RUN)
     assert problems == []

@@ -1,4 +1,4 @@
-"""TrackFrames: a caller's own frames through a tracker of its own, over a real socket."""
+"""TrackFrames: a caller's frames, tracked in a separate session over a real socket."""
 
 import asyncio
 import math
@@ -78,7 +78,7 @@ def frame(second: int, *detections: RadarDetection, sensor_id: str = SENSOR) -> 
 
 
 def flight(second: int) -> RadarDetection:
-    """A thing 10 km to the north that flies east at 100 m/s."""
+    """A target 10 km to the north that flies east at 100 m/s."""
     east, north = 100.0 * second, 10_000.0
     distance = math.hypot(east, north)
     bearing = math.degrees(math.atan2(east, north))
@@ -93,7 +93,7 @@ def altered(second: int, **fields: float) -> RadarFrame:
 
 
 async def converse(served: Served, requests: list[TrackFramesRequest]) -> list[TrackFramesResponse]:
-    """Send everything, and return everything that is answered."""
+    """Send all requests and return all responses."""
     call = served.stub.TrackFrames(iter(requests))
     async with asyncio.timeout(WAIT_S):
         return [response async for response in call]
@@ -103,7 +103,7 @@ def frames(count: int) -> list[TrackFramesRequest]:
     return [TrackFramesRequest(frame=frame(second, flight(second))) for second in range(count)]
 
 
-async def test_every_frame_is_answered_by_its_tracks(served: Served) -> None:
+async def test_every_frame_is_answered_with_its_tracks(served: Served) -> None:
     answers = await converse(served, [opening(), *frames(10)])
     assert [answer.track_set.frame_sequence for answer in answers] == list(range(1, 11))
     assert [answer.track_set.frame_id.value[:8] for answer in answers] == [f"{second:08}" for second in range(10)]
@@ -123,14 +123,14 @@ def in_columns(request: TrackFramesRequest) -> TrackFramesRequest:
     return told
 
 
-async def test_frames_in_columns_are_answered_by_the_same_tracks(served: Served) -> None:
+async def test_frames_in_columns_are_answered_with_the_same_tracks(served: Served) -> None:
     plain = await converse(served, [opening(), *frames(8)])
     told = await converse(served, [opening(), *map(in_columns, frames(8))])
     mixed = [in_columns(each) if index % 2 else each for index, each in enumerate(frames(8))]
     assert plain == told == await converse(served, [opening(), *mixed])
 
 
-async def test_a_session_that_asks_for_columns_is_answered_in_columns_by_the_same_tracks(served: Served) -> None:
+async def test_a_session_that_requests_columns_is_answered_in_columns_with_the_same_tracks(served: Served) -> None:
     plain = await converse(served, [opening(), *frames(8)])
     told = await converse(served, [opening(track_columns=True), *frames(8)])
     for one, other in zip(plain, told, strict=True):
@@ -153,7 +153,7 @@ def flat() -> SensorModel:
     return model
 
 
-async def test_a_session_of_a_radar_without_elevation_and_radial_velocity_is_followed_in_the_plane(
+async def test_a_session_of_a_radar_without_elevation_and_radial_velocity_is_tracked_in_the_plane(
     served: Served,
 ) -> None:
     answers = await converse(served, [opening(model=flat()), *frames(12)])
@@ -163,7 +163,7 @@ async def test_a_session_of_a_radar_without_elevation_and_radial_velocity_is_fol
     assert track.position.z == track.velocity.z == 0.0
 
 
-async def test_a_session_of_radars_of_which_one_has_elevation_is_followed_in_space(served: Served) -> None:
+async def test_a_session_with_at_least_one_radar_with_elevation_is_tracked_in_space(served: Served) -> None:
     request = opening(model=flat())
     request.session.sensors.add(sensor_id=UUID(value=OTHER_SENSOR), model=MODEL, pose=Pose())
     seen = flight(0)
@@ -181,7 +181,7 @@ async def test_a_session_in_the_plane_refuses_a_frame_whose_own_model_has_elevat
     assert answers[-1].rejection.field == "sensor_model.no_elevation"
 
 
-async def test_a_session_whose_sensors_say_no_model_is_followed_in_space(served: Served) -> None:
+async def test_a_session_without_sensor_models_is_tracked_in_space(served: Served) -> None:
     request = opening()
     request.session.sensors[0].ClearField("model")
     own = [each.frame for each in frames(3)]
@@ -191,7 +191,7 @@ async def test_a_session_whose_sensors_say_no_model_is_followed_in_space(served:
     assert [answer.WhichOneof("response") for answer in answers] == ["track_set"] * 3
 
 
-async def test_sessions_follow_as_the_bot_spec_says(tmp_path: Path) -> None:
+async def test_sessions_use_the_tracker_settings_of_the_bot_spec(tmp_path: Path) -> None:
     bot_spec = tmp_path / "bot.yaml"
     straight = "{name: only, horizontal_noise_m2ps3: 1, vertical_noise_m2ps3: 1, mean_stay_s: 9}"
     bot_spec.write_text(f"{example_bot_spec().read_text()}\ntracker: {{modes: [{straight}]}}\n")
@@ -279,7 +279,7 @@ def _with(made: RadarFrame, **fields: Any) -> RadarFrame:
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_a_bad_frame_is_refused_by_its_field_and_the_tracker_goes_on_as_if_it_had_not_come(
+async def test_an_invalid_frame_is_refused_by_its_field_and_has_no_effect_on_the_tracker(
     served: Served, name: str
 ) -> None:
     make, field = BAD[name]
@@ -317,7 +317,7 @@ async def test_refused_frames_are_counted_by_field() -> None:
     }
 
 
-async def test_an_empty_frame_is_a_scan_in_which_nothing_was_seen(served: Served) -> None:
+async def test_an_empty_frame_is_a_scan_without_detections(served: Served) -> None:
     answers = await converse(served, [opening(), *frames(8), TrackFramesRequest(frame=frame(8))])
     (track,) = answers[-1].track_set.tracks
     assert track.status == RadarTrackStatus.RADAR_TRACK_STATUS_COASTING
@@ -369,7 +369,7 @@ async def test_sessions_are_bounded_and_freed(served: Served) -> None:
 
 
 class Gate(ThreadPoolExecutor):
-    """The executor of the sessions' frames: holds them until it is opened, and notes the order in which they begin."""
+    """The executor of the sessions' frames: blocks them until it is opened, and records the order of their starts."""
 
     def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(SESSION_THREADS)
@@ -388,7 +388,7 @@ class Gate(ThreadPoolExecutor):
         return self.futures[-1]
 
     async def until(self, *, begun: int, waiting: int) -> None:
-        """Wait until so many frames have begun in all, and so many wait for their turn."""
+        """Wait until these numbers of frames have started in all and wait for their turn."""
 
         def holds() -> bool:
             queued = [future for future in self.futures if not future.running() and not future.done()]
@@ -413,7 +413,7 @@ async def test_the_runs_own_tracks_do_not_wait_for_a_sessions_frame(
         assert len([response async for response in call]) == 1
 
 
-async def test_sessions_take_turns_however_many_frames_one_has_sent_ahead(
+async def test_sessions_take_turns_however_many_frames_one_has_queued(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(served, monkeypatch)
@@ -428,7 +428,7 @@ async def test_sessions_take_turns_however_many_frames_one_has_sent_ahead(
     assert gate.order[:3] == ["00000000", "00000099", "00000001"]
 
 
-async def test_who_goes_away_while_its_frame_is_worked_on_frees_its_place_at_once(
+async def test_a_session_cancelled_during_its_frame_is_freed_at_once(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(served, monkeypatch)
@@ -449,7 +449,7 @@ async def test_who_goes_away_while_its_frame_is_worked_on_frees_its_place_at_onc
     assert gate.order == [gate.order[0], "00000099"]
 
 
-async def test_a_tracker_is_refused_a_state_directory_that_cannot_be_used_and_says_which(tmp_path: Path) -> None:
+async def test_a_tracker_with_an_unusable_state_directory_does_not_start_and_names_it(tmp_path: Path) -> None:
     (tmp_path / "not a directory").write_text("")
     directory = tmp_path / "not a directory" / "x"
     base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
@@ -457,7 +457,7 @@ async def test_a_tracker_is_refused_a_state_directory_that_cannot_be_used_and_sa
         svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), base)
 
 
-async def test_a_tracker_that_cannot_keep_checkpoints_goes_on_without(
+async def test_a_tracker_that_cannot_keep_checkpoints_runs_without_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = tmp_path / "tracker"

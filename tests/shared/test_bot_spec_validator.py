@@ -1,4 +1,4 @@
-"""The BotSpec's validator, as an author of a specification meets it: each mistake is told with its file and line."""
+"""The BotSpec's validator, as seen by an author of a specification: each mistake is reported with file and line."""
 
 from pathlib import Path
 
@@ -98,6 +98,6 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     assert "name" in told(tmp_path, text)
 
 
-def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     text = EXAMPLE.replace("range_band: LR", "range_band: XR").replace("bot_id: qiki-01", "bot_id: Q")
     assert len(told(tmp_path, text).splitlines()) == 2

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def report(result: Result, count: int) -> str:
-    """Return the table of what became of the cases."""
+    """Return the table of the cases' results."""
     lines = []
     for name in ("process", "point", "occurrence", "victims", "speed", "bridge", "retention"):
         passed = Counter(f"{getattr(case, name)}" for case in result.passed)

@@ -1,4 +1,4 @@
-"""How far every derived subject is in JetStream, and what came onto it since it was last read: by nats-py alone."""
+"""The progress of every derived subject in JetStream, and its new messages since the last reading: by nats-py alone."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 60.0
 RETRY_S = 0.1
 MESSAGE_TIMEOUT_S = 10.0
-# Events come seldom on the others: that no new one came says nothing.
+# Events are rare on the others: the absence of a new one proves nothing.
 DENSE = ("qiki.sim.v1.world", "qiki.sim.v1.sensors", "qiki.radar.v1.frames", "qiki.radar.v1.tracks")
 
 
@@ -49,7 +49,7 @@ class Bus:
         return counts
 
     async def read(self) -> None:
-        """Take in what has come onto every subject since the last time."""
+        """Read the new messages of every subject since the last time."""
         async with self._connected() as client:
             for subject, stream in SUBJECTS.items():
                 await self._read(client, subject, stream)
@@ -90,4 +90,4 @@ def moved(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 
 
 async def _ignore(_error: Exception) -> None:
-    """Every error of the connection is one of those that are tried here."""
+    """Ignore errors of the connection: the campaign causes them on purpose."""

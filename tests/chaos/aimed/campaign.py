@@ -33,7 +33,7 @@ MAX_CHAIN = 14
 CARRIED_STALL_S = 60.0
 POLL_S = 0.1
 
-# What a case can fail with: whatever the parts of a mesh under fire do not answer, or answer wrongly.
+# The failures of a case: missing or wrong answers of the parts of a mesh with faults.
 FAILURES = (
     AssertionError,
     OSError,
@@ -50,7 +50,7 @@ Traces = Mapping[str, Sequence[Trace]]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How long each run is, in simulation time, and when no further case begins, in seconds from the beginning."""
+    """The length of a run, in simulation time, and the time after which no case starts, in seconds from the start."""
 
     directory: Path
     duration_s: float
@@ -59,7 +59,7 @@ class Setting:
 
 @dataclass(slots=True)
 class Result:
-    """What became of the cases: those that passed, those that failed and why, those there was no time for."""
+    """The results of the cases: passed ones, failed ones with the reason, and ones there was no time for."""
 
     passed: list[Case] = field(default_factory=list)
     failed: list[tuple[Case, str]] = field(default_factory=list)
@@ -121,7 +121,7 @@ class Campaign:
         return play.left
 
     async def _undisturbed(self, name: str, journal: Path | None = None) -> Traces:
-        """Return what the run leaves that nothing happens to, with the commands of a journal."""
+        """Return the messages of an undisturbed run with the commands of a journal."""
         return await undisturbed(self._setting.directory / name, self._scenario, journal)
 
     def _landed(self, case: Case, took: str) -> None:
@@ -209,7 +209,7 @@ class _Play:
 
 
 async def undisturbed(directory: Path, scenario: Path, journal: Path | None = None) -> Traces:
-    """Return what stands on the derived subjects after a run that nothing happens to."""
+    """Return the messages on the derived subjects after an undisturbed run."""
 
     def take_journal(running: Stage) -> None:
         if journal is not None:
@@ -224,7 +224,7 @@ async def undisturbed(directory: Path, scenario: Path, journal: Path | None = No
 
 
 async def carried(running: Stage) -> None:
-    """Return once the bridge has carried every derived channel to the run's end. Raises NotRecovered."""
+    """Return once the bridge has published every derived channel to the run's end. Raises NotRecovered."""
     watcher, before, moved_at = Watcher(running.arena), -1, time.monotonic()
     while not await watcher.look():
         reached = sum(watcher.reached.values())

@@ -1,4 +1,4 @@
-"""The cases of the aimed campaign: which process is struck where, who dies with it, under which conditions. Pure."""
+"""The cases of the aimed campaign: struck process, failpoint, processes that die with it, and conditions. Pure."""
 
 from collections.abc import Hashable, Iterator
 from enum import StrEnum
@@ -57,14 +57,14 @@ POINTS = {
 }
 # Passed only while commands come in, and so in a run of its own with a history of its own.
 STEERED = ("journal.", "command.", "answer.")
-# In the tracker, steps of a checkpoint: its first one in a run is another than the first that is counted.
+# In the tracker, steps of a checkpoint: its first one in a run is not the first that is counted.
 CHECKPOINTING = ("checkpoint.", "file.")
 # Steps that follow only from the bridge's confirmations: without a bridge they do not happen.
 CONFIRMED_BY_BRIDGE = ("confirmation.", "checkpoint.record", "checkpoint.safe")
 
 
 class Occurrence(StrEnum):
-    """Which passing of the point, counted from when events have flowed; for a checkpoint in a new run."""
+    """The passing of the point, counted once events have flowed; for a checkpoint, counted in a new run."""
 
     FIRST = "first"
     SECOND = "second"
@@ -72,23 +72,23 @@ class Occurrence(StrEnum):
 
 
 class Bridge(StrEnum):
-    """How the bridge is when the point is reached."""
+    """The condition of the bridge when the point is reached."""
 
     NORMAL = "normal"
     SLOW = "slow"  # every chunk between it and the broker is late
-    STOPPED = "stopped"  # since before; goes on afterwards, where it is not among the victims
-    AHEAD = "ahead"  # has stored all that the struck process has ever shown
+    STOPPED = "stopped"  # since before; continues afterwards, unless it is among the victims
+    AHEAD = "ahead"  # has stored every event that the struck process has ever sent
 
 
 class Retention(StrEnum):
-    """How much the producers keep."""
+    """The retention of the producers."""
 
     NORMAL = "normal"
-    SMALL = "small"  # so little that they wait for confirmations all the time
+    SMALL = "small"  # so small that they wait for confirmations all the time
 
 
 class Speed(StrEnum):
-    """How fast simulation time goes."""
+    """The speed of simulation time."""
 
     SLOW = "2"
     MIDDLE = "10"
@@ -115,7 +115,7 @@ class Case(NamedTuple):
 
     @property
     def killed(self) -> tuple[str, ...]:
-        """Who dies; the struck process first."""
+        """The processes that die; the struck process first."""
         if self.victims == ALONE:
             return (self.process,)
         others = PROCESSES if self.victims == ALL else (self.victims,)
@@ -135,7 +135,7 @@ class Case(NamedTuple):
 
     @property
     def needs_new_run(self) -> bool:
-        """Whether it is about the first checkpoint of a run."""
+        """Whether the case concerns the first checkpoint of a run."""
         checkpointing = self.process == "tracker" and self.point.startswith(CHECKPOINTING)
         return checkpointing and self.occurrence is Occurrence.FIRST
 
@@ -159,7 +159,7 @@ def possible() -> Iterator[Case]:
 
 
 def required() -> list[Case]:
-    """Return the cases that must be there whatever the reduction leaves out: four columns meet in each.
+    """Return the required cases, which the reduction must not omit: each combines four columns.
 
     1. A checkpoint that nobody has confirmed yet is the newest state on the disk, and the bridge is far behind it.
     2. A checkpoint was just found safe, or confirmed, while the bridge holds much that the broker does not have.
@@ -193,5 +193,5 @@ def _row(case: Case) -> tuple[Hashable, ...]:
 
 
 def _bridges(process: str) -> tuple[Bridge, ...]:
-    """Return how the bridge can be: where it is struck itself, it neither stands still nor has stored all before."""
+    """Return the bridge's possible conditions: if struck itself, it is neither stopped nor has it stored all before."""
     return (Bridge.NORMAL, Bridge.SLOW) if process == "bridge" else tuple(Bridge)

@@ -54,7 +54,7 @@ class Trap:
 
     @property
     def has_struck(self) -> bool:
-        """Whether the process has reached the point, and said so on the disk."""
+        """Whether the process has reached the point, and recorded that on the disk."""
         return (self.directory / REACHED_FILE).exists()
 
 
@@ -102,7 +102,7 @@ class Stage:
             await SimServiceStub(channel).StepSimulation(request, timeout=CALL_TIMEOUT_S)
 
     async def go(self, speed: str) -> None:
-        """Let time pass, now and after every start of the simulator, at this speed."""
+        """Let simulation time pass at this speed, now and after every start of the simulator."""
         self.environments["sim"] |= {"QIKI_SIM_SPEED": speed, "QIKI_SIM_PAUSED": "false"}
         request = SetSimulationSpeedRequest(as_fast_as_possible=True)
         if speed != "max":

@@ -2,7 +2,7 @@
 
 1. Every dense subject has gained messages since the case began: events flowed before.
 2. The bridge is slowed or stopped; counting begins; a bridge that is to write a batch is given a backlog.
-3. The process says on the disk that it has reached the point.
+3. The process records on the disk that it has reached the point.
 4. The victims are killed, the condition ends.
 5. Other processes are ready in place of the victims; then every dense subject gains messages, and there is a receipt
    for a new event: events flow after.
@@ -29,10 +29,10 @@ STRIKE_TIMEOUT_S = 60.0
 RECOVERY_TIMEOUT_S = 60.0
 POLL_S = 0.05
 TRAP_POLL_S = 0.005
-# A subject to which nothing is added for so long holds all that was shown, as what shows more stands still.
+# A subject without new messages for this long holds every event sent, as the producers are stopped.
 BETWEEN = "1"
 QUIET_S, QUIET_TIMEOUT_S = 0.4, 10.0
-# How long a bridge stands still to find a backlog, which it then writes as a batch, and how long it has to write it.
+# The time for which a bridge is stopped, to build up a backlog that it writes as a batch, and the time to write it.
 BACKLOG_S, WRITING_S = 1.5, 0.5
 PRODUCED = {
     "sim": DENSE[:2],
@@ -48,12 +48,12 @@ class CaseFailed(AssertionError):  # noqa: N818 - named for what happened
 
 
 class NotLanded(CaseFailed):
-    """The fault never struck while events flowed: nothing was tried."""
+    """The fault never struck while events flowed: the case tested nothing."""
 
 
 @dataclass(slots=True)
 class Struck:
-    """What a case took."""
+    """The time that a case took."""
 
     reaching_s: float = 0.0
     recovery_s: float = 0.0
@@ -61,7 +61,7 @@ class Struck:
 
 @dataclass(slots=True)
 class Striker:
-    """Strikes on one stage; `wanted` is what the undisturbed run leaves, None where its history is another."""
+    """Strikes on one stage; `wanted` holds the undisturbed run's messages, None if its history differs."""
 
     stage: Stage
     witness: Witness
@@ -96,20 +96,20 @@ class Striker:
         struck_at = time.monotonic()
         await self._flows_after({victim: alive[victim] for victim in case.killed})
         struck.recovery_s = time.monotonic() - struck_at
-        await self.stage.go(BETWEEN)  # so that of the run as much as possible is left for the next case
+        await self.stage.go(BETWEEN)  # leaves as much of the run as possible for the next case
         await self.bus.read()
         self.compare(whole=False)
         return struck
 
     def compare(self, *, whole: bool) -> None:
-        """Compare what was read with the undisturbed run: as far as it goes, or to the end. Raises CaseFailed."""
+        """Compare the messages read with the undisturbed run: as far as they go, or to the end. Raises CaseFailed."""
         found = self.bus.traces
         wanted = found if self.wanted is None else self.wanted  # with itself: whether a sequence is missing
         if problem := difference(found, wanted, "the undisturbed run", whole=whole):
             raise CaseFailed(problem)
 
     async def _flowed_before(self, case: Case) -> None:
-        """Wait for events to flow; in a new run, which stands still, for the prelude's."""
+        """Wait for events to flow; in a new run, which is paused, for those of the prelude."""
         before = dict.fromkeys(DENSE, 0)
         if not case.needs_new_run:
             await self.stage.go(case.speed)
@@ -148,19 +148,19 @@ class Striker:
             backlogs.cancel()
 
     async def _give_backlogs(self, case: Case, trap: Trap) -> None:
-        """Let a bridge stand still again and again, so that it finds enough waiting to write it as batches."""
+        """Stop a bridge repeatedly, so that enough events wait for it to write them as batches."""
         if not case.point.startswith("batch."):
             return
         for _ in range(int(STRIKE_TIMEOUT_S / (BACKLOG_S + WRITING_S))):
             self.stage.signal("bridge", signal.SIGSTOP)
             await asyncio.sleep(BACKLOG_S)
             if trap.has_struck:
-                return  # it stands still by itself now
+                return  # it has stopped by itself now
             self.stage.signal("bridge", signal.SIGCONT)
             await asyncio.sleep(WRITING_S)
 
     async def _quiet(self, subjects: Sequence[str]) -> None:
-        """Wait until nothing more comes onto these subjects."""
+        """Wait until no more messages arrive on these subjects."""
         clock, before = time.monotonic, dict[str, int]()
         quiet_since = clock()
         async with asyncio.timeout(QUIET_TIMEOUT_S):

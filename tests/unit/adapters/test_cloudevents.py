@@ -1,4 +1,4 @@
-"""The CloudEvents NATS binary binding, held to vectors from the specification and to the mesh's own header contract."""
+"""The CloudEvents NATS binary binding, tested with vectors from the specification and the mesh's header contract."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_a_value_is_percent_encoded_as_the_binding_says(case: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("case", cases("decode"))
-def test_a_value_of_another_writer_is_decoded(case: dict[str, str]) -> None:
+def test_a_value_encoded_by_another_writer_is_decoded(case: dict[str, str]) -> None:
     assert decode_value(case["header"]) == case["text"]
 
 
@@ -95,7 +95,7 @@ def test_any_text_becomes_one_line_of_visible_ascii(text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
-def test_any_text_without_controls_survives_the_way_there_and_back(text: str) -> None:
+def test_any_text_without_control_characters_survives_a_round_trip(text: str) -> None:
     assert decode_value(encode_value(text)) == text
 
 
@@ -110,7 +110,7 @@ def test_the_headers_of_the_contract_become_the_events_context() -> None:
     assert read.content_type == "application/protobuf"
 
 
-def test_what_an_event_does_not_have_has_no_header() -> None:
+def test_an_absent_attribute_has_no_header() -> None:
     context = frame_context()
     for field in ("subject", "traceparent", "tracestate"):
         context.ClearField(field)
@@ -133,7 +133,7 @@ def test_what_an_event_does_not_have_has_no_header() -> None:
         ("recorded_time", "ce-recordedtime"),
     ],
 )
-def test_a_context_without_what_readers_need_is_not_written(field: str, header: str) -> None:
+def test_a_context_without_a_required_attribute_is_not_written(field: str, header: str) -> None:
     context = frame_context()
     context.ClearField(field)  # type: ignore[arg-type] # the stub lists the names as literals
     with pytest.raises(HeaderError) as refused:
@@ -157,7 +157,7 @@ def test_a_token_that_is_not_visible_ascii_is_not_written(value: str) -> None:
     assert refused.value.header == "qiki-resume-token"
 
 
-def test_a_hops_trace_that_is_not_visible_ascii_is_not_written() -> None:
+def test_a_trace_context_that_is_not_visible_ascii_is_not_written() -> None:
     with pytest.raises(HeaderError) as refused:
         to_headers(frame_context(), "djE6NDI", "00-\n")
     assert refused.value.header == "traceparent"

@@ -1,4 +1,4 @@
-"""Commands and answers as messages: what is read as a command, and what an answer says of itself."""
+"""Commands and answers as messages: the messages accepted as commands, and the headers of an answer."""
 
 import uuid
 
@@ -39,7 +39,7 @@ def test_a_command_is_read_as_protobuf_or_json(content_type: str, body: bytes) -
     assert to_command(headers, body).command == COMMAND
 
 
-def test_a_command_without_an_id_is_named_by_its_event() -> None:
+def test_a_command_without_an_id_takes_the_id_of_its_event() -> None:
     nameless = Command(set_helm=SetHelm(speed_mps=5.0)).SerializeToString()
     first, again = to_command(HEADERS, nameless), to_command(HEADERS, nameless)
     other = to_command(HEADERS | {"ce-source": "/agents/other"}, nameless)
@@ -68,7 +68,9 @@ def test_the_hop_of_the_trace_comes_before_its_origin() -> None:
         (HEADERS | {"ce-datacontenttype": "application/json"}, b"[" * 100_000, "MALFORMED_PAYLOAD"),
     ],
 )
-def test_what_is_no_command_is_told_by_a_reason(headers: dict[str, str], body: bytes, reason: str) -> None:
+def test_a_message_that_is_no_command_is_refused_with_a_reason(
+    headers: dict[str, str], body: bytes, reason: str
+) -> None:
     with pytest.raises(UndecodableError) as caught:
         to_command(headers, body)
     assert caught.value.reason == reason
@@ -89,13 +91,13 @@ def test_an_answer_is_a_cloudevent_about_its_command_and_the_same_each_time() ->
     assert "ce-time" not in answer_headers(other_run, "qiki-01", PLACE, "")
 
 
-def test_the_answers_to_two_commands_have_ids_of_their_own() -> None:
+def test_answers_to_different_commands_have_different_ids() -> None:
     other = CommandResult(command_id=RUN_ID, run_id=RUN_ID)
     ids = {answer_headers(result, "qiki-01", PLACE, "")["Nats-Msg-Id"] for result in (RESULT, other)}
     assert len(ids) == 2
 
 
-def test_a_command_is_answered_where_the_newest_answer_is_to_it_or_to_a_later_one_of_the_same_stream() -> None:
+def test_a_command_counts_as_answered_if_the_newest_answer_is_to_it_or_to_a_later_one_of_its_stream() -> None:
     newest = answer_headers(RESULT, "qiki-01", PLACE, "")
     assert [is_answered(Place(PLACE.stream_created, number), newest) for number in (16, 17, 18)] == [True, True, False]
     assert not is_answered(Place("2026-02-02T00:00:00Z", 3), newest), "the stream was made anew"
@@ -104,7 +106,7 @@ def test_a_command_is_answered_where_the_newest_answer_is_to_it_or_to_a_later_on
     assert not is_answered(PLACE, {})
 
 
-def test_an_advisory_is_read_and_anything_else_is_none() -> None:
+def test_an_advisory_is_read_and_any_other_message_is_none() -> None:
     said = b'{"stream": "QIKI_COMMANDS_V1", "consumer": "sim_commands", "stream_seq": 5, "deliveries": 30}'
     assert read_advisory(said) == Advisory("QIKI_COMMANDS_V1", "sim_commands", 5, 30)
     for body in (b"", b"x", b"[]", b"{}", b'{"stream": "a", "consumer": "b", "stream_seq": "?", "deliveries": 1}'):

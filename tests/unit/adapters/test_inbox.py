@@ -1,4 +1,4 @@
-"""The bounds of what was read and not yet written."""
+"""The bounds of the messages that were read and not yet written."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def filled(inbox: Inbox, message: Message) -> int:
-    """Put the message again and again until there is no room; return how many there are."""
+    """Put the message repeatedly until the queue is full; return the number of messages in it."""
     putting = asyncio.ensure_future(put_for_ever(inbox, message))
     counts = [-1]
     while len(inbox) != counts[-1]:
@@ -37,14 +37,14 @@ async def test_small_messages_are_bounded_by_their_number() -> None:
     assert await filled(Inbox(), Message({}, b"")) == MAX_MESSAGES
 
 
-async def test_what_is_dropped_makes_room_for_as_many_bytes() -> None:
+async def test_a_dropped_message_frees_its_bytes() -> None:
     inbox, message = Inbox(), Message({}, bytes(900_000))
     most = await filled(inbox, message)
     inbox.drop(3)
     assert await filled(inbox, message) == most
 
 
-async def test_a_message_beyond_the_bound_is_let_into_an_empty_inbox() -> None:
+async def test_an_empty_queue_accepts_a_message_larger_than_the_bound() -> None:
     inbox = Inbox()
     async with asyncio.timeout(5):
         await inbox.put(Message({}, bytes(MAX_BYTES + 1)), "token")

@@ -1,4 +1,4 @@
-"""What JetStream's answers to a conditional write mean. The answers are copied from nats-server 2.15."""
+"""The outcome of a conditional write, decoded from JetStream's answer. The answers are copied from nats-server 2.15."""
 
 import json
 
@@ -50,7 +50,9 @@ def test_a_stored_batch_is_answered_with_its_last_sequence_its_id_and_its_size()
         (10158, "duplicate message id is in process", Doubt),
     ],
 )
-def test_an_error_becomes_the_error_that_says_what_to_do(code: int, description: str, kind: type[WriteError]) -> None:
+def test_a_known_error_code_becomes_the_error_with_its_remedy(
+    code: int, description: str, kind: type[WriteError]
+) -> None:
     with pytest.raises(kind, match=f"{description}.*{code}"):
         read(failure(code, description))
 
@@ -80,7 +82,7 @@ def test_any_other_error_is_a_refusal_with_its_code_and_description() -> None:
         pytest.param({"error": "no"}, id="an error that is text"),
     ],
 )
-def test_an_unclear_answer_is_a_doubt_never_a_success(answer: object) -> None:
+def test_an_unclear_answer_is_an_unknown_outcome_never_a_success(answer: object) -> None:
     with pytest.raises(Doubt):
         read(answer)
 
@@ -94,6 +96,6 @@ def test_an_unclear_answer_is_a_doubt_never_a_success(answer: object) -> None:
         {"stream": "S", "seq": 8, "batch": "b", "count": 3},
     ],
 )
-def test_an_answer_that_does_not_confirm_the_whole_batch_is_a_doubt(answer: dict[str, object]) -> None:
+def test_an_answer_that_does_not_confirm_the_whole_batch_is_an_unknown_outcome(answer: dict[str, object]) -> None:
     with pytest.raises(Doubt):
         read(answer, batch_id="b", count=3)

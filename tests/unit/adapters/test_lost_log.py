@@ -1,4 +1,4 @@
-"""A log's channel goes on behind another log's events only where the loss of that log has been accepted."""
+"""A channel continues after another log's events only if the loss of that log has been accepted."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_tail_of_the_same_log_is_resumed_after() -> None:
 
 
 @pytest.mark.parametrize("created_s", [NOW_S - 86_400, NOW_S, NOW_S + 86_400])
-def test_a_tail_of_another_log_stops_the_channel_whichever_is_older(created_s: int) -> None:
+def test_a_tail_of_another_log_stops_the_channel_whichever_log_is_older(created_s: int) -> None:
     with pytest.raises(ChannelStopped) as caught:
         decide_recorded(tail_of(log("log-a", created_s)), 42, True, log(), "log-c")
     assert caught.value.reason == "AUDIT_LOG_LOST"
@@ -43,22 +43,22 @@ def test_a_tail_of_another_log_stops_the_channel_whichever_is_older(created_s: i
 
 
 @pytest.mark.parametrize("created_s", [NOW_S - 86_400, NOW_S, NOW_S + 86_400])
-def test_a_log_whose_loss_is_accepted_is_followed_by_the_other_ones_first_event(created_s: int) -> None:
+def test_after_a_log_with_accepted_loss_the_new_log_starts_at_its_first_event(created_s: int) -> None:
     start = decide_recorded(tail_of(log("log-a", created_s)), 42, True, log(), "log-a")
     assert start == Start("", 1, 42, fresh=True)
 
 
-def test_to_accept_the_loss_of_the_log_that_is_served_changes_nothing() -> None:
+def test_accepting_the_loss_of_the_served_log_changes_nothing() -> None:
     assert decide_recorded(tail_of(log()), 42, True, log(), "log-b") == Start("token-7", 8, 42, fresh=False)
 
 
-def test_a_tail_that_no_bridge_has_written_is_told_as_one() -> None:
+def test_a_tail_that_no_bridge_has_written_is_reported_as_foreign() -> None:
     with pytest.raises(ChannelStopped) as caught:
         decide_recorded({}, 42, True, log(), "")
     assert caught.value.reason == "FOREIGN_TAIL"
 
 
-def test_a_log_that_was_longer_is_told_with_what_the_bus_holds() -> None:
+def test_a_shortened_log_is_reported_with_the_last_event_on_the_bus() -> None:
     stopped = shortened("log-a", 7, "the last event is 3")
     assert stopped.reason == "AUDIT_LOG_LOST"
     assert "up to 7 of log log-a" in str(stopped)

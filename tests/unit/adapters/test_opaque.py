@@ -1,4 +1,4 @@
-"""What is only carried is not read: the payload stays the bytes that came, all else of the response is there."""
+"""Raw payload responses: the payload stays the received bytes, all other fields of the response are parsed."""
 
 from adapters.jetstream.codec.raw import opaque
 from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat
@@ -8,7 +8,7 @@ from qiki.radar.v1.radar_service_pb2 import WatchFramesResponse
 FRAME = RadarFrame(schema_version=1, tick=7, detections=[RadarDetection(range_m=12.5)])
 
 
-def test_the_payload_is_exactly_the_bytes_that_were_sent() -> None:
+def test_a_raw_payload_is_exactly_the_bytes_that_were_sent() -> None:
     unknown = b"\xfa\x07\x03new"  # a field of a later version: carried like any other
     body = FRAME.SerializeToString() + unknown
     context = EventContext(id="an-id", sequence=3)
@@ -19,7 +19,7 @@ def test_the_payload_is_exactly_the_bytes_that_were_sent() -> None:
     assert (read.resume_token, read.context) == ("t", context)
 
 
-def test_what_is_no_payload_is_read_as_ever() -> None:
+def test_a_response_without_a_payload_is_parsed_as_usual() -> None:
     opaque_type = opaque(WatchFramesResponse, "frame")
     beat = opaque_type.FromString(WatchFramesResponse(heartbeat=Heartbeat(last_sequence=5)).SerializeToString())
     ended = opaque_type.FromString(WatchFramesResponse(ended=Ended(last_sequence=9)).SerializeToString())

@@ -1,4 +1,4 @@
-"""Where a channel goes on, what of its source's stream may be stored, and what the subject's tail proves."""
+"""Resumption of a channel: start event, the source events that may be stored, and the proof by the subject's tail."""
 
 import pytest
 
@@ -40,11 +40,11 @@ def test_an_empty_subject_of_an_unused_stream_starts_at_the_oldest_event_and_may
     assert decide(None, 0, stream_used=False, run=run()) == Start("", 1, 0, fresh=True)
 
 
-def test_an_empty_subject_of_a_used_stream_may_lack_nothing() -> None:
+def test_an_empty_subject_of_a_used_stream_allows_no_gap() -> None:
     assert decide(None, 0, stream_used=True, run=run()) == Start("", 1, 0, fresh=False)
 
 
-def test_a_tail_of_the_same_run_is_resumed_after_and_may_lack_nothing() -> None:
+def test_a_tail_of_the_same_run_is_resumed_after_and_allows_no_gap() -> None:
     assert decide(tail_of(run(), 7), 42, stream_used=True, run=run()) == Start("token-7", 8, 42, fresh=False)
 
 
@@ -60,7 +60,7 @@ def test_a_tail_of_a_later_run_or_of_another_of_the_same_moment_supersedes_this_
     assert caught.value.reason == "RUN_SUPERSEDED"
 
 
-def test_a_superseded_run_is_reported_with_both_runs_their_creation_and_the_way_on() -> None:
+def test_a_superseded_run_is_reported_with_both_runs_their_creation_times_and_the_remedy() -> None:
     with pytest.raises(ChannelStopped) as caught:
         decide(tail_of(run("run-c", CREATED_S + 86_400)), 42, stream_used=True, run=run())
     for part in ("run-c", "2026-01-02T00:00:00Z", "run-b", "2026-01-01T00:00:00Z", "`qiki nats drop-run run-c`"):
@@ -82,11 +82,11 @@ def test_a_tail_without_headers_stops_the_channel() -> None:
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_the_first_event_that_was_expected_lacks_nothing(fresh: bool) -> None:
+def test_the_expected_first_event_is_no_gap(fresh: bool) -> None:
     assert check_first(Start("", 8, 42, fresh=fresh), 8) == 0
 
 
-def test_a_later_first_event_of_a_fresh_subject_is_a_gap_of_so_many() -> None:
+def test_a_later_first_event_of_a_fresh_subject_is_a_gap_of_that_many_events() -> None:
     assert check_first(Start("", 8, 42, fresh=True), 11) == 3
 
 
@@ -97,7 +97,7 @@ def test_any_other_first_event_is_a_lost_cursor(fresh: bool, sequence: int) -> N
     assert caught.value.reason == "CURSOR_LOST"
 
 
-def test_an_event_follows_the_one_before() -> None:
+def test_the_next_sequence_of_the_same_run_is_accepted() -> None:
     check_next(7, 8)
 
 
@@ -124,9 +124,9 @@ KNOWN = Position(42, "token-7")
         (Position(42, "token-x"), None),  # another message in its place
     ],
 )
-def test_a_tail_shows_how_many_of_the_waiting_events_are_stored(tail: Position, stored: int | None) -> None:
+def test_the_tail_gives_the_number_of_waiting_events_that_are_stored(tail: Position, stored: int | None) -> None:
     assert count_stored(tail, KNOWN, ["token-8", "token-9"]) == stored
 
 
-def test_an_empty_subject_that_was_known_to_be_empty_shows_that_none_is_stored() -> None:
+def test_a_subject_that_was_empty_and_still_is_proves_that_none_is_stored() -> None:
     assert count_stored(Position(0, ""), Position(0, ""), ["token-1"]) == 0

@@ -1,4 +1,4 @@
-"""The clock of what waits to be stored."""
+"""The clock of the messages that wait to be stored."""
 
 import pytest
 
@@ -23,12 +23,12 @@ def progress(clock: Clock) -> StoreProgress:
     return StoreProgress(clock)
 
 
-def test_while_nothing_waits_it_counts_as_storing_for_ever(progress: StoreProgress, clock: Clock) -> None:
+def test_without_waiting_messages_there_is_never_a_problem(progress: StoreProgress, clock: Clock) -> None:
     clock.now_s += 1e6
     assert (progress.storing, progress.unstored_s(), progress.problem) == (True, 0.0, "")
 
 
-def test_beyond_the_limit_what_waits_is_not_stored_and_the_problem_names_the_last_error(
+def test_beyond_the_limit_a_waiting_message_is_a_problem_that_names_the_last_error(
     progress: StoreProgress, clock: Clock
 ) -> None:
     progress.waiting()
@@ -41,7 +41,7 @@ def test_beyond_the_limit_what_waits_is_not_stored_and_the_problem_names_the_las
     assert "no answer" in progress.problem
 
 
-def test_what_waits_longer_starts_the_clock_no_later(progress: StoreProgress, clock: Clock) -> None:
+def test_a_message_that_already_waits_does_not_restart_the_clock(progress: StoreProgress, clock: Clock) -> None:
     for _ in range(3):
         progress.waiting()
         clock.now_s += 1
@@ -49,7 +49,7 @@ def test_what_waits_longer_starts_the_clock_no_later(progress: StoreProgress, cl
     assert progress.left_s() == STORED_WITHIN_S - 3.0
 
 
-def test_an_acknowledgement_starts_the_clock_anew_and_forgets_the_error(progress: StoreProgress, clock: Clock) -> None:
+def test_an_acknowledgement_restarts_the_clock_and_forgets_the_error(progress: StoreProgress, clock: Clock) -> None:
     progress.waiting()
     progress.failed("no answer")
     clock.now_s += 100

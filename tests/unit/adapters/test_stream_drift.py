@@ -1,4 +1,4 @@
-"""How streams drift from their declaration, and which drift an update may remove."""
+"""Differences between streams and their declaration, and the differences that an update may remove."""
 
 import math
 
@@ -9,7 +9,7 @@ from adapters.jetstream.topology.streams import policies, wanted_streams
 from botspec.channels import STREAMS
 
 
-def test_a_stream_as_declared_does_not_differ() -> None:
+def test_a_stream_as_declared_has_no_differences() -> None:
     wanted = wanted_streams()
     assert diff(wanted, wanted) == []
     assert missing(wanted, wanted) == []
@@ -36,7 +36,7 @@ def test_a_difference_names_stream_field_and_both_values() -> None:
     assert diff({"S": {"max_bytes": 2}}, {"S": {"max_bytes": 1}}) == [Difference("S", "max_bytes", 2, 1)]
 
 
-def test_streams_that_are_not_there_are_named_in_order() -> None:
+def test_missing_streams_are_named_in_order() -> None:
     assert missing({"B": {}, "A": {}, "C": {}}, {"A": {}}) == ["B", "C"]
 
 
@@ -128,7 +128,7 @@ def test_a_small_disk_keeps_at_least_one_message() -> None:
 
 
 @pytest.mark.parametrize("size_factor", [0.0, -1.0, math.nan, math.inf, 1001.0])
-def test_a_size_factor_that_means_nothing_is_refused(size_factor: float) -> None:
+def test_an_invalid_size_factor_is_refused(size_factor: float) -> None:
     with pytest.raises(ValueError, match="size_factor"):
         wanted_streams(size_factor)
 

@@ -1,4 +1,4 @@
-"""What JetStream's refusals advise exists: each option that they name is one of the command they name."""
+"""Advice in JetStream refusals: each option they name exists in the command they name."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the tracker's benchmark measures can be written down, with what was asked for."""
+"""The report of the tracker's benchmark: measurements with the settings they were made with."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The benchmark's scenes hold what they say: densities, detections, noise, turns and pairs, by their closed forms."""
+"""Benchmark scenes match their settings: densities, detections, noise, turns and pairs, by their closed forms."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ def scans_of(variant: str = "cv", targets: int = 1_000, count: int = SCANS) -> t
     return scene, scene.scans(count)
 
 
-def test_equal_scenes_have_equal_scans_and_another_seed_has_others() -> None:
+def test_equal_scenes_have_equal_scans_and_another_seed_gives_different_ones() -> None:
     first, again = Scene(HARD, 50, 7).scans(5)[-1], Scene(HARD, 50, 7).scans(5)[-1]
     other = Scene(HARD, 50, 8).scans(5)[-1]
     np.testing.assert_array_equal(first.range_m, again.range_m)
@@ -39,7 +39,7 @@ def test_equal_scenes_have_equal_scans_and_another_seed_has_others() -> None:
     assert not np.array_equal(first.position_m[:5], other.position_m[:5])
 
 
-def test_a_longer_look_at_a_scene_begins_with_the_shorter_one() -> None:
+def test_a_longer_scene_starts_with_the_scans_of_a_shorter_one() -> None:
     scene = Scene(CV, 50, SEED)
     for short, long in zip(scene.scans(3), scene.scans(6), strict=False):
         np.testing.assert_array_equal(short.bearing_deg, long.bearing_deg)
@@ -52,15 +52,15 @@ def test_the_area_grows_with_the_targets_so_that_five_square_kilometres_hold_one
         assert np.pi * (scene.radius_m / 1e3) ** 2 == pytest.approx(scene.area_km2)
 
 
-def test_births_keep_the_number_of_targets_in_the_mean() -> None:
+def test_births_keep_the_mean_number_of_targets() -> None:
     scene, scans = scans_of(count=60)
     counts = [len(scan.ids) for scan in scans]
     assert counts[0] == pytest.approx(scene.targets, abs=NEAR * np.sqrt(scene.targets / 20.0))
     assert np.mean(counts) == pytest.approx(scene.targets, abs=NEAR * np.sqrt(scene.targets / 3.0))
 
 
-def test_births_are_as_frequent_as_little_s_law_has_it() -> None:
-    """Of 1,000 things in 60 s about as many are new as the rate says."""
+def test_the_birth_rate_follows_littles_law() -> None:
+    """Of 1,000 targets in 60 s, the number of new ones agrees with the birth rate."""
     scene, scans = scans_of(count=60)
     ever = {int(number) for scan in scans for number in scan.ids}
     born = len(ever - set(scans[0].ids.tolist()))
@@ -68,12 +68,12 @@ def test_births_are_as_frequent_as_little_s_law_has_it() -> None:
     assert born == pytest.approx(expected, abs=NEAR * np.sqrt(1.4 * expected) + 0.02 * expected)
 
 
-def test_in_a_disc_too_large_to_leave_a_thing_stays_for_its_mean_lifetime() -> None:
+def test_in_a_disc_too_large_to_leave_targets_stay_for_their_mean_lifetime() -> None:
     targets = 10**9
     assert births_per_s(Scene(CV, targets, SEED)) == pytest.approx(targets / MEAN_LIFETIME_S, rel=0.01)
 
 
-def test_nothing_is_outside_the_disc_and_no_id_comes_back() -> None:
+def test_no_target_is_outside_the_disc_and_no_id_is_reused() -> None:
     scene, scans = scans_of(targets=200)
     gone: set[int] = set()
     before: set[int] = set()
@@ -87,7 +87,7 @@ def test_nothing_is_outside_the_disc_and_no_id_comes_back() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_things_are_detected_as_often_as_the_variant_says(name: str) -> None:
+def test_targets_are_detected_with_the_probability_of_the_variant(name: str) -> None:
     scene, scans = scans_of(name, targets=400)
     chances = sum(len(scan.ids) for scan in scans)
     hits = sum(int((scan.source >= 0).sum()) for scan in scans)
@@ -95,7 +95,7 @@ def test_things_are_detected_as_often_as_the_variant_says(name: str) -> None:
     assert hits / chances == pytest.approx(p, abs=NEAR * np.sqrt(p * (1.0 - p) / chances))
 
 
-def test_no_thing_is_behind_two_detections_of_a_scan() -> None:
+def test_a_target_has_at_most_one_detection_in_a_scan() -> None:
     _, scans = scans_of("hard", targets=200, count=5)
     for scan in scans:
         known = scan.source[scan.source >= 0]
@@ -103,7 +103,7 @@ def test_no_thing_is_behind_two_detections_of_a_scan() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_false_detections_are_as_many_as_the_area_asks_for(name: str) -> None:
+def test_the_number_of_false_detections_is_proportional_to_the_area(name: str) -> None:
     scene, scans = scans_of(name, targets=400)
     counts = np.array([(scan.source < 0).sum() for scan in scans])
     assert scene.clutter_per_scan == pytest.approx(scene.variant.clutter_per_km2 * 2_000.0)
@@ -148,12 +148,12 @@ def test_without_manoeuvres_velocities_change_by_the_acceleration_noise_alone() 
     assert not any(scan.turning.any() for scan in scans)
 
 
-def test_turning_things_turn_at_two_to_six_degrees_a_second_and_others_do_not() -> None:
+def test_turning_targets_turn_at_two_to_six_degrees_a_second_and_others_do_not() -> None:
     _, scans = scans_of("manoeuvring", count=30)
     rates: dict[bool, list[float]] = {True: [], False: []}
     for before, after in pairwise(scans):
         _, turn_deg, turning, speed = _changes(before, after)
-        # A thing that is fast enough does not seem to turn by its acceleration noise.
+        # A target that is fast enough does not seem to turn by its acceleration noise.
         fast = speed > 150.0
         for which in (True, False):
             rates[which].extend(np.abs(turn_deg[fast & (turning == which)]).tolist())
@@ -165,7 +165,7 @@ def test_turning_things_turn_at_two_to_six_degrees_a_second_and_others_do_not() 
     assert max(rates[False]) < 5.0 * noise_deg
 
 
-def test_two_things_in_five_manoeuvre() -> None:
+def test_two_targets_in_five_manoeuvre() -> None:
     _, scans = scans_of("manoeuvring", targets=2_000, count=45)
     turned: set[int] = set()
     for scan in scans:
@@ -175,8 +175,8 @@ def test_two_things_in_five_manoeuvre() -> None:
     assert share == pytest.approx(MANOEUVRING.manoeuvring_share, abs=NEAR * np.sqrt(0.24 * 1.2 / len(throughout)))
 
 
-def test_a_fifth_of_the_things_fly_in_pairs_150_to_400_m_apart() -> None:
-    """The young are looked at: few have lost a partner yet. A pair has the very same velocity."""
+def test_a_fifth_of_the_targets_fly_in_pairs_150_to_400_m_apart() -> None:
+    """New targets are examined: few have lost a partner yet. Both targets of a pair have the same velocity."""
     _, scans = scans_of(targets=4_000, count=15)
     old = scans[0].ids.max()
     last = scans[-1]
@@ -204,7 +204,7 @@ def test_speeds_at_birth_are_between_the_limits() -> None:
 
 
 def _changes(before: Scan, after: Scan) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return of things in both: change of velocity (n, 2), turn in degrees (n,), whether turning, speed before."""
+    """Return of targets in both: change of velocity (n, 2), turn in degrees (n,), whether turning, speed before."""
     _, then, now = np.intersect1d(before.ids, after.ids, return_indices=True)
     old, new = before.velocity_mps[then], after.velocity_mps[now]
     turn = np.degrees(np.arctan2(old[:, 0] * new[:, 1] - old[:, 1] * new[:, 0], (old * new).sum(axis=1)))

@@ -1,4 +1,4 @@
-"""`make soak`: a process that ended meanwhile is found, also where it was started again."""
+"""`make soak` finds a process that ended meanwhile, even if it was restarted."""
 
 from bench import soak
 from chaos.schedule import PROCESSES
@@ -14,11 +14,11 @@ def test_processes_that_stay_the_same_have_not_ended() -> None:
     assert soak.ended([sample(), sample(), sample()]) == []
 
 
-def test_one_that_was_started_again_has_ended() -> None:
+def test_a_restarted_process_counts_as_ended() -> None:
     assert soak.ended([sample(), sample(radar=7), sample()]) == ["radar"]
 
 
-def test_one_that_is_not_there_has_ended() -> None:
+def test_a_missing_process_counts_as_ended() -> None:
     without = soak.Sample({}, {process: pid for process, pid in PIDS.items() if process != "nats"}, {})
     assert soak.ended([sample(), without]) == ["nats"]
     assert soak.ended([without, sample()]) == ["nats"]

@@ -15,7 +15,7 @@ MODE = "{name: straight, turn_rate_dps: 0, horizontal_noise_m2ps3: 1, vertical_n
 
 
 def refusals(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
-    """Return the problems of the example with texts replaced; checks that each one names the line it should."""
+    """Return the problems of the example with texts replaced; check that each one names the right line."""
     text = EXAMPLE.read_text()
     for old, new in changes:
         assert old in text
@@ -52,7 +52,7 @@ def test_the_example_is_valid_and_is_the_bot_of_the_mesh() -> None:
     assert spec.readers("nothing") == ()
 
 
-def test_periods_are_told_in_ticks() -> None:
+def test_periods_are_converted_to_ticks() -> None:
     spec = load_bot_spec(EXAMPLE).spec
     assert spec.simulation.tick_ns == 50_000_000
     assert spec.simulation.world_period_ticks == 2
@@ -82,7 +82,7 @@ def test_a_duration_that_is_no_whole_number_of_nanoseconds_is_refused(seconds: f
 
 
 @pytest.mark.parametrize("tick_s", [0, -0.05, 0.0009, 10.1, float("nan"), float("inf"), 1 / 3])
-def test_a_tick_that_is_none_is_refused(tick_s: float) -> None:
+def test_an_invalid_tick_is_refused(tick_s: float) -> None:
     with pytest.raises(ValidationError):
         Simulation(tick_s=tick_s, world_period_s=60)
 
@@ -204,11 +204,11 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, old: str, new: str, refusal: str) -> None:
+def test_a_problem_is_reported_with_its_line(tmp_path: Path, old: str, new: str, refusal: str) -> None:
     assert any(told.startswith(refusal) for told in refusals(tmp_path, (old, new))), refusals(tmp_path, (old, new))
 
 
-def test_a_stream_that_is_not_declared_and_a_wrong_subject_are_both_told(tmp_path: Path) -> None:
+def test_an_undeclared_stream_and_a_wrong_subject_are_both_reported(tmp_path: Path) -> None:
     told = refusals(
         tmp_path,
         ("subject: qiki.radar.v1.frames\n    stream: QIKI_RADAR_V1", "subject: qiki.radar.>\n    stream: QIKI_X"),
@@ -218,7 +218,7 @@ def test_a_stream_that_is_not_declared_and_a_wrong_subject_are_both_told(tmp_pat
     assert told[1].startswith("channels[2].stream: unbound channel: no stream 'QIKI_X'")
 
 
-def test_every_kind_of_problem_across_the_file_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     told = refusals(
         tmp_path, ("0b6c1a2f7e12", "0b6c1a2f7e11"), ("  frames: [", "  fremes: ["), ("period_s: 0.5", "period_s: 0.25")
     )

@@ -1,4 +1,4 @@
-"""The identity policy and the guard rules of a BotSpec: what they may say, and what becomes of them."""
+"""The identity policy and the guard rules of a BotSpec: their validation and their conversion for the tracker."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_examples_rules_are_the_trackers() -> None:
     assert known.iff[known.index_of("QK-AIR-70")] == FriendFoe.UNSPECIFIED
 
 
-def test_without_a_policy_nobody_is_known_and_nothing_is_an_alarm(tmp_path: Path) -> None:
+def test_without_a_policy_there_are_no_known_platforms_and_no_alarms(tmp_path: Path) -> None:
     rules = to_rules(load(tmp_path, ""))
     assert (rules.identity.platforms, rules.guard) == ((), ())
 
@@ -124,5 +124,5 @@ def test_every_number_reaches_the_tracker(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_key(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_problem_is_reported_with_its_key(tmp_path: Path, text: str, expected: str) -> None:
     assert refusal(tmp_path, text).startswith(expected)

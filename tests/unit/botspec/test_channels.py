@@ -28,7 +28,7 @@ def test_a_channel_confirms_by_the_rpc_that_pairs_with_its_watch() -> None:
     assert Channel(**FRAMES).confirm == "qiki.radar.v1.RadarService/ConfirmFrames"
 
 
-def test_a_channel_is_derived_unless_it_says_recorded() -> None:
+def test_a_channel_is_derived_unless_declared_recorded() -> None:
     without = {key: value for key, value in FRAMES.items() if key != "policy"}
     assert Channel(**without).policy == "derived"
     assert Channel(**FRAMES | {"policy": "recorded"}).policy == "recorded"
@@ -76,7 +76,7 @@ def test_an_unknown_rpc_is_refused(rpc: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["ConfirmFrames", "GetFrame", "GetRun"])
-def test_an_rpc_that_is_no_watch_is_refused(method: str) -> None:
+def test_an_rpc_other_than_a_watch_is_refused(method: str) -> None:
     loc, message = refusal(rpc=f"qiki.radar.v1.RadarService/{method}")
     assert loc == ("rpc",)
     assert "is not a Watch rpc" in message
@@ -113,7 +113,7 @@ def test_a_subject_that_the_stream_does_not_hold_is_refused(subject: str) -> Non
     "subject",
     ["", ".", "a..b", ".a", "a.", "a b", "a.*", "a.>", "*", ">", "a\n", "a.\tb", "ä.b", "$SYS.a", "a" * 256, "a\x00b"],
 )
-def test_what_is_no_subject_to_publish_on_is_refused(subject: str) -> None:
+def test_a_subject_that_cannot_be_published_on_is_refused(subject: str) -> None:
     loc, message = refusal(subject=subject)
     assert loc == ("subject",)
     assert "is no NATS subject" in message

@@ -102,7 +102,7 @@ def test_every_problem_has_its_own_line_in_the_order_of_the_file(tmp_path: Path)
     ]
 
 
-def test_an_unknown_key_is_told_with_the_known_ones_and_a_close_one(tmp_path: Path) -> None:
+def test_an_unknown_key_is_reported_with_the_known_keys_and_a_similar_one(tmp_path: Path) -> None:
     text = "name: x\npets:\n  - kind: dog\n    weight_kg: 3\n    wieght_kg: 4\nrooms:\n  hall: {kind: cat, zzz: 1}\n"
     assert problems(tmp_path, text) == [
         "house.yaml:5: pets[0].wieght_kg: unknown key; did you mean 'weight_kg'? (known keys: kind, weight_kg)",
@@ -110,7 +110,7 @@ def test_an_unknown_key_is_told_with_the_known_ones_and_a_close_one(tmp_path: Pa
     ]
 
 
-def test_an_unknown_or_missing_kind_is_told_at_its_place(tmp_path: Path) -> None:
+def test_an_unknown_or_missing_kind_is_reported_at_its_line(tmp_path: Path) -> None:
     assert problems(tmp_path, "name: x\npets:\n  - kind: cow\n  - lives: 2\n") == [
         "house.yaml:3: pets[0].kind: should be one of 'dog', 'cat', not 'cow'",
         "house.yaml:4: pets[1].kind: required, and missing",
@@ -123,7 +123,7 @@ def test_a_check_across_fields_names_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e999", "'2'", "true", "null", "[1]", "1_000"])
-def test_what_is_no_finite_number_is_refused(tmp_path: Path, value: str) -> None:
+def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, value: str) -> None:
     (problem,) = problems(tmp_path, f"name: x\narea_m2: {value}\n")
     assert problem.startswith("house.yaml:2: area_m2: should be ")
 
@@ -133,7 +133,7 @@ def test_a_whole_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None
     assert problem == "house.yaml:2: not YAML of ours: a number with too many digits"
 
 
-def test_a_key_given_twice_is_refused_wherever_it_is(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused_at_any_depth(tmp_path: Path) -> None:
     text = "name: x\nrooms:\n  hall: {kind: cat, kind: cat}\nname: y\n"
     assert problems(tmp_path, text) == [
         "house.yaml:3: key 'kind' is given twice, first in line 3",
@@ -147,7 +147,7 @@ def test_a_key_that_is_no_text_is_refused(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n- b\n", "just text\n", "~\n"])
-def test_another_top_level_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_top_level_other_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (problem,) = problems(tmp_path, text)
     assert problem == "house.yaml:1: the top level is not a mapping of keys to values"
 
@@ -170,7 +170,7 @@ def test_another_top_level_than_a_mapping_is_refused(tmp_path: Path, text: str) 
         ("a: " + "[" * 20000 + "\n", 1, "nested deeper than 64 levels"),
     ],
 )
-def test_what_is_no_yaml_of_ours_is_refused_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+def test_unsupported_yaml_is_refused_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     (problem,) = problems(tmp_path, text)
     assert problem.startswith(f"house.yaml:{line}: ")
     assert message in problem

@@ -1,4 +1,4 @@
-"""The aimed campaign's cases: which there are, that the reduction leaves out no combination, how they are chained."""
+"""The aimed campaign's cases: the possible cases, a reduction that omits no combination, and their chains."""
 
 from itertools import combinations
 
@@ -30,7 +30,7 @@ def test_the_required_cases_are_possible_and_come_first() -> None:
     assert CAMPAIGN[: len(required())] == required()
 
 
-def test_where_all_die_the_struck_process_is_the_first_of_all() -> None:
+def test_when_all_processes_die_the_struck_one_dies_first() -> None:
     for case in CAMPAIGN:
         assert case.killed[0] == case.process
         if case.victims == ALL:

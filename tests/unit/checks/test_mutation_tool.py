@@ -1,4 +1,4 @@
-"""The tool behind `make mutate`: what counts as killed, and that no stale or foreign copy passes for a result."""
+"""The tool behind `make mutate`: its rules for a killed mutation, and its refusal of stale or foreign copies."""
 
 import asyncio
 from pathlib import Path
@@ -70,7 +70,7 @@ def outcomes(*verdicts: Verdict) -> list[Outcome]:
 # -- the catalogue -----------------------------------------------------------------------------------------------------
 
 
-def test_every_mutation_of_the_catalogue_applies_to_the_code_and_names_tests_that_are_there() -> None:
+def test_every_mutation_of_the_catalogue_applies_to_the_code_and_names_existing_tests() -> None:
     assert [f"{one.name}: {why}" for one in load() if (why := problem(ROOT, one))] == []
 
 
@@ -89,7 +89,7 @@ def test_a_mutation_that_does_not_fit_the_source_is_stale(old: str, new: str, wh
 
 
 @pytest.mark.parametrize("node", ["::test_of_nothing", "::test_the_limit_is_within::inner"])
-def test_a_mutation_whose_test_is_gone_is_stale(tree: Tree, tmp_path: Path, node: str) -> None:
+def test_a_mutation_without_its_test_is_stale(tree: Tree, tmp_path: Path, node: str) -> None:
     assert "has no test" in problem(tmp_path / "copy", mutation(node=node))
 
 
@@ -135,14 +135,14 @@ def test_tests_that_do_not_end_kill_nothing(tree: Tree, tmp_path: Path) -> None:
     assert tried(impatient, hanging).verdict is Verdict.TIMED_OUT
 
 
-def test_after_a_trial_the_tree_is_whole_again_and_no_outdated_byte_code_is_run(tree: Tree, tmp_path: Path) -> None:
+def test_after_a_trial_the_tree_is_restored_and_no_outdated_byte_code_is_run(tree: Tree, tmp_path: Path) -> None:
     for _ in range(2):
         assert tried(tree, mutation(new=">=")).verdict is Verdict.KILLED, "of the same length as the original"
         assert (tmp_path / "copy" / "pkg" / "mod.py").read_text() == SOURCE
         assert asyncio.run(tree.check_tests(["tests/test_mod.py::test_the_limit_is_within"])) == ""
 
 
-def test_where_another_copy_would_be_imported_nothing_is_said_of_the_mutation(tree: Tree, tmp_path: Path) -> None:
+def test_if_another_copy_would_be_imported_the_mutation_gets_no_verdict(tree: Tree, tmp_path: Path) -> None:
     hidden = tmp_path / "copy" / "sdk" / "pkg" / "mod.py"
     hidden.parent.mkdir(parents=True)
     hidden.write_text(SOURCE)
@@ -187,7 +187,7 @@ def test_95_of_100_must_be_killed_and_none_be_stale_or_broken(found: list[Outcom
     assert ("not good" in closing(found)) is not good
 
 
-def test_what_was_not_killed_is_shown_in_full() -> None:
+def test_a_surviving_mutation_is_shown_in_full() -> None:
     shown = closing(outcomes(Verdict.KILLED, Verdict.SURVIVED))
     for text in ("survived: a-name in pkg/mod.py", "breaks: The limit is within.", "- <=", "+ <", "tests/test_mod.py"):
         assert text in shown

@@ -1,4 +1,4 @@
-"""A demo plays a scenario or a recording as it is, or its beginning, and leaves nothing behind."""
+"""A demo plays a whole scenario or recording, or its first part, and leaves nothing behind."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_without_a_duration_the_file_is_played_as_it_is(tmp_path: Path) -> None:
         assert (path, name) == (None, "crossing")
 
 
-def test_the_beginning_of_a_recording_is_the_recording_with_an_end(tmp_path: Path) -> None:
+def test_the_first_part_of_a_recording_is_the_recording_with_an_end(tmp_path: Path) -> None:
     with shortened(write(tmp_path / "paris.csv", RECORDING), 4.0) as (path, name):
         assert path is not None
         loaded = load_scenario(path)
@@ -54,7 +54,7 @@ def test_a_recording_that_a_scenario_names_beside_it_is_found(tmp_path: Path) ->
         assert load_scenario(path).trajectory is not None
 
 
-def test_the_beginning_of_a_scenario_is_the_same_in_everything_but_its_end(tmp_path: Path) -> None:
+def test_the_first_part_of_a_scenario_differs_only_in_its_end(tmp_path: Path) -> None:
     own = write(tmp_path / "x.yaml", SCENARIO)
     with shortened(own, 20.0) as (path, _):
         assert path is not None
@@ -62,7 +62,7 @@ def test_the_beginning_of_a_scenario_is_the_same_in_everything_but_its_end(tmp_p
     assert short == load_scenario(own).scenario.model_copy(update={"duration_s": 20.0})
 
 
-def test_the_same_beginning_is_the_same_scenario_wherever_it_is_written(tmp_path: Path) -> None:
+def test_the_same_first_part_is_the_same_scenario_in_any_directory(tmp_path: Path) -> None:
     own = write(tmp_path / "x.yaml", SCENARIO)
     digests = set()
     for _ in range(2):
@@ -73,19 +73,19 @@ def test_the_same_beginning_is_the_same_scenario_wherever_it_is_written(tmp_path
 
 
 @pytest.mark.parametrize(("name", "text", "most"), [("x.yaml", SCENARIO, "60"), ("x.csv", RECORDING, "10")])
-def test_more_than_there_is_is_refused(tmp_path: Path, name: str, text: str, most: str) -> None:
+def test_a_duration_beyond_the_end_is_refused(tmp_path: Path, name: str, text: str, most: str) -> None:
     own = write(tmp_path / name, text)
     with pytest.raises(UsageError, match=f"--duration 61: .* holds no more than {most} s"), shortened(own, 61.0):
         pass
 
 
 @pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), 1e-10])
-def test_a_duration_that_is_none_is_refused(tmp_path: Path, duration_s: float) -> None:
+def test_an_invalid_duration_is_refused(tmp_path: Path, duration_s: float) -> None:
     own = write(tmp_path / "x.yaml", SCENARIO)
     with pytest.raises(UsageError, match="--duration"), shortened(own, duration_s):
         pass
 
 
-def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path: Path) -> None:
+def test_an_unusable_file_is_named_with_the_problem(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nothing was started.*\n.*x\.csv"), shortened(tmp_path / "x.csv", 1.0):
         pass

@@ -1,4 +1,4 @@
-"""What the demo says of a run is what is on record: counted, scored and judged from small runs made by hand."""
+"""Demo statistics: the recorded events of a run, counted, scored and judged, on small runs made by hand."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def scored(scans: int, **tracks: tuple[float, float, float]) -> RunRecord:
 # --- what happened ----------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_run_has_nothing_and_can_be_told() -> None:
+def test_an_empty_run_has_printable_statistics() -> None:
     found = statistics_of(EMPTY)
     assert (found.simulated_s, found.speed, found.contacts, found.in_view) == (0.0, 0.0, {}, 0)
     assert (found.confirmed, found.live, found.score, found.latency) == (0, 0, None, None)
@@ -96,7 +96,7 @@ def test_scans_and_detections_are_counted_by_radar() -> None:
     ]
 
 
-def test_contacts_are_all_that_were_ever_there_and_in_view_those_that_a_scan_could_have_seen() -> None:
+def test_contacts_count_all_targets_of_the_run_and_in_view_those_that_a_scan_could_detect() -> None:
     found = statistics_of(scored(1))
     assert (found.contacts, found.in_view) == ({"aircraft": 3}, 2)
 
@@ -145,13 +145,13 @@ def test_the_score_has_the_parts_that_its_definition_gives_and_their_squares_add
     assert found.total_m == pytest.approx(np.sqrt(sum(one**2 for one in parts)))
 
 
-def test_what_the_radar_cannot_see_is_neither_missed_nor_false() -> None:
+def test_a_target_out_of_view_is_neither_missed_nor_false() -> None:
     found = score(scored(WARM_UP_SCANS + 1, track=FOLLOWED, other=MISSED, away=BEYOND))
     assert found is not None
     assert (found.followed, found.missed, found.false, found.total_m) == (2.0, 0.0, 0.0, 0.0)
 
 
-def test_scans_of_a_radar_that_sees_less_far_are_not_scored() -> None:
+def test_scans_of_a_radar_of_shorter_range_are_not_scored() -> None:
     record = scored(WARM_UP_SCANS + 1, track=FOLLOWED)
     short = tuple(scan(number, SHORT) for number in range(100, 200))
     found = score(replace(record, scans=(*short, *record.scans)))
@@ -169,7 +169,7 @@ def test_coverage_is_bounded_by_range_and_elevation() -> None:
 # --- SIAP and identity ------------------------------------------------------------------------------------------------
 
 
-def test_the_attributes_are_shares_over_all_scored_scans() -> None:
+def test_siap_attributes_are_ratios_over_all_scored_scans() -> None:
     beside = (FOLLOWED[0] + 900.0, FOLLOWED[1], FOLLOWED[2])
     found = score(scored(WARM_UP_SCANS + 2, track=FOLLOWED, second=beside, clutter=FALSE, new=MISSED))
     assert found is not None
@@ -177,7 +177,7 @@ def test_the_attributes_are_shares_over_all_scored_scans() -> None:
     assert (found.switches, found.breaks) == (0, 0)
 
 
-def test_what_there_is_none_of_has_no_share_and_can_be_told() -> None:
+def test_a_ratio_without_a_denominator_is_none_and_printable() -> None:
     record = scored(WARM_UP_SCANS + 1)
     found = score(record)
     assert found is not None
@@ -187,13 +187,13 @@ def test_what_there_is_none_of_has_no_share_and_can_be_told() -> None:
     )
 
 
-def test_a_contact_with_another_track_is_a_switch_and_one_with_a_track_again_a_break() -> None:
+def test_another_track_on_a_contact_is_a_switch_and_a_track_after_a_gap_a_break() -> None:
     found = score(followed_by("a", "a", "b", None, None, "b", None, "a"))
     assert found is not None
     assert (found.switches, found.breaks) == (2, 2)
 
 
-def test_changes_while_tracks_begin_and_out_of_the_radars_view_are_not_counted() -> None:
+def test_changes_during_track_initiation_or_out_of_view_are_not_counted() -> None:
     record = followed_by("a", None, "a")
     found = score(replace(record, truth={**record.truth, WARM_UP_SCANS + 2: Truth(("followed",), rows(BEYOND))}))
     assert found is not None
@@ -201,7 +201,7 @@ def test_changes_while_tracks_begin_and_out_of_the_radars_view_are_not_counted()
 
 
 def followed_by(*tracks: str | None) -> RunRecord:
-    """A run in which, after tracks have begun under other names, a contact is followed by these, scan by scan."""
+    """A run in which a contact has these tracks, scan by scan, after tracks with other names were initiated."""
     names = [*(f"early-{number}" for number in range(WARM_UP_SCANS)), *tracks]
     truth = Truth(("followed",), rows(FOLLOWED))
     parts = (part(n, tracks={name: FOLLOWED} if name else {}) for n, name in enumerate(names, start=1))
@@ -218,7 +218,7 @@ def followed_by(*tracks: str | None) -> RunRecord:
 # --- latency ----------------------------------------------------------------------------------------------------------
 
 
-def test_latency_is_to_the_last_part_and_over_whole_sets_alone() -> None:
+def test_latency_is_measured_to_the_last_part_and_over_complete_track_sets_only() -> None:
     record = replace(
         EMPTY,
         scans=(scan(1, produced_ns=10**9), scan(2, produced_ns=2 * 10**9), scan(3), scan(4)),
@@ -239,7 +239,7 @@ def test_latency_is_to_the_last_part_and_over_whole_sets_alone() -> None:
 # --- judgement --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_frames_all_have_whole_sets_has_no_problems() -> None:
+def test_a_run_with_a_complete_track_set_for_every_frame_has_no_problems() -> None:
     assert track_set_problems(0, []) == []
     assert track_set_problems(3, [part(1), part(3), part(2, 2, 2), part(2, 1, 2)]) == []
 
@@ -255,9 +255,7 @@ def test_a_run_whose_frames_all_have_whole_sets_has_no_problems() -> None:
         (1, [part(1), part(2)], "1 of 1 frames have a set of tracks and are not there themselves: 2."),
     ],
 )
-def test_what_is_wrong_with_the_sets_of_tracks_is_said_in_plain_words(
-    frames: int, parts: list[TrackPart], problem: str
-) -> None:
+def test_problems_of_track_sets_are_reported_in_plain_words(frames: int, parts: list[TrackPart], problem: str) -> None:
     assert track_set_problems(frames, parts) == [problem]
 
 
@@ -265,14 +263,14 @@ def status(name: str, says: str = "SERVING", detail: str = "") -> ServiceStatus:
     return ServiceStatus(name, says, detail)
 
 
-def test_a_mesh_that_was_well_at_every_look_has_no_problems() -> None:
+def test_a_mesh_that_served_at_every_check_has_no_problems() -> None:
     log = HealthLog({"sim": 7, "nats": 8})
     for _ in range(3):
         log.look([status("sim"), status("nats")], {"sim": 7, "nats": 8})
     assert log.problems() == []
 
 
-def test_a_service_that_was_not_serving_once_or_came_back_as_another_process_is_remembered() -> None:
+def test_a_service_that_stopped_serving_once_or_was_restarted_is_remembered() -> None:
     log = HealthLog({"sim": 7, "radar": 8})
     log.look([status("sim"), status("radar")], {"sim": 7, "radar": 8})
     log.look([status("sim", "NOT_SERVING", "the loop stands still"), status("radar", "UNREACHABLE")], {"sim": 7})
@@ -285,7 +283,7 @@ def test_a_service_that_was_not_serving_once_or_came_back_as_another_process_is_
     ]
 
 
-def test_whatever_is_wrong_with_counts_tracks_or_health_speaks_against_the_run() -> None:
+def test_any_problem_with_counts_tracks_or_health_fails_the_run() -> None:
     good = SubjectCount("a", 5, 5, 5, True, 1, 5)
     twice = SubjectCount("b", 5, 6, 5, False, 1, 5)
     assert Outcome("x", EMPTY, (good,), (), (), (), {}).problems() == []

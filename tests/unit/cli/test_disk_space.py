@@ -21,12 +21,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return free
 
 
-def test_streams_have_their_declared_sizes_where_there_is_room_and_reserve_three_quarters_otherwise() -> None:
+def test_streams_have_their_declared_sizes_if_they_fit_and_reserve_three_quarters_of_the_space_otherwise() -> None:
     assert fitting_factor(100 * GIB, DECLARED) == 1.0
     assert 0.74 * GIB < fitting_factor(GIB, DECLARED) * DECLARED <= 0.75 * GIB
 
 
-def test_the_smallest_mesh_fits_exactly_into_what_is_said_to_be_needed() -> None:
+def test_the_smallest_mesh_fits_exactly_into_the_reported_minimum() -> None:
     needed = needed_bytes(DECLARED)
     assert fitting_factor(needed, DECLARED) >= SMALLEST_FACTOR
     assert fitting_factor(needed - DECLARED // 500, DECLARED) < SMALLEST_FACTOR
@@ -46,13 +46,13 @@ def test_the_factor_is_kept_when_space_becomes_scarce_and_grows_when_there_is_mo
     assert (tmp_path / FACTOR_FILE).read_text() == f"{second}\n"
 
 
-def test_streams_made_before_there_was_a_factor_keep_their_declared_sizes(tmp_path: Path, disk: dict[str, int]) -> None:
+def test_streams_created_without_a_factor_keep_their_declared_sizes(tmp_path: Path, disk: dict[str, int]) -> None:
     (tmp_path / "nats").mkdir()
     disk["bytes"] = 1000
     assert stream_size_factor(tmp_path, DECLARED) == 1.0
 
 
-def test_a_disk_that_is_too_small_is_refused_with_what_is_missing_where_and_what_to_do(
+def test_a_disk_that_is_too_small_is_refused_with_the_missing_space_the_directory_and_the_remedy(
     tmp_path: Path, disk: dict[str, int]
 ) -> None:
     disk["bytes"] = 1_000_000
@@ -67,7 +67,7 @@ def test_a_disk_that_is_too_small_is_refused_with_what_is_missing_where_and_what
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "7"])
-def test_a_damaged_factor_is_made_anew(tmp_path: Path, disk: dict[str, int], text: str) -> None:
+def test_a_damaged_factor_is_computed_again(tmp_path: Path, disk: dict[str, int], text: str) -> None:
     (tmp_path / FACTOR_FILE).write_text(text)
     disk["bytes"] = GIB
     assert stream_size_factor(tmp_path, DECLARED) == fitting_factor(GIB, DECLARED)

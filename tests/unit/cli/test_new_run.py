@@ -47,7 +47,7 @@ def test_runs_of_one_id_and_runs_without_one_do_not_overwrite_each_other(tmp_pat
         assert set_run_aside(tmp_path) == tmp_path / "runs" / expected
 
 
-def test_an_id_out_of_the_state_directory_is_no_path_out_of_it(tmp_path: Path) -> None:
+def test_a_run_id_from_the_state_directory_cannot_name_a_path_outside_it(tmp_path: Path) -> None:
     old_run(tmp_path, run_id="../../elsewhere")
     assert set_run_aside(tmp_path) == tmp_path / "runs" / "unnamed"
 
@@ -59,7 +59,7 @@ def test_the_run_of_a_simulator_that_runs_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "sim" / "run.json").exists()
 
 
-def test_a_named_new_run_begins_once(tmp_path: Path) -> None:
+def test_a_named_new_run_starts_once(tmp_path: Path) -> None:
     old_run(tmp_path)
     assert set_run_aside_once(tmp_path, "") is None
     assert set_run_aside_once(tmp_path, "1") == tmp_path / "runs" / OLD
@@ -70,7 +70,7 @@ def test_a_named_new_run_begins_once(tmp_path: Path) -> None:
     assert set_run_aside_once(tmp_path, "2") == tmp_path / "runs" / f"{OLD}-2"
 
 
-def test_a_run_id_that_the_directory_has_seen_is_refused(tmp_path: Path) -> None:
+def test_a_run_id_already_used_in_the_directory_is_refused(tmp_path: Path) -> None:
     check_new_run_id(tmp_path, None)
     check_new_run_id(tmp_path, OLD)
     old_run(tmp_path)

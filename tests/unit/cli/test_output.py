@@ -37,7 +37,7 @@ def run(output: int, lose: Callable[[], None]) -> int:
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
-        env={**os.environ, "PYTHONUNBUFFERED": ""},  # what Python still holds at its end is the hard part
+        env={**os.environ, "PYTHONUNBUFFERED": ""},  # output still buffered when Python exits is the hard part
     )
     os.close(output)
     lose()

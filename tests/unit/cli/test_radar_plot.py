@@ -1,4 +1,4 @@
-"""The demo's picture shows what there is, names it legibly, and is done without where there is nothing to draw with."""
+"""The demo's picture shows all contacts and tracks with legible labels, and is omitted without a plotting library."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def record() -> RunRecord:
-    """Two radars; a contact that is away at the third scan; a track that is lost, and one that is new and lives."""
+    """Two radars; a contact that is absent at the third scan; a track that is lost, and a new one that is live."""
     scans, parts, truth = [], [], {}
     for number in range(1, 5):
         sensor_m = np.array([10.0 * number, 0.0, 0.0])
@@ -39,10 +39,10 @@ def empty_plot() -> PlotData:
     return PlotData(100.0, 20.0, np.zeros((1, 2)), (), nothing, nothing, ())
 
 
-# --- what is drawn ----------------------------------------------------------------------------------------------------
+# --- the drawing ------------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_seen_from_where_the_sensor_stands_at_the_end() -> None:
+def test_positions_are_relative_to_the_sensors_final_position() -> None:
     data = plot_data_of(record())
     assert data is not None
     assert data.own_m[-1].tolist() == [0.0, 0.0]
@@ -51,20 +51,20 @@ def test_everything_is_seen_from_where_the_sensor_stands_at_the_end() -> None:
     assert data.near_m.tolist() == [[30.0, 70.0]] * 4
 
 
-def test_where_a_contact_was_away_its_way_has_a_gap() -> None:
+def test_the_path_of_a_contact_has_a_gap_while_it_was_absent() -> None:
     data = plot_data_of(record())
     assert data is not None
     (way_m,) = data.truth_m
     assert np.isnan(way_m[:, 0]).tolist() == [False, False, True, False]
 
 
-def test_a_track_is_named_by_its_identity_and_its_id_and_known_to_live_or_to_be_lost() -> None:
+def test_a_track_is_labelled_with_identity_and_id_and_marked_live_or_lost() -> None:
     data = plot_data_of(record())
     assert data is not None
     assert [(track.label, track.live) for track in data.tracks] == [("ID aaaa", False), ("ID bbbb", True)]
 
 
-def test_without_scans_there_is_nothing_to_draw() -> None:
+def test_a_run_without_scans_has_no_drawing() -> None:
     assert plot_data_of(RunRecord({}, {}, {}, (), (), {}, 0, 0, 0, 0)) is None
 
 
@@ -72,7 +72,9 @@ def test_without_scans_there_is_nothing_to_draw() -> None:
     ("reach_m", "extent_m", "ring_m"),
     [(100_000.0, 100_000.0, 20_000.0), (65_000.0, 80_000.0, 20_000.0), (7.0, 10.0, 10.0), (0.0, 10.0, 10.0)],
 )
-def test_the_rings_are_few_round_and_hold_everything(reach_m: float, extent_m: float, ring_m: float) -> None:
+def test_the_range_rings_are_few_at_round_distances_and_enclose_everything(
+    reach_m: float, extent_m: float, ring_m: float
+) -> None:
     assert extent_of(reach_m) == (extent_m, ring_m)
 
 
@@ -95,7 +97,7 @@ def test_a_label_keeps_off_the_lines_and_inside_the_rim_where_it_can() -> None:
     assert box.x + box.width / 2 < 100.0
 
 
-def test_where_there_is_no_room_a_label_is_placed_all_the_same() -> None:
+def test_without_free_space_a_label_is_still_placed() -> None:
     wall = Box(0.0, 0.0, 1e6, 1e6)
     assert len(place_labels([(0.0, 0.0)] * 3, [(10.0, 3.0)] * 3, [wall], np.empty((0, 2)), 1.0)) == 3
 
@@ -124,7 +126,9 @@ def test_text_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path: Path) -> Non
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
-def test_without_matplotlib_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_names_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MatplotlibMissingError, match="pip install matplotlib"):
         draw(empty_plot(), "", "", tmp_path / "a.png")

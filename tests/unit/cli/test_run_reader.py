@@ -1,4 +1,4 @@
-"""What JetStream holds of a run is read as it was written: frames, tracks, truth and the audit, and counted."""
+"""A run read back from JetStream as it was written: frames, tracks, truth and the audit trail, each counted."""
 
 from typing import Any
 
@@ -64,13 +64,13 @@ def reader(**ends: int) -> RunReader:
     return RunReader(RUN, {"sensor": "radar"}, ends)
 
 
-def test_frames_come_first_for_they_tell_at_which_ticks_the_truth_matters() -> None:
+def test_frames_are_read_first_as_they_give_the_ticks_at_which_truth_is_needed() -> None:
     order = reading_order(list(CHANNELS.values()))
     assert order[0].name == "frames"
     assert {channel.name for channel in order} == CHANNELS.keys()
 
 
-def test_a_detection_is_where_its_range_bearing_and_elevation_say() -> None:
+def test_a_detections_position_follows_from_range_bearing_and_elevation() -> None:
     points = to_space(np.array([(100.0, 0.0, 0.0), (100.0, 90.0, 0.0), (100.0, 270.0, 30.0), (100.0, 45.0, -90.0)]))
     half, root = 50.0, 100.0 * np.sqrt(3) / 2
     expected = [(0.0, 100.0, 0.0), (100.0, 0.0, 0.0), (-root, 0.0, half), (0.0, 0.0, -100.0)]
@@ -89,7 +89,7 @@ def test_a_frame_is_read_with_its_detections_in_space() -> None:
     assert second.detection_m.shape == (0, 3)
 
 
-def test_confirmed_are_the_tracks_that_are_tracked_or_coast() -> None:
+def test_tracked_and_coasting_tracks_are_confirmed() -> None:
     names = ("new", "tracked", "lost", "coasting")
     tracks = [
         RadarTrack(
@@ -112,7 +112,7 @@ def test_confirmed_are_the_tracks_that_are_tracked_or_coast() -> None:
     assert part.position_m[3].tolist() == [3.0, 2.0, 3.0]
 
 
-def test_the_truth_is_kept_at_the_ticks_of_scans_and_contacts_are_counted_at_all() -> None:
+def test_truth_is_kept_at_the_ticks_of_scans_and_contacts_are_counted_at_all_ticks() -> None:
     own = reader()
     own.open(CHANNELS["frames"])(stored(frame(4), 1), True)
     take = own.open(CHANNELS["world"])
@@ -127,7 +127,7 @@ def test_the_truth_is_kept_at_the_ticks_of_scans_and_contacts_are_counted_at_all
 
 
 @pytest.mark.parametrize(("kind", "name"), [(ObjectType.OBJECT_TYPE_DRONE, "drone"), (0, "unknown"), (99, "unknown")])
-def test_a_contact_of_a_kind_that_is_not_known_is_unknown(kind: int, name: str) -> None:
+def test_a_contact_of_an_undefined_type_is_unknown(kind: int, name: str) -> None:
     own = reader()
     own.open(CHANNELS["world"])(stored(snapshot(1, "a", kind=kind), 1), True)
     assert own.record().contacts == {"a": name}
@@ -145,7 +145,7 @@ def test_another_run_on_the_subject_is_counted_as_such_and_not_read() -> None:
     assert [(run.run_id, run.messages) for run in tally.runs] == [(OTHER, 1), (RUN, 2)]
 
 
-def test_the_audit_which_goes_on_is_taken_as_far_as_it_had_come() -> None:
+def test_the_growing_audit_trail_is_read_to_the_end_it_had_at_the_start() -> None:
     own = reader(audit=2)
     take = own.open(CHANNELS["audit"])
     for sequence, (code, name) in enumerate(((101, "BOOT_OK"), (101, "BOOT_OK"), (109, "SHUTDOWN")), start=1):
@@ -169,7 +169,7 @@ def test_a_subject_without_messages_is_counted_too() -> None:
     assert own.tallies()["qiki.sim.v1.sensors"].messages == 0
 
 
-def test_a_message_that_is_none_of_the_meshs_is_refused() -> None:
+def test_a_foreign_message_is_refused() -> None:
     channel: Channel = CHANNELS["frames"]
     with pytest.raises(HeaderError, match="ce-id"):
         reader().open(channel)(StoredMessage({}, b"", 0), True)

@@ -1,4 +1,4 @@
-"""When nats-server is started again: it stores badly, there is space, and it was not long ago."""
+"""Conditions for restarting nats-server: writes fail, the disk has space, and the last restart was long enough ago."""
 
 from itertools import pairwise
 
@@ -8,26 +8,26 @@ from cli.local_mesh.storage_watch import RESTART_INTERVAL_S, StorageCare
 PROBLEM = "no space left on device"
 
 
-def test_a_server_that_is_well_is_left_alone() -> None:
+def test_a_healthy_server_is_not_restarted() -> None:
     care = StorageCare()
     assert not any(care.restarts_now("", ROOM_BYTES, float(now)) for now in range(100))
     assert care.problem == ""
 
 
-def test_a_server_that_stores_badly_is_restarted_once_two_looks_agree() -> None:
+def test_a_server_with_failing_writes_is_restarted_after_two_failed_checks() -> None:
     care = StorageCare()
     looks = [care.restarts_now(PROBLEM, ROOM_BYTES, float(now)) for now in range(2)]
     assert looks == [False, True]
     assert care.problem == PROBLEM
 
 
-def test_a_single_bad_look_is_forgotten() -> None:
+def test_a_single_failed_check_is_forgotten() -> None:
     care = StorageCare()
     looks = [care.restarts_now(problem, ROOM_BYTES, 0.0) for problem in (PROBLEM, "", PROBLEM, "")]
     assert looks == [False] * 4
 
 
-def test_nothing_happens_while_the_disk_is_full_and_the_restart_comes_with_the_space() -> None:
+def test_the_restart_waits_while_the_disk_is_full_and_happens_once_there_is_space() -> None:
     care = StorageCare()
     assert not any(care.restarts_now(PROBLEM, ROOM_BYTES - 1, float(now)) for now in range(1000))
     assert care.restarts_now(PROBLEM, ROOM_BYTES, 1000.0)

@@ -1,4 +1,4 @@
-"""The supervisor, held to its word with real child processes."""
+"""The supervisor, tested with real child processes."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ from cli.local_mesh.supervision.child import ChildEvent, ChildSpec, ChildState, 
 from cli.local_mesh.supervision.shutdown import Interrupts
 from cli.local_mesh.supervision.supervisor import Supervisor
 
-# A child as the mesh's services are: it ends on SIGTERM and when its standard input closes, and says it is ready
+# A child like the mesh's services: it ends on SIGTERM and when its standard input closes, and reports readiness
 # by creating a file.
 OBEDIENT = """
 import pathlib, signal, sys
@@ -43,7 +43,7 @@ QUICK = RestartPolicy(first_delay_s=0.01, max_delay_s=0.02)
 
 
 class Events:
-    """What a supervisor reported, and a way to wait for it."""
+    """The reports of a supervisor, and a way to wait for them."""
 
     def __init__(self) -> None:
         self.seen: list[ChildEvent] = []
@@ -124,7 +124,7 @@ async def test_children_end_last_started_first_and_in_the_order_given_within_one
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_dies_is_started_again_and_its_status_and_log_are_told(tmp_path: Path) -> None:
+async def test_a_child_that_dies_is_restarted_and_its_status_and_log_are_reported(tmp_path: Path) -> None:
     events = Events()
     async with Supervisor(events, policy=QUICK) as supervisor:
         await supervisor.start(spec(tmp_path, "one", "print('here I am', flush=True)\n" + OBEDIENT))
@@ -139,7 +139,7 @@ async def test_a_child_that_dies_is_started_again_and_its_status_and_log_are_tol
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_dies_again_and_again_is_started_again_without_end(tmp_path: Path) -> None:
+async def test_a_child_that_dies_repeatedly_is_restarted_without_limit(tmp_path: Path) -> None:
     events = Events()
     brittle = """
         import pathlib, sys
@@ -200,7 +200,7 @@ async def test_a_child_that_cannot_be_used_as_configured_ends_the_block_and_the_
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_says_so_while_there_is_an_excuse_is_started_again(tmp_path: Path) -> None:
+async def test_a_child_that_reports_a_configuration_error_is_restarted_while_it_is_excused(tmp_path: Path) -> None:
     events, excuses = Events(), iter((True, True, False))
     with pytest.raises(ChildFailedError):
         async with Supervisor(events, policy=QUICK, excuse=lambda: next(excuses)) as supervisor:
@@ -229,7 +229,7 @@ async def test_a_program_that_cannot_be_run_fails_the_start_by_its_name(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_a_child_is_renewed_in_order_and_at_once(tmp_path: Path) -> None:
+async def test_a_child_is_replaced_after_an_orderly_end_and_without_delay(tmp_path: Path) -> None:
     events = Events()
     async with Supervisor(events, policy=RestartPolicy(first_delay_s=600)) as supervisor:
         await supervisor.start(spec(tmp_path, "one", OBEDIENT))
@@ -245,7 +245,7 @@ async def test_a_child_is_renewed_in_order_and_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_heeds_no_sigterm_is_killed_in_the_end_and_that_is_told(tmp_path: Path) -> None:
+async def test_a_child_that_ignores_sigterm_is_killed_and_that_is_reported(tmp_path: Path) -> None:
     events = Events()
     async with Supervisor(events) as supervisor:
         await supervisor.start(spec(tmp_path, "mule", STUBBORN, stop_timeout_s=0.2))
@@ -255,7 +255,7 @@ async def test_a_child_that_heeds_no_sigterm_is_killed_in_the_end_and_that_is_to
 
 
 @pytest.mark.asyncio
-async def test_end_now_kills_all_at_once_whatever_they_are_waiting_for(tmp_path: Path) -> None:
+async def test_end_now_kills_all_children_at_once_whatever_they_wait_for(tmp_path: Path) -> None:
     events, end_now = Events(), asyncio.Event()
     async with asyncio.timeout(20):
         async with Supervisor(events, end_now) as supervisor:
@@ -316,7 +316,7 @@ async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: P
 
 
 @pytest.mark.asyncio
-async def test_a_signal_ends_the_block_although_saying_so_fails() -> None:
+async def test_a_signal_ends_the_block_although_its_report_cannot_be_written() -> None:
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
 
@@ -332,7 +332,7 @@ async def test_a_signal_ends_the_block_although_saying_so_fails() -> None:
 
 @pytest.mark.parametrize(("number", "bounded"), [(signal.SIGHUP, True), (signal.SIGTERM, False)])
 @pytest.mark.asyncio
-async def test_after_a_hangup_nobody_can_press_ctrl_c_again_so_it_is_done_after_a_while(
+async def test_only_after_a_hangup_the_second_interrupt_follows_by_itself(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, bounded: bool
 ) -> None:
     monkeypatch.setattr("cli.local_mesh.supervision.shutdown.HANGUP_LIMIT_S", 0.01)
@@ -353,7 +353,7 @@ async def test_a_cancellation_that_no_signal_caused_goes_through() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_grpc_server_is_ready_when_it_says_serving_for_the_whole_process() -> None:
+async def test_a_grpc_server_is_ready_when_its_overall_health_is_serving() -> None:
     async with serving_health() as (port, servicer):
         servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         notes: asyncio.Queue[str] = asyncio.Queue()
@@ -432,11 +432,11 @@ def test_the_delay_before_a_restart_doubles_up_to_a_bound_and_starts_over_after_
         (-99, "was ended by signal 99"),
     ],
 )
-def test_how_a_process_ended_is_said_in_words(returncode: int, text: str) -> None:
+def test_the_exit_of_a_process_is_described_in_words(returncode: int, text: str) -> None:
     assert exit_text(returncode) == text
 
 
-def test_the_end_of_a_log_is_bounded_and_survives_what_is_no_text(tmp_path: Path) -> None:
+def test_the_end_of_a_log_is_bounded_and_may_hold_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert log_tail(path) == ()
     path.write_bytes(b"\xff\xfe\n" + b"x" * 100_000 + b"\n" + b"".join(b"line %d\n\n" % n for n in range(40)))

@@ -1,4 +1,4 @@
-"""The death of a supervisor, whatever its children are doing in that moment: none of them is left."""
+"""The death of a supervisor ends all its children, whatever they are doing at that moment."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import pytest
 from cli.local_mesh.supervision import parent_death as tether
 from cli.local_mesh.supervision.process import TETHER
 
-# The promise is 5 s; what is waited for here is the end itself, and only a process that never ends takes this long.
+# The promise is 5 s; the tests wait for the end itself, and only a process that never ends takes this long.
 WAIT_S = 60.0
 
 SUPERVISOR = """
@@ -100,7 +100,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="who belongs to 
 
 
 @pytest.mark.asyncio
-async def test_a_child_that_can_ends_in_order_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+async def test_a_child_that_can_end_in_order_does_so_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     async with supervising(tmp_path, ORDERLY) as (supervisor, children):
         supervisor.kill()
         await gone(children)
@@ -118,7 +118,7 @@ async def test_a_child_that_cannot_end_by_itself_is_killed(tmp_path: Path, stopp
 
 
 @pytest.mark.asyncio
-async def test_what_the_child_has_started_goes_with_it(tmp_path: Path) -> None:
+async def test_the_childs_own_children_end_with_it(tmp_path: Path) -> None:
     parent = f"""
 import subprocess, sys
 subprocess.Popen([sys.executable, "-S", "-c", {DEAF!r}, sys.argv[1] + ".grandchild"])

@@ -37,7 +37,7 @@ MEASURE = Euclidean(mapping=POSITION)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """A thing or a track: its states (n, 4) (x, vx, y, vy) from a scan on, and its identity."""
+    """A target or a track: its states (n, 4) (x, vx, y, vy) from a scan on, and its identity."""
 
     name: str
     begin: int
@@ -50,7 +50,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Things and tracks over the times of the scans."""
+    """Targets and tracks over the times of the scans."""
 
     times_s: tuple[float, ...]
     truth: tuple[Path, ...]
@@ -61,7 +61,7 @@ class Scene:
         return [Picture(objects(self.truth, scan), objects(self.tracks, scan)) for scan in scans]
 
     def manager(self, **of_manager: Any) -> MultiManager:
-        """The same for Stone Soup."""
+        """The same scene as Stone Soup's ground truth and tracks."""
         manager = MultiManager(**of_manager)
         truth = {self._path(GroundTruthPath, GroundTruthState, path) for path in self.truth}
         manager.add_data(
@@ -88,13 +88,13 @@ def objects(paths: tuple[Path, ...], scan: int) -> Objects:
 
 
 def scene(seed: int, things: int = 6, spread_m: float = 400.0) -> Scene:
-    """Things that come, wander among each other and go; tracks that follow one, change to another, or none."""
+    """Targets that appear, cross and disappear; tracks that follow one, switch to another, or follow none."""
     rng = np.random.default_rng(seed)
     steps_s = rng.uniform(0.5, 2.0, SCANS)
     truth = tuple(
         Path(f"thing-{number}", begin, walk(rng, length, spread_m), str(rng.choice(["", "alpha", f"own-{number}"])))
         for number in range(things)
-        # One is there all the time: of times without anything, Stone Soup knows nothing.
+        # One target is always present: Stone Soup has no entry for times without any.
         for begin, length in [span(rng) if number else (0, SCANS)]
     )
     tracks = []
@@ -127,7 +127,7 @@ def walk(rng: Any, length: int, spread_m: float) -> Any:
 
 
 def quiet(seed: int) -> Scene:
-    """Things far apart, and tracks that stay near one of them while they live, one after another or beside it."""
+    """Targets far apart, and tracks that each stay near one target, one after another or simultaneously."""
     rng = np.random.default_rng(seed)
     truth, tracks = [], []
     for number in range(6):
@@ -314,7 +314,7 @@ def test_the_fewest_segments_count_where_stone_soup_takes_the_track_seen_last() 
 
 
 def followed(*spans: tuple[int, int]) -> Scene:
-    """A thing that stands, and on it tracks from one time to another."""
+    """A static target, and tracks on it between given times."""
     tracks = tuple(
         Path(f"track-{n}", first, np.zeros((last + 1 - first, 4)), "") for n, (first, last) in enumerate(spans)
     )
@@ -345,7 +345,7 @@ def test_unambiguous_tracks_are_associated_as_by_stone_soup(seed: int) -> None:
 
 
 def relay(seed: int) -> Scene:
-    """Things in a row, each followed at all times by one track, from time to time by another than before."""
+    """Targets in a row, each followed at all times by one track, which is sometimes replaced by another."""
     rng = np.random.default_rng(seed)
     truth, tracks = [], []
     for number in range(4):
@@ -375,7 +375,7 @@ def test_switches_are_the_mismatches_of_stone_soup_for_targets_tracked_without_g
         }
     manager.association_set = AssociationSet(associations)
     _, mota = ClearMotMetrics(distance_measure=MEASURE).compute_metric(manager)
-    # Nothing is missed and nothing false: what accuracy lacks are the mismatches.
+    # Nothing is missed and nothing false: only mismatches reduce the accuracy.
     mismatches = (1.0 - mota.value) * len(drawn.truth) * SCANS
     assert counter.switches == pytest.approx(mismatches, abs=SIX_DECIMALS)
     assert counter.switches == len(drawn.tracks) - len(drawn.truth)

@@ -1,4 +1,4 @@
-"""NEES, NIS and their mean are what their definitions say, and their bounds those of the chi-squared law."""
+"""NEES, NIS and their mean agree with their definitions, and their bounds with the chi-squared distribution."""
 
 import math
 from typing import Any
@@ -48,7 +48,7 @@ def test_consistent_errors_are_within_the_bounds_and_larger_ones_above(dof: int)
     assert not anees(nees(0.8 * error, covariance), dof).consistent
 
 
-def test_the_bounds_are_the_textbooks_for_fifty_runs_and_two_degrees() -> None:
+def test_the_bounds_for_fifty_runs_and_two_degrees_are_those_of_the_textbook() -> None:
     # Of 50 runs and 2 degrees, the mean lies in [1.5, 2.6] (Bar-Shalom, Li and Kirubarajan 2001, section 5.4.2).
     low, high = band(2, 50)
     assert (2 * low, 2 * high) == pytest.approx((1.484, 2.591), abs=1e-3)

@@ -57,7 +57,7 @@ def geodetic(enu_m: Vector) -> Vector:
 def flight(
     icao24: str = "4b1a01", start_m: Vector = (-20e3, 5e3, 3e3), v: Vector = (180.0, 60.0, 4.0), seconds: int = 100
 ) -> list[Row]:
-    """Return the state vectors of a straight flight in ENU, one a second, with what an aircraft would tell of it."""
+    """Return the state vectors of a straight flight in ENU, one a second, with the fields an aircraft would report."""
     rows = []
     for t_s in range(seconds):
         point = tuple(p + u * t_s for p, u in zip(start_m, v, strict=True))
@@ -94,7 +94,7 @@ def counts(recording: Recording) -> dict[Reason, int]:
     return {reason: rejection.count for reason, rejection in recording.report.rejections.items()}
 
 
-# --- what comes out ---------------------------------------------------------------------------------------------------
+# --- the imported trajectories ----------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -125,7 +125,7 @@ def test_noise_and_frozen_positions_leave_an_error_below_the_sigma_of_one_positi
     assert 60 < recording.report.frozen < 120
 
 
-def test_a_position_that_stands_still_is_not_followed(tmp_path: Path) -> None:
+def test_a_frozen_position_is_ignored(tmp_path: Path) -> None:
     rows = flight(seconds=120)
     for row in rows[41:60]:
         row |= {name: rows[40][name] for name in ("latitude", "longitude")}
@@ -135,7 +135,7 @@ def test_a_position_that_stands_still_is_not_followed(tmp_path: Path) -> None:
     np.testing.assert_allclose(east_m, -20e3 + 180.0 * np.arange(120.0), atol=1.0)
 
 
-def test_a_leap_of_the_position_is_refused_by_the_gate(tmp_path: Path) -> None:
+def test_a_jump_of_the_position_is_rejected_by_the_gate(tmp_path: Path) -> None:
     rows = flight()
     rows[50]["longitude"] += 0.1
     recording = run(tmp_path, rows)
@@ -143,7 +143,7 @@ def test_a_leap_of_the_position_is_refused_by_the_gate(tmp_path: Path) -> None:
     np.testing.assert_allclose(recording.pieces[0].states[:, 0], -20e3 + 180.0 * np.arange(100.0), atol=0.05)
 
 
-def test_rows_between_whole_seconds_are_taken_to_the_second_before(tmp_path: Path) -> None:
+def test_rows_between_whole_seconds_are_assigned_to_the_second_before(tmp_path: Path) -> None:
     rows = flight()
     shifted = [row | {"timestamp": row["timestamp"] - 1.0 + 0.75} for row in rows]
     recording = run(tmp_path, shifted)
@@ -151,13 +151,13 @@ def test_rows_between_whole_seconds_are_taken_to_the_second_before(tmp_path: Pat
     np.testing.assert_allclose(recording.pieces[0].states[:, 0], truth_m, atol=0.05)
 
 
-def test_without_a_rate_of_climb_it_is_found_from_the_altitudes(tmp_path: Path) -> None:
+def test_a_missing_climb_rate_is_computed_from_the_altitudes(tmp_path: Path) -> None:
     rows = [{key: value for key, value in row.items() if key != "vertical_rate"} for row in flight(seconds=200)]
     (piece,) = run(tmp_path, rows).pieces
     np.testing.assert_allclose(piece.states[:, 5], 4.0, atol=0.05)
 
 
-def test_what_is_written_is_what_the_simulator_reads(tmp_path: Path) -> None:
+def test_the_simulator_reads_exactly_the_written_trajectories(tmp_path: Path) -> None:
     recording = run(tmp_path, [*flight("b"), *flight("a", start_m=(0.0, 0.0, 500.0), seconds=80)])
     out = tmp_path / "made" / "traffic.csv.gz"
     write_trajectories(out, recording.pieces)
@@ -172,7 +172,7 @@ def test_what_is_written_is_what_the_simulator_reads(tmp_path: Path) -> None:
     assert trajectory_text(recording.pieces).splitlines()[1].startswith("0,a,QK1,0664,0.00,0.00,500.00,180.0")
 
 
-def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_output_path_is_named(tmp_path: Path) -> None:
     recording = run(tmp_path, flight())
     (tmp_path / "file").touch()
     with pytest.raises(RecordingError, match=r"file/out\.csv: cannot be written"):
@@ -185,7 +185,7 @@ def test_texts_with_commas_and_quotes_are_read_back(tmp_path: Path) -> None:
     assert read.aircraft[0].callsign == 'A, "B"'
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- the rows kept ----------------------------------------------------------------------------------------------------
 
 
 def test_gaps_up_to_15_s_are_bridged_and_longer_ones_split(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_rows_on_the_ground_are_left_out(tmp_path: Path) -> None:
     assert recording.report.rows_out == 100
 
 
-def test_what_is_missing_for_30_s_is_filled_and_for_longer_is_left_out(tmp_path: Path) -> None:
+def test_values_missing_for_up_to_30_s_are_filled_and_for_longer_left_out(tmp_path: Path) -> None:
     rows = flight(v=(180.0, 60.0, 0.0), seconds=200)
     for row in rows[50:90]:
         row["altitude"] = None
@@ -232,12 +232,12 @@ def test_what_is_missing_for_30_s_is_filled_and_for_longer_is_left_out(tmp_path:
     assert rejection.examples == tuple(Example(number, "altitude", "") for number in (81, 82, 83))
 
 
-def test_a_course_at_rest_is_not_needed(tmp_path: Path) -> None:
+def test_a_row_at_rest_needs_no_course(tmp_path: Path) -> None:
     rows = [row | {"groundspeed": 0, "track": None} for row in flight(v=(0.0, 0.0, 0.0))]
     np.testing.assert_allclose(run(tmp_path, rows).pieces[0].states[:, 3:5], 0.0, atol=1e-6)
 
 
-def test_the_window_is_where_most_rows_are_or_where_it_is_told_to_be(tmp_path: Path) -> None:
+def test_the_window_is_where_most_rows_are_unless_configured(tmp_path: Path) -> None:
     rows = [
         *flight("a", seconds=400),
         *[row | {"timestamp": row["timestamp"] + 200} for row in flight("b", seconds=150)],
@@ -249,7 +249,7 @@ def test_the_window_is_where_most_rows_are_or_where_it_is_told_to_be(tmp_path: P
     assert told.rejections[Reason.OUTSIDE_WINDOW].count == 450
 
 
-def test_without_an_origin_it_is_the_middle_to_a_tenth_of_a_degree(tmp_path: Path) -> None:
+def test_the_default_origin_is_the_centre_rounded_to_a_tenth_of_a_degree(tmp_path: Path) -> None:
     rows = flight()
     assert run(tmp_path, rows, Rules()).report.origin_deg_m == (49.1, 2.3, 0.0)
     for number, row in enumerate(rows):
@@ -271,7 +271,7 @@ def test_times_may_be_numbers_in_four_units_or_iso_8601(tmp_path: Path, kind: st
     assert run(tmp_path, rows).report.start_s == START_S
 
 
-def test_ships_stay_on_the_water_and_what_they_do_not_know_is_missing(tmp_path: Path) -> None:
+def test_ships_stay_at_sea_level_and_their_unknown_values_are_missing(tmp_path: Path) -> None:
     header = "MMSI,BaseDateTime,LAT,LON,SOG,COG,Heading,VesselName"
     lines: list[str] = []
     for row in flight(start_m=(0.0, 0.0, 0.0), v=(6.0, 8.0, 0.0), seconds=300)[::10]:
@@ -290,7 +290,7 @@ def test_ships_stay_on_the_water_and_what_they_do_not_know_is_missing(tmp_path: 
     np.testing.assert_allclose(piece.states[:, 2], 0.0, atol=1.5)
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -351,13 +351,13 @@ def test_only_the_first_few_of_each_reason_are_named_but_all_are_counted(tmp_pat
     assert examples == tuple(Example(number, "latitude", "91") for number in range(101, 101 + MAX_EXAMPLES))
 
 
-def test_columns_that_are_not_known_are_told(tmp_path: Path) -> None:
+def test_unknown_columns_are_reported(tmp_path: Path) -> None:
     rows = [row | {"alert": False, "spi": 1} for row in flight()]
     assert run(tmp_path, rows).report.ignored_columns == ("alert", "spi")
 
 
 @pytest.mark.parametrize("rows", [[], flight(seconds=10), [row | {"latitude": None} for row in flight()]])
-def test_where_nothing_is_left_the_report_says_why(tmp_path: Path, rows: list[Row]) -> None:
+def test_an_import_without_usable_rows_reports_the_reasons(tmp_path: Path, rows: list[Row]) -> None:
     path = tmp_path / "in.csv"
     names = list(flight()[0])
     lines = [",".join("" if row[name] is None else str(row[name]) for name in names) for row in rows]
@@ -369,7 +369,7 @@ def test_where_nothing_is_left_the_report_says_why(tmp_path: Path, rows: list[Ro
     assert report.rows_used == report.rows_out == 0
 
 
-def test_more_than_a_simulation_reads_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_a_simulation_reads_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ROWS", 99)
     with pytest.raises(RecordingError, match="100 rows would come out, more than 99"):
         run(tmp_path, flight())
@@ -399,11 +399,11 @@ def test_a_rule_out_of_range_is_refused_by_name(values: dict[str, Any], field: s
         Rules(**values)
 
 
-# --- against what is committed ----------------------------------------------------------------------------------------
+# --- comparison with the committed files ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["dirty.csv", "dirty.json.gz"])
-def test_the_dirty_example_becomes_what_is_committed(name: str) -> None:
+def test_the_dirty_example_imports_to_the_committed_recording(name: str) -> None:
     recording = import_recording(FIXTURES / name, RULES, (), lambda *_: None)
     expected = read_statistics(FIXTURES / "dirty_statistics.json")
     check(parse_trajectory(trajectory_text(recording.pieces), Path("dirty")), expected, "dirty")

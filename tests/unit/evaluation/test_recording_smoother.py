@@ -93,7 +93,7 @@ def test_exact_measurements_of_a_constant_velocity_come_back_as_they_are(start_m
     np.testing.assert_allclose(smoothed.velocity_mps, v, atol=1e-6)
 
 
-def test_a_position_far_off_is_refused_and_counted() -> None:
+def test_an_outlier_position_is_rejected_and_counted() -> None:
     position_m = (100.0 * np.arange(60.0))[:, None]
     position_m[30] += 5000.0
     smoothed = run(position_m, np.full((60, 1), 100.0))
@@ -101,7 +101,7 @@ def test_a_position_far_off_is_refused_and_counted() -> None:
     np.testing.assert_allclose(smoothed.position_m[:, 0], 100.0 * np.arange(60.0), atol=1e-4)
 
 
-def test_without_any_velocity_it_is_found_from_the_positions() -> None:
+def test_missing_velocities_are_estimated_from_the_positions() -> None:
     rng = np.random.default_rng(3)
     truth_m = 200.0 * np.arange(120.0)[:, None]
     measured_m: Floats = truth_m + rng.normal(0.0, 20.0, (120, 1))
@@ -112,7 +112,7 @@ def test_without_any_velocity_it_is_found_from_the_positions() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_smoothing_leaves_less_error_than_there_was(seed: int) -> None:
+def test_smoothing_reduces_the_error(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth_m = 150.0 * np.arange(200.0)[:, None]
     measured_m = truth_m + rng.normal(0.0, POSITION_SIGMA_M, (200, 1))

@@ -44,7 +44,7 @@ def test_json_may_be_records_columns_or_split_packed_or_not(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
-def test_csv_rows_keep_their_line_numbers_and_those_of_another_length_are_told(tmp_path: Path, name: str) -> None:
+def test_csv_rows_keep_their_line_numbers_and_rows_of_another_length_are_reported(tmp_path: Path, name: str) -> None:
     table = read_table(written(tmp_path, name, "\ufefftime, icao24\n1,abc\n\n2\n3,def\n4,x,y\n"))
     assert {key: list(values) for key, values in table.columns.items()} == {
         "time": ["1", "3"],
@@ -58,7 +58,7 @@ def test_csv_rows_keep_their_line_numbers_and_those_of_another_length_are_told(t
 
 
 @pytest.mark.parametrize("document", [[1, {"time": 2}, None], {"columns": ["time"], "data": [[], [2], "x"]}])
-def test_what_is_no_row_in_json_is_told_with_its_number(tmp_path: Path, document: object) -> None:
+def test_a_json_value_that_is_no_row_is_reported_with_its_number(tmp_path: Path, document: object) -> None:
     table = read_table(written(tmp_path, "a.json", json.dumps(document)))
     assert table.numbers.tolist() == [2]
     assert [unread.number for unread in table.unread] == [1, 3]
@@ -82,7 +82,9 @@ def test_what_is_no_row_in_json_is_told_with_its_number(tmp_path: Path, document
         ("a.csv", ",".join(f"c{number}" for number in range(1001)), "more than 1000 columns"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_with_the_place(tmp_path: Path, name: str, content: str, told: str) -> None:
+def test_a_file_that_is_no_table_is_refused_with_the_location(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
     path = written(tmp_path, name, content)
     assert refusal(path).startswith(f"{path}: ")
     assert told in refusal(path)
@@ -99,7 +101,7 @@ def test_an_empty_file_is_a_table_without_columns(tmp_path: Path) -> None:
     assert read_table(written(tmp_path, "a.csv", "")).columns == {}
 
 
-def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_too_large_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no such file" in refusal(tmp_path / "a.csv")
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     assert "larger than 10 bytes" in refusal(written(tmp_path, "a.csv.gz", "x" * 11))
@@ -124,7 +126,7 @@ def test_columns_are_known_by_their_usual_names_with_their_units() -> None:
     )
 
 
-def test_a_column_may_be_told_with_its_unit() -> None:
+def test_a_column_may_be_given_with_its_unit() -> None:
     columns = choose_columns([*NAMES, "h:wgs", "geo"], ["altitude=h:wgs:m", "groundspeed=geo:kmh", "track=track"])
     assert str(columns.by_field["altitude"]) == "h:wgs (m)"
     assert columns.by_field["groundspeed"].factor == pytest.approx(1 / 3.6)
@@ -145,14 +147,14 @@ def test_a_column_may_be_told_with_its_unit() -> None:
         ("track=track:deg", "units of track: none"),
     ],
 )
-def test_a_column_told_wrongly_is_refused(given: str, told: str) -> None:
+def test_an_invalid_column_mapping_is_refused(given: str, told: str) -> None:
     with pytest.raises(RecordingError, match="--column") as caught:
         choose_columns(NAMES, [given])
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", range(len(NAMES)))
-def test_a_column_that_must_be_there_is_named_with_what_it_may_be_called(missing: int) -> None:
+def test_a_missing_required_column_is_named_with_its_accepted_names(missing: int) -> None:
     names = [name for number, name in enumerate(NAMES) if number != missing]
     with pytest.raises(RecordingError, match="no column for ") as caught:
         choose_columns(names)

@@ -19,7 +19,7 @@ LIMIT_M = 10.0
 
 
 def objects(**positions: float) -> Objects:
-    """Things or tracks on a line, by name, that stand."""
+    """Static targets or tracks on a line, by name."""
     position_m = np.array(list(positions.values()), dtype=np.float64).reshape(-1, 1)
     return Objects(list(positions), position_m, np.zeros_like(position_m))
 
@@ -119,7 +119,7 @@ def test_continuity_counts_the_fewest_segments_that_cover_all_tracked_times(
 
 
 def segments_of(thing: int, choices: list[list[int]]) -> list[tuple[int, int, int]]:
-    """The runs of scans at which a track belongs to the thing: the track, the first scan, the last."""
+    """The consecutive scans at which a track is on the target: the track, the first scan, the last."""
     found = []
     for track in range(TRACKS):
         on = [chosen[track] == thing for chosen in choices]

@@ -8,7 +8,7 @@ from evaluation.switches import IdSwitches
 
 
 def counted(*scans: dict[str, int], present: Any = None) -> tuple[int, int]:
-    """The switches and breaks of scans, each the things and the tracks that follow them."""
+    """The switches and breaks of scans; each scan maps targets to the tracks that follow them."""
     counter = IdSwitches()
     for scan in scans:
         counter.take(list(scan), list(scan.values()), present)

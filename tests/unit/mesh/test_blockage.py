@@ -1,4 +1,4 @@
-"""A producer that a required reader blocks: told once when it lasts, and once when it is over."""
+"""A producer blocked by a required reader: reported once when the block lasts, and once when it is over."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ def blockage(told: Told) -> Blockage:
     return made
 
 
-def test_who_is_waited_for_and_for_how_long_is_known(blockage: Blockage, told: Told) -> None:
+def test_a_block_names_its_reader_and_duration(blockage: Blockage, told: Told) -> None:
     assert (blockage.reader, blockage.seconds) == ("", 0.0)
     assert blockage.wait_for("bridge") == "held by frames: bridge"
     told.now_s += 12.5
@@ -53,7 +53,7 @@ def test_who_is_waited_for_and_for_how_long_is_known(blockage: Blockage, told: T
     assert (blockage.reader, blockage.seconds, told.events) == ("", 0.0, [])
 
 
-def test_a_block_that_lasts_is_an_alarm_told_once_and_cleared_once(blockage: Blockage, told: Told) -> None:
+def test_a_lasting_block_is_an_alarm_raised_once_and_cleared_once(blockage: Blockage, told: Told) -> None:
     blockage.wait_for("bridge")
     for _look in range(3):
         told.now_s += 30.0
@@ -64,7 +64,7 @@ def test_a_block_that_lasts_is_an_alarm_told_once_and_cleared_once(blockage: Blo
     assert told.events[1:] == [("FEED_UNBLOCKED", {"feed": "frames", "reader": "bridge", "blocked_s": 90.0})]
 
 
-def test_a_producer_that_makes_an_event_now_and_then_is_no_alarm(blockage: Blockage, told: Told) -> None:
+def test_a_producer_that_still_emits_events_now_and_then_raises_no_alarm(blockage: Blockage, told: Told) -> None:
     for _event in range(10):
         blockage.wait_for("bridge")
         told.now_s += 29.0
@@ -73,7 +73,7 @@ def test_a_producer_that_makes_an_event_now_and_then_is_no_alarm(blockage: Block
     assert told.events == []
 
 
-def test_a_wait_that_is_given_up_is_not_told_as_over(blockage: Blockage, told: Told) -> None:
+def test_an_abandoned_wait_is_not_reported_as_over(blockage: Blockage, told: Told) -> None:
     blockage.wait_for("bridge")
     told.now_s += 31.0
     blockage.wait_for("bridge")
@@ -83,7 +83,7 @@ def test_a_wait_that_is_given_up_is_not_told_as_over(blockage: Blockage, told: T
 
 
 @pytest.mark.asyncio
-async def test_a_producer_that_waits_shows_it_in_its_status_and_its_metrics(told: Told) -> None:
+async def test_a_blocked_producer_shows_it_in_its_status_and_its_metrics(told: Told) -> None:
     settings = FeedSettings("world", Retention(100, 10**9), ("bridge", "radar"), Pace.LOSSLESS, blocked_alarm_s=1e-9)
     feed, health, registry = Feed(settings, WatchWorldResponse, "snapshot"), Health("svc", 60.0), CollectorRegistry()
     feed.blockage.report = told.report
@@ -112,7 +112,7 @@ async def test_a_producer_that_waits_shows_it_in_its_status_and_its_metrics(told
 
 
 @pytest.mark.asyncio
-async def test_a_producer_that_ends_while_it_waits_has_not_gone_on(told: Told) -> None:
+async def test_a_producer_that_ends_while_blocked_is_not_reported_as_unblocked(told: Told) -> None:
     settings = FeedSettings("world", Retention(100, 10**9), ("bridge",), Pace.LOSSLESS, blocked_alarm_s=1e-9)
     feed = Feed(settings, WatchWorldResponse, "snapshot")
     feed.blockage.report = told.report

@@ -11,7 +11,7 @@ from qiki_sdk import errors as sdk
 from qiki_sdk.errors import ERROR_DOMAIN, from_rpc_error
 
 Status = grpc.StatusCode
-# What a caller meets: the status, the reason by name, and the type that the client library raises.
+# Each refusal: the status, the reason by name, and the type that the client library raises.
 REFUSALS = [
     (
         errors.InvalidFieldError("every_nth", "too many"),
@@ -71,7 +71,7 @@ BY_TYPE = pytest.mark.parametrize(
 
 
 def received(error: MeshError, details: bytes | None = None) -> grpc.aio.AioRpcError:
-    """Return the error as the client's library gets it."""
+    """Return the error as the client library receives it."""
     packed = to_status(error).SerializeToString() if details is None else details
     trailing = grpc.aio.Metadata(("grpc-status-details-bin", packed))
     return grpc.aio.AioRpcError(error.code, grpc.aio.Metadata(), trailing, details=error.message)
@@ -81,12 +81,12 @@ def all_classes(base: type[MeshError]) -> set[type[MeshError]]:
     return {base}.union(*(all_classes(child) for child in base.__subclasses__()))
 
 
-def test_every_refusal_of_the_mesh_is_looked_at_here() -> None:
+def test_every_refusal_of_the_mesh_is_tested_here() -> None:
     mine = {cls for cls in all_classes(MeshError) if cls.__module__ == "mesh.serving.errors"}
     assert mine == {type(row[0]) for row in REFUSALS}
 
 
-def test_every_refusal_has_a_reason_of_the_api_that_is_its_own() -> None:
+def test_every_refusal_has_its_own_reason_in_the_api() -> None:
     reasons = [f"ERROR_REASON_{reason}" for _error, _code, reason, _typed in REFUSALS]
     assert len(set(reasons)) == len(reasons)
     assert set(reasons) <= set(ErrorReason.DESCRIPTOR.values_by_name) - {"ERROR_REASON_UNSPECIFIED"}
@@ -107,7 +107,7 @@ def test_a_refusal_is_a_status_with_its_reason_and_facts(
 
 
 @BY_TYPE
-def test_the_client_library_raises_it_by_its_type(
+def test_the_client_library_raises_a_refusal_as_its_type(
     error: MeshError, code: grpc.StatusCode, reason: str, typed: type[sdk.QikiError]
 ) -> None:
     refusal = from_rpc_error(received(error))
@@ -147,7 +147,7 @@ def test_a_status_without_readable_details_keeps_its_code_and_message(details: b
     assert str(refusal) == "FAILED_PRECONDITION: moved on"
 
 
-def test_details_of_another_domain_are_not_taken_for_ours() -> None:
+def test_error_details_of_another_domain_are_ignored() -> None:
     status = to_status(errors.RunChangedError("x"))
     info = error_details_pb2.ErrorInfo(reason="RUN_CHANGED", domain="example.com")
     status.details[0].Pack(info)
@@ -155,7 +155,7 @@ def test_details_of_another_domain_are_not_taken_for_ours() -> None:
     assert (type(refusal), refusal.reason) == (sdk.QikiError, "")
 
 
-def test_a_reason_that_is_not_known_yet_is_told_by_its_name() -> None:
+def test_an_unknown_reason_is_raised_with_its_name() -> None:
     status = to_status(errors.NotFoundError("x"))
     status.details[0].Pack(error_details_pb2.ErrorInfo(reason="SOMETHING_NEW", domain=ERROR_DOMAIN))
     refusal = from_rpc_error(received(errors.NotFoundError("x"), status.SerializeToString()))

@@ -1,4 +1,4 @@
-"""Failpoints: off unless the environment says otherwise, refused where it says it wrongly, struck once and exactly."""
+"""Failpoints: off unless set in the environment, refused if set wrongly, and triggered exactly once."""
 
 import ast
 import os
@@ -18,7 +18,7 @@ from mesh.serving.errors import StartError
 ROOT = Path(__file__).parents[3]
 CODE = ("mesh", "svc_sim", "svc_radar", "svc_tracker", "svc_registrar", "adapters")
 TIMEOUT_S = 30
-# Passes a point five times, and says after each that it lives.
+# Passes a point five times, and reports after each that it is alive.
 PROGRAM = """
 import os
 from mesh import failpoints
@@ -82,12 +82,12 @@ def test_a_point_without_a_directory_to_report_in_is_refused(tmp_path: Path) -> 
         failpoints.arm({DIRECTORY_VARIABLE: str(tmp_path / "nowhere"), POINT_VARIABLE: "log.synced@1"})
 
 
-def test_without_the_variables_nothing_happens() -> None:
+def test_without_the_variables_failpoints_are_off() -> None:
     failpoints.arm({})
     failpoints.reach("log.synced")
 
 
-def test_the_process_dies_at_the_passing_that_is_named_and_reports_it_first(tmp_path: Path) -> None:
+def test_the_process_reports_and_dies_at_the_configured_passing(tmp_path: Path) -> None:
     (tmp_path / COUNT_FILE).touch()
     ended = run(tmp_path, "log.synced@3=kill")
     assert ended.returncode == -signal.SIGKILL
@@ -95,7 +95,7 @@ def test_the_process_dies_at_the_passing_that_is_named_and_reports_it_first(tmp_
     assert (tmp_path / REACHED_FILE).read_text().startswith("log.synced ")
 
 
-def test_nothing_is_counted_before_it_is_asked_for(tmp_path: Path) -> None:
+def test_no_passing_is_counted_before_counting_starts(tmp_path: Path) -> None:
     ended = run(tmp_path, "log.synced@3=kill")
     assert ended.returncode == 0
     assert not (tmp_path / REACHED_FILE).exists()
@@ -120,7 +120,7 @@ def test_a_process_stops_itself_and_can_be_killed_or_go_on(tmp_path: Path) -> No
     assert said.split() == [b"1", b"2", b"3", b"4", b"5"]
 
 
-def test_every_point_in_the_code_is_in_the_list_and_every_one_in_the_list_is_in_the_code() -> None:
+def test_the_list_of_failpoints_and_the_code_have_the_same_points() -> None:
     assert sorted(set(points_in_the_code())) == sorted(POINTS)
 
 

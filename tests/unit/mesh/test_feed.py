@@ -68,7 +68,7 @@ def open_at(feed: Feed, token: str = "", *, from_oldest: bool = False) -> int:
     return feed.open(token, from_oldest=from_oldest, reader="", filtered=False).sequence
 
 
-# -- what is handed out ------------------------------------------------------------------------------------------------
+# -- stored responses --------------------------------------------------------------------------------------------------
 
 
 @given(sequence=st.integers(1, 2**63), size_bytes=st.integers(0, 20_000), subject=st.text(max_size=20))
@@ -135,7 +135,7 @@ def test_columns_over_the_limit_are_refused_as_well() -> None:
     assert feed.ring.last_sequence == 0
 
 
-def test_where_events_are_kept_twice_a_lossless_producer_leaves_room_for_the_largest_twice() -> None:
+def test_a_lossless_producer_that_keeps_two_layouts_reserves_twice_the_largest_event() -> None:
     feed = make_feed(retention=Retention(1_000 * S, 2_000_000))
     for sequence in (1, 2, 3):
         assert feed.holder(START_NS + sequence * S) is None
@@ -154,7 +154,7 @@ def test_an_event_that_does_not_follow_is_refused() -> None:
             append(feed, sequence)
 
 
-def test_without_a_run_nothing_is_taken_or_handed_out() -> None:
+def test_without_a_run_the_feed_accepts_and_returns_no_event() -> None:
     feed = make_feed(run=None)
     for use in (
         lambda: append(feed, 1),
@@ -165,7 +165,7 @@ def test_without_a_run_nothing_is_taken_or_handed_out() -> None:
             use()
 
 
-def test_the_newest_accepted_event_is_found() -> None:
+def test_the_newest_event_that_a_filter_accepts_is_found() -> None:
     feed = make_feed()
     assert feed.newest() is None
     entries = [append(feed, sequence) for sequence in range(1, 6)]
@@ -177,7 +177,7 @@ def test_the_newest_accepted_event_is_found() -> None:
 # -- another run -------------------------------------------------------------------------------------------------------
 
 
-def test_another_run_begins_from_nothing() -> None:
+def test_another_run_starts_with_an_empty_feed() -> None:
     feed = make_feed()
     token = token_after(append(feed, 1))
     feed.confirm("bridge", token)
@@ -200,7 +200,7 @@ def test_the_time_reached_never_goes_back() -> None:
     assert feed.reached_time() == to_timestamp(START_NS + 5 * S)
 
 
-# -- where a reader starts ---------------------------------------------------------------------------------------------
+# -- start position of a reader ----------------------------------------------------------------------------------------
 
 
 def test_a_reader_starts_at_the_end_at_the_oldest_or_after_its_token() -> None:
@@ -212,7 +212,7 @@ def test_a_reader_starts_at_the_end_at_the_oldest_or_after_its_token() -> None:
     assert open_at(feed, tokens[5], from_oldest=True) == 6, "a token wins"
 
 
-def test_the_place_just_before_the_oldest_event_still_resumes_and_the_one_before_that_has_expired() -> None:
+def test_the_position_just_before_the_oldest_event_resumes_and_an_earlier_one_has_expired() -> None:
     feed = make_feed(retention=Retention(3 * S, 10**8))
     tokens = [token_after(append(feed, sequence)) for sequence in range(1, 9)]
     assert open_at(feed, tokens[3]) == 4
@@ -229,7 +229,7 @@ def test_a_draining_feed_takes_no_new_readers() -> None:
         open_at(feed)
 
 
-def test_beyond_the_limit_of_open_readers_another_is_refused() -> None:
+def test_a_reader_beyond_the_limit_is_refused() -> None:
     feed = make_feed()
     feed.open_readers = MAX_OPEN_READERS
     with pytest.raises(LimitReachedError) as caught:
@@ -257,7 +257,7 @@ def test_a_token_of_another_feed_is_refused() -> None:
 # -- confirmations -----------------------------------------------------------------------------------------------------
 
 
-def test_a_confirmation_ahead_is_a_claim_while_the_feed_refolds_and_a_lie_afterwards() -> None:
+def test_a_confirmation_ahead_is_provisional_during_replay_and_refused_afterwards() -> None:
     before, feed = make_feed(), make_feed()
     tokens = [token_after(append(before, sequence)) for sequence in range(1, 6)]
     append(feed, 1)
@@ -268,7 +268,7 @@ def test_a_confirmation_ahead_is_a_claim_while_the_feed_refolds_and_a_lie_afterw
     assert feed.readers.slowest() == ("bridge", 0), "the claim that could not be kept counts no more"
 
 
-def test_what_is_safe_is_what_all_have_confirmed_verified_and_a_claim_is_not() -> None:
+def test_an_event_is_safe_once_all_readers_have_a_verified_confirmation_of_it() -> None:
     before, feed = make_feed(), make_feed()
     tokens = [token_after(append(before, sequence)) for sequence in range(1, 6)]
     append(feed, 1)
@@ -284,14 +284,14 @@ def test_what_is_safe_is_what_all_have_confirmed_verified_and_a_claim_is_not() -
     assert feed.safe_sequence == 3
 
 
-def test_where_nobody_is_required_all_is_safe_at_once() -> None:
+def test_without_required_readers_every_event_is_safe_at_once() -> None:
     feed = make_feed(readers=())
     append(feed, 1)
     assert feed.safe_sequence == 1
 
 
 @pytest.mark.asyncio
-async def test_who_waits_for_confirmations_is_woken_by_verified_ones_alone() -> None:
+async def test_only_verified_confirmations_wake_a_waiter_for_confirmations() -> None:
     before, feed = make_feed(), make_feed()
     tokens = [token_after(append(before, sequence)) for sequence in range(1, 4)]
 
@@ -309,7 +309,7 @@ async def test_who_waits_for_confirmations_is_woken_by_verified_ones_alone() -> 
     assert not await woken_by(lambda: feed.confirm("radar", tokens[0]))
 
 
-def test_the_end_of_the_run_also_ends_refolding() -> None:
+def test_the_end_of_the_run_also_ends_the_replay() -> None:
     feed = make_feed()
     feed.confirm("bridge", token_after(append(make_feed(), 1)))
     feed.end()
@@ -317,7 +317,7 @@ def test_the_end_of_the_run_also_ends_refolding() -> None:
     assert feed.readers.slowest() == ("bridge", 0)
 
 
-def test_a_confirmation_with_other_bytes_is_refused_and_one_that_expired_is_taken() -> None:
+def test_a_confirmation_with_another_digest_is_refused_and_an_expired_one_accepted() -> None:
     feed, other = make_feed(retention=Retention(2 * S, 10**8)), make_feed()
     false = token_after(append(other, 1, size_bytes=5))
     true = token_after(append(feed, 1))
@@ -340,7 +340,7 @@ async def test_a_confirmation_wakes_the_producer_that_waits_for_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_confirmation_ahead_of_the_replay_wakes_the_producer_that_waits_for_it_too() -> None:
+async def test_a_provisional_confirmation_wakes_the_waiting_producer_too() -> None:
     before, feed = make_feed(), make_feed()
     token = token_after(append(before, 1))
     async with asyncio.TaskGroup() as group:
@@ -350,23 +350,23 @@ async def test_a_confirmation_ahead_of_the_replay_wakes_the_producer_that_waits_
     assert woken.result()
 
 
-# -- who holds a lossless producer -------------------------------------------------------------------------------------
+# -- readers that block a lossless producer ----------------------------------------------------------------------------
 
 
-def test_a_live_feed_and_one_without_required_readers_are_never_held() -> None:
+def test_a_live_feed_and_one_without_required_readers_are_never_blocked() -> None:
     for feed in (make_feed(pace=Pace.LIVE), make_feed(readers=())):
         append(feed, 1)
         assert feed.holder(START_NS + 10**9 * S) is None
 
 
-def test_a_producer_is_held_past_half_the_retention_in_time() -> None:
+def test_a_producer_is_blocked_past_half_the_retention_in_time() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     append(feed, 1)
     assert feed.holder(START_NS + 5 * S) is None
     assert feed.holder(START_NS + 5 * S + 1) == "bridge"
 
 
-def test_a_producer_is_held_past_half_the_retention_in_bytes() -> None:
+def test_a_producer_is_blocked_past_half_the_retention_in_bytes() -> None:
     feed = make_feed(retention=Retention(1_000 * S, 4_000_000))
     append(feed, 1, size_bytes=800_000)
     append(feed, 2, size_bytes=800_000)
@@ -375,7 +375,7 @@ def test_a_producer_is_held_past_half_the_retention_in_bytes() -> None:
     assert feed.holder(START_NS + 4 * S) == "bridge"
 
 
-def test_the_slowest_required_reader_holds_and_is_named() -> None:
+def test_the_slowest_required_reader_blocks_and_is_named() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     tokens = [token_after(append(feed, sequence)) for sequence in range(1, 5)]
     feed.confirm("bridge", tokens[3])
@@ -386,14 +386,14 @@ def test_the_slowest_required_reader_holds_and_is_named() -> None:
     assert feed.holder(START_NS + 10**6 * S) is None, "nothing is unconfirmed: there is nobody to wait for"
 
 
-def test_after_a_restart_the_hold_counts_from_where_the_feed_begins_anew() -> None:
+def test_after_a_restart_the_unconfirmed_time_counts_from_the_feeds_new_first_event() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     append(feed, 501, at_s=501)
     assert feed.holder(START_NS + 506 * S) is None
     assert feed.holder(START_NS + 507 * S) == "bridge"
 
 
-def test_a_claim_holds_nothing_until_its_place_is_reached() -> None:
+def test_a_provisional_confirmation_lets_the_producer_continue_until_its_position_is_reached() -> None:
     before = make_feed(readers=("bridge",))
     tokens = [token_after(append(before, sequence)) for sequence in range(1, 41)]
     feed = make_feed(readers=("bridge",), retention=Retention(10 * S, 10**8))
@@ -418,7 +418,7 @@ STEPS = st.lists(
 @settings(max_examples=50, deadline=None)
 @example([(1, 300_000, []), (1, MAX_EVENT_BYTES - 2_000, [])], 1_000_000, 0)
 @given(STEPS, st.sampled_from((1_000_000, 1_900_000, 4_000_000)), st.integers(0, 500))
-def test_a_lossless_producer_that_obeys_the_holder_never_evicts_what_is_unconfirmed(
+def test_a_lossless_producer_that_waits_for_blocking_readers_never_evicts_unconfirmed_events(
     steps: list[tuple[int, int, list[tuple[str, int]]]], retention_bytes: int, first_after: int
 ) -> None:
     feed = make_feed(retention=Retention(10 * S, retention_bytes))
@@ -441,10 +441,10 @@ def test_a_lossless_producer_that_obeys_the_holder_never_evicts_what_is_unconfir
     assert feed.holder(START_NS + 10**6 * S) is None, "once all is confirmed it goes on"
 
 
-# -- a feed that goes on where it stood --------------------------------------------------------------------------------
+# -- a feed resumed at a sequence --------------------------------------------------------------------------------------
 
 
-def test_a_feed_that_stands_somewhere_knows_its_place_before_anything_is_appended() -> None:
+def test_a_resumed_feed_knows_its_position_before_the_first_append() -> None:
     before = make_feed()
     entries = [append(before, sequence) for sequence in (1, 2, 3)]
     feed = make_feed()
@@ -459,13 +459,13 @@ def test_a_feed_that_stands_somewhere_knows_its_place_before_anything_is_appende
         append(feed, 7)
 
 
-def test_a_feed_that_stands_somewhere_has_reached_the_time_of_its_place() -> None:
+def test_a_resumed_feed_has_reached_the_time_of_its_position() -> None:
     feed = make_feed()
     feed.resume(3, b"\x01" * 8, START_NS + 3 * S)
     assert feed.reached_time().ToNanoseconds() == START_NS + 3 * S
 
 
-def test_a_feed_that_stands_somewhere_refuses_another_history() -> None:
+def test_a_resumed_feed_refuses_tokens_of_another_history() -> None:
     feed = make_feed()
     feed.resume(3, b"\x01" * 8, START_NS + 3 * S)
     token = feed.token_at(3, b"\x02" * 8).encode()
@@ -473,7 +473,7 @@ def test_a_feed_that_stands_somewhere_refuses_another_history() -> None:
         open_at(feed, token)
 
 
-def test_a_feed_that_stands_at_its_beginning_may_still_begin_anywhere() -> None:
+def test_a_feed_resumed_before_its_first_event_may_start_at_any_sequence() -> None:
     feed = make_feed()
     feed.resume(0, bytes(8), START_NS)
     assert append(feed, 5).sequence == 5

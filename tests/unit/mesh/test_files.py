@@ -16,7 +16,7 @@ def test_a_file_is_written_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"], "nothing is left beside it"
 
 
-def test_a_file_is_replaced_and_who_has_the_old_one_open_still_reads_it(tmp_path: Path) -> None:
+def test_after_a_replacement_an_open_old_file_is_still_readable(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_atomic(path, b"old")
     with path.open("rb") as reader:
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_and_who_has_the_old_one_open_still_reads_it(tmp_path
     assert path.read_bytes() == b"new"
 
 
-def test_what_a_crash_left_beside_the_file_does_not_matter(tmp_path: Path) -> None:
+def test_a_temporary_file_left_by_a_crash_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_atomic(path, b"old")
     (tmp_path / ".run.json.new").write_bytes(b"half of someth")
@@ -34,7 +34,7 @@ def test_what_a_crash_left_beside_the_file_does_not_matter(tmp_path: Path) -> No
     assert path.read_bytes() == b"new"
 
 
-def test_where_nothing_can_be_written_the_old_file_stays(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_atomic(path, b"old")
     (tmp_path / ".run.json.new").mkdir()
@@ -82,17 +82,17 @@ def test_all_of_the_content_is_in_the_file_when_it_is_flushed(
 
 
 @pytest.mark.parametrize("content", [b"{}", b"{}\n", b"", b"# sha256 no\n", bytes(range(256))])
-def test_what_was_written_with_a_checksum_is_read_with_a_newline_at_its_end(tmp_path: Path, content: bytes) -> None:
+def test_content_written_with_a_checksum_is_read_back_with_a_final_newline(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state"
     write_checked(path, content)
     assert read_checked(path, ADVICE) == content.removesuffix(b"\n") + b"\n"
 
 
-def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_is_none(tmp_path: Path) -> None:
     assert read_checked(tmp_path / "state", ADVICE) is None
 
 
-def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_damage_to_any_byte_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "state"
     write_checked(path, b"one 2 3\n")
     for content in damaged(path.read_bytes()):
@@ -101,8 +101,8 @@ def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path) -
             read_checked(path, ADVICE)
 
 
-def test_a_file_without_a_checksum_is_refused_however_right_it_looks(tmp_path: Path) -> None:
-    """It may be one whose last line was cut off, and another part of it damaged by the same accident."""
+def test_a_file_without_a_checksum_is_refused_even_if_its_content_is_valid(tmp_path: Path) -> None:
+    """Its last line may have been cut off, and another part of it damaged at the same time."""
     (tmp_path / "state").write_bytes(b"one 2 3\n")
     with pytest.raises(StartError, match="does not end in the line with its checksum"):
         read_checked(tmp_path / "state", ADVICE)

@@ -22,7 +22,7 @@ WAIT_S = 10.0
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -43,7 +43,7 @@ def health(clock: Clock) -> Health:
     return health
 
 
-# -- what the report says ----------------------------------------------------------------------------------------------
+# -- the report --------------------------------------------------------------------------------------------------------
 
 
 def test_a_service_does_not_serve_before_it_is_up() -> None:
@@ -55,7 +55,7 @@ def test_a_service_without_loops_serves_when_it_is_up(health: Health) -> None:
     assert (health.report().serving, health.report().detail) == (True, "serving")
 
 
-def test_a_service_serves_while_its_loop_beats_and_says_what_the_loop_does(health: Health, clock: Clock) -> None:
+def test_a_service_serves_while_its_loop_beats_and_reports_the_loops_activity(health: Health, clock: Clock) -> None:
     loop = health.loop("simulation")
     for _ in range(5):
         clock.now_s += 29.0
@@ -63,7 +63,7 @@ def test_a_service_serves_while_its_loop_beats_and_says_what_the_loop_does(healt
         assert (health.report().serving, health.report().detail) == (True, "paused")
 
 
-def test_a_loop_that_is_silent_for_too_long_is_named_with_how_long(health: Health, clock: Clock) -> None:
+def test_a_loop_without_a_heartbeat_for_too_long_is_named_with_the_duration(health: Health, clock: Clock) -> None:
     loop = health.loop("simulation")
     health.loop("other")
     clock.now_s += 30.0
@@ -83,7 +83,7 @@ def test_a_loop_that_beats_again_serves_again(health: Health, clock: Clock) -> N
     assert health.report().serving
 
 
-def test_a_failed_loop_does_not_serve_however_it_beats(health: Health) -> None:
+def test_a_failed_loop_does_not_serve_even_if_it_beats(health: Health) -> None:
     loop = health.loop("world")
     loop.fail("CURSOR_LOST")
     loop.beat()
@@ -103,13 +103,13 @@ def test_a_draining_service_does_not_serve(health: Health) -> None:
     assert (health.report().serving, health.report().detail) == (False, "draining")
 
 
-def test_what_several_loops_do_is_told_with_their_names(health: Health) -> None:
+def test_the_activity_of_several_loops_is_reported_with_their_names(health: Health) -> None:
     for name, detail in (("world", "idle"), ("frames", "idle"), ("lag", "watching")):
         health.loop(name).beat(detail)
     assert health.report().detail == "world, frames: idle; lag: watching"
 
 
-def test_facts_are_asked_for_when_someone_wants_to_know(health: Health) -> None:
+def test_facts_are_collected_at_the_time_of_the_report(health: Health) -> None:
     facts: dict[str, object] = {"tick": 1}
     health.facts_from(lambda: facts)
     facts["tick"] = 2
@@ -166,14 +166,14 @@ def test_metrics_are_shown_as_prometheus_reads_them(http: HttpServer) -> None:
     assert "qiki_test_things_total 3.0" in body.splitlines()
 
 
-def test_another_path_is_not_found_and_says_what_there_is(http: HttpServer) -> None:
+def test_an_unknown_path_is_not_found_and_lists_the_known_ones(http: HttpServer) -> None:
     status, body = get(http, "/")
     assert status == 404
     assert "/metrics" in body
     assert "/healthz" in body
 
 
-def test_one_that_connects_and_says_nothing_keeps_nobody_waiting(health: Health) -> None:
+def test_a_silent_connection_does_not_block_others(health: Health) -> None:
     server = HttpServer("127.0.0.1", 0, CollectorRegistry(), health)
     server.start()
     with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S):
@@ -192,7 +192,7 @@ RUN = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", bot_id="qiki-01", tick_
 
 
 @pytest.mark.asyncio
-async def test_metrics_show_where_a_feed_stands_and_who_holds_it(health: Health) -> None:
+async def test_metrics_show_the_position_of_a_feed_and_its_blocking_reader(health: Health) -> None:
     retention = Retention(1_000, 10_000_000)
     feed = Feed(FeedSettings("world", retention, ("bridge", "radar"), Pace.LOSSLESS), WatchWorldResponse, "snapshot")
     registry = CollectorRegistry()

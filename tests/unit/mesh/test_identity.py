@@ -47,7 +47,7 @@ def test_an_id_is_a_uuid_of_version_5_in_the_runs_namespace() -> None:
     assert event_id(RUN_ID, "world", 7) == str(uuid.UUID(bytes=digest[:16], version=5))
 
 
-def test_events_of_one_tick_share_a_trace_and_have_spans_of_their_own() -> None:
+def test_events_of_one_tick_share_a_trace_and_have_different_spans() -> None:
     version, trace, span, flags = traceparent(RUN_ID, 20, "world", 10).split("-")
     _, other_trace, other_span, _ = traceparent(RUN_ID, 20, "frames", 2).split("-")
     assert (version, trace, flags) == ("00", other_trace, "01")
@@ -56,7 +56,7 @@ def test_events_of_one_tick_share_a_trace_and_have_spans_of_their_own() -> None:
 
 
 @given(PLACES, PLACES)
-def test_events_at_different_places_have_different_ids(
+def test_events_at_different_positions_have_different_ids(
     one: tuple[uuid.UUID, str, int], other: tuple[uuid.UUID, str, int]
 ) -> None:
     ids = {event_id(str(run_id), feed, sequence) for run_id, feed, sequence in (one, other)}

@@ -99,33 +99,33 @@ def circular() -> list[Any]:
 @pytest.mark.parametrize(
     "value", [float("nan"), [float("inf")], object(), b"\xff", {1, 2}, {(1, 2): 3}, circular(), "ж \u2028"]
 )
-def test_whatever_a_field_holds_the_line_is_json(value: object) -> None:
+def test_a_line_with_any_field_value_is_json(value: object) -> None:
     stream = logs()
     LOG.info("odd", extra={"value": value, "other": "plain"})
     line = only_line(stream)
     assert (line["event"], line["other"]) == ("odd", "plain")
 
 
-def test_a_field_never_takes_the_place_of_what_every_line_has() -> None:
+def test_a_field_never_replaces_a_standard_field() -> None:
     stream = logs()
     LOG.info("mine", extra={"event": "theirs", "service": "theirs", "time": 0, "level": "theirs"})
     line = only_line(stream)
     assert (line["event"], line["service"], line["level"]) == ("mine", "svc_test", "info")
 
 
-def test_a_persons_terminal_gets_readable_lines() -> None:
+def test_output_to_a_terminal_is_readable_lines() -> None:
     stream = logs("auto", stream=Terminal())
     LOG.info("listening", extra={"grpc": "127.0.0.1:50051"})
     assert re.fullmatch(r"\d\d:\d\d:\d\d info    listening  grpc=127\.0\.0\.1:50051\n", stream.getvalue())
 
 
-def test_what_is_not_a_terminal_gets_json() -> None:
+def test_output_to_anything_but_a_terminal_is_json() -> None:
     stream = logs("auto")
     LOG.info("listening")
     assert only_line(stream)["event"] == "listening"
 
 
-def test_a_format_that_is_named_wins_over_the_terminal() -> None:
+def test_a_configured_format_wins_over_the_terminal() -> None:
     stream = logs("json", stream=Terminal())
     LOG.info("listening")
     assert only_line(stream)["event"] == "listening"

@@ -11,17 +11,17 @@ TICKS = st.lists(st.integers(0, 50), max_size=30).map(sorted)
 
 
 @given(TICKS, st.lists(st.integers(-1, 55), max_size=10).map(sorted))
-def test_the_newest_place_at_or_before_a_tick_is_found(ticks: list[int], asked: list[int]) -> None:
+def test_the_newest_position_at_or_before_a_tick_is_found(ticks: list[int], asked: list[int]) -> None:
     places = Places()
     for index, tick in enumerate(ticks):
         places.add(tick, f"{tick}/{index}")
-    for through in asked:  # never backwards: what is safe stays safe
+    for through in asked:  # never backwards: a safe position stays safe
         known = [f"{tick}/{index}" for index, tick in enumerate(ticks) if tick <= through]
         assert places.newest_through(through) == (known[-1] if known else "")
 
 
 @given(TICKS, st.lists(st.integers(-1, 55), max_size=10))
-def test_what_lies_before_a_place_that_was_found_is_forgotten(ticks: list[int], asked: list[int]) -> None:
+def test_positions_before_a_found_one_are_forgotten(ticks: list[int], asked: list[int]) -> None:
     places = Places()
     for tick in ticks:
         places.add(tick, str(tick))
@@ -34,7 +34,7 @@ def test_what_lies_before_a_place_that_was_found_is_forgotten(ticks: list[int], 
         highest = max(highest, through)
 
 
-def test_nothing_is_found_before_the_first_place() -> None:
+def test_no_position_is_found_before_the_first_one() -> None:
     places = Places()
     assert places.newest_through(10) == ""
     places.add(5, "five")
@@ -42,7 +42,7 @@ def test_nothing_is_found_before_the_first_place() -> None:
     assert places.newest_through(5) == "five"
 
 
-def test_beyond_the_limit_the_oldest_places_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_the_oldest_positions_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places_module, "MAX_PLACES", 3)
     places = Places()
     for tick in range(1, 6):
@@ -51,7 +51,7 @@ def test_beyond_the_limit_the_oldest_places_are_forgotten(monkeypatch: pytest.Mo
     assert [places.newest_through(tick) for tick in (3, 4, 5)] == ["3", "4", "5"]
 
 
-def test_places_are_found_while_more_are_added() -> None:
+def test_positions_are_found_while_more_are_added() -> None:
     places = Places()
     for earlier, tick in pairwise(range(0, 100, 2)):
         places.add(tick, str(tick))

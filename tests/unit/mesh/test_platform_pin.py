@@ -21,7 +21,7 @@ print(json.dumps({{
 
 
 def facts(before: str = "", **environment: str) -> dict[str, object]:
-    """Return what NumPy uses in a process of its own that pins it."""
+    """Return the CPU features that NumPy uses in a separate process that pins it."""
     result = python(FACTS.format(before=before), **environment)
     assert result.returncode == 0, result.stderr
     found: dict[str, object] = json.loads(result.stdout)
@@ -40,7 +40,7 @@ def test_a_pinned_numpy_uses_its_baseline_and_nothing_above_it() -> None:
     assert found["baseline"]
 
 
-def test_the_same_machine_has_the_same_digest_each_time() -> None:
+def test_the_platform_digest_of_a_machine_is_stable() -> None:
     assert facts()["digest"] == facts()["digest"]
 
 
@@ -69,7 +69,7 @@ def test_importing_the_module_neither_pins_nor_imports_numpy() -> None:
     assert python(code).stdout.split() == ["False", "False"]
 
 
-def test_a_setting_already_there_is_kept_and_other_features_give_another_digest() -> None:
+def test_an_existing_setting_is_kept_and_other_features_give_another_digest() -> None:
     code = "import os; from mesh.storage.platform_pin import pin; pin(); print(os.environ['NPY_DISABLE_CPU_FEATURES'])"
     pinned = python(code).stdout.strip()
     if not pinned:

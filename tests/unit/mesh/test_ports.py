@@ -1,4 +1,4 @@
-"""A port that a connection has for a moment is waited for; one on which somebody listens is not."""
+"""A service waits for a port that a connection occupies briefly, but not for one on which another process listens."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ async def test_a_free_port_is_not_waited_for() -> None:
     assert await await_port(HOST, 0, asyncio.Event(), limit_s=0.0)
 
 
-async def test_a_connections_port_is_had_once_it_ends_and_the_loop_goes_on_meanwhile(
+async def test_a_connections_port_is_bound_once_it_ends_and_the_event_loop_runs_meanwhile(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING), connection() as (port, client):
@@ -48,7 +48,7 @@ async def test_a_connections_port_is_had_once_it_ends_and_the_loop_goes_on_meanw
     assert [record.message for record in caplog.records] == ["the port is in use by a connection; waiting for it"]
 
 
-async def test_a_connections_port_is_given_up_where_the_service_is_to_stop() -> None:
+async def test_waiting_for_a_connections_port_ends_when_the_service_stops() -> None:
     stop = asyncio.Event()
     with connection() as (port, _client):
         waiting = asyncio.create_task(await_port(HOST, port, stop, limit_s=1e9))
@@ -59,12 +59,12 @@ async def test_a_connections_port_is_given_up_where_the_service_is_to_stop() -> 
             assert not await waiting
 
 
-async def test_a_connections_port_is_given_up_after_the_limit() -> None:
+async def test_waiting_for_a_connections_port_ends_at_the_limit() -> None:
     with connection() as (port, _client):
         assert not await await_port(HOST, port, asyncio.Event(), limit_s=0.2)
 
 
-async def test_a_port_on_which_somebody_listens_is_given_up_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_port_with_a_listener_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as server, caplog.at_level(logging.WARNING):
         server.bind((HOST, 0))
         server.listen()
@@ -74,5 +74,5 @@ async def test_a_port_on_which_somebody_listens_is_given_up_at_once(caplog: pyte
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no such host"])
-async def test_an_address_that_is_not_this_machines_is_not_waited_for(host: str) -> None:
+async def test_an_address_of_another_machine_is_not_waited_for(host: str) -> None:
     assert not await await_port(host, 0, asyncio.Event(), limit_s=1e9)

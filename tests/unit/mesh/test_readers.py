@@ -18,7 +18,7 @@ def claim_of(sequence: int, *, true: bool = True) -> Token:
 
 
 class ReadersMachine(RuleBasedStateMachine):
-    """Readers beside two dictionaries: what is verified, and the newest claim that is open."""
+    """Readers compared with two dictionaries: verified positions, and the newest open provisional confirmation."""
 
     @initialize()
     def begin(self) -> None:
@@ -41,7 +41,7 @@ class ReadersMachine(RuleBasedStateMachine):
 
     @rule(jump=st.sampled_from((1, 1, 1, 3)))
     def produce(self, jump: int) -> None:
-        """A producer that begins anew may begin later than with event 1: what lies before is never reached."""
+        """A producer that starts from scratch may start later than event 1: earlier positions are never reached."""
         self.last += jump if self.last == 0 else 1
         self.readers.reached(self.last, digest(self.last))
         for name, (sequence, true) in list(self.claims.items()):
@@ -81,24 +81,24 @@ TestReadersMachine = ReadersMachine.TestCase
 TestReadersMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def test_without_required_readers_nobody_is_slowest() -> None:
+def test_without_required_readers_there_is_no_slowest_one() -> None:
     assert RequiredReaders(()).slowest() is None
 
 
-def test_an_absent_reader_counts_as_at_the_beginning() -> None:
+def test_an_absent_reader_counts_as_position_zero() -> None:
     readers = RequiredReaders(("bridge", "tracker"))
     readers.confirm("bridge", 5)
     assert readers.slowest() == ("tracker", 0)
 
 
-def test_a_confirmed_place_never_moves_back() -> None:
+def test_a_confirmed_position_never_moves_back() -> None:
     readers = RequiredReaders(("bridge",))
     assert readers.confirm("bridge", 5) == 5
     assert readers.confirm("bridge", 3) == 5
     assert readers.slowest() == ("bridge", 5)
 
 
-def test_a_claim_counts_until_its_place_is_reached_and_then_only_with_its_bytes() -> None:
+def test_a_provisional_confirmation_counts_until_its_position_is_reached_and_then_only_with_the_same_digest() -> None:
     readers = RequiredReaders(("bridge",))
     readers.claim("bridge", claim_of(3, true=False))
     assert readers.slowest() == ("bridge", 3)
@@ -107,21 +107,21 @@ def test_a_claim_counts_until_its_place_is_reached_and_then_only_with_its_bytes(
     assert readers.slowest() == ("bridge", 0)
 
 
-def test_an_earlier_claim_does_not_take_a_later_ones_place() -> None:
+def test_an_earlier_provisional_confirmation_does_not_replace_a_later_one() -> None:
     readers = RequiredReaders(("bridge",))
     readers.claim("bridge", claim_of(7))
     readers.claim("bridge", claim_of(4))
     assert readers.slowest() == ("bridge", 7)
 
 
-def test_a_claim_that_the_producer_began_beyond_does_not_stay_open() -> None:
+def test_a_provisional_confirmation_before_the_producers_first_event_does_not_stay_open() -> None:
     readers = RequiredReaders(("bridge",))
     readers.claim("bridge", claim_of(7))
     readers.reached(9, digest(9))
     assert readers.slowest() == ("bridge", 0)
 
 
-def test_a_claim_that_was_never_reached_counts_no_more_when_nothing_is_left_to_refold() -> None:
+def test_a_provisional_confirmation_never_reached_is_dropped_at_the_end_of_the_replay() -> None:
     readers = RequiredReaders(("bridge",))
     readers.claim("bridge", claim_of(7))
     readers.drop_claims()

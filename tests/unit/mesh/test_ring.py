@@ -25,7 +25,7 @@ def ring_of(*entries: Entry, retention: Retention = MANY) -> Ring:
 
 @dataclass
 class Model:
-    """Everything that was ever appended, and from where on it is kept."""
+    """All entries ever appended, and the index of the first one kept."""
 
     retention: Retention
     begun_ns: int
@@ -46,7 +46,7 @@ class Model:
         return self.entries[self.kept_from :]
 
     def mark(self, index: int) -> Mark:
-        """Return the mark of an entry that is kept, or of the last one before those."""
+        """Return the mark of a kept entry, or of the last one before the kept entries."""
         if index < 0:
             first = self.entries[0] if self.entries else None
             return Mark(first.time_ns if first and first.sequence > 1 else self.begun_ns, 0)
@@ -54,7 +54,7 @@ class Model:
 
 
 class RingMachine(RuleBasedStateMachine):
-    """A ring beside a plain list."""
+    """A ring compared with a plain list."""
 
     @initialize(
         first=st.integers(1, 50),
@@ -121,21 +121,21 @@ TestRingMachine = RingMachine.TestCase
 TestRingMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def test_events_older_than_the_retention_go() -> None:
+def test_events_older_than_the_retention_are_evicted() -> None:
     ring = ring_of(entry(1, 0), entry(2, 60), entry(3, 100), retention=Retention(100, 10**6))
     assert ring.oldest_sequence == 1
     ring.append(entry(4, 101))
     assert ring.oldest_sequence == 2
 
 
-def test_events_beyond_the_bytes_go_oldest_first() -> None:
+def test_events_beyond_the_retained_bytes_are_evicted_oldest_first() -> None:
     ring = ring_of(entry(1, 0, 40), entry(2, 1, 40), entry(3, 2, 20), retention=Retention(10**9, 100))
     assert (ring.oldest_sequence, ring.size_bytes) == (1, 100)
     ring.append(entry(4, 3, 1))
     assert (ring.oldest_sequence, ring.size_bytes) == (2, 61)
 
 
-def test_what_is_kept_twice_counts_twice() -> None:
+def test_an_event_kept_in_two_layouts_counts_with_both_sizes() -> None:
     ring = ring_of(entry(1, 1), retention=Retention(10**18, 50))
     ring.append(replace(entry(2, 2), columns=bytes(30)))
     assert ring.size_bytes == 50
@@ -148,14 +148,14 @@ def test_the_newest_event_is_kept_however_large_it_is() -> None:
     assert (ring.oldest_sequence, ring.last_sequence, ring.size_bytes) == (2, 2, 1_000)
 
 
-def test_a_refolded_feed_may_begin_with_a_later_event_and_knows_nothing_before_it() -> None:
+def test_a_replayed_feed_may_start_with_a_later_event_and_knows_nothing_before_it() -> None:
     ring = ring_of(entry(100, 5_000))
     assert (ring.first_sequence, ring.oldest_sequence, ring.last_sequence) == (100, 100, 100)
     assert ring.digest_at(99) is None
     assert ring.mark(7) == ring.mark(99) == Mark(5_000, 0)
 
 
-def test_an_empty_ring_stands_before_event_1() -> None:
+def test_an_empty_ring_is_positioned_before_event_1() -> None:
     ring = ring_of()
     assert (ring.oldest_sequence, ring.last_sequence, ring.size_bytes) == (1, 0, 0)
     assert ring.digest_at(0) == NO_EVENT
@@ -163,7 +163,7 @@ def test_an_empty_ring_stands_before_event_1() -> None:
 
 
 @given(st.lists(st.integers(0, 50), max_size=30))
-def test_a_ring_that_keeps_nothing_holds_only_the_newest_moment(steps_ns: list[int]) -> None:
+def test_a_ring_with_zero_retention_holds_only_the_events_of_the_newest_time(steps_ns: list[int]) -> None:
     ring, now_ns = ring_of(retention=Retention(0, 10**9)), 0
     for sequence, step_ns in enumerate(steps_ns, start=1):
         now_ns += step_ns

@@ -14,7 +14,7 @@ def test_equal_arguments_give_equal_draws(seed: int, stream: str, step: int) -> 
     assert first.standard_normal(4).tobytes() == second.standard_normal(4).tobytes()
 
 
-def test_what_was_drawn_before_does_not_matter() -> None:
+def test_draws_do_not_depend_on_earlier_draws() -> None:
     expected = generator(1, "a", 2).random(3)
     generator(1, "a", 1).random(1000)
     assert np.array_equal(generator(1, "a", 2).random(3), expected)

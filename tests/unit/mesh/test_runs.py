@@ -21,7 +21,7 @@ INPUTS = RunInputs(
 )
 
 
-def test_a_run_that_was_made_is_found_again(tmp_path: Path) -> None:
+def test_a_created_run_is_loaded_again(tmp_path: Path) -> None:
     run = load_or_create(tmp_path, INPUTS)
     assert load_or_create(tmp_path, INPUTS) == run
 
@@ -32,7 +32,7 @@ def test_each_empty_directory_gets_a_run_of_its_own(tmp_path: Path) -> None:
     assert one.created.ToNanoseconds() < other.created.ToNanoseconds()
 
 
-def test_a_run_tells_all_that_it_is_made_of(tmp_path: Path) -> None:
+def test_a_run_reports_all_its_inputs(tmp_path: Path) -> None:
     run = load_or_create(tmp_path, INPUTS)
     for field in ("seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest", "code_digest"):
         assert getattr(run, field) == getattr(INPUTS, field)
@@ -48,7 +48,7 @@ def test_a_run_keeps_the_largest_seed_and_an_exact_start(tmp_path: Path) -> None
     assert (found.seed, found.start_time.ToNanoseconds()) == (2**64 - 1, 1_767_225_600_123_456_789)
 
 
-def test_a_given_id_and_start_are_those_of_the_run(tmp_path: Path) -> None:
+def test_a_run_takes_a_given_id_and_start_time(tmp_path: Path) -> None:
     run_id = "0b6e1c1e-0000-4000-8000-0000000000aa"
     inputs = dataclasses.replace(INPUTS, run_id=run_id, start_ns=0)
     run = load_or_create(tmp_path, inputs)
@@ -71,7 +71,7 @@ def test_a_given_id_and_start_are_those_of_the_run(tmp_path: Path) -> None:
         ("start_ns", 1),
     ],
 )
-def test_a_run_made_of_something_else_is_refused_and_what_differs_is_named(
+def test_a_run_with_other_inputs_is_refused_and_the_difference_is_named(
     tmp_path: Path, field: str, value: object
 ) -> None:
     run = load_or_create(tmp_path, INPUTS)
@@ -90,13 +90,13 @@ def test_a_run_of_another_platform_is_refused(tmp_path: Path) -> None:
 
 
 def change(state_dir: Path, fields: dict[str, object]) -> None:
-    """Write the run's file anew with these fields, and with its checksum."""
+    """Rewrite the run's file with these fields, and with its checksum."""
     path = state_dir / "run.json"
     content = json.loads(read_checked(path, "") or b"") | fields
     write_checked(path, json.dumps(content).encode())
 
 
-def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_to_any_byte_is_refused_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mesh.storage.runs.platform_digest", lambda: "p")  # slow, and called thousands of times
     load_or_create(tmp_path, INPUTS)
     path = tmp_path / "run.json"
@@ -108,7 +108,7 @@ def test_every_damage_to_every_byte_is_refused_with_what_to_do(tmp_path: Path, m
             load_or_create(tmp_path, INPUTS)
 
 
-def test_a_file_of_the_format_before_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_the_previous_format_is_refused(tmp_path: Path) -> None:
     load_or_create(tmp_path, INPUTS)
     path = tmp_path / "run.json"
     path.write_bytes(read_checked(path, "") or b"")
@@ -119,13 +119,13 @@ def test_a_file_of_the_format_before_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"null", b"[]x", b"\xff\xfe\x00", b'{"seed": "NaN"}', b'{"sede": 1}', b"{}"]
 )
-def test_a_file_that_holds_no_run_is_refused_and_what_to_do_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_holds_no_run_is_refused_with_the_remedy(tmp_path: Path, content: bytes) -> None:
     write_checked(tmp_path / "run.json", content)
     with pytest.raises(StartError, match=r"(?s)run\.json holds no run .*; put back an undamaged copy"):
         load_or_create(tmp_path, INPUTS)
 
 
-def test_what_belongs_to_a_new_run_is_prepared_before_the_run_is_there_and_not_again(tmp_path: Path) -> None:
+def test_a_new_runs_state_is_prepared_once_before_the_run_file_exists(tmp_path: Path) -> None:
     found: list[tuple[str, bool]] = []
     for _start in range(2):
         run = load_or_create(tmp_path, INPUTS, lambda new: found.append((new.run_id, (tmp_path / "run.json").exists())))
@@ -133,7 +133,9 @@ def test_what_belongs_to_a_new_run_is_prepared_before_the_run_is_there_and_not_a
 
 
 @pytest.mark.parametrize("fields", [{"run_id": "run-1"}, {"run_id": ""}, {"created": None}, {"start_time": None}])
-def test_a_file_that_lacks_what_names_its_events_is_refused(tmp_path: Path, fields: dict[str, object]) -> None:
+def test_a_run_file_without_the_fields_that_identify_events_is_refused(
+    tmp_path: Path, fields: dict[str, object]
+) -> None:
     load_or_create(tmp_path, INPUTS)
     change(tmp_path, fields)
     with pytest.raises(StartError, match="holds no run"):
@@ -154,7 +156,7 @@ def test_a_run_file_that_is_a_directory_is_refused(tmp_path: Path) -> None:
         load_or_create(tmp_path, INPUTS)
 
 
-def test_the_codes_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+def test_the_digest_of_the_code_covers_names_and_contents(tmp_path: Path) -> None:
     package = tmp_path / "package"
     (package / "inner").mkdir(parents=True)
     module = package / "inner" / "module.py"

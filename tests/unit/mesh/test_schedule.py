@@ -47,7 +47,7 @@ def test_tick_and_sequence_are_closed_forms_of_each_other(periods: tuple[int, ..
 
 
 @given(PERIODS, st.integers(1, 10**15))
-def test_a_sequence_far_away_is_found_at_once(periods: tuple[int, ...], sequence: int) -> None:
+def test_the_tick_of_a_distant_sequence_is_computed_directly(periods: tuple[int, ...], sequence: int) -> None:
     schedule = Schedule(periods)
     tick = schedule.tick_of(sequence)
     assert schedule.count_through(tick - 1) < sequence <= schedule.count_through(tick)

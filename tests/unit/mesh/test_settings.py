@@ -46,7 +46,7 @@ def refusal(settings: type[RetentionSettings] = SimSettings) -> str:
 # -- the environment ---------------------------------------------------------------------------------------------------
 
 
-def test_without_anything_said_a_service_listens_on_loopback_alone() -> None:
+def test_by_default_a_service_listens_on_loopback_alone() -> None:
     for settings in (SimSettings.load(), RadarSettings.load()):
         assert settings.host == "127.0.0.1"
 
@@ -63,7 +63,7 @@ def test_speed_may_be_max(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("key", ["QIKI_SIM_SPED", "qiki_sim_sped", "QIKI_SIM_"])
-def test_an_unknown_variable_is_refused_and_the_known_ones_are_told(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_an_unknown_variable_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv(key, "1")
     text = refusal()
     assert text.startswith(f"unknown setting in the environment: {key}; known: ")
@@ -71,7 +71,7 @@ def test_an_unknown_variable_is_refused_and_the_known_ones_are_told(monkeypatch:
         assert known in text
 
 
-def test_what_is_meant_for_another_service_is_none_of_this_ones_business(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_another_service_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     set_env(monkeypatch, QIKI_SIM_SPEED="2", QIKI_RADARS="x")
     RadarSettings.load()
 
@@ -119,7 +119,7 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_its_variable(
     assert "CONSTRAINED" not in text.upper().split(": ", 1)[0]
 
 
-def test_every_wrong_value_is_told_each_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_value_is_reported_on_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
     set_env(monkeypatch, QIKI_SIM_SPEED="x", QIKI_SIM_SEED="y", QIKI_SIM_PACE="z")
     lines = refusal().splitlines()
     assert sorted(line.split(":")[0] for line in lines) == ["QIKI_SIM_PACE", "QIKI_SIM_SEED", "QIKI_SIM_SPEED"]
@@ -152,7 +152,7 @@ def test_an_empty_file_sets_nothing(config: Path) -> None:
     assert SimSettings.load() == SimSettings()
 
 
-def test_an_unknown_key_in_the_file_is_refused_and_the_known_ones_are_told(config: Path) -> None:
+def test_an_unknown_key_in_the_file_is_refused_with_the_known_ones(config: Path) -> None:
     config.write_text("sped: 3.0\n", encoding="utf-8")
     text = refusal()
     assert text.startswith("QIKI_SIM_CONFIG: unknown setting in the file: sped; known: ")
@@ -179,7 +179,7 @@ def test_a_file_that_is_not_there_is_refused_by_its_path(config: Path) -> None:
     assert refusal() == f"QIKI_SIM_CONFIG: no such file: {config}"
 
 
-# -- what must fit together --------------------------------------------------------------------------------------------
+# -- settings that depend on each other --------------------------------------------------------------------------------
 
 
 def test_half_the_retention_must_exceed_the_longest_step_that_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:

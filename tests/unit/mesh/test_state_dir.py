@@ -1,4 +1,4 @@
-"""A state directory is one process's: two that write it would lose each other's state."""
+"""A state directory belongs to one process: two writers would lose each other's state."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ with ExitStack() as resources:
 """
 
 
-def test_a_directory_is_made_where_it_is_missing(tmp_path: Path) -> None:
+def test_a_missing_directory_is_created(tmp_path: Path) -> None:
     with ExitStack() as resources:
         assert open_state_dir(tmp_path / "new" / "state", "test", resources).is_dir()
 
 
-def test_without_one_a_temporary_directory_is_given_and_removed(
+def test_by_default_a_temporary_directory_is_created_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -39,7 +39,7 @@ def test_without_one_a_temporary_directory_is_given_and_removed(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_user_is_refused_by_process_and_directory_until_the_first_has_gone(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_naming_the_first_and_the_directory_until_the_first_ends(tmp_path: Path) -> None:
     with ExitStack() as first:
         open_state_dir(tmp_path, "test", first)
         with ExitStack() as second, pytest.raises(StartError) as caught:
@@ -65,7 +65,7 @@ def test_a_process_that_is_killed_leaves_the_directory_free(tmp_path: Path) -> N
         assert (tmp_path / LOCK_FILE).read_text() == f"{os.getpid()}\n"
 
 
-def test_a_holder_that_has_not_said_who_it_is_is_unknown(tmp_path: Path) -> None:
+def test_a_lock_without_a_process_id_is_reported_as_unknown(tmp_path: Path) -> None:
     with directory_lock(tmp_path, "lock"):
         os.truncate(tmp_path / "lock", 0)
         with pytest.raises(DirectoryInUseError, match="unknown"), directory_lock(tmp_path, "lock"):

@@ -88,7 +88,7 @@ async def test_a_cancellation_in_the_same_moment_as_a_failure_is_not_lost() -> N
     task = asyncio.create_task(loop())
     await asyncio.sleep(0.01)
     moment.set()
-    await asyncio.sleep(0)  # the child has failed; its group has not heard of it yet
+    await asyncio.sleep(0)  # the child has failed; its group has not noticed yet
     task.cancel()
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
@@ -208,7 +208,7 @@ async def test_a_cancellation_during_a_cleanup_is_raised_after_it() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_cleanup_that_swallows_its_cancellation_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_cleanup_that_swallows_its_cancellation_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
     async def never() -> None:
         while not over.is_set():
             with suppress(asyncio.CancelledError):
@@ -236,9 +236,7 @@ async def test_a_cleanup_that_swallows_its_cancellation_is_given_up(caplog: pyte
         ("try:\n    pass\nfinally:\n    async def later():\n        await work()\n", []),
     ],
 )
-def test_the_check_finds_what_is_awaited_while_a_cancellation_is_on_its_way(
-    tmp_path: Path, code: str, lines: list[int]
-) -> None:
+def test_the_check_finds_awaits_in_cleanup_code(tmp_path: Path, code: str, lines: list[int]) -> None:
     path = tmp_path / "lost.py"
     body = "".join(f"    {line}\n" for line in code.splitlines())
     path.write_text(f"async def f():\n{body}")

@@ -15,14 +15,14 @@ def fail() -> None:
     raise OSError("full")
 
 
-async def test_it_returns_what_the_function_returns_and_raises_what_it_raises() -> None:
+async def test_the_result_or_error_of_the_function_is_passed_on() -> None:
     assert await finish_in_thread(divmod, 7, 2) == (3, 1)
     with pytest.raises(OSError, match="full"):
         await finish_in_thread(fail)
 
 
 @pytest.mark.parametrize("cancellations", [1, 3])
-async def test_who_is_cancelled_learns_of_it_when_the_function_has_ended(cancellations: int) -> None:
+async def test_a_cancellation_is_raised_once_the_function_has_ended(cancellations: int) -> None:
     let, ended = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -41,7 +41,7 @@ async def test_who_is_cancelled_learns_of_it_when_the_function_has_ended(cancell
     assert ended.is_set()
 
 
-async def test_a_failure_after_the_cancellation_is_nobodys() -> None:
+async def test_an_error_after_the_cancellation_is_discarded() -> None:
     let = threading.Event()
 
     def work() -> None:

@@ -14,7 +14,7 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 @given(TOKENS)
-def test_a_token_is_read_as_it_was_given_out(token: Token) -> None:
+def test_a_token_decodes_to_the_encoded_values(token: Token) -> None:
     assert decode(token.encode()) == token
 
 
@@ -58,20 +58,20 @@ def test_no_other_text_is_a_token_and_the_refusal_names_the_field(text: str) -> 
     assert caught.value.metadata == {"field": "place"}
 
 
-def test_tokens_given_out_by_an_earlier_version_are_read() -> None:
+def test_tokens_of_an_earlier_version_are_read() -> None:
     text = "ATEyMzQ1Njc4d29ybGQAAAAAAAAAAAAAKgECAwQFBgcIq73uJw"
     token = Token(b"12345678", b"world\0\0\0", 42, bytes(range(1, 9)))
     assert token.encode() == text
     assert decode(text) == token
 
 
-def test_a_token_of_another_version_is_refused_by_that_name() -> None:
+def test_a_token_of_another_version_is_refused_with_that_version() -> None:
     text = "AjEyMzQ1Njc4d29ybGQAAAAAAAAAAAAAKgECAwQFBgcI8KpfMg"
     with pytest.raises(TokenMalformedError, match="version 2 is not known here"):
         decode(text)
 
 
-def test_the_place_before_the_first_event_has_no_digest() -> None:
+def test_the_position_before_the_first_event_has_no_digest() -> None:
     assert Token(bytes(8), bytes(8), 0).digest == NO_EVENT == bytes(8)
 
 
@@ -82,5 +82,5 @@ def test_different_data_have_different_digests(one: bytes, other: bytes) -> None
 
 
 @given(st.binary(min_size=64, max_size=512), st.binary(min_size=1, max_size=8))
-def test_data_that_only_begin_alike_have_different_digests(data: bytes, more: bytes) -> None:
+def test_data_with_a_common_prefix_have_different_digests(data: bytes, more: bytes) -> None:
     assert short_digest(data) != short_digest(data + more)

@@ -45,7 +45,9 @@ async def following(stream: AsyncGenerator[WatchWorldResponse, None]) -> WatchWo
 
 
 @pytest.mark.parametrize("from_oldest", [True, False])
-async def test_a_stream_opened_before_a_restarted_producers_first_event_begins_with_it(from_oldest: bool) -> None:
+async def test_a_stream_opened_before_a_restarted_producers_first_event_starts_with_that_event(
+    from_oldest: bool,
+) -> None:
     feed = make_feed()
     stream = open_stream(feed, from_oldest=from_oldest)
     assert (await following(stream)).heartbeat.last_sequence == 0
@@ -54,7 +56,7 @@ async def test_a_stream_opened_before_a_restarted_producers_first_event_begins_w
     await stream.aclose()
 
 
-async def test_what_such_a_stream_was_too_slow_for_is_told_as_any_gap() -> None:
+async def test_such_a_stream_that_falls_behind_the_retention_is_refused_as_expired() -> None:
     feed = make_feed(retention_s=5)
     stream = open_stream(feed, from_oldest=True)
     await following(stream)
@@ -72,7 +74,7 @@ async def test_a_token_before_the_first_event_of_a_restarted_producer_has_expire
         await following(open_stream(feed, resume_token=token))
 
 
-async def test_that_nothing_remains_to_refold_is_said_at_once() -> None:
+async def test_the_end_of_the_replay_is_reported_at_once() -> None:
     feed = make_feed()
     stream = open_stream(feed, heartbeat_s=3_600.0)
     assert (await following(stream)).heartbeat.refolding
@@ -85,7 +87,7 @@ async def test_that_nothing_remains_to_refold_is_said_at_once() -> None:
 
 
 async def woken_by(feed: Feed, happens: Callable[[], object]) -> WatchWorldResponse:
-    """Return what a reader that waits at the feed's end is sent because of what happens, long before a heartbeat."""
+    """Return the response that an action causes for a reader at the feed's end, long before a heartbeat is due."""
     stream = open_stream(feed, heartbeat_s=3_600.0)
     await following(stream)
     async with asyncio.TaskGroup() as group:
@@ -101,7 +103,7 @@ async def test_an_event_reaches_a_waiting_reader_at_once() -> None:
     assert (await woken_by(feed, lambda: produce(feed, 1, 1))).context.sequence == 1
 
 
-async def test_a_waiting_reader_is_told_at_once_that_the_run_is_over_and_its_stream_ends() -> None:
+async def test_the_end_of_the_run_reaches_a_waiting_reader_at_once_and_ends_its_stream() -> None:
     feed = make_feed()
     produce(feed, 1, 2)
     feed.refolded()
@@ -133,7 +135,7 @@ async def test_a_filtered_stream_yields_what_is_accepted_and_its_token_moves_pas
     await stream.aclose()
 
 
-async def test_an_idle_stream_tells_the_time_that_is_reached() -> None:
+async def test_heartbeats_of_an_idle_stream_carry_the_simulation_time_reached() -> None:
     feed = make_feed()
     stream = open_stream(feed, heartbeat_s=0.05)
     await following(stream)
@@ -144,7 +146,7 @@ async def test_an_idle_stream_tells_the_time_that_is_reached() -> None:
     await stream.aclose()
 
 
-async def test_another_run_is_told_also_to_a_reader_that_had_nothing_yet() -> None:
+async def test_a_run_change_is_also_sent_to_a_reader_without_any_event_so_far() -> None:
     feed = make_feed()
     stream = open_stream(feed)
     await following(stream)
@@ -166,7 +168,7 @@ async def test_an_open_stream_is_counted_until_it_is_closed_or_refused() -> None
     assert feed.open_readers == 0
 
 
-async def test_a_reader_of_columns_gets_them_where_they_are_kept_and_the_payload_where_not() -> None:
+async def test_a_reader_of_columns_gets_columns_if_they_are_kept_and_the_payload_otherwise() -> None:
     feed = make_feed()
     feed.append(WorldSnapshot(tick=1), sequence=1, time_ns=S, tick=1, columns=WorldSnapshot(tick=101))
     produce(feed, 2, 2)

@@ -1,4 +1,4 @@
-"""The spool between a service and the registrar: never in the way, bounded, in order, and honest about what it lost."""
+"""The spool between a service and the registrar: non-blocking, bounded, ordered, and it reports dropped events."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ FAST = Backoff(first_s=0.01, cap_s=0.02, floor_s=0.001)
 
 
 class Registrar:
-    """A registrar in memory: records each id once; `answers` scripts what the next calls meet instead."""
+    """A registrar in memory that records each id once; `answers` scripts other results of the next calls."""
 
     def __init__(self) -> None:
         self.recorded: dict[str, pb.AuditEvent] = {}
@@ -80,7 +80,7 @@ def free_port() -> int:
 
 
 @pytest.mark.asyncio
-async def test_events_come_once_and_in_the_order_of_their_reporting() -> None:
+async def test_events_arrive_once_and_in_the_order_of_their_reporting() -> None:
     registrar = Registrar()
     async with serving(registrar) as target, AuditReporter(target, "test") as audit:
         for number in range(3 * MAX_BATCH_EVENTS):
@@ -92,7 +92,7 @@ async def test_events_come_once_and_in_the_order_of_their_reporting() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_reported_while_the_registrar_is_away_comes_when_it_is_there(free_port: int) -> None:
+async def test_events_reported_while_the_registrar_is_away_arrive_when_it_returns(free_port: int) -> None:
     registrar = Registrar()
     async with AuditReporter(f"127.0.0.1:{free_port}", "test", backoff=FAST) as audit:
         ids = [audit.report(codes.BOOT_OK, f"{number}") for number in range(10)]
@@ -104,7 +104,9 @@ async def test_what_is_reported_while_the_registrar_is_away_comes_when_it_is_the
 
 
 @pytest.mark.asyncio
-async def test_a_full_spool_drops_the_oldest_counts_them_and_tells_it_once_in_their_place(free_port: int) -> None:
+async def test_a_full_spool_drops_the_oldest_events_and_reports_their_number_once_in_their_position(
+    free_port: int,
+) -> None:
     registrar = Registrar()
     async with AuditReporter(f"127.0.0.1:{free_port}", "test", capacity=5, backoff=FAST) as audit:
         audit.report(codes.BOOT_OK, "first")
@@ -125,7 +127,7 @@ async def test_a_full_spool_drops_the_oldest_counts_them_and_tells_it_once_in_th
 
 
 @pytest.mark.asyncio
-async def test_what_was_dropped_is_told_once_and_what_is_dropped_later_by_another_event(free_port: int) -> None:
+async def test_dropped_events_are_reported_once_and_later_drops_by_another_event(free_port: int) -> None:
     registrar = Registrar()
     async with AuditReporter(f"127.0.0.1:{free_port}", "test", capacity=2, backoff=FAST) as audit:
         for number in range(5):
@@ -173,7 +175,7 @@ async def test_reporting_never_waits(free_port: int) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_lost_answer_is_asked_for_again_and_the_event_is_not_twice_on_record() -> None:
+async def test_after_a_lost_answer_the_event_is_sent_again_and_recorded_once() -> None:
     registrar = Registrar()
     registrar.answers = ["lose the answer", "nothing", "lose the answer"]
     async with serving(registrar) as target, AuditReporter(target, "test", backoff=FAST) as audit:
@@ -198,7 +200,7 @@ async def test_an_event_refused_for_good_is_counted_and_does_not_hold_up_the_oth
 
 
 @pytest.mark.asyncio
-async def test_what_is_reported_while_a_batch_is_on_its_way_follows_it() -> None:
+async def test_events_reported_while_a_batch_is_in_flight_follow_it() -> None:
     registrar = Registrar()
     registrar.answers = ["wait"]
     async with serving(registrar) as target, AuditReporter(target, "test") as audit:
@@ -213,7 +215,7 @@ async def test_what_is_reported_while_a_batch_is_on_its_way_follows_it() -> None
 
 
 @pytest.mark.asyncio
-async def test_leaving_delivers_what_is_left_and_gives_up_on_an_absent_registrar(free_port: int) -> None:
+async def test_closing_delivers_the_remaining_events_or_gives_up_on_an_absent_registrar(free_port: int) -> None:
     registrar = Registrar()
     async with serving(registrar) as target:
         async with AuditReporter(target, "test") as audit:
@@ -227,7 +229,7 @@ async def test_leaving_delivers_what_is_left_and_gives_up_on_an_absent_registrar
 
 
 @pytest.mark.asyncio
-async def test_an_error_in_the_body_comes_out_as_it_is(free_port: int) -> None:
+async def test_an_error_in_the_body_is_raised_unchanged(free_port: int) -> None:
     with pytest.raises(ZeroDivisionError):
         async with AuditReporter(f"127.0.0.1:{free_port}", "test"):
             raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Columns written from memory are the columns as protobuf writes them; detections read alike in both layouts."""
+"""Columns written from memory equal those that protobuf writes; detections are read alike in both layouts."""
 
 from array import array
 from typing import Any
@@ -14,9 +14,7 @@ from qiki_sdk.columns import detection_columns, extend
 
 
 @given(st.lists(st.floats(), max_size=300), st.lists(st.floats(), max_size=3))
-def test_what_is_written_from_memory_is_what_the_columns_own_extend_writes(
-    first: list[float], more: list[float]
-) -> None:
+def test_columns_written_from_memory_equal_those_written_by_extend(first: list[float], more: list[float]) -> None:
     ours, plain = DetectionColumns(), DetectionColumns()
     extend(ours, range_m=np.array(first), vr_sigma_mps=array("d", more))
     extend(ours, range_m=np.array(more))
@@ -25,7 +23,7 @@ def test_what_is_written_from_memory_is_what_the_columns_own_extend_writes(
     assert ours.SerializeToString() == plain.SerializeToString()
 
 
-def test_memory_in_any_order_is_written_in_the_arrays_own() -> None:
+def test_an_array_of_any_memory_layout_is_written_in_index_order() -> None:
     matrix = np.arange(12.0).reshape(3, 4)
     columns = DetectionColumns()
     extend(columns, range_m=matrix.T, bearing_deg=matrix[::-1, ::2])
@@ -34,7 +32,7 @@ def test_memory_in_any_order_is_written_in_the_arrays_own() -> None:
 
 
 @given(st.lists(st.integers(0, 127), max_size=300))
-def test_small_whole_numbers_and_truths_are_written_from_bytes(numbers: list[int]) -> None:
+def test_small_integers_and_booleans_are_written_from_bytes(numbers: list[int]) -> None:
     ours, plain = DetectionColumns(), DetectionColumns()
     truths = [number > 60 for number in numbers]
     extend(ours, transponder_mode=bytes(numbers), transponder_on=np.array(truths, np.bool_))
@@ -59,14 +57,14 @@ def test_small_whole_numbers_and_truths_are_written_from_bytes(numbers: list[int
         ({"range_m": [1.0]}, "bytes-like"),
     ],
 )
-def test_what_is_no_column_or_no_doubles_is_refused_and_nothing_is_written(values: dict[str, Any], why: str) -> None:
+def test_an_invalid_column_or_array_type_is_refused_and_nothing_is_written(values: dict[str, Any], why: str) -> None:
     columns = DetectionColumns()
     with pytest.raises(TypeError, match=why):
         extend(columns, bearing_deg=array("d", [1.0]), **values)
     assert columns == DetectionColumns()
 
 
-def test_detections_that_came_as_messages_are_told_as_columns() -> None:
+def test_detections_received_as_messages_are_converted_to_columns() -> None:
     frame = RadarFrame(
         detections=[
             RadarDetection(range_m=10.0, bearing_deg=1.0, range_band=RadarRangeBand.RADAR_RANGE_BAND_SR),
@@ -98,10 +96,10 @@ def test_detections_that_came_as_messages_are_told_as_columns() -> None:
     )
 
 
-def test_detections_that_came_as_columns_are_those_columns() -> None:
+def test_detections_received_as_columns_are_returned_unchanged() -> None:
     frame = RadarFrame(detection_columns=DetectionColumns(range_m=[1.0]))
     assert detection_columns(frame) is frame.detection_columns
 
 
-def test_a_frame_in_which_nothing_was_seen_has_empty_columns() -> None:
+def test_a_frame_without_detections_has_empty_columns() -> None:
     assert detection_columns(RadarFrame()) == DetectionColumns()

@@ -26,7 +26,7 @@ from qiki_sdk.stream import TRANSIENT
 WAIT_S = 20.0
 AT_ONCE = Backoff(first_s=0.0, cap_s=0.0, floor_s=0.0)
 SETTINGS = StreamSettings(silence_s=10.0, backoff=AT_ONCE)
-# What a server does with one call: yields responses, ends, or raises.
+# A server's script for one call: yields responses, ends, or raises.
 Behaviour = Callable[[WatchFramesRequest, Any], AsyncIterator[WatchFramesResponse]]
 
 
@@ -52,7 +52,7 @@ def draining(place: int) -> WatchFramesResponse:
 
 
 def says(*responses: WatchFramesResponse, then: Exception | grpc.StatusCode | None = None) -> Behaviour:
-    """Send these, and then end the call: well, with a status, or with a refusal of the mesh."""
+    """Send these responses, then end the call: normally, with a status, or with a refusal of the mesh."""
 
     async def behave(request: WatchFramesRequest, context: Any) -> AsyncIterator[WatchFramesResponse]:
         for response in responses:
@@ -79,7 +79,7 @@ def says_and_falls_silent(*responses: WatchFramesResponse) -> Behaviour:
 
 @dataclass
 class Misbehaving(RadarServiceServicer):
-    """Does with each call what is next in its list; knows what it was asked and which calls are open."""
+    """A server that runs the next script for each call; keeps the requests and the open calls."""
 
     behaviours: list[Behaviour]
     requests: list[WatchFramesRequest] = field(default_factory=list)
@@ -141,7 +141,7 @@ async def sequences(stream: Stream[RadarFrame]) -> list[int]:
         return [event.context.sequence async for event in stream]
 
 
-# -- what is handed on -------------------------------------------------------------------------------------------------
+# -- items of the stream -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
@@ -153,7 +153,7 @@ async def test_events_come_with_payload_context_and_token() -> None:
 
 
 @pytest.mark.asyncio
-async def test_heartbeats_are_told_to_those_who_ask_for_items_and_move_the_token() -> None:
+async def test_heartbeats_appear_among_items_and_move_the_token() -> None:
     async with serving(says(heartbeat(0), frame(1), heartbeat(7), ended(7))) as served:
         stream = served.stream()
         async with asyncio.timeout(WAIT_S):
@@ -163,7 +163,7 @@ async def test_heartbeats_are_told_to_those_who_ask_for_items_and_move_the_token
 
 
 @pytest.mark.asyncio
-async def test_the_end_of_the_run_ends_the_stream_and_iterating_again_asks_nobody() -> None:
+async def test_the_end_of_the_run_ends_the_stream_and_iterating_again_makes_no_call() -> None:
     async with serving(says(frame(1), ended(1))) as served:
         stream = served.stream()
         assert await sequences(stream) == [1]
@@ -173,18 +173,18 @@ async def test_the_end_of_the_run_ends_the_stream_and_iterating_again_asks_nobod
 
 
 @pytest.mark.asyncio
-async def test_a_kind_of_response_that_is_not_known_yet_is_passed_over_with_its_token() -> None:
+async def test_an_unknown_kind_of_response_is_skipped_but_its_token_kept() -> None:
     unknown = WatchFramesResponse(resume_token=token(3))
     async with serving(says(frame(2), unknown), says(ended(3))) as served:
         assert await sequences(served.stream()) == [2]
         assert served.server.tokens == ["", token(3)]
 
 
-# -- what is survived --------------------------------------------------------------------------------------------------
+# -- retried failures --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_a_stream_that_is_closed_without_a_word_is_opened_again_after_its_token() -> None:
+async def test_a_stream_closed_without_a_status_is_reopened_after_its_token() -> None:
     async with serving(says(frame(1), frame(2)), says(), says(frame(3), ended(3))) as served:
         assert await sequences(served.stream()) == [1, 2, 3]
         assert served.server.tokens == ["", token(2), token(2)]
@@ -206,14 +206,14 @@ async def test_a_server_that_fails_is_retried() -> None:
 
 
 @pytest.mark.asyncio
-async def test_many_failures_in_a_row_are_survived_where_no_limit_is_set() -> None:
+async def test_without_a_limit_any_number_of_consecutive_failures_is_retried() -> None:
     unavailable = [says(then=RunUnknownError("not yet")) for _ in range(25)]
     async with serving(*unavailable, says(frame(1), ended(1))) as served:
         assert await sequences(served.stream()) == [1]
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_is_silent_for_too_long_is_asked_again_and_the_silent_call_is_gone() -> None:
+async def test_a_silent_call_is_cancelled_and_the_server_is_called_again() -> None:
     settings = StreamSettings(silence_s=0.05, backoff=AT_ONCE)
     states: list[str] = []
     async with serving(says_and_falls_silent(frame(1)), says(frame(2), ended(2))) as served:
@@ -247,7 +247,7 @@ async def test_a_draining_server_is_left_and_the_next_one_goes_on_after_the_toke
 
 
 @pytest.mark.asyncio
-async def test_states_are_told_in_a_few_words() -> None:
+async def test_states_are_described_in_a_few_words() -> None:
     states: list[str] = []
     refusal = says(then=RunUnknownError("waits for svc_sim"))
     async with serving(refusal, says(frame(1)), says(ended(1))) as served:
@@ -260,11 +260,11 @@ async def test_states_are_told_in_a_few_words() -> None:
     ]
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- raised errors -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_that_no_retry_can_change_is_raised_at_once_and_typed() -> None:
+async def test_a_permanent_refusal_is_raised_at_once_as_its_type() -> None:
     async with serving(says(frame(1), then=RunChangedError("moved on", run_id="r2"))) as served:
         items = served.stream().items()
         assert isinstance(await anext(items), Event)
@@ -307,7 +307,9 @@ UNAVAILABLE = says(then=grpc.StatusCode.UNAVAILABLE)
     ids=["unavailable", "closed", "draining", "silent"],
 )
 @pytest.mark.asyncio
-async def test_after_max_tries_in_a_row_the_error_is_told(behaviour: Behaviour, code: grpc.StatusCode) -> None:
+async def test_after_max_tries_consecutive_failures_the_error_is_raised(
+    behaviour: Behaviour, code: grpc.StatusCode
+) -> None:
     settings = StreamSettings(silence_s=0.05, backoff=AT_ONCE, max_tries=3)
     async with serving(*[behaviour] * 5) as served:
         with pytest.raises(QikiError) as caught:
@@ -317,7 +319,7 @@ async def test_after_max_tries_in_a_row_the_error_is_told(behaviour: Behaviour, 
 
 
 @pytest.mark.asyncio
-async def test_a_response_starts_the_count_of_tries_anew() -> None:
+async def test_a_response_resets_the_count_of_tries() -> None:
     settings = StreamSettings(backoff=AT_ONCE, max_tries=2)
     behaviours = [UNAVAILABLE, says(heartbeat(0)), UNAVAILABLE, says(frame(1)), UNAVAILABLE, says(ended(1))]
     async with serving(*behaviours) as served:
@@ -325,7 +327,7 @@ async def test_a_response_starts_the_count_of_tries_anew() -> None:
 
 
 @pytest.mark.asyncio
-async def test_where_nobody_listens_the_error_is_told_after_max_tries() -> None:
+async def test_without_a_listening_server_the_error_is_raised_after_max_tries() -> None:
     async with connect("127.0.0.1:1") as channel, asyncio.timeout(WAIT_S):
         stub: Any = RadarServiceStub(channel)
         settings = StreamSettings(backoff=AT_ONCE, max_tries=2)
@@ -334,7 +336,7 @@ async def test_where_nobody_listens_the_error_is_told_after_max_tries() -> None:
         assert caught.value.code is grpc.StatusCode.UNAVAILABLE
 
 
-# -- what is left behind -----------------------------------------------------------------------------------------------
+# -- open calls --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
@@ -377,14 +379,14 @@ async def read_and_fail(stream: Stream[RadarFrame]) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_error_of_the_readers_own_is_not_taken_for_the_streams() -> None:
+async def test_an_error_in_the_readers_code_is_not_taken_for_the_streams() -> None:
     async with serving(says_and_falls_silent(frame(1))) as served:
         with pytest.raises(TimeoutError, match="mine"):
             await read_and_fail(served.stream())
         assert len(served.server.requests) == 1
 
 
-# -- how long to wait --------------------------------------------------------------------------------------------------
+# -- backoff -----------------------------------------------------------------------------------------------------------
 
 
 @given(st.floats(0.02, 10), st.floats(10, 100), st.integers(1, 50))

@@ -1,4 +1,4 @@
-"""A stream holds on to nothing of what it has read, however long it runs."""
+"""A stream retains none of the events that it has read, however long it runs."""
 
 import asyncio
 from pathlib import Path
@@ -55,7 +55,7 @@ async def test_memory_does_not_grow_with_the_events_read() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_stream_that_is_opened_again_asks_after_the_last_event_and_keeps_the_rest_of_its_request() -> None:
+async def test_a_reopened_stream_resumes_after_the_last_event_and_keeps_the_rest_of_its_request() -> None:
     asked: list[WatchFramesRequest] = []
 
     class BrokenCall(EndlessCall):

@@ -46,7 +46,7 @@ PERIODS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
 
 
 def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
-    """Return the snapshots of these sequences; a resume token is the tick that it stands after."""
+    """Return the snapshots of these sequences; a resume token is the tick that it follows."""
     clock = SimulationClock.of(RUN)
     found = []
     for sequence in range(first, last + 1):
@@ -86,7 +86,7 @@ def frames(feed: Feed) -> dict[int, bytes]:
 
 @settings(max_examples=30, deadline=None)
 @given(periods=PERIODS, seen=st.integers(1, 30), confirmed=st.integers(0, 100))
-async def test_from_the_place_that_is_confirmed_every_frame_that_is_not_safe_is_made_again(
+async def test_replay_from_the_confirmed_position_makes_every_unsafe_frame_again(
     periods: list[int], seen: int, confirmed: int
 ) -> None:
     first, feed = observer(periods)
@@ -97,7 +97,7 @@ async def test_from_the_place_that_is_confirmed_every_frame_that_is_not_safe_is_
     feed.confirm("bridge", feed.place(safe).encode())
     place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
 
-    again, feed = observer(periods)  # all that the source still has is what lies after the place
+    again, feed = observer(periods)  # the source retains only the snapshots after the position
     for event in snapshots(place + 1, seen):
         await again.take(event)
     remade = frames(feed)
@@ -109,7 +109,7 @@ async def test_from_the_place_that_is_confirmed_every_frame_that_is_not_safe_is_
 
 @settings(max_examples=30, deadline=None)
 @given(periods=PERIODS)
-async def test_with_all_frames_safe_the_source_is_held_back_by_less_than_a_scan_and_a_snapshot(
+async def test_with_all_frames_safe_the_confirmed_position_lags_by_at_most_a_scan_and_a_snapshot(
     periods: list[int],
 ) -> None:
     first, feed = observer(periods)
@@ -122,14 +122,14 @@ async def test_with_all_frames_safe_the_source_is_held_back_by_less_than_a_scan_
         assert next_snapshot - place <= max(periods) + 1, "what check_retention counts with"
 
 
-async def test_before_a_whole_scan_there_is_no_place_to_confirm() -> None:
+async def test_before_a_whole_scan_there_is_no_position_to_confirm() -> None:
     first, _feed = observer([5])
     for event in snapshots(1, 4):
         await first.take(event)
         assert first.safe_token() == ""
 
 
-async def test_a_radar_without_sensors_holds_nothing_back() -> None:
+async def test_a_bot_without_radars_confirms_every_snapshot() -> None:
     first, feed = observer([])
     assert first.safe_token() == ""
     for event in snapshots(1, 3):
@@ -137,7 +137,7 @@ async def test_a_radar_without_sensors_holds_nothing_back() -> None:
     assert (first.safe_token(), feed.ring.last_sequence) == (str(3 * SNAPSHOT_TICKS), 0)
 
 
-async def test_scans_that_the_beginning_of_what_is_retained_cuts_yield_no_frame() -> None:
+async def test_scans_cut_by_the_start_of_the_retention_yield_no_frame() -> None:
     first, feed = observer([5, 2])
     for event in snapshots(11, 20):
         await first.take(event)
@@ -182,7 +182,7 @@ def failing_at(number: int, error: Exception) -> Callable[..., Any]:
     return call
 
 
-async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_slot_and_the_others_are_as_ever(
+async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_slot_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calm, whole = observer([2])
@@ -205,7 +205,7 @@ async def test_a_snapshot_that_makes_a_radar_fail_yields_a_failed_frame_in_its_s
     assert remade[0] == remade[1]
 
 
-async def test_a_snapshot_with_a_pose_that_is_no_number_yields_a_failed_frame_without_a_pose() -> None:
+async def test_a_snapshot_with_a_pose_that_is_not_finite_yields_a_failed_frame_without_a_pose() -> None:
     radar, feed = observer([1])
     (event,) = snapshots(1, 1)
     event.payload.own_ship.position.x = math.nan
@@ -216,7 +216,7 @@ async def test_a_snapshot_with_a_pose_that_is_no_number_yields_a_failed_frame_wi
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError("no numba cache")])
-async def test_a_failure_of_the_machine_is_not_the_snapshots_and_ends_the_process(
+async def test_a_machine_failure_is_not_blamed_on_the_snapshot_and_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(svc_radar.fold, "observe", failing_at(1, error))

@@ -1,4 +1,4 @@
-"""A beam looks at each thing at its time; what is outside of it, behind the horizon or too slow is not seen."""
+"""The beam passes each target at its time; targets out of sector, below the horizon or too slow are not detected."""
 
 import dataclasses
 import math
@@ -26,29 +26,27 @@ ROTATING = dataclasses.replace(SURE, scan_kind=ScanKind.ROTATING, scan_period_s=
 SWEEPING = dataclasses.replace(SURE, scan_kind=ScanKind.SECTOR, scan_period_s=2.0, coverage=Sector(330.0, 60.0))
 
 
-# -- when --------------------------------------------------------------------------------------------------------------
+# -- time of the beam --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("bearing_deg", "offset_s"), [(0.0, -4.0), (90.0, -3.0), (180.0, -2.0), (270.0, -1.0), (359.0, -4.0 / 360.0)]
 )
-def test_a_rotating_beam_begins_in_the_north_and_turns_clockwise_once_a_scan(
-    bearing_deg: float, offset_s: float
-) -> None:
+def test_a_rotating_beam_starts_at_north_and_turns_clockwise_once_a_scan(bearing_deg: float, offset_s: float) -> None:
     assert scan(ROTATING, things(at(8_000.0, bearing_deg))).time_offset_s == pytest.approx([offset_s], abs=1e-3)
 
 
 @pytest.mark.parametrize(("bearing_deg", "offset_s"), [(330.5, -2.0 + 1 / 60), (0.0, -1.0), (29.5, -1 / 60)])
-def test_a_sweeping_beam_goes_through_its_sector_once_a_scan(bearing_deg: float, offset_s: float) -> None:
+def test_a_sweeping_beam_sweeps_its_sector_once_a_scan(bearing_deg: float, offset_s: float) -> None:
     assert scan(SWEEPING, things(at(8_000.0, bearing_deg))).time_offset_s == pytest.approx([offset_s], abs=1e-3)
 
 
-def test_a_staring_radar_sees_everything_at_the_end_of_the_scan() -> None:
+def test_a_staring_radar_detects_everything_at_the_end_of_the_scan() -> None:
     seen = scan(SURE, things(*[at(8_000.0, 40.0 * index) for index in range(9)]))
     assert seen.time_offset_s.tolist() == [0.0] * 9
 
 
-def test_a_thing_is_seen_where_it_was_when_the_beam_passed_it() -> None:
+def test_a_target_is_detected_at_its_position_when_the_beam_passed_it() -> None:
     velocity_mps, own_mps = np.array([200.0, -150.0, 10.0]), np.array([0.0, 80.0, 0.0])
     end_m = np.array(at(9_000.0, 200.0, 10.0))
     seen = scan(ROTATING, things(end_m, velocity_mps=velocity_mps), own=moving(own_mps))
@@ -73,19 +71,19 @@ def test_false_detections_have_the_time_of_their_bearing() -> None:
     assert seen.time_offset_s == pytest.approx(4.0 * (seen.bearing_deg / 360.0 - 1.0))
 
 
-# -- where -------------------------------------------------------------------------------------------------------------
+# -- coverage ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", list(ScanKind))
 @pytest.mark.parametrize(
     ("bearing_deg", "seen"), [(329.0, 0), (331.0, 1), (359.9, 1), (29.0, 1), (31.0, 0), (180.0, 0)]
 )
-def test_only_the_coverages_sector_is_looked_at(kind: ScanKind, bearing_deg: float, seen: int) -> None:
+def test_targets_are_detected_in_the_covered_sector_only(kind: ScanKind, bearing_deg: float, seen: int) -> None:
     model = dataclasses.replace(SWEEPING, scan_kind=kind)
     assert len(scan(model, things(at(8_000.0, bearing_deg)))) == seen
 
 
-def test_false_detections_are_in_the_sector_only_and_as_many_fewer() -> None:
+def test_false_detections_are_in_the_sector_only_and_proportional_to_it() -> None:
     model = dataclasses.replace(SWEEPING, false_alarm_probability=1e-6)
     assert model.expected_clutter == pytest.approx(
         dataclasses.replace(model, coverage=Sector(0.0, 360.0)).expected_clutter / 6.0
@@ -95,7 +93,7 @@ def test_false_detections_are_in_the_sector_only_and_as_many_fewer() -> None:
     assert model.coverage.holds(seen.bearing_deg).all()
 
 
-def test_in_the_blind_range_nothing_is_seen() -> None:
+def test_in_the_blind_range_nothing_is_detected() -> None:
     assert len(scan(SURE, things(at(99.0)))) == 0
     assert len(scan(SURE, things(at(101.0)))) == 1
 
@@ -106,12 +104,12 @@ LOW = dataclasses.replace(SURE, horizon_surface_m=0.0, max_range_m=500_000.0)
 
 
 def over_the_earth(distance_m: float, height_m: float) -> tuple[float, float, float]:
-    """Return where in the flat local frame a thing is that is so far over the ground and so high above it."""
+    """Return the position in the flat local frame of a target at this ground range and height."""
     return 0.0, distance_m, height_m - distance_m**2 / (2.0 * 6_371_000.0)
 
 
 @pytest.mark.parametrize("height_m", [10.0, 300.0, 10_000.0])
-def test_a_thing_is_in_sight_to_4_12_kilometres_times_the_roots_of_the_heights(height_m: float) -> None:
+def test_the_radio_horizon_is_4_12_kilometres_times_the_roots_of_the_heights(height_m: float) -> None:
     reach_m = 4_121.0 * (math.sqrt(25.0) + math.sqrt(height_m))
     mast = moving((0.0, 0.0, 0.0), (0.0, 0.0, 25.0))
     assert len(scan(LOW, things(over_the_earth(0.99 * reach_m, height_m)), own=mast)) == 1
@@ -122,20 +120,20 @@ def test_in_space_there_is_no_horizon() -> None:
     assert len(scan(dataclasses.replace(LOW, horizon_surface_m=None), things(at(300_000.0, 0.0, -20.0)))) == 1
 
 
-def test_what_is_below_the_surface_counts_as_on_it() -> None:
+def test_a_target_below_the_surface_counts_as_on_it() -> None:
     mast = moving((0.0, 0.0, 0.0), (0.0, 0.0, 25.0))
     assert len(scan(LOW, things((0.0, 15_000.0, -500.0)), own=mast)) == 1
     assert len(scan(LOW, things((0.0, 40_000.0, -500.0)), own=mast)) == 0
 
 
 @pytest.mark.parametrize(("vr_mps", "seen"), [(0.0, 0), (-14.9, 0), (14.9, 0), (-15.1, 1), (15.1, 1), (80.0, 1)])
-def test_what_moves_too_slowly_over_the_ground_is_filtered_out_with_it(vr_mps: float, seen: int) -> None:
+def test_a_target_too_slow_over_the_ground_is_filtered_out_with_it(vr_mps: float, seen: int) -> None:
     model = dataclasses.replace(SURE, min_radial_speed_mps=15.0)
     velocity_mps = tuple(vr_mps * part for part in at(1.0, 70.0, 20.0))
     assert len(scan(model, things(at(8_000.0, 70.0, 20.0), velocity_mps=velocity_mps))) == seen
 
 
-def test_the_filter_knows_the_radars_own_motion() -> None:
+def test_the_doppler_filter_compensates_the_radars_own_motion() -> None:
     model = dataclasses.replace(SURE, min_radial_speed_mps=15.0)
     own = moving((60.0, 120.0, -10.0))
     assert len(scan(model, things(at(8_000.0, 70.0)), own=own)) == 0, (
@@ -145,6 +143,6 @@ def test_the_filter_knows_the_radars_own_motion() -> None:
     assert len(scan(model, along, own=own)) == 1, "its range does not change, and it moves"
 
 
-def test_a_crossing_thing_is_lost_in_the_notch() -> None:
+def test_a_crossing_target_is_lost_in_the_doppler_notch() -> None:
     model = dataclasses.replace(SURE, min_radial_speed_mps=15.0)
     assert len(scan(model, things(at(8_000.0, 0.0), velocity_mps=(250.0, 0.0, 0.0)))) == 0

@@ -1,4 +1,4 @@
-"""How a BotSpec says what a radar can do: in one of two ways, and what does not fit together is told."""
+"""A radar's capabilities in a BotSpec: one of two ways to configure them; contradictions are reported."""
 
 import math
 from typing import Any
@@ -33,7 +33,7 @@ CONSTANT: dict[str, Any] = {name: value for name, value in LONG.items() if name 
 
 
 def radar(base: dict[str, Any] = LONG, **changes: Any) -> Radar:
-    """Return a radar with values changed; None leaves one out."""
+    """Return a radar with values changed; None omits a value."""
     values = base | changes
     return Radar.model_validate({name: value for name, value in values.items() if value is not None})
 
@@ -44,7 +44,7 @@ def refusals(base: dict[str, Any] = LONG, **changes: Any) -> dict[str, str]:
     return {".".join(map(str, problem["loc"])): problem["msg"] for problem in caught.value.errors()}
 
 
-def test_the_physical_way_makes_the_probability_and_the_clutter_follow_from_the_echo() -> None:
+def test_the_physical_settings_derive_detection_probability_and_clutter_from_the_echo() -> None:
     told = to_sensor_model(to_model(radar()))
     assert told.detection_probability == pytest.approx(1e-8 ** (1.0 / (1.0 + 10.0**2.3)))
     assert told.clutter_per_scan == pytest.approx(1e-8 * (99_000 / 75) * (360 / 2) * (90 / 3) * (600 / 10))
@@ -52,7 +52,7 @@ def test_the_physical_way_makes_the_probability_and_the_clutter_follow_from_the_
     assert told.swerling == SwerlingCase.CASE_1
 
 
-def test_the_constant_way_says_both_and_tells_no_reference() -> None:
+def test_the_constant_settings_give_both_and_no_reference_target() -> None:
     told = to_sensor_model(to_model(radar(CONSTANT)))
     assert (told.detection_probability, told.clutter_per_scan) == (0.9, 3.0)
     assert (told.range_sigma_m, told.bearing_sigma_deg) == (20.0, 0.1)
@@ -60,29 +60,29 @@ def test_the_constant_way_says_both_and_tells_no_reference() -> None:
 
 
 @pytest.mark.parametrize("name", PHYSICAL_WAY)
-def test_both_ways_at_once_are_refused(name: str) -> None:
+def test_physical_and_constant_settings_together_are_refused(name: str) -> None:
     told = refusals(CONSTANT, **{name: LONG[name]})
     assert told == {name: "excludes detection_probability: either that is constant, or it follows from the echo"}
 
 
 @pytest.mark.parametrize("name", PHYSICAL_WAY[1:])
-def test_half_of_the_physical_way_is_refused(name: str) -> None:
+def test_incomplete_physical_settings_are_refused(name: str) -> None:
     assert refusals(**{name: None}) == {name: "required with false_alarm_probability, and missing"}
 
 
-def test_half_of_the_constant_way_is_refused() -> None:
+def test_incomplete_constant_settings_are_refused() -> None:
     told = refusals(CONSTANT, clutter_per_scan=None)
     assert told == {"clutter_per_scan": "required with detection_probability, and missing"}
 
 
-def test_neither_way_is_refused_and_both_are_named() -> None:
+def test_settings_of_neither_kind_are_refused_naming_both() -> None:
     told = refusals(CONSTANT, detection_probability=None, clutter_per_scan=None)
     assert told == {
         "detection_probability": "required, and missing; or give false_alarm_probability, swerling and the resolutions"
     }
 
 
-def test_what_is_not_measured_is_left_out() -> None:
+def test_a_quantity_that_is_not_measured_is_omitted() -> None:
     flat = radar(no_elevation=True, elev_sigma_deg=None, elev_resolution_deg=None)
     blunt = radar(no_radial_velocity=True, vr_sigma_mps=None, vr_resolution_mps=None)
     assert to_sensor_model(to_model(flat)).no_elevation
@@ -135,7 +135,7 @@ def test_every_setting_reaches_the_radar() -> None:
         ({"max_range_m": 1_000.0}, "max_range_m"),
     ],
 )
-def test_what_does_not_fit_is_refused_at_its_place(changes: dict[str, Any], place: str) -> None:
+def test_inconsistent_settings_are_refused_at_their_key(changes: dict[str, Any], place: str) -> None:
     assert list(refusals(**changes)) == [place]
 
 
@@ -144,13 +144,13 @@ def test_more_false_detections_than_a_scan_can_hold_are_refused_by_the_radars_na
         to_model(radar(false_alarm_probability=0.1))
 
 
-def test_the_truth_is_not_served_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_truth_is_not_served_unless_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not RadarSettings.load().serve_truth
     monkeypatch.setenv("QIKI_RADAR_SERVE_TRUTH", "true")
     assert RadarSettings.load().serve_truth
 
 
-# -- whatever is written -----------------------------------------------------------------------------------------------
+# -- arbitrary settings ------------------------------------------------------------------------------------------------
 
 NUMBERS = st.one_of(
     st.floats(), st.floats(0.0, 1e3), st.integers(-5, 400), st.sampled_from([0.0, -0.0, 1e-300, 1e300, "x", [], True])
@@ -160,7 +160,7 @@ NAMES = [name for name, field in Radar.model_fields.items() if name not in ("sen
 
 @settings(max_examples=300, deadline=None)
 @given(changes=st.dictionaries(st.sampled_from(NAMES), st.one_of(st.none(), NUMBERS), max_size=4))
-def test_whatever_is_written_is_a_radar_whose_frames_a_tracker_takes_or_is_refused(changes: dict[str, Any]) -> None:
+def test_any_settings_are_refused_or_give_a_radar_whose_frames_a_tracker_accepts(changes: dict[str, Any]) -> None:
     try:
         model = to_model(radar(**changes))
     except (ValidationError, StartError):

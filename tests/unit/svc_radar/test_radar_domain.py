@@ -151,7 +151,7 @@ def test_radial_velocity_agrees_with_the_range_a_moment_later() -> None:
     assert (later.range_m - now.range_m) / 1e-3 == pytest.approx(now.vr_mps, abs=1e-3)
 
 
-def test_only_the_place_relative_to_the_platform_counts() -> None:
+def test_only_the_position_relative_to_the_platform_counts() -> None:
     there = scan(PERFECT, targets((4_000, 2_000, 500)), platform((3_000, 1_000, 500)))
     here = scan(PERFECT, targets((1_000, 1_000, 0)))
     assert bits(dataclasses.replace(there, sensor_position_m=np.zeros(3))) == bits(here)
@@ -162,7 +162,7 @@ def test_angles_do_not_turn_with_the_platform() -> None:
     assert bits(scan(PERFECT, targets((0, 1_000, 0)), turned)) == bits(scan(PERFECT, targets((0, 1_000, 0))))
 
 
-def test_signal_falls_by_twelve_decibels_a_doubling_of_the_range_and_rises_with_the_cross_section() -> None:
+def test_the_signal_falls_by_twelve_decibels_per_doubling_of_the_range_and_rises_with_the_cross_section() -> None:
     def mean_db(north_m: float, rcs_dbsm: float) -> float:
         things = targets((0, north_m, 0), rcs_dbsm=rcs_dbsm)
         return float(mean_snr_db(PERFECT, things.rcs_dbsm, polar(platform(), things))[0])
@@ -172,14 +172,14 @@ def test_signal_falls_by_twelve_decibels_a_doubling_of_the_range_and_rises_with_
     assert mean_db(10_000, 13.0) == pytest.approx(23.0)
 
 
-def test_the_noise_of_the_receiver_hides_from_scan_to_scan_how_the_range_has_changed() -> None:
+def test_receiver_noise_hides_the_change_of_range_from_scan_to_scan() -> None:
     seen = [scan(PERFECT, targets((0, 10_000, 0)), step=step).snr_db[0] for step in range(200)]
     assert np.mean(seen) == pytest.approx(20.0, abs=0.3)
     # Of a ratio of 100 the noise moves the power by a seventh.
     assert np.std(seen) == pytest.approx(10.0 * math.log10(1.0 + math.sqrt(2.0 / 100.0)), rel=0.2)
 
 
-def test_the_cross_section_reported_follows_from_what_was_measured_so_that_it_tells_no_true_range() -> None:
+def test_the_reported_cross_section_follows_from_measured_values_and_does_not_reveal_the_true_range() -> None:
     seen = scan(dataclasses.replace(PERFECT, range_sigma_m=500.0), targets((0, 10_000, 0)))
     assert abs(seen.range_m[0] - 10_000.0) > 1.0
     expected = seen.snr_db - 20.0 + 10.0 + 40.0 * np.log10(seen.range_m / 10_000.0)
@@ -203,13 +203,13 @@ def test_the_cross_section_reported_follows_from_what_was_measured_so_that_it_te
         ((0, 1_000, -177), False),
     ],
 )
-def test_what_is_beyond_the_limits_of_range_or_elevation_is_not_seen(position_m: Any, in_view: bool) -> None:
+def test_a_target_beyond_the_range_or_elevation_limits_is_not_detected(position_m: Any, in_view: bool) -> None:
     model = dataclasses.replace(PERFECT, min_elev_deg=-10.0, max_elev_deg=45.0)
     assert len(scan(model, targets(position_m))) == int(in_view)
 
 
 @pytest.mark.parametrize("min_range_m", [0.0, 100.0])
-def test_what_is_exactly_where_the_sensor_is_is_not_seen(min_range_m: float) -> None:
+def test_a_target_at_the_sensors_position_is_not_detected(min_range_m: float) -> None:
     model = dataclasses.replace(NOISY, detection_probability=1.0, clutter_per_scan=0.0, min_range_m=min_range_m)
     assert len(scan(model, targets((5, 5, 5), velocity_mps=(9, 9, 9)), platform((5, 5, 5)))) == 0
 
@@ -242,9 +242,7 @@ def test_with_a_detection_probability_of_zero_nothing_is_detected() -> None:
         (TransponderMode.SPOOF, True),
     ],
 )
-def test_an_answer_is_reported_as_plainly_on_whether_true_or_false_and_silence_as_off(
-    mode: TransponderMode, answers: bool
-) -> None:
+def test_any_reply_true_or_false_is_reported_as_on_and_silence_as_off(mode: TransponderMode, answers: bool) -> None:
     seen = scan(PERFECT, targets((0, 1_000, 0), mode=mode, identity="ALPHA-1"))
     assert seen.transponder_on.tolist() == [answers]
     assert seen.transponder_mode.tolist() == [TransponderMode.ON if answers else TransponderMode.OFF]
@@ -252,26 +250,26 @@ def test_an_answer_is_reported_as_plainly_on_whether_true_or_false_and_silence_a
     assert seen.id_present.tolist() == [answers]
 
 
-def test_a_spoofer_cannot_be_told_from_who_tells_the_truth() -> None:
+def test_a_spoofed_reply_is_indistinguishable_from_an_honest_one() -> None:
     honest = scan(PERFECT, targets((0, 1_000, 0), mode=TransponderMode.ON, identity="ALPHA-1"))
     spoofing = scan(PERFECT, targets((0, 1_000, 0), mode=TransponderMode.SPOOF, identity="ALPHA-1"))
     assert bits(spoofing) == bits(honest)
 
 
-def test_a_silent_transponder_cannot_be_told_from_one_that_is_off() -> None:
+def test_a_silent_transponder_is_indistinguishable_from_one_that_is_off() -> None:
     off = scan(PERFECT, targets((0, 1_000, 0), mode=TransponderMode.OFF))
     silent = scan(PERFECT, targets((0, 1_000, 0), mode=TransponderMode.SILENT, identity="ALPHA-1"))
     assert bits(silent) == bits(off)
 
 
-def test_an_answer_without_an_identity_is_an_answer_that_holds_none() -> None:
+def test_a_reply_without_an_identity_is_an_empty_reply() -> None:
     seen = scan(PERFECT, targets((0, 1_000, 0), mode=TransponderMode.ON, identity=""))
     assert seen.transponder_on.tolist() == [True]
     assert seen.id_present.tolist() == [False]
 
 
 @pytest.mark.parametrize(("north_m", "answers"), [(20_000, True), (20_001, False)])
-def test_beyond_the_transponder_range_a_thing_is_seen_and_not_heard(north_m: float, answers: bool) -> None:
+def test_a_target_beyond_the_transponder_range_is_detected_without_a_reply(north_m: float, answers: bool) -> None:
     model = dataclasses.replace(PERFECT, transponder_range_m=20_000.0)
     seen = scan(model, targets((0, north_m, 0), mode=TransponderMode.ON, identity="ALPHA-1"))
     assert seen.transponder_on.tolist() == [answers]
@@ -288,7 +286,7 @@ def test_identities_stay_with_their_detections() -> None:
     assert all(range_m == pytest.approx(relative_m[identity]) for identity, range_m in heard)
 
 
-def test_clutter_never_answers() -> None:
+def test_clutter_never_replies() -> None:
     seen = scan(dataclasses.replace(NOISY, clutter_per_scan=500.0), targets())
     assert not seen.transponder_on.any()
     assert not seen.id_present.any()
@@ -299,7 +297,7 @@ def test_clutter_never_answers() -> None:
 # Order, limit, determinism
 
 
-def test_detections_come_in_the_order_of_bearing_so_that_clutter_hides_among_the_true_ones() -> None:
+def test_detections_are_ordered_by_bearing_so_that_clutter_is_not_recognisable_by_order() -> None:
     seen = scan(NOISY, crowd(100))
     assert np.all(np.diff(seen.bearing_deg) >= 0.0)
 
@@ -309,7 +307,7 @@ def test_of_equal_bearings_the_nearer_comes_first() -> None:
     assert seen.range_m.tolist() == [1_000.0, 2_000.0, 3_000.0]
 
 
-def test_the_order_of_the_targets_leaves_no_mark_on_the_order_of_the_detections() -> None:
+def test_the_order_of_the_detections_does_not_depend_on_the_order_of_the_targets() -> None:
     many = crowd(60)
     turned = Targets(
         many.position_m[::-1],
@@ -324,7 +322,7 @@ def test_the_order_of_the_targets_leaves_no_mark_on_the_order_of_the_detections(
     assert [(59 - index,) for (index,) in first.of] == list(second.of)
 
 
-def test_of_too_many_detections_the_strongest_stay_in_their_order_and_the_scan_says_so() -> None:
+def test_of_too_many_detections_the_strongest_are_kept_in_order_and_the_scan_is_marked_truncated() -> None:
     everything = scan(PERFECT, crowd(300))
     limited = scan(dataclasses.replace(PERFECT, max_detections=40), crowd(300))
     weakest_kept_db = np.sort(everything.snr_db)[-40]
@@ -348,7 +346,7 @@ def test_equal_arguments_give_equal_bits_and_another_step_gives_others() -> None
     assert bits(scan(NOISY, many, step=3)) != bits(scan(NOISY, many, step=4))
 
 
-def test_what_is_detected_of_one_target_does_not_depend_on_whether_another_is_in_view() -> None:
+def test_the_detection_of_a_target_does_not_depend_on_other_targets_in_view() -> None:
     fixed, near, far = (0, 5_000, 0), (8_000, 0, 0), (900_000, 0, 0)
     model = dataclasses.replace(NOISY, detection_probability=1.0, clutter_per_scan=0.0)
     both = scan(model, targets(near, fixed, near, fixed))
@@ -359,7 +357,7 @@ def test_what_is_detected_of_one_target_does_not_depend_on_whether_another_is_in
     assert set(alone.vr_mps.tolist()) <= set(both.vr_mps.tolist())
 
 
-def test_the_arguments_are_left_as_they_were() -> None:
+def test_the_arguments_are_not_changed() -> None:
     many, own = crowd(50), platform((1, 2, 3), (4, 5, 6))
     before = [array.tobytes() for array in (many.position_m, many.velocity_mps, many.rcs_dbsm, own.position_m)]
     scan(NOISY, many, own)
@@ -451,7 +449,7 @@ def test_a_model_with_a_value_that_is_not_finite_is_refused_by_the_name_of_the_f
         dataclasses.replace(PERFECT, **{name: wrong})
 
 
-# Whatever there is, what leaves is finite and within the wire's ranges
+# For any input, the output is finite and within the wire's ranges
 
 SIGMAS = st.floats(0.0, 1e15)
 MAGNITUDES = st.one_of(st.floats(-1e15, 1e15), st.floats(-1e3, 1e3), st.sampled_from([0.0, -0.0, 5e-324, -1e-160]))
@@ -488,7 +486,7 @@ def models(draw: st.DrawFn) -> RadarModel:
     mode=st.sampled_from(TransponderMode),
     step=st.integers(0, 2**32),
 )
-def test_whatever_is_seen_is_finite_and_within_the_ranges_of_the_wire(
+def test_every_detection_is_finite_and_within_the_ranges_of_the_wire(
     *,
     model: RadarModel,
     positions_m: list[Any],

@@ -1,4 +1,4 @@
-"""What goes wrong with a radar: jammed and dead sectors, steps of bias, lost scans."""
+"""Radar faults: jammed and dead sectors, steps of bias, lost scans."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ def test_in_a_jammed_sector_the_echo_is_weaker_by_the_jamming() -> None:
     assert jammed.range_sigma_m[0] > 10.0 * free.range_sigma_m[0]
 
 
-def test_a_jammer_hides_the_weak_and_the_strong_burn_through() -> None:
+def test_a_jammer_hides_weak_targets_and_strong_ones_burn_through() -> None:
     crowd = things(at(10_000.0, 90.0), at(8_000.0, 80.0), rcs_dbsm=[10.0, 60.0])
     seen = scan(STEADY, crowd, wrong=Faults(jammed=(Jamming(EAST, 40.0),)))
     assert seen.of == ((1,),)
@@ -37,12 +37,12 @@ def test_jammers_add_up_in_power() -> None:
     assert noise_db(faults, np.array([50.0, 90.0, 300.0])) == pytest.approx(expected)
 
 
-def test_where_the_reference_thing_would_hardly_be_seen_the_frame_says_that_the_sector_is_blind() -> None:
+def test_a_sector_in_which_the_reference_target_is_hardly_detectable_is_reported_blind() -> None:
     hides, weakens = Jamming(EAST, 40.0), Jamming(NORTH, 10.0)
     assert scan(STEADY, things(), wrong=Faults(jammed=(hides, weakens))).blind == (Blind(EAST, BlindReason.JAMMED),)
 
 
-def test_a_radar_with_a_constant_probability_sees_nothing_in_a_jammed_sector_and_says_so() -> None:
+def test_a_radar_with_a_constant_probability_detects_nothing_in_a_jammed_sector_and_reports_it() -> None:
     constant = dataclasses.replace(
         STEADY, false_alarm_probability=0.0, detection_probability=1.0, clutter_per_scan=500.0, range_resolution_m=0.0
     )
@@ -52,7 +52,7 @@ def test_a_radar_with_a_constant_probability_sees_nothing_in_a_jammed_sector_and
     assert (1,) in seen.of
 
 
-def test_a_dead_sector_gives_neither_true_nor_false_detections_and_the_frame_says_so() -> None:
+def test_a_dead_sector_gives_neither_true_nor_false_detections_and_is_reported() -> None:
     noisy = dataclasses.replace(STEADY, false_alarm_probability=1e-7)
     crowd = things(*[at(8_000.0, 10.0 * index + 5.0, 5.0) for index in range(36)], rcs_dbsm=40.0)
     free, dead = scan(noisy, crowd), scan(noisy, crowd, wrong=Faults(dead=(NORTH,)))
@@ -69,19 +69,19 @@ def test_a_step_of_bias_is_added_to_the_radars_own() -> None:
     assert off.bearing_deg - plain.bearing_deg == pytest.approx([4.0])
 
 
-def test_a_lost_scan_is_empty_and_says_that_it_failed() -> None:
+def test_a_lost_scan_is_empty_and_marked_failed() -> None:
     seen = scan(PHYSICAL, things(at(1_000.0)), wrong=Faults(dead=(NORTH,), dropout_probability=1.0))
     assert (len(seen), seen.failed, seen.truncated) == (0, True, False)
     assert seen.blind == (Blind(NORTH, BlindReason.DEAD),)
     assert not scan(PHYSICAL, things(at(1_000.0))).failed
 
 
-def test_scans_are_lost_as_often_as_stated() -> None:
+def test_scans_are_lost_with_the_configured_probability() -> None:
     lost = [scan(PHYSICAL, things(), step, wrong=Faults(dropout_probability=0.3)).failed for step in range(2_000)]
     assert abs(np.mean(lost) - 0.3) < 5.0 * math.sqrt(0.3 * 0.7 / 2_000)
 
 
-def test_a_scan_that_is_not_lost_is_as_it_would_have_been() -> None:
+def test_a_scan_that_is_not_lost_is_unaffected() -> None:
     crowd = things(*[at(8_000.0, 10.0 * index, 5.0) for index in range(36)])
     for step in range(5):
         risky = scan(PHYSICAL, crowd, step, wrong=Faults(dropout_probability=0.5))
@@ -89,7 +89,7 @@ def test_a_scan_that_is_not_lost_is_as_it_would_have_been() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e6])
-def test_a_fault_that_cannot_be_is_refused_by_its_field(value: float) -> None:
+def test_an_invalid_fault_is_refused_by_its_field(value: float) -> None:
     with pytest.raises(ValueError, match=r"^jamming_db must "):
         Jamming(EAST, value)
     with pytest.raises(ValueError, match=r"^dropout_probability must "):

@@ -1,4 +1,4 @@
-"""A frame tells what a tracker needs, and nothing of what the radar cannot know."""
+"""A frame carries all that a tracker needs, and nothing that the radar cannot know."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ def fault(sensor_id: str = PHYSICAL.sensor_id, **fields: object) -> SensorFault:
     return SensorFault(sensor_id=UUID(value=sensor_id), **fields)  # type: ignore[arg-type]
 
 
-def test_a_frame_says_when_where_and_with_what_it_was_seen() -> None:
+def test_a_frame_carries_its_time_pose_and_sensor_model() -> None:
     frame, _ = frame_of(PHYSICAL, snapshot())
     assert (frame.scan_number, frame.tick, frame.timestamp, frame.scan_start) == (7, 2_000, END, START)
     assert frame.sensor_pose == OWN
@@ -70,7 +70,7 @@ def test_the_truth_names_the_contacts_behind_each_detection_in_the_frames_order(
     assert len(both) > 2
 
 
-def test_a_place_that_is_not_known_exactly_is_told_with_its_covariance() -> None:
+def test_an_uncertain_sensor_position_is_reported_with_its_covariance() -> None:
     frame, _ = frame_of(dataclasses.replace(PHYSICAL, pose_sigma_m=3.0, north_sigma_deg=0.5), snapshot())
     assert list(frame.sensor_position_covariance) == [9.0, 0.0, 0.0, 9.0, 0.0, 9.0]
     assert frame.sensor_north_sigma_deg == 0.5
@@ -78,14 +78,14 @@ def test_a_place_that_is_not_known_exactly_is_told_with_its_covariance() -> None
     assert (frame.sensor_pose.velocity, frame.sensor_pose.attitude) == (OWN.velocity, OWN.attitude)
 
 
-def test_biases_pattern_and_horizon_are_not_told() -> None:
+def test_biases_pattern_and_horizon_are_not_in_the_frame() -> None:
     secret = dataclasses.replace(
         PHYSICAL, bias=Bias(5.0, 0.5, 0.1), pattern=Pattern(elev_width_deg=30.0), horizon_surface_m=-1e6
     )
     assert wire.to_sensor_model(secret) == wire.to_sensor_model(PHYSICAL)
 
 
-def test_blind_sectors_and_a_lost_scan_are_told() -> None:
+def test_blind_sectors_and_a_lost_scan_are_reported() -> None:
     dead = fault(kind=world_pb2.SENSOR_FAULT_KIND_DEAD_SECTOR, sector_start_deg=350.0, sector_width_deg=40.0)
     jammed = fault(
         kind=world_pb2.SENSOR_FAULT_KIND_JAMMING, sector_start_deg=90.0, sector_width_deg=20.0, jamming_db=60.0
@@ -99,7 +99,7 @@ def test_blind_sectors_and_a_lost_scan_are_told() -> None:
     ]
 
 
-def test_faults_of_one_sensor_are_put_together_and_those_of_others_left_aside() -> None:
+def test_faults_of_one_sensor_are_combined_and_those_of_others_ignored() -> None:
     step = fault(kind=world_pb2.SENSOR_FAULT_KIND_BIAS_STEP, range_bias_m=5.0, bearing_bias_deg=1.0)
     lost = fault(kind=world_pb2.SENSOR_FAULT_KIND_DROPOUT, dropout_probability=0.5)
     jam = fault(kind=world_pb2.SENSOR_FAULT_KIND_JAMMING, sector_start_deg=1.0, sector_width_deg=2.0, jamming_db=3.0)
@@ -117,6 +117,6 @@ def test_faults_of_one_sensor_are_put_together_and_those_of_others_left_aside() 
         ({"kind": world_pb2.SENSOR_FAULT_KIND_BIAS_STEP, "range_bias_m": float("nan")}, "range_bias_m must"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused_by_its_field(fields: dict[str, object], told: str) -> None:
+def test_an_invalid_fault_is_refused_by_its_field(fields: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         wire.to_faults(snapshot(fault(**fields)), PHYSICAL.sensor_id)

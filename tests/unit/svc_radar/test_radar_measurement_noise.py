@@ -1,4 +1,4 @@
-"""Errors follow the echo's strength down to a floor, biases are added, and the sensor errs in its own place and north.
+"""Errors follow the echo's strength down to a floor, biases are added, and the sensor's position and north have errors.
 
 Seeds are fixed. Bounds are five standard deviations of the statistic under the model.
 """
@@ -39,14 +39,14 @@ def test_a_sigma_is_the_resolution_over_the_root_of_twice_the_ratio_down_to_its_
     assert found.vr_mps == pytest.approx([2.5, 1.0, 0.1])
 
 
-def test_the_model_tells_the_sigmas_of_the_reference_thing() -> None:
+def test_the_sensor_model_has_the_sigmas_of_the_reference_target() -> None:
     better = math.sqrt(2.0 * 10.0**1.3)
     expected = (100.0 / better, 2.0 / 1.6 / better, 3.0 / 1.6 / better, 10.0 / better)
     assert reference_sigmas(PHYSICAL) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["range_m", "bearing_deg", "elev_deg", "vr_mps"])
-def test_every_detections_error_has_the_sigma_that_is_told_of_it(name: str) -> None:
+def test_every_detections_error_has_its_reported_sigma(name: str) -> None:
     seen = scan(SPARSE, SPREAD)
     truth = polar(ORIGIN, SPREAD)
     own = np.array([of[0] for of in seen.of if of])
@@ -67,10 +67,10 @@ def test_a_radar_whose_errors_do_not_follow_the_echo_leaves_the_sigmas_to_its_mo
     assert [seen.range_sigma_m.tolist(), seen.vr_sigma_mps.tolist()] == [[0.0, 0.0]] * 2
 
 
-# -- what is not measured ----------------------------------------------------------------------------------------------
+# -- quantities that are not measured ----------------------------------------------------------------------------------
 
 
-def test_a_radar_without_elevation_tells_none_and_still_sees_slant_ranges() -> None:
+def test_a_radar_without_elevation_reports_none_and_still_measures_slant_ranges() -> None:
     model = dataclasses.replace(MEDIUM, no_elevation=True, elev_resolution_deg=0.0)
     seen = scan(model, things(at(8_000.0, 45.0, 40.0)))
     assert seen.elev_deg.tolist() == seen.elev_sigma_deg.tolist() == [0.0]
@@ -78,7 +78,7 @@ def test_a_radar_without_elevation_tells_none_and_still_sees_slant_ranges() -> N
     assert reference_sigmas(model)[2] == 0.0
 
 
-def test_a_radar_without_radial_velocity_tells_none() -> None:
+def test_a_radar_without_radial_velocity_reports_none() -> None:
     model = dataclasses.replace(MEDIUM, no_radial_velocity=True, vr_resolution_mps=0.0)
     seen = scan(model, things(at(8_000.0), velocity_mps=(0.0, 90.0, 0.0)))
     assert seen.vr_mps.tolist() == seen.vr_sigma_mps.tolist() == [0.0]
@@ -88,7 +88,7 @@ def test_a_radar_without_radial_velocity_tells_none() -> None:
 # -- constant errors ---------------------------------------------------------------------------------------------------
 
 
-def test_a_bias_is_added_to_every_range_and_bearing_and_nothing_tells_of_it() -> None:
+def test_a_bias_is_added_to_every_range_and_bearing_and_is_not_reported() -> None:
     biased = dataclasses.replace(SPARSE, bias=Bias(range_m=120.0, bearing_deg=-1.5))
     plain, off = scan(SPARSE, SPREAD), scan(biased, SPREAD)
     by_target = {of: index for index, of in enumerate(plain.of) if of}
@@ -99,29 +99,29 @@ def test_a_bias_is_added_to_every_range_and_bearing_and_nothing_tells_of_it() ->
     assert off.range_sigma_m[second].tolist() == plain.range_sigma_m[first].tolist()
 
 
-def test_a_bias_over_north_wraps() -> None:
+def test_a_bias_across_north_wraps() -> None:
     model = dataclasses.replace(MEDIUM, bias=Bias(bearing_deg=5.0))
     (bearing_deg,) = scan(model, things(at(8_000.0, 358.0))).bearing_deg
     assert bearing_deg == pytest.approx(3.0, abs=0.5)
 
 
-def test_a_clock_that_is_fast_tells_of_a_thing_where_it_was_before() -> None:
+def test_a_fast_clock_reports_a_target_at_its_earlier_position() -> None:
     model = dataclasses.replace(MEDIUM, snr_ref_db=120.0, bias=Bias(time_s=2.0))
     seen = scan(model, things(at(8_000.0), velocity_mps=(0.0, 100.0, 0.0)), own=moving((0.0, -50.0, 0.0)))
     assert seen.range_m == pytest.approx([8_000.0 - 2.0 * 150.0], abs=0.1)
     assert seen.time_offset_s.tolist() == [0.0]
 
 
-# -- the sensor's own place and north ----------------------------------------------------------------------------------
+# -- the sensor's own position and north -------------------------------------------------------------------------------
 
 
 def frames_of(model: RadarModel, count: int = 1_000) -> list[tuple[float, float]]:
-    """Return what each of many scans says of its own height, and of the bearing of a thing in the east."""
+    """Return, of each of many scans, the reported sensor height and the bearing of a target due east."""
     seen = [scan(model, things(at(8_000.0, 90.0), rcs_dbsm=90.0), step) for step in range(count)]
     return [(float(each.sensor_position_m[2]), float(each.bearing_deg[0])) for each in seen if len(each) == 1]
 
 
-def test_the_place_told_is_off_by_the_sigma_that_is_told() -> None:
+def test_the_reported_position_is_off_by_the_reported_sigma() -> None:
     heights = np.array([height for height, _ in frames_of(dataclasses.replace(MEDIUM, pose_sigma_m=30.0))])
     assert_distributed(stats.norm.cdf(heights / 30.0))
 
@@ -135,7 +135,7 @@ def test_an_error_in_north_is_common_to_all_bearings_of_a_scan() -> None:
 
 
 @pytest.mark.parametrize("kind", list(ScanKind))
-def test_an_exact_sensor_is_where_it_is(kind: ScanKind) -> None:
+def test_an_exact_sensor_reports_its_true_position(kind: ScanKind) -> None:
     model = dataclasses.replace(MEDIUM, scan_kind=kind)
     own = moving((1.0, 2.0, 3.0), (5.0, 6.0, 7.0))
     assert scan(model, things(), own=own).sensor_position_m.tolist() == [5.0, 6.0, 7.0]

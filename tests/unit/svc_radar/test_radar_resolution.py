@@ -1,4 +1,4 @@
-"""Echoes of one resolution cell become one detection, drawn to the stronger; replies too near cannot be read."""
+"""Echoes of one resolution cell become one detection, nearer to the stronger; overlapping replies are garbled."""
 
 import dataclasses
 
@@ -46,7 +46,7 @@ def polar_of(*rows: tuple[float, float, float, float]) -> Polar:
         (at(10_000.0), (0.0, 10.1, 0.0), True),
     ],
 )
-def test_two_things_are_one_unless_they_differ_by_a_resolution_in_something(
+def test_two_targets_are_one_detection_unless_they_differ_by_a_resolution_in_some_quantity(
     other: tuple[float, float, float], velocity_mps: tuple[float, float, float], resolved: bool
 ) -> None:
     seen = scan(CLEAR, things(at(10_000.0), other, velocity_mps=[(0.0, 0.0, 0.0), velocity_mps]))
@@ -54,7 +54,7 @@ def test_two_things_are_one_unless_they_differ_by_a_resolution_in_something(
     assert sorted(target for of in seen.of for target in of) == [0, 1]
 
 
-def test_what_is_not_measured_does_not_resolve() -> None:
+def test_a_quantity_that_is_not_measured_does_not_resolve_targets() -> None:
     flat = dataclasses.replace(CLEAR, no_elevation=True, elev_resolution_deg=0.0)
     assert len(scan(flat, things(at(10_000.0, 0.0, 0.0), at(10_000.0, 0.0, 30.0)))) == 1
     blunt = dataclasses.replace(CLEAR, no_radial_velocity=True, vr_resolution_mps=0.0)
@@ -81,7 +81,7 @@ def test_the_one_detection_lies_between_them_nearer_to_the_stronger() -> None:
     assert seen.of == ((1, 0),)
 
 
-def test_a_group_is_the_mean_weighted_by_the_ratios() -> None:
+def test_a_merged_detection_is_the_mean_weighted_by_signal_to_noise_ratio() -> None:
     seen = polar_of((100.0, 350.0, 1.0, 5.0), (110.0, 10.0, 3.0, 9.0), (500.0, 0.0, 0.0, 0.0))
     together, snr, leaders = merged(seen, np.array([30.0, 10.0, 7.0]), {0: [1]})
     assert together.range_m.tolist() == [102.5, 500.0]
@@ -91,7 +91,7 @@ def test_a_group_is_the_mean_weighted_by_the_ratios() -> None:
     assert (snr.tolist(), leaders.tolist()) == ([40.0, 7.0], [0, 2])
 
 
-def test_a_row_of_things_does_not_become_one() -> None:
+def test_a_row_of_targets_does_not_become_one_detection() -> None:
     row = polar_of(*[(60.0 * index, 0.0, 0.0, 0.0) for index in range(9)])
     strength = np.array([1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 5.0, 1.0, 1.0])
     assert groups_of(row, strength, Cell(100.0)) == {2: [1, 3], 6: [5, 7]}
@@ -102,7 +102,7 @@ def test_a_row_of_things_does_not_become_one() -> None:
     rows=st.lists(st.tuples(*[st.integers(0, 20)] * 4), max_size=25),
     limits=st.tuples(st.integers(0, 6), st.integers(1, 6), st.integers(1, 6)),
 )
-def test_groups_are_apart_and_each_member_is_near_to_its_leader_who_is_the_strongest(
+def test_groups_are_resolved_and_each_member_is_within_a_resolution_of_the_strongest_one(
     rows: list[tuple[int, ...]], limits: tuple[int, int, int]
 ) -> None:
     seen = polar_of(*[(float(a), float(b), float(c), 0.0) for a, b, c, _ in rows])
@@ -137,7 +137,7 @@ GARBLING = dataclasses.replace(CLEAR, transponder_garble_range_m=500.0, transpon
         (at(10_400.0, 0.0, 20.0), True),
     ],
 )
-def test_two_replies_that_overlap_are_both_heard_and_neither_is_read(
+def test_two_overlapping_replies_are_both_received_and_neither_is_decoded(
     other: tuple[float, float, float], garbled: bool
 ) -> None:
     seen = scan(GARBLING, things(at(10_000.0), other, mode=TransponderMode.ON))
@@ -148,7 +148,7 @@ def test_two_replies_that_overlap_are_both_heard_and_neither_is_read(
 
 
 @pytest.mark.parametrize("mode", [TransponderMode.OFF, TransponderMode.SILENT])
-def test_who_does_not_reply_garbles_nobody(mode: TransponderMode) -> None:
+def test_a_target_without_a_reply_garbles_none(mode: TransponderMode) -> None:
     both = things(at(10_000.0), at(10_300.0), mode=TransponderMode.ON)
     both = dataclasses.replace(both, transponder_mode=np.array([int(TransponderMode.ON), int(mode)]))
     seen = scan(GARBLING, both)
@@ -156,25 +156,25 @@ def test_who_does_not_reply_garbles_nobody(mode: TransponderMode) -> None:
     assert seen.transponder_on.tolist().count(True) == 1
 
 
-def test_a_reply_that_is_not_seen_by_the_radar_garbles_all_the_same() -> None:
+def test_the_reply_of_an_undetected_target_still_garbles_others() -> None:
     hidden = things(at(10_000.0), at(10_300.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, -190.0])
     seen = scan(GARBLING, hidden)
     assert (len(seen), seen.id_present.tolist(), seen.transponder_on.tolist()) == (1, [False], [True])
 
 
-def test_of_two_that_are_seen_as_one_no_identity_can_be_told() -> None:
+def test_a_merged_detection_of_two_replying_targets_has_no_identity() -> None:
     seen = scan(CLEAR, things(at(10_000.0), at(10_010.0), mode=TransponderMode.ON))
     assert (seen.transponder_on.tolist(), seen.transponder_id) == ([True], ("",))
 
 
-def test_of_two_that_are_seen_as_one_the_only_reply_is_read() -> None:
+def test_a_merged_detection_has_the_identity_of_the_only_replying_target() -> None:
     both = things(at(10_000.0), at(10_010.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, 20.0])
     both = dataclasses.replace(both, transponder_mode=np.array([int(TransponderMode.SPOOF), 0]))
     seen = scan(CLEAR, both)
     assert (seen.transponder_on.tolist(), seen.transponder_id) == ([True], ("ID-0",))
 
 
-def test_replies_of_the_same_two_are_garbled_or_not_whatever_else_is_there() -> None:
+def test_the_garbling_of_two_replies_does_not_depend_on_other_targets() -> None:
     crowd = [at(20_000.0 + 137.0 * index, 11.0 * index) for index in range(40)]
     seen = scan(GARBLING, things(at(10_000.0), at(10_300.0), *crowd, mode=TransponderMode.ON))
     assert not {"ID-0", "ID-1"} & set(seen.transponder_id)

@@ -31,7 +31,7 @@ CASES = (SwerlingCase.CASE_0, SwerlingCase.CASE_1, SwerlingCase.CASE_3)
 
 
 def law(swerling: SwerlingCase, snr: float) -> "stats.rv_frozen":
-    """Return how the received power is distributed, from the textbook, in other words than the radar's."""
+    """Return the distribution of the received power from the textbook, independent of the radar's code."""
     if swerling is SwerlingCase.CASE_0:
         return stats.ncx2(df=2, nc=2.0 * snr, scale=0.5)
     assert swerling is SwerlingCase.CASE_1
@@ -105,7 +105,7 @@ def test_received_power_of_case_3_is_distributed_as_its_closed_form_says(snr: fl
 
 @pytest.mark.parametrize("swerling", CASES)
 @pytest.mark.parametrize("rcs_dbsm", [6.0, 10.0, 16.0])
-def test_things_are_detected_as_often_as_the_closed_form_says(swerling: SwerlingCase, rcs_dbsm: float) -> None:
+def test_targets_are_detected_with_the_probability_of_the_closed_form(swerling: SwerlingCase, rcs_dbsm: float) -> None:
     model = dataclasses.replace(
         PHYSICAL, swerling=swerling, range_resolution_m=1e-6, min_range_m=9_999.0, max_range_m=10_002.0
     )
@@ -118,7 +118,7 @@ def test_things_are_detected_as_often_as_the_closed_form_says(swerling: Swerling
     assert abs(found / DRAWS - expected) < SIGMAS * math.sqrt(expected * (1.0 - expected) / DRAWS)
 
 
-def test_what_the_frame_says_of_the_reference_thing_is_the_closed_form() -> None:
+def test_the_reference_target_in_the_frame_agrees_with_the_closed_form() -> None:
     assert reference_probability(PHYSICAL) == pytest.approx(1e-10 ** (1.0 / (1.0 + 10.0**1.3)))
     constant = dataclasses.replace(
         PHYSICAL, false_alarm_probability=0.0, detection_probability=0.7, clutter_per_scan=1.0
@@ -139,7 +139,7 @@ def test_power_falls_with_the_fourth_power_of_the_range_and_rises_with_the_cross
     assert snr_db(PHYSICAL, at(10_000.0), rcs_dbsm=0.0) == pytest.approx([3.0])
 
 
-def test_a_beam_loses_six_decibels_there_and_back_at_half_its_width() -> None:
+def test_the_two_way_beam_loss_at_half_the_beamwidth_is_six_decibels() -> None:
     model = dataclasses.replace(
         PHYSICAL, pattern=Pattern(elev_deg=5.0, elev_width_deg=20.0, bearing_deg=350.0, bearing_width_deg=40.0)
     )
@@ -147,7 +147,7 @@ def test_a_beam_loses_six_decibels_there_and_back_at_half_its_width() -> None:
     assert found == pytest.approx([13.0, 7.0, 7.0, 1.0])
 
 
-def test_the_cross_section_reported_takes_the_beams_loss_back() -> None:
+def test_the_reported_cross_section_compensates_the_beam_loss() -> None:
     strong = dataclasses.replace(PHYSICAL, swerling=SwerlingCase.CASE_0, snr_ref_db=60.0)
     model = dataclasses.replace(strong, pattern=Pattern(elev_deg=0.0, elev_width_deg=20.0))
     seen = scan(model, things(at(10_000.0, 0.0, 8.0)))
@@ -155,7 +155,7 @@ def test_the_cross_section_reported_takes_the_beams_loss_back() -> None:
     assert seen.rcs_dbsm == pytest.approx([10.0], abs=0.2)
 
 
-def test_the_power_of_a_fluctuating_echo_tells_little_of_how_the_range_has_changed() -> None:
+def test_the_power_of_a_fluctuating_echo_reveals_little_of_the_change_of_range() -> None:
     model = dataclasses.replace(PHYSICAL, snr_ref_db=30.0)
     seen = [scan(model, things(at(10_000.0)), step=step).snr_db.tolist() for step in range(200)]
     found = np.concatenate(seen)

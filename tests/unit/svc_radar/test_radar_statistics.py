@@ -126,7 +126,7 @@ def test_a_range_error_larger_than_the_range_leaves_the_range_positive() -> None
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
-def test_things_in_view_are_detected_as_often_as_stated(probability: float) -> None:
+def test_targets_in_view_are_detected_with_the_configured_probability(probability: float) -> None:
     seen = scan(dataclasses.replace(MODEL, detection_probability=probability), copies(DRAWS, 8_000.0, 123.0, 20.0))
     assert abs(len(seen) / DRAWS - probability) < SIGMAS * math.sqrt(probability * (1 - probability) / DRAWS)
 
@@ -137,7 +137,7 @@ def test_detections_of_successive_scans_are_independent() -> None:
     assert abs(np.corrcoef(detected[1:], detected[:-1])[0, 1]) < SIGMAS / math.sqrt(SCANS)
 
 
-def test_transponders_are_heard_as_often_as_stated_and_regardless_of_detection() -> None:
+def test_replies_are_received_with_the_configured_probability_independent_of_detection() -> None:
     model = dataclasses.replace(MODEL, detection_probability=0.5)
     seen = scan(model, copies(DRAWS, 8_000.0, 123.0, 20.0, mode=1))
     assert abs(np.mean(seen.transponder_on) - 0.6) < SIGMAS * math.sqrt(0.6 * 0.4 / len(seen))
@@ -170,11 +170,11 @@ def test_the_power_of_false_detections_over_the_threshold_is_exponential() -> No
     excess = 10.0 ** (seen.snr_db / 10.0) + 1.0 - 6.0 * math.log(10.0)
     assert np.min(excess) > -1e-9
     assert_uniform(np.exp(-np.maximum(excess, 0.0)), 0.0, 1.0)
-    # The same equation that reads a thing's cross section reads clutter's, so the field does not give it away.
+    # One equation gives the cross section of targets and clutter, so the field does not reveal which one it is.
     assert seen.rcs_dbsm == pytest.approx(seen.snr_db - 20.0 + 10.0 + 40.0 * np.log10(seen.range_m / 10_000.0))
 
 
-def test_clutter_leaves_the_true_detections_as_they_are() -> None:
+def test_clutter_does_not_change_the_true_detections() -> None:
     clean = scan(MODEL, copies(10, 8_000.0, 123.0, 20.0))
     cluttered = scan(dataclasses.replace(MODEL, clutter_per_scan=20.0), copies(10, 8_000.0, 123.0, 20.0))
     assert len(cluttered) > len(clean)

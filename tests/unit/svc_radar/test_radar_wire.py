@@ -17,7 +17,7 @@ INT32, INT64, UINT64 = FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, F
 BOOL, ENUM, STRING = FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_STRING
 MESSAGE = FieldDescriptor.TYPE_MESSAGE
 
-# The contract once more, in the words of the page that states it: it holds the fixture itself to account.
+# The contract again, as its page states it: a check of the fixture itself.
 CONTRACT: dict[str, dict[int, tuple[str, int]]] = {
     "RadarDetection": {
         1: ("range_m", DOUBLE),
@@ -182,7 +182,7 @@ def test_what_an_older_client_writes_is_read_with_the_same_values(legacy: Legacy
         assert values_of(read, older.DESCRIPTOR) == values_of(written, older.DESCRIPTOR)
 
 
-def test_both_write_the_same_bytes(legacy: LegacyRadar) -> None:
+def test_the_older_and_the_current_client_write_the_same_bytes(legacy: LegacyRadar) -> None:
     for older, today in kinds(legacy):
         bytes_today = filled(today, older.DESCRIPTOR).SerializeToString(deterministic=True)
         assert bytes_today == filled(older, older.DESCRIPTOR).SerializeToString(deterministic=True)
@@ -196,7 +196,7 @@ def test_fields_that_are_new_do_not_disturb_an_older_client(legacy: LegacyRadar)
 
 
 @pytest.mark.parametrize("id_present", [None, False, True])
-def test_an_absent_false_and_true_id_present_stay_three_things(legacy: LegacyRadar, id_present: bool | None) -> None:
+def test_an_absent_false_and_true_id_present_stay_distinct(legacy: LegacyRadar, id_present: bool | None) -> None:
     frame = radar_pb2.RadarFrame(detections=[radar_pb2.RadarDetection(id_present=id_present)])
     track = track_pb2.RadarTrack(id_present=id_present)
     read_frame: Any = legacy.frame.FromString(frame.SerializeToString())
@@ -233,7 +233,7 @@ def test_a_detection_written_by_hand_from_the_contract_is_read_with_its_values()
     assert read.SerializeToString() == detection
 
 
-def test_a_frame_in_columns_is_to_an_older_client_the_frame_without_its_detections(legacy: LegacyRadar) -> None:
+def test_an_older_client_reads_a_frame_in_columns_as_a_frame_without_detections(legacy: LegacyRadar) -> None:
     frame = radar_pb2.RadarFrame(schema_version=1, detection_columns=radar_pb2.DetectionColumns(range_m=[1.0, 2.0]))
     frame.sensor_id.value = "sensor"
     read: Any = legacy.frame.FromString(frame.SerializeToString())

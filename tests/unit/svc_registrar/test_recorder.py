@@ -1,4 +1,4 @@
-"""The recorder's queue: bounded in bytes, and freed by what has been written."""
+"""The recorder's queue: bounded in bytes, and freed by completed writes."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ async def recording(state_dir: Path) -> AsyncIterator[tuple[Recorder, LogFile]]:
         advancing.cancel()
 
 
-async def test_what_has_been_written_makes_room_so_that_no_steady_load_is_refused(
+async def test_written_events_free_their_space_so_that_no_steady_load_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("svc_registrar.recorder.MAX_PENDING_BYTES", 3 * len(submission(0).body))
@@ -50,7 +50,7 @@ async def test_what_has_been_written_makes_room_so_that_no_steady_load_is_refuse
             assert isinstance(receipt, Receipt)
 
 
-async def test_what_waits_to_be_written_is_bounded_and_beyond_it_a_typed_refusal(
+async def test_the_queue_of_unwritten_events_is_bounded_with_a_typed_refusal_beyond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with recording(tmp_path) as (recorder, log):

@@ -1,4 +1,4 @@
-"""The vocabulary of the audit trail, and what an event must be to go on record."""
+"""The vocabulary of the audit trail, and the conditions for recording an event."""
 
 import uuid
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_every_one_of_the_nine_families_has_a_code() -> None:
     assert [int(family) for family in Family] == list(range(1, 10))
 
 
-def test_a_code_says_what_it_means_in_a_sentence() -> None:
+def test_every_code_has_a_sentence_that_explains_it() -> None:
     assert [code.name for code in ALL if not (code.meaning[0].isupper() and code.meaning.endswith("."))] == []
 
 
@@ -72,11 +72,11 @@ def test_the_severities_are_those_on_the_wire() -> None:
         ("AUDIT_LOG_LOST", 702),
     ],
 )
-def test_a_code_once_given_keeps_its_number(name: str, number: int) -> None:
+def test_a_published_code_keeps_its_number(name: str, number: int) -> None:
     assert BY_NUMBER[number] is CONSTANTS[name]
 
 
-def test_every_code_can_be_put_on_record() -> None:
+def test_an_event_of_every_code_can_be_recorded() -> None:
     for code in ALL:
         made = make_event("svc_sim", code, "")
         assert to_submission(made).body == made.SerializeToString(deterministic=True)
@@ -130,7 +130,7 @@ def test_every_code_can_be_put_on_record() -> None:
         ("attributes[0].value", {"attributes": [pb.Attribute(name="a", value="\x7f")]}),
     ],
 )
-def test_what_breaks_a_rule_is_refused_with_its_field_named(field: str, broken: dict[str, Any]) -> None:
+def test_an_event_that_breaks_a_rule_is_refused_by_its_field(field: str, broken: dict[str, Any]) -> None:
     with pytest.raises(FactError) as caught:
         to_submission(event(**broken))
     assert caught.value.field == field
@@ -143,13 +143,13 @@ def test_an_event_over_the_size_limit_is_refused_as_a_whole() -> None:
     assert caught.value.field == ""
 
 
-def test_an_event_at_every_bound_is_taken_and_fits() -> None:
+def test_an_event_at_every_bound_is_accepted_and_fits() -> None:
     attributes = [pb.Attribute(name=f"{n:a>63}", value="\U0001f6f0" * 400) for n in range(10, 42)]
     largest = event(reporter="r" * 63, message="\U0001f6f0" * 1000, attributes=attributes)
     assert len(to_submission(largest).body) <= codes.MAX_EVENT_BYTES
 
 
-def test_what_a_reporter_makes_is_cut_and_cleaned_until_it_can_be_recorded() -> None:
+def test_a_reporters_event_is_truncated_and_cleaned_until_it_can_be_recorded() -> None:
     message, attributes = "a\x00\ud800" + "x" * 2000, {"z": "y" * 500, "b": float("nan")}
     made = make_event("svc_sim", codes.FAULT, message, attributes=attributes)
     to_submission(made)

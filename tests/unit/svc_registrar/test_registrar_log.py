@@ -1,4 +1,4 @@
-"""The registrar's log: what is on the disk after any end, what is told of damage, and how events are found."""
+"""The registrar's log: its content after any end of the process, its reports of damage, and its search."""
 
 import os
 import random
@@ -47,7 +47,7 @@ def written(tmp_path: Path) -> Path:
 
 @contextmanager
 def full_disk(path: Path, spare_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow past the length of this one and a little."""
+    """Limit the files of this process to slightly more than this file's length."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + spare_bytes, limits[1]))
@@ -77,7 +77,7 @@ def test_a_log_keeps_its_identity(written: Path) -> None:
         assert log.head == head
 
 
-def test_a_log_cut_at_any_byte_holds_every_record_that_is_whole_and_goes_on(written: Path, tmp_path: Path) -> None:
+def test_a_log_cut_at_any_byte_keeps_every_whole_record_and_accepts_more(written: Path, tmp_path: Path) -> None:
     with opened(written) as (log, records):
         ends = [record.offset + HEADER_BYTES + len(record.body) for record in records]
         first = records[0].offset
@@ -107,7 +107,7 @@ def test_a_tail_of_garbage_is_cut_off_and_kept_beside_the_log(written: Path, gar
     assert (written / "audit.cut").read_bytes() == garbage
 
 
-def test_a_byte_changed_anywhere_before_the_last_write_is_damage_and_names_the_place(written: Path) -> None:
+def test_a_byte_changed_before_the_last_write_is_damage_reported_with_its_position(written: Path) -> None:
     with opened(written) as (log, records):
         log.seal()
         places = [(record.offset, record.sequence) for record in records]
@@ -125,7 +125,7 @@ def test_a_byte_changed_anywhere_before_the_last_write_is_damage_and_names_the_p
 
 
 def test_a_log_that_was_sealed_and_is_cut_anywhere_is_refused(written: Path) -> None:
-    """Each receipt stands for an event on record: one that is gone is missed, however well what is left reads."""
+    """Each receipt promises a recorded event: a missing one is detected even if the remaining log is intact."""
     with opened(written) as (log, _records):
         log.seal()
         head, log_id = log.head, log.head.log_id
@@ -146,7 +146,7 @@ def test_a_log_that_was_sealed_and_is_cut_anywhere_is_refused(written: Path) -> 
         assert (log.head, bodies(records)) == (head, BODIES)
 
 
-def test_every_byte_of_a_sealed_log_is_as_it_was_or_the_log_is_refused(written: Path) -> None:
+def test_a_sealed_log_with_any_byte_changed_is_refused(written: Path) -> None:
     with opened(written) as (log, _records):
         log.seal()
     path, data = written / "audit.log", (written / "audit.log").read_bytes()
@@ -157,7 +157,7 @@ def test_every_byte_of_a_sealed_log_is_as_it_was_or_the_log_is_refused(written: 
         assert path.read_bytes() == content, "damage is not cut off"
 
 
-def test_zeros_in_place_of_a_sealed_end_are_damage_and_not_a_tail(written: Path) -> None:
+def test_zeros_in_place_of_a_sealed_end_are_damage_and_not_a_torn_tail(written: Path) -> None:
     with opened(written) as (log, records):
         log.seal()
         last = records[-1].offset
@@ -167,7 +167,7 @@ def test_zeros_in_place_of_a_sealed_end_are_damage_and_not_a_tail(written: Path)
         pass
 
 
-def test_a_tail_beyond_the_seal_is_cut_and_the_events_before_it_stay(written: Path) -> None:
+def test_a_torn_tail_beyond_the_seal_is_cut_off_and_earlier_events_stay(written: Path) -> None:
     with opened(written) as (log, _records):
         log.seal()
         log.append([b"after the seal"])
@@ -178,14 +178,14 @@ def test_a_tail_beyond_the_seal_is_cut_and_the_events_before_it_stay(written: Pa
         assert log.cut_bytes == 9
 
 
-def test_a_torn_batch_is_cut_and_never_refuses_the_start(written: Path, tmp_path: Path) -> None:
+def test_a_torn_batch_is_cut_off_and_never_prevents_the_start(written: Path, tmp_path: Path) -> None:
     """A batch is one write of several records, and any part of it may be on the disk after a crash, in any order."""
     with opened(written) as (log, _records):
         log.seal()
         start = log.end
         log.append([b"seven" * 40, b"eight" * 40, b"nine" * 40])
     whole = (written / "audit.log").read_bytes()
-    for lost in range(start, len(whole), 16):  # a block that never came to the disk, with those after it there
+    for lost in range(start, len(whole), 16):  # a block that was never written, followed by blocks that were
         (written / "audit.log").write_bytes(whole[:lost] + bytes(16) + whole[lost + 16 :])
         with opened(written) as (log, records):
             assert bodies(records)[: len(BODIES)] == BODIES
@@ -193,7 +193,7 @@ def test_a_torn_batch_is_cut_and_never_refuses_the_start(written: Path, tmp_path
             assert log.append([b"next"]).first_sequence == len(records) + 1
 
 
-def test_every_damage_to_the_file_of_the_end_is_refused_with_what_to_do(written: Path) -> None:
+def test_any_damage_to_the_end_file_is_refused_with_the_remedy(written: Path) -> None:
     with opened(written) as (log, _records):
         log.seal()
     path = written / "audit.end"
@@ -256,7 +256,7 @@ def test_damage_wider_than_a_search_window_is_found_by_the_first_whole_record_af
     assert (caught.value.offset, caught.value.sequence) == (places[3], 4)
 
 
-def test_a_hole_in_the_sequence_is_damage_however_whole_the_records_are(written: Path) -> None:
+def test_a_gap_in_the_sequence_is_damage_even_if_every_record_is_whole(written: Path) -> None:
     path = written / "audit.log"
     data = path.read_bytes()
     path.write_bytes(data + encode(len(BODIES) + 2, len(data), 1, b"one is missing before it"))
@@ -265,7 +265,7 @@ def test_a_hole_in_the_sequence_is_damage_however_whole_the_records_are(written:
     assert (caught.value.offset, caught.value.sequence) == (len(data), len(BODIES) + 1)
 
 
-def test_a_record_that_changed_after_the_start_is_not_handed_out(written: Path) -> None:
+def test_a_record_that_changed_after_the_start_is_not_returned(written: Path) -> None:
     with opened(written) as (log, records):
         with (written / "audit.log").open("r+b") as file:
             file.seek(records[1].offset + HEADER_BYTES)
@@ -293,7 +293,7 @@ def test_a_write_that_fails_leaves_the_log_as_it_was_and_the_next_one_works(writ
         assert log.cut_bytes == 0
 
 
-def test_what_is_left_of_a_failed_write_never_follows_a_shorter_one(written: Path) -> None:
+def test_the_rest_of_a_failed_write_never_follows_a_shorter_one(written: Path) -> None:
     with opened(written) as (log, _records):
         before, end = log.last_sequence, log.end
         log.append([b"AAAA", b"BBBB"])
@@ -304,7 +304,7 @@ def test_what_is_left_of_a_failed_write_never_follows_a_shorter_one(written: Pat
         assert bodies(records) == [*BODIES, b"CCCC"]
 
 
-def test_a_log_of_another_bot_is_not_gone_on_with(written: Path) -> None:
+def test_a_log_of_another_bot_is_refused(written: Path) -> None:
     with pytest.raises(StartError, match="bot qiki-01, not of other"), opened(written, "other"):
         pass
 
@@ -315,7 +315,7 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_late_write_finds_no_other_file(written: Path, tmp_path: Path) -> None:
+def test_a_late_write_reaches_no_other_file(written: Path, tmp_path: Path) -> None:
     with opened(written) as (log, _records):
         pass
     others = [tmp_path / f"other {number}" for number in range(16)]
@@ -327,7 +327,7 @@ def test_a_late_write_finds_no_other_file(written: Path, tmp_path: Path) -> None
     assert all(other.read_bytes() == b"" for other in others)
 
 
-def test_an_id_is_found_however_many_came_after_it() -> None:
+def test_an_id_is_found_whatever_the_number_of_later_ones() -> None:
     table, rng = IdTable(), random.Random(1)
     ids = [rng.randbytes(16) for _number in range(3 * NEWEST + 100)]
     for sequence, event_id in enumerate(ids, 1):
@@ -384,7 +384,7 @@ def _index(count: int, block_rows: int) -> tuple[Index, list[Entry]]:
     ],
 )
 @pytest.mark.parametrize("block_rows", [7, 1_000, 65_536])
-def test_what_is_chosen_is_what_looking_at_every_event_chooses(query: Query, block_rows: int) -> None:
+def test_the_selection_equals_that_of_a_full_scan(query: Query, block_rows: int) -> None:
     index, entries = _index(3_000, block_rows)
     assert [index.offset(number) for number in range(1, 3_001)] == [entry.offset for entry in entries]
     wanted = [number for number, entry in enumerate(entries, 1) if _fits(entry, query)]

@@ -1,4 +1,4 @@
-"""The command journal: what is on the disk after any end is what was acknowledged, or the start is refused."""
+"""The command journal: after any end of the process it holds the acknowledged commands, or the start is refused."""
 
 import os
 import resource
@@ -53,7 +53,7 @@ def opened(state_dir: Path, settled: int = 0, run: Run = RUN) -> Iterator[Journa
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]:
-    """A journal's bytes, and where each record ends, the head first."""
+    """A journal's bytes, and the end offset of each record, the head first."""
     state_dir = tmp_path_factory.mktemp("written")
     ends = []
     with opened(state_dir) as journal:
@@ -66,7 +66,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]
 
 @contextmanager
 def full_disk(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow past so many bytes."""
+    """Limit the files of this process to this number of bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
@@ -114,7 +114,7 @@ def test_a_record_is_flushed_to_the_disk_before_the_append_returns(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
-def test_a_journal_cut_anywhere_holds_every_record_that_is_whole_and_tells_the_rest(
+def test_a_journal_cut_anywhere_keeps_every_whole_record_and_reports_the_rest(
     written: tuple[bytes, list[int]], data: st.DataObject
 ) -> None:
     content, ends = written
@@ -133,7 +133,7 @@ def test_a_journal_cut_anywhere_holds_every_record_that_is_whole_and_tells_the_r
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
-def test_a_byte_that_was_changed_is_named_wherever_it_matters_and_nothing_false_is_read(
+def test_a_changed_byte_is_reported_wherever_it_matters_and_no_false_record_is_read(
     written: tuple[bytes, list[int]], data: st.DataObject
 ) -> None:
     content, ends = written
@@ -148,14 +148,14 @@ def test_a_byte_that_was_changed_is_named_wherever_it_matters_and_nothing_false_
             parse(Path(FILE), damaged, settled)
         assert caught.value.offset == hit
         return
-    contents = parse(Path(FILE), damaged, settled)  # the last record, in which no reserved tick depends
+    contents = parse(Path(FILE), damaged, settled)  # the last record, on which no reserved tick depends
     assert (contents.end, contents.torn_bytes) == (hit, len(content) - hit)
     assert len(contents.bodies) == len(ends) - 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(tail=st.binary(max_size=200))
-def test_whatever_stands_beyond_the_end_is_left_aside_and_cut_before_the_next_record(
+def test_bytes_beyond_the_end_are_ignored_and_cut_off_before_the_next_record(
     tmp_path_factory: pytest.TempPathFactory, written: tuple[bytes, list[int]], tail: bytes
 ) -> None:
     state_dir = tmp_path_factory.mktemp("tail")
@@ -192,7 +192,7 @@ def test_damage_to_a_record_with_another_after_it_is_never_cut_off(
             Journal.open(tmp_path, RUN, 0)
 
 
-def test_a_record_that_was_never_finished_is_cut_and_does_not_refuse_the_start(
+def test_an_unfinished_record_is_cut_off_and_does_not_prevent_the_start(
     tmp_path: Path, written: tuple[bytes, list[int]]
 ) -> None:
     content, ends = written
@@ -203,7 +203,7 @@ def test_a_record_that_was_never_finished_is_cut_and_does_not_refuse_the_start(
             assert journal.cut_bytes == length - ends[-2]
 
 
-def test_a_whole_record_at_another_place_than_its_own_is_none_and_proves_nothing(
+def test_a_whole_record_at_a_wrong_offset_is_ignored(
     written: tuple[bytes, list[int]],
 ) -> None:
     content, ends = written
@@ -213,12 +213,12 @@ def test_a_whole_record_at_another_place_than_its_own_is_none_and_proves_nothing
         assert (contents.end, contents.torn_bytes) == (len(content), len(tail))
 
 
-def test_a_journal_that_is_gone_though_ticks_depend_on_it_is_missed(tmp_path: Path) -> None:
+def test_a_missing_journal_on_which_ticks_depend_is_detected(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=FILE):
         Journal.open(tmp_path, RUN, 100)
 
 
-def test_a_journal_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
+def test_a_journal_of_another_run_is_refused_with_the_difference(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         journal.append(RECORDS[0])
     other = Run()
@@ -242,7 +242,9 @@ def test_a_journal_that_cannot_be_read_is_refused_by_its_path(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("spare_bytes", [0, 1, 19, 20, 50])
-def test_on_a_full_disk_nothing_is_written_and_it_goes_on_when_space_returns(tmp_path: Path, spare_bytes: int) -> None:
+def test_on_a_full_disk_nothing_is_written_and_appends_work_again_when_space_returns(
+    tmp_path: Path, spare_bytes: int
+) -> None:
     with opened(tmp_path) as journal:
         journal.append(RECORDS[0])
         end = journal.end
@@ -259,7 +261,7 @@ def test_on_a_full_disk_nothing_is_written_and_it_goes_on_when_space_returns(tmp
         assert list(journal.records) == [RECORDS[0], RECORDS[2]]
 
 
-def test_on_a_disk_that_was_full_from_the_start_the_first_record_comes_later(tmp_path: Path) -> None:
+def test_on_a_disk_full_from_the_start_the_first_record_is_written_once_there_is_space(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         with full_disk(10), pytest.raises(OSError, match="File too large"):
             journal.append(RECORDS[0])
@@ -269,7 +271,7 @@ def test_on_a_disk_that_was_full_from_the_start_the_first_record_comes_later(tmp
         assert list(journal.records) == [RECORDS[1]]
 
 
-def test_a_record_whose_flush_failed_is_not_there_after_a_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_with_a_failed_flush_is_gone_after_the_repair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path) as journal:
         journal.append(RECORDS[0])
 
@@ -287,7 +289,7 @@ def test_a_record_whose_flush_failed_is_not_there_after_a_mend(tmp_path: Path, m
         assert (list(journal.records), journal.cut_bytes) == ([RECORDS[0]], 0)
 
 
-def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+def test_a_closed_journal_accepts_no_record(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
         pass
     with pytest.raises(OSError, match="closed"):
@@ -295,7 +297,7 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_record_beyond_the_bounds_is_a_fault_of_ours() -> None:
+def test_a_record_beyond_the_bounds_is_a_programming_error() -> None:
     for body in (b"", bytes(MAX_BODY_BYTES + 1)):
         with pytest.raises(ValueError, match="a record of"):
             encode(0, body)

@@ -1,4 +1,4 @@
-"""Steering: the plan until the first helm, then what was told, as a function of the time and the helms alone."""
+"""Steering: the planned motion until the first helm, then the helm's values: a function of time and helms alone."""
 
 import itertools
 import math
@@ -48,7 +48,7 @@ def test_before_its_time_a_helm_changes_nothing_and_at_its_time_it_acts() -> Non
     assert steered.point_at(12.5)[0] == PLAN.point_at(12.5)[0]
 
 
-def test_what_a_helm_does_not_give_stays_as_it_is_at_its_time_and_the_plan_is_over() -> None:
+def test_a_value_that_a_helm_omits_keeps_its_current_value_and_the_plan_ends() -> None:
     steered = steer(PLAN, [(10.0, Helm(climb_mps=-4.0))])
     before, after = PLAN.kinematics_at(10.0), steered.kinematics_at(10.0)
     assert after.velocity_mps[:2] == pytest.approx(before.velocity_mps[:2], abs=1e-9)
@@ -57,20 +57,20 @@ def test_what_a_helm_does_not_give_stays_as_it_is_at_its_time_and_the_plan_is_ov
     assert turned_deg == pytest.approx(3.0 * 60.0), "the turn that was under way goes on"
 
 
-def test_a_course_is_steered_from_the_time_on_and_straight_on_where_the_turn_is_set_to_nothing() -> None:
+def test_a_course_is_steered_from_the_helms_time_and_a_turn_rate_of_zero_goes_straight_on() -> None:
     steered = steer(PLAN, [(10.0, Helm(course_deg=180.0, turn_rate_dps=0.0))])
     here, there = steered.point_at(10.0)[0], steered.point_at(20.0)[0]
     assert (there[0] - here[0], there[1] - here[1]) == pytest.approx((0.0, -1000.0), abs=1e-6)
 
 
-def test_of_several_helms_at_one_time_each_sets_what_it_gives_and_the_later_wins() -> None:
+def test_helms_at_one_time_are_combined_and_the_later_value_wins() -> None:
     steered = steer(PLAN, [(5.0, Helm(speed_mps=1.0, climb_mps=2.0)), (5.0, Helm(speed_mps=3.0))])
     together = steer(PLAN, [(5.0, Helm(speed_mps=3.0, climb_mps=2.0))])
     assert state(steered, 9.0) == state(together, 9.0)
 
 
 @given(TICKED)
-def test_helms_set_in_any_order_of_their_ticks_give_the_same_world_to_the_bit(helms: list[tuple[int, Helm]]) -> None:
+def test_helms_set_in_any_order_of_ticks_give_the_same_world_to_the_bit(helms: list[tuple[int, Helm]]) -> None:
     at_once, one_by_one = world(), world()
     at_once.set_helms(helms)
     for number, helm in enumerate(helms):
@@ -91,7 +91,7 @@ def test_a_helm_changes_nothing_before_its_tick(helms: list[tuple[int, Helm]], t
 
 
 @given(TICKED)
-def test_position_is_continuous_wherever_a_helm_is_set(helms: list[tuple[int, Helm]]) -> None:
+def test_position_is_continuous_at_every_helm(helms: list[tuple[int, Helm]]) -> None:
     steered = world(1_000)
     steered.set_helms(helms)
     for tick, _helm in helms:

@@ -1,4 +1,4 @@
-"""A run's history: a tick that may be seen is reserved with all that acts in it, and commands come between the two."""
+"""A run's history: a tick is reserved with all its commands before it may be seen."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ def make(state_dir: Path) -> tuple[History, Journal]:
     return History(reservation, journal, World(load_scenario(SCENARIO), RUN.run_id, RUN.tick_ns)), journal
 
 
-async def test_a_reservation_keeps_how_long_the_journal_was_so_that_a_shorter_one_is_missed(tmp_path: Path) -> None:
+async def test_a_reservation_keeps_the_journals_length_so_that_a_shorter_journal_is_detected(tmp_path: Path) -> None:
     prepare(tmp_path, RUN.run_id)
     history, journal = make(tmp_path)
     await history.settle(1)
@@ -51,7 +51,7 @@ async def test_a_reservation_keeps_how_long_the_journal_was_so_that_a_shorter_on
     assert Reservation.open(tmp_path, RUN.run_id, BLOCK_TICKS).journal_bytes == journal.end
 
 
-async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_written_down(
+async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(tmp_path, RUN.run_id)

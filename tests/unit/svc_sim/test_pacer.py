@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
@@ -31,7 +31,7 @@ def make_pacer(clock: Clock, speed: float = 1.0) -> Pacer:
 
 
 async def permitted(pacer: Pacer) -> bool:
-    """Ask for a tick's permission once; a wait is cut short, as any change does."""
+    """Ask once whether a tick may run; a wait is cut short, as by any change."""
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(pacer.permit())
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def ticks_in(pacer: Pacer, clock: Clock, wall_s: float, step_s: float = 1 
 
 
 @pytest.mark.parametrize(("speed", "expected"), [(0.1, 4), (0.5, 20), (1.0, 40), (2.0, 80), (16.0, 640)])
-async def test_time_goes_at_the_speed_that_is_set(clock: Clock, speed: float, expected: int) -> None:
+async def test_time_passes_at_the_configured_speed(clock: Clock, speed: float, expected: int) -> None:
     pacer = make_pacer(clock, speed)
     assert await permitted(pacer), "the first tick is due at once"
     assert await ticks_in(pacer, clock, 10.0) == expected
@@ -85,7 +85,7 @@ async def test_a_little_lateness_does_not_slow_time_down(clock: Clock) -> None:
     assert found >= 39
 
 
-async def test_as_fast_as_possible_takes_no_notice_of_the_clock(clock: Clock) -> None:
+async def test_as_fast_as_possible_ignores_the_clock(clock: Clock) -> None:
     pacer = make_pacer(clock, AS_FAST_AS_POSSIBLE)
     assert [await permitted(pacer) for _ in range(50)] == [True] * 50
 
@@ -113,7 +113,7 @@ async def test_a_pause_ends_a_wait_for_the_next_tick(clock: Clock) -> None:
     assert asking.result() is False
 
 
-async def test_after_a_pause_time_goes_on_from_where_it_stood(clock: Clock) -> None:
+async def test_after_a_pause_time_continues_from_where_it_stopped(clock: Clock) -> None:
     pacer = make_pacer(clock)
     await permitted(pacer)
     pacer.pause()
@@ -179,7 +179,7 @@ async def test_a_speed_set_while_paused_does_not_resume(clock: Clock) -> None:
     assert await ticks_in(pacer, clock, 1.0) == 0
 
 
-async def test_from_as_fast_as_possible_a_speed_begins_with_a_tick_at_once(clock: Clock) -> None:
+async def test_a_speed_set_after_as_fast_as_possible_starts_with_a_tick_at_once(clock: Clock) -> None:
     pacer = make_pacer(clock, AS_FAST_AS_POSSIBLE)
     clock.now_s += 100.0
     await permitted(pacer)
@@ -199,14 +199,14 @@ async def test_a_speed_out_of_range_is_refused_by_its_field_and_changes_nothing(
 
 
 @pytest.mark.parametrize("speed", [0.1, 1.0, 1_000.0])
-async def test_the_bounds_of_the_speed_are_speeds(speed: float) -> None:
+async def test_the_bounds_of_the_speed_are_valid_speeds(speed: float) -> None:
     assert check_speed(speed) == speed
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------
 
 
-async def test_steps_pause_and_permit_exactly_so_many_ticks_at_once(clock: Clock) -> None:
+async def test_steps_pause_and_permit_exactly_the_requested_ticks_at_once(clock: Clock) -> None:
     pacer = make_pacer(clock)
     pacer.step(3)
     assert pacer.paused
@@ -224,7 +224,7 @@ async def test_steps_add_up(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("ticks", [0, -1, MAX_STEPS + 1, 2**64 - 1])
-async def test_a_number_of_steps_out_of_range_is_refused_and_time_goes_on(clock: Clock, ticks: int) -> None:
+async def test_a_number_of_steps_out_of_range_is_refused_and_time_continues(clock: Clock, ticks: int) -> None:
     pacer = make_pacer(clock)
     with pytest.raises(InvalidFieldError) as caught:
         pacer.step(ticks)
@@ -247,7 +247,7 @@ CONTROLS = st.lists(
 
 @settings(max_examples=50, deadline=None)
 @given(controls=CONTROLS)
-async def test_whatever_is_pressed_time_never_goes_faster_than_the_fastest_speed_set(
+async def test_under_any_controls_time_never_passes_faster_than_the_fastest_speed_set(
     controls: list[tuple[str, float]],
 ) -> None:
     clock, found = Clock(), 0

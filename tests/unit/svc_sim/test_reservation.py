@@ -39,7 +39,7 @@ def test_a_reservation_covers_the_tick_and_the_rest_of_its_block(state_dir: Path
     assert not reservation.covers(21)
 
 
-def test_a_reservation_is_there_after_a_restart(state_dir: Path) -> None:
+def test_a_reservation_survives_a_restart(state_dir: Path) -> None:
     reopened(state_dir).extend(45, 678)
     found = reopened(state_dir)
     assert (found.tick, found.journal_bytes) == (60, 678)
@@ -60,7 +60,7 @@ def test_a_tick_at_a_blocks_end_is_covered_too(state_dir: Path) -> None:
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**6))
-def test_a_reservation_goes_beyond_its_tick_by_one_block_at_most(
+def test_a_reservation_exceeds_its_tick_by_one_block_at_most(
     tmp_path_factory: pytest.TempPathFactory, tick: int, block_ticks: int
 ) -> None:
     state_dir = tmp_path_factory.mktemp("block")
@@ -70,7 +70,7 @@ def test_a_reservation_goes_beyond_its_tick_by_one_block_at_most(
     assert tick <= reservation.tick <= tick + block_ticks
 
 
-def test_every_damage_to_every_byte_is_refused_with_what_to_do(state_dir: Path) -> None:
+def test_damage_to_any_byte_is_refused_with_the_remedy(state_dir: Path) -> None:
     reopened(state_dir).extend(12_345, 678)
     path = state_dir / FILE
     for content in damaged(path.read_bytes()):
@@ -90,7 +90,7 @@ def test_a_file_that_holds_no_reservation_is_refused(state_dir: Path, content: b
         reopened(state_dir)
 
 
-def test_a_reservation_of_the_format_before_is_refused(state_dir: Path) -> None:
+def test_a_reservation_of_the_previous_format_is_refused(state_dir: Path) -> None:
     (state_dir / FILE).write_bytes(b"60 678\n")
     with pytest.raises(StartError, match="does not end in the line with its checksum"):
         reopened(state_dir)
@@ -102,7 +102,7 @@ def test_a_reservation_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         reopened(tmp_path)
 
 
-def test_a_reservation_that_is_gone_is_missed(state_dir: Path) -> None:
+def test_a_missing_reservation_is_detected(state_dir: Path) -> None:
     (state_dir / FILE).unlink()
     with pytest.raises(StartError, match="reserved_tick is gone: nobody knows which ticks"):
         reopened(state_dir)
@@ -113,19 +113,19 @@ def test_the_reservation_of_another_run_is_refused(state_dir: Path) -> None:
         Reservation.open(state_dir, OTHER, 20)
 
 
-def test_no_run_begins_over_the_reserved_ticks_of_one_whose_file_is_gone(state_dir: Path) -> None:
+def test_no_run_starts_over_the_reserved_ticks_of_a_run_without_a_run_file(state_dir: Path) -> None:
     reopened(state_dir).extend(45)
     with pytest.raises(StartError, match=f"has lost run {RUN}, of which 60 ticks are reserved"):
         prepare(state_dir, OTHER)
     assert reopened(state_dir).tick == 60
 
 
-def test_a_start_that_died_before_its_run_was_durable_leaves_nothing_in_the_way(state_dir: Path) -> None:
+def test_a_start_that_died_before_its_run_was_durable_does_not_prevent_the_next_start(state_dir: Path) -> None:
     prepare(state_dir, OTHER)
     assert Reservation.open(state_dir, OTHER, 20).tick == 0
 
 
-def test_where_it_cannot_be_made_durable_nothing_is_reserved(state_dir: Path) -> None:
+def test_a_reservation_that_cannot_be_written_durably_reserves_nothing(state_dir: Path) -> None:
     reservation = reopened(state_dir)
     (state_dir / f".{FILE}.new").mkdir()
     with pytest.raises(IsADirectoryError):

@@ -45,7 +45,7 @@ def test_the_example_is_a_world_worth_looking_at() -> None:
     assert loaded.digest == hashlib.sha256((EXAMPLES / "crossing.yaml").read_bytes()).hexdigest()
 
 
-def test_what_is_left_out_is_unknown_and_not_invented(tmp_path: Path) -> None:
+def test_an_omitted_value_is_unknown_and_has_no_default(tmp_path: Path) -> None:
     scenario = load_scenario(write(tmp_path, BASE)).scenario
     assert (scenario.duration_s, scenario.start_time, scenario.seed, scenario.contacts) == (None, None, None, ())
 
@@ -106,7 +106,7 @@ def test_a_start_time_that_is_not_utc_is_refused(tmp_path: Path, value: str) -> 
         ("contacts:\n" + CONTACT.replace("drone", "bird") % "", "5: contacts[0].object_type: "),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, extra: str, told: str) -> None:
+def test_a_problem_is_reported_with_its_line(tmp_path: Path, extra: str, told: str) -> None:
     assert refusals(tmp_path, BASE + extra)[0].startswith(told)
 
 
@@ -117,7 +117,7 @@ def test_more_contacts_than_a_snapshot_can_hold_are_refused(tmp_path: Path) -> N
     assert "at most 2000" in told
 
 
-def test_a_trajectory_beside_the_scenario_takes_the_place_of_contacts(tmp_path: Path) -> None:
+def test_a_trajectory_file_beside_the_scenario_replaces_its_contacts(tmp_path: Path) -> None:
     (tmp_path / "traffic").mkdir()
     (tmp_path / "traffic" / "two.csv").write_bytes((EXAMPLES / "two_aircraft.csv").read_bytes())
     path = write(tmp_path, BASE + "trajectory: traffic/two.csv\n")
@@ -149,7 +149,7 @@ def test_the_example_of_faults_has_one_of_every_kind_and_names_radars_of_the_exa
     assert {plan.state.kind for plan in planned(EXAMPLES / "faults.yaml")} == set(FaultKind)
 
 
-def test_a_fault_is_of_the_radar_that_has_the_name_or_the_id(tmp_path: Path) -> None:
+def test_a_fault_names_its_radar_by_name_or_id(tmp_path: Path) -> None:
     text = f"{BASE}sensor_faults:\n{FAULT % 'dropout, probability: 0.25, from_s: 2'}"
     long_range = "6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e11"
     state = FaultState(long_range, FaultKind.DROPOUT, dropout_probability=0.25)
@@ -157,7 +157,7 @@ def test_a_fault_is_of_the_radar_that_has_the_name_or_the_id(tmp_path: Path) -> 
         assert planned(write(tmp_path, said)) == (FaultPlan(state, 2.0, math.inf),)
 
 
-def test_a_fault_of_a_sensor_that_the_bot_does_not_have_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_fault_of_an_unknown_sensor_is_reported_with_its_line(tmp_path: Path) -> None:
     faults = FAULT % "dropout" + FAULT.replace("radar-long", "radar-lang") % "dropout"
     path = write(tmp_path, f"{BASE}sensor_faults:\n{faults}{FAULT.replace('radar-long', 'gnss-main') % 'dropout'}")
     with pytest.raises(SpecError) as caught:
@@ -167,14 +167,14 @@ def test_a_fault_of_a_sensor_that_the_bot_does_not_have_is_told_with_its_line(tm
     assert second.startswith(f"{path}:7: sensor_faults[2].sensor: the BotSpec has no radar 'gnss-main'")
 
 
-def test_a_name_of_two_radars_is_told_to_be_ambiguous(tmp_path: Path) -> None:
+def test_a_name_of_two_radars_is_reported_as_ambiguous(tmp_path: Path) -> None:
     radars = load_bot_spec(example_bot_spec()).spec.radars
     twins = [radar.model_copy(update={"name": "radar-long"}) for radar in radars]
     with pytest.raises(SpecError, match=r"sensor_faults\[0\].sensor: 'radar-long' is the name of 2 radars"):
         load_scenario(write(tmp_path, f"{BASE}sensor_faults:\n{FAULT % 'dropout'}"), twins)
 
 
-def test_without_a_bot_the_faults_are_only_checked_in_themselves(tmp_path: Path) -> None:
+def test_without_a_bot_the_sensors_of_faults_are_not_checked(tmp_path: Path) -> None:
     path = write(tmp_path, f"{BASE}sensor_faults:\n{FAULT.replace('radar-long', 'nobody') % 'dropout'}")
     loaded = load_scenario(path)
     assert (loaded.faults, loaded.scenario.sensor_faults[0].sensor) == ((), "nobody")
@@ -199,11 +199,11 @@ def test_without_a_bot_the_faults_are_only_checked_in_themselves(tmp_path: Path)
         ("haunted", "5: sensor_faults[0].kind: should be one of 'jamming', 'dead_sector', 'bias_step', 'dropout', not"),
     ],
 )
-def test_a_fault_that_cannot_be_is_told_with_its_line(tmp_path: Path, fault: str, told: str) -> None:
+def test_an_invalid_fault_is_reported_with_its_line(tmp_path: Path, fault: str, told: str) -> None:
     assert refusals(tmp_path, f"{BASE}sensor_faults:\n{FAULT % fault}")[0].startswith(told)
 
 
-def test_more_faults_than_a_frame_can_tell_of_are_refused(tmp_path: Path) -> None:
+def test_more_faults_than_a_frame_can_report_are_refused(tmp_path: Path) -> None:
     (told,) = refusals(tmp_path, f"{BASE}sensor_faults:\n" + FAULT % "dropout" * 65)
     assert told.startswith("4: sensor_faults: ")
     assert "at most 64" in told

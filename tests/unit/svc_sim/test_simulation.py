@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 
 WAIT_S = 20.0
 RUN_ID = "0b6e1c1e-0000-4000-8000-0000000000aa"
-NOBODY: Any = None  # the servicer asks nothing of the call's context
+NOBODY: Any = None  # the servicer does not use the call's context
 Phase = pb.SimulationPhase
 SHORT = """\
 schema_version: 1
@@ -44,7 +44,7 @@ LAST_TICK = 60  # 3 s of 0.05 s
 
 @dataclass
 class Running:
-    """A simulator whose loop runs, and which is spoken to as by its RPCs."""
+    """A simulator with a running loop, called as by its RPCs."""
 
     simulation: Simulation
     servicer: SimServicer
@@ -64,7 +64,7 @@ class Running:
         return (await self.servicer.GetSimulation(pb.GetSimulationRequest(), NOBODY)).state
 
     def events(self) -> dict[tuple[str, int], tuple[str, str]]:
-        """Return id and digest of each event, but for when it was recorded and its run made, by feed and sequence."""
+        """Return id and digest of each event, without its recording and run creation times, by feed and sequence."""
         found = {}
         for feed in self.feeds.values():
             for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1):
@@ -96,7 +96,7 @@ def scenario(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def running(state_dir: Path | None, **settings: Any) -> AsyncIterator[Running]:
-    """Run a simulator until the block ends, and then stop it in the middle of whatever it does."""
+    """Run a simulator until the block ends, then stop it wherever it is."""
     base = Base(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim", "", 1.0), AuditReporter("", "svc_sim"))
     with base.resources:
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **settings), base)
@@ -126,7 +126,7 @@ async def test_a_restart_computes_the_same_events_again(tmp_path: Path) -> None:
     assert len(before) == 47 // 2 + 47 // 2 + 47 // 20, "snapshots, IMU and GNSS readings"
 
 
-async def test_a_restart_after_more_than_the_retention_begins_later_with_the_same_events(tmp_path: Path) -> None:
+async def test_a_restart_after_more_than_the_retention_starts_later_with_the_same_events(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True, retention_s=4.0) as first:
         await first.step(331)
         before = first.events()
@@ -186,7 +186,7 @@ async def test_the_state_directory_of_another_run_is_refused(tmp_path: Path, sce
 # -- steps -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_step_answers_the_tick_reached_and_stays_there(tmp_path: Path) -> None:
+async def test_a_step_returns_the_tick_reached_and_time_stops_there(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
         for ticks, reached in ((1, 1), (1, 2), (40, 42)):
             state = await sim.step(ticks)
@@ -194,7 +194,7 @@ async def test_a_step_answers_the_tick_reached_and_stays_there(tmp_path: Path) -
         assert (await sim.state()).tick == 42
 
 
-async def test_steps_of_several_callers_add_up_and_each_is_answered_with_what_was_reached(tmp_path: Path) -> None:
+async def test_steps_of_several_callers_add_up_and_each_answer_has_the_tick_reached(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(sim.step(ticks)) for ticks in (30, 1, 25)]
@@ -202,7 +202,7 @@ async def test_steps_of_several_callers_add_up_and_each_is_answered_with_what_wa
         assert (await sim.state()).tick == 56
 
 
-async def test_a_step_of_a_running_simulation_pauses_it_after_exactly_so_many_ticks(tmp_path: Path) -> None:
+async def test_a_step_of_a_running_simulation_pauses_it_after_exactly_the_requested_ticks(tmp_path: Path) -> None:
     async with running(tmp_path, speed="max") as sim:
         await sim.until(lambda: sim.simulation.tick > 25)
         before = sim.simulation.tick
@@ -212,7 +212,7 @@ async def test_a_step_of_a_running_simulation_pauses_it_after_exactly_so_many_ti
         assert (await sim.state()).tick == before + 10
 
 
-async def test_a_step_while_the_past_is_computed_again_counts_from_what_was_visible(tmp_path: Path) -> None:
+async def test_a_step_during_replay_counts_from_the_last_visible_tick(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
         await sim.step(95)
     async with running(tmp_path, paused=True) as sim:
@@ -220,7 +220,7 @@ async def test_a_step_while_the_past_is_computed_again_counts_from_what_was_visi
         assert (await sim.step(5)).tick == 105, "100 were reserved"
 
 
-async def test_a_step_beyond_the_end_answers_the_end(tmp_path: Path, scenario: Path) -> None:
+async def test_a_step_beyond_the_end_returns_the_last_tick(tmp_path: Path, scenario: Path) -> None:
     async with running(tmp_path, paused=True, scenario=scenario) as sim:
         state = await sim.step(1_000_000)
         assert (state.tick, state.phase) == (LAST_TICK, Phase.SIMULATION_PHASE_ENDED)
@@ -233,7 +233,7 @@ async def test_a_number_of_steps_out_of_range_is_refused(tmp_path: Path, ticks: 
             await sim.step(ticks)
 
 
-async def test_a_step_that_a_drain_cuts_short_is_told_so(tmp_path: Path) -> None:
+async def test_a_step_cut_short_by_a_drain_is_refused_with_that_reason(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True, pace="lossless", retention_s=4.0) as sim:
         step, drained = await asyncio.gather(sim.step(1_000), drain_when_held(sim), return_exceptions=True)
     assert drained is None
@@ -247,7 +247,7 @@ async def drain_when_held(sim: Running) -> None:
         feed.drain()
 
 
-async def test_a_pause_answers_the_tick_at_which_time_stands_still(tmp_path: Path) -> None:
+async def test_a_pause_returns_the_tick_at_which_time_stopped(tmp_path: Path) -> None:
     async with running(tmp_path, speed="max") as sim:
         for _ in range(30):  # also while a reservation is being written
             await sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOBODY)
@@ -262,7 +262,7 @@ async def test_a_pause_answers_the_tick_at_which_time_stands_still(tmp_path: Pat
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_ended_run_has_ended_feeds_and_takes_no_control(tmp_path: Path, scenario: Path) -> None:
+async def test_an_ended_run_has_ended_feeds_and_refuses_control(tmp_path: Path, scenario: Path) -> None:
     async with running(tmp_path, speed="max", scenario=scenario) as sim:
         await sim.until(lambda: all(feed.ended for feed in sim.feeds.values()))
         assert sim.simulation.describe() == "the run has ended"
@@ -287,7 +287,7 @@ async def test_an_ended_run_ends_again_after_a_restart_with_the_same_events(tmp_
     assert found[0] == found[1]
 
 
-# -- what is told and set ----------------------------------------------------------------------------------------------
+# -- state and settings ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ async def test_an_ended_run_ends_again_after_a_restart_with_the_same_events(tmp_
         pb.SetSimulationSpeedRequest(),
     ],
 )
-async def test_a_speed_that_is_none_is_refused_and_the_old_one_stays(
+async def test_an_invalid_speed_is_refused_and_the_old_one_stays(
     tmp_path: Path, request_: pb.SetSimulationSpeedRequest
 ) -> None:
     async with running(tmp_path, paused=True, speed=2.0) as sim:
@@ -310,7 +310,7 @@ async def test_a_speed_that_is_none_is_refused_and_the_old_one_stays(
         assert (await sim.state()).speed == 2.0
 
 
-async def test_a_lossless_simulation_is_held_by_a_required_reader_that_does_not_confirm(tmp_path: Path) -> None:
+async def test_a_lossless_simulation_is_blocked_by_a_required_reader_that_does_not_confirm(tmp_path: Path) -> None:
     async with running(tmp_path, speed="max", pace="lossless", retention_s=4.0) as sim:
         await sim.until(lambda: sim.simulation.held_by != "")
         state = await sim.state()
@@ -322,7 +322,7 @@ async def test_a_lossless_simulation_is_held_by_a_required_reader_that_does_not_
         await sim.until(lambda: sim.simulation.tick >= 80)
 
 
-async def test_before_the_first_snapshot_the_world_at_tick_0_is_told_with_the_place_before_it(tmp_path: Path) -> None:
+async def test_before_the_first_snapshot_the_world_at_tick_0_is_returned_with_position_zero(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
         response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOBODY)
         assert response.snapshot.tick == 0
@@ -333,7 +333,7 @@ async def test_before_the_first_snapshot_the_world_at_tick_0_is_told_with_the_pl
         assert (response.snapshot.tick, response.context.sequence) == (2, 1)
 
 
-async def test_the_newest_reading_of_each_sensor_is_listed_where_there_is_one(tmp_path: Path) -> None:
+async def test_the_newest_reading_of_each_sensor_is_listed_if_any(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
         for ticks, expected in ((1, []), (3, [4]), (21, [20, 24])):
             await sim.step(ticks)

@@ -31,13 +31,13 @@ def row(t: float | str, icao24: str = "abc123", callsign: str = "QK1", **values:
     return ",".join(str(value) for value in (t, icao24, callsign, *fields.values()))
 
 
-def test_the_rows_of_aircraft_may_be_mixed_and_keep_the_order_of_their_first() -> None:
+def test_rows_of_aircraft_may_be_mixed_and_aircraft_are_ordered_by_their_first_row() -> None:
     read = parse(row(0, "b"), row(0, "a"), row(1, "b"), row(2, "a"))
     assert [(aircraft.icao24, len(aircraft.segments)) for aircraft in read.aircraft] == [("b", 1), ("a", 1)]
     assert read.end_s == 2.0
 
 
-def test_at_a_row_the_state_is_the_rows() -> None:
+def test_at_the_time_of_a_row_the_state_is_that_of_the_row() -> None:
     read = parse(row(0, east_m=0.1, ve=7.3), row(1, east_m=9.7, north_m=-3, vu=0.3), row(2, east_m=20))
     assert read.aircraft[0].point_at(1.0) == ((9.7, -3.0, 0.0), (0.0, 0.0, 0.3))
     assert read.aircraft[0].point_at(2.0) == ((20.0, 0.0, 0.0), (0.0, 0.0, 0.0))
@@ -58,7 +58,7 @@ def test_between_rows_a_cubic_is_reproduced_with_its_derivative(c: list[float], 
     assert point[1] == pytest.approx((v(t_s), -v(t_s), 0.0), abs=1e-9)
 
 
-def test_an_aircraft_is_there_from_its_first_row_to_its_last_inclusive() -> None:
+def test_an_aircraft_is_present_from_its_first_row_to_its_last_inclusive() -> None:
     aircraft = parse(row(5), row(6)).aircraft[0]
     present = [t_s for t_s in (0.0, 4.999, 5.0, 5.5, 6.0, 6.001) if aircraft.point_at(t_s)]
     assert present == [5.0, 5.5, 6.0]
@@ -71,13 +71,13 @@ def test_a_gap_of_15_s_is_bridged_and_a_longer_one_splits_presence() -> None:
     assert [t_s for t_s in (0.0, 1.0, 1.01, 9.0, 16.49, 16.5, 17.0) if split.point_at(t_s)] == [0.0, 1.0, 16.5, 17.0]
 
 
-def test_an_aircraft_of_one_row_is_there_at_that_instant() -> None:
+def test_an_aircraft_of_one_row_is_present_at_that_instant() -> None:
     aircraft = parse(row(3, up_m=7)).aircraft[0]
     assert aircraft.point_at(3.0) == ((0.0, 0.0, 7.0), (0.0, 0.0, 0.0))
     assert aircraft.point_at(3.01) is None
 
 
-def test_the_callsign_is_the_first_that_is_known() -> None:
+def test_the_callsign_is_the_first_known_one() -> None:
     assert parse(row(0, callsign=""), row(1, callsign="QK7"), row(2, callsign="")).aircraft[0].callsign == "QK7"
 
 
@@ -85,7 +85,7 @@ def test_the_callsign_is_the_first_that_is_known() -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "abc", "nan", "NaN", "inf", "-inf", "1e999", "1_0", "\u0663", "0x1", "1e9", "-1e9"]
 )
-def test_what_is_no_number_in_range_is_refused_with_line_and_column(column: str, text: str) -> None:
+def test_an_invalid_number_is_refused_with_line_and_column(column: str, text: str) -> None:
     bad = row(text) if column == "t" else row(1, **{column: text})
     (told,) = refusals(f"{HEADER}\n{row(0, 'other')}\n{bad}\n")
     assert told.startswith(f"traffic.csv:3: {column}: ")
@@ -146,7 +146,7 @@ def test_a_quote_that_is_not_closed_is_refused() -> None:
     assert "not CSV" in refusals(f'{HEADER}\n0,"abc\n')[-1]
 
 
-def test_several_problems_are_told_at_once_up_to_a_limit() -> None:
+def test_several_problems_are_reported_at_once_up_to_a_limit() -> None:
     assert len(refusals("\n".join([HEADER, row("x", ve="y"), row(0, vu="z")]))) == 3
     assert len(refusals("\n".join([HEADER, *[row("x")] * 100]))) == MAX_PROBLEMS
 

@@ -50,7 +50,7 @@ def drone(name: str, **values: object) -> Contact:
     return Contact.model_validate(fields)
 
 
-def test_the_world_at_a_tick_does_not_depend_on_what_was_asked_before() -> None:
+def test_the_world_at_a_tick_does_not_depend_on_earlier_queries() -> None:
     first, second = world(), world()
     forwards = [first.at(tick) for tick in range(0, 2401, 37)]
     backwards = [second.at(tick) for tick in reversed(range(0, 2401, 37))]
@@ -97,7 +97,7 @@ def test_a_contacts_id_is_a_function_of_run_and_name() -> None:
     assert state.contacts[0].contact_id != world(run_id=other_run).at(0).contacts[0].contact_id
 
 
-def test_contacts_keep_the_scenarios_order_and_are_there_only_while_they_are() -> None:
+def test_contacts_keep_the_scenarios_order_and_are_listed_only_while_present() -> None:
     late = drone("late", appears_at_s=1.0, disappears_at_s=2.0)
     there = World(scripted(late, drone("always")), RUN_ID, TICK_NS)
     names = {tick: [contact.name for contact in there.at(tick).contacts] for tick in (0, 19, 20, 39, 40)}
@@ -110,7 +110,7 @@ def test_contacts_keep_the_scenarios_order_and_are_there_only_while_they_are() -
     }
 
 
-def test_a_contact_begins_where_it_appears() -> None:
+def test_a_contact_starts_where_it_appears() -> None:
     contact = drone("a", position_m=(5.0, 6.0, 7.0), speed_mps=10.0, course_deg=90.0, appears_at_s=3.0)
     moving = World(scripted(contact), RUN_ID, TICK_NS)
     assert moving.at(60).contacts[0].position_m == (5.0, 6.0, 7.0)
@@ -123,7 +123,7 @@ def test_a_leg_without_climb_keeps_the_contacts_own() -> None:
     assert [moving.at(tick).contacts[0].velocity_mps[2] for tick in (0, 20, 40)] == [3.0, -2.0, 3.0]
 
 
-def test_a_contact_carries_what_the_scenario_says_of_it() -> None:
+def test_a_contact_carries_its_attributes_of_the_scenario() -> None:
     spoofing = Transponder(mode=TransponderMode.SPOOF, id="NOT-ME")
     contact = drone("a", object_type="asteroid", rcs_dbsm=12.5, transponder=spoofing)
     (state,) = World(scripted(contact), RUN_ID, TICK_NS).at(0).contacts
@@ -146,7 +146,7 @@ def test_a_recorded_aircraft_without_callsign_answers_with_its_icao24(tmp_path: 
     assert World(load_scenario(path), RUN_ID, TICK_NS).at(0).contacts[0].transponder_id == "4b1a01"
 
 
-def test_sensor_faults_are_there_only_while_they_are_and_in_the_scenarios_order() -> None:
+def test_sensor_faults_are_listed_only_while_active_and_in_the_scenarios_order() -> None:
     dropout = FaultState("a", FaultKind.DROPOUT, dropout_probability=0.5)
     biased = FaultState("b", FaultKind.BIAS_STEP, range_bias_m=5.0)
     plans = (FaultPlan(dropout, 1.0, math.inf), FaultPlan(biased, 0.5, 2.0))
@@ -163,7 +163,7 @@ def test_sensor_faults_are_there_only_while_they_are_and_in_the_scenarios_order(
     }
 
 
-def test_a_snapshot_carries_what_is_wrong_with_which_sensor() -> None:
+def test_a_snapshot_carries_the_faults_of_each_sensor() -> None:
     radars = load_bot_spec(example_bot_spec()).spec.radars
     there = World(load_scenario(EXAMPLES / "faults.yaml", radars), RUN_ID, TICK_NS)
     clock = SimulationClock.of(Run(tick_ns=TICK_NS))

@@ -31,7 +31,7 @@ def chosen(pairs: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
 
 
 def most(pairs: dict[tuple[int, int], float]) -> float:
-    """Return the greatest total gain, by SciPy's dense solver; a pair that is not there gains nothing."""
+    """Return the greatest total gain, by SciPy's dense solver; a missing pair gains nothing."""
     if not pairs:
         return 0.0
     gain = np.zeros((max(t for t, _ in pairs) + 1, max(d for _, d in pairs) + 1))
@@ -96,7 +96,7 @@ def test_the_total_gain_is_that_of_a_dense_solver(seed: int) -> None:
 
 
 def test_gains_of_very_different_sizes_are_compared_exactly() -> None:
-    """What decides may be smaller than what is decided about by many digits."""
+    """The deciding difference may be smaller than the gains by many orders of magnitude."""
     check({(0, 0): 1e6, (0, 1): 1e6 - 1e-3, (1, 0): 1e6 - 1e-3, (1, 1): 1e6 - 1e-2, (2, 1): 1e-6})
     check({(0, 0): 1e-9, (0, 1): 1e-9, (1, 1): 2e-9})
 
@@ -191,6 +191,6 @@ def test_a_doubtful_track_takes_no_detection_from_a_certain_one_although_it_is_a
     assert found.tolist() == [certain]
 
 
-def test_a_doubtful_track_takes_a_detection_that_nobody_else_wants_if_it_is_more_likely_its_own_than_not() -> None:
+def test_a_doubtful_track_takes_an_uncontested_detection_that_is_more_likely_its_own_than_not() -> None:
     gain = gains([1e-9, 1e-9], [0.5, -5.0])
     assert assign(np.array([0, 1]), np.array([0, 1]), gain, dominant_pairs).tolist() == [0]

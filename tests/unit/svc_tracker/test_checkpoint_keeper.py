@@ -1,4 +1,4 @@
-"""The keeping of checkpoints beside the fold: what is safe is on the disk first, and the loop is never blocked."""
+"""Checkpoint storage beside the fold: a checkpoint is on the disk before it is safe, and the loop never blocks."""
 
 import asyncio
 import errno
@@ -34,7 +34,7 @@ def files(directory: Path) -> int:
 
 
 class SlowStore(CheckpointStore):
-    """Writes when it is let, and fails when it is told to; notes what it has done."""
+    """A store that writes when permitted and fails when configured to; records its actions."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, RUN)
@@ -106,7 +106,7 @@ async def keeping(directory: Path, resumed_from: Sequence[Written] = ()) -> Asyn
         task.cancel()
 
 
-async def test_a_checkpoint_is_safe_once_all_have_confirmed_both_outputs_and_not_before(tmp_path: Path) -> None:
+async def test_a_checkpoint_is_safe_only_once_all_readers_have_confirmed_both_outputs(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         await it.write(1)
         for tracks, guard in ((9, EVERYTHING), (EVERYTHING, 0)):
@@ -117,7 +117,7 @@ async def test_a_checkpoint_is_safe_once_all_have_confirmed_both_outputs_and_not
         await it.until(lambda: it.keeper.safe == checkpoint(1).place)
 
 
-async def test_a_place_is_safe_only_when_its_record_is_on_the_disk(tmp_path: Path) -> None:
+async def test_a_position_is_safe_only_once_its_record_is_on_the_disk(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         await it.write(1)
         it.store.let.clear()
@@ -130,7 +130,7 @@ async def test_a_place_is_safe_only_when_its_record_is_on_the_disk(tmp_path: Pat
         assert [each for _, each in CheckpointStore(tmp_path, RUN).load().checkpoints] == [checkpoint(1)]
 
 
-async def test_older_ones_are_removed_after_the_record_and_one_is_spared(tmp_path: Path) -> None:
+async def test_older_checkpoints_are_removed_after_the_record_except_one(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         await it.write(1, 2, 3, 4)
         it.confirm(30)
@@ -155,7 +155,7 @@ async def test_the_fold_goes_on_while_a_checkpoint_is_written(tmp_path: Path) ->
         await it.until(lambda: it.keeper.is_free and it.keeper.safe is not None)
 
 
-async def test_who_is_cancelled_leaves_no_write_behind_its_back(tmp_path: Path) -> None:
+async def test_a_cancelled_keeper_leaves_no_write_running(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         it.store.let.clear()
         it.keeper.offer(partial(checkpoint, 1))
@@ -168,7 +168,7 @@ async def test_who_is_cancelled_leaves_no_write_behind_its_back(tmp_path: Path) 
         assert it.store.done == ["wrote 1"]
 
 
-async def test_a_failing_disk_is_reported_once_and_nothing_is_safe_that_it_does_not_hold(
+async def test_a_failing_disk_is_reported_once_and_only_written_checkpoints_are_safe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
@@ -187,7 +187,7 @@ async def test_a_failing_disk_is_reported_once_and_nothing_is_safe_that_it_does_
 async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lossless source that waits for it sends no frame, and so there is no other: left out, it would be for ever."""
+    """A lossless source that waits for it sends no frame, so none follows: without a retry it waits for ever."""
     monkeypatch.setattr(svc_tracker.checkpoints.keeper, "RETRY_S", 0.01)
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
@@ -198,7 +198,7 @@ async def test_a_checkpoint_that_cannot_be_written_is_written_once_the_disk_work
         await it.until(lambda: it.keeper.safe == checkpoint(1).place)
 
 
-async def test_a_checkpoint_that_comes_while_another_is_written_is_written_after_it(tmp_path: Path) -> None:
+async def test_a_checkpoint_taken_while_another_is_written_is_written_after_it(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         it.confirm(EVERYTHING)
         it.store.let.clear()
@@ -239,7 +239,7 @@ async def test_a_checkpoint_that_cannot_be_made_is_reported_and_the_next_one_is_
         await it.until(lambda: it.keeper.safe == checkpoint(2).place)
 
 
-async def test_where_nobody_ever_confirms_the_checkpoints_are_bounded_and_the_oldest_stays(tmp_path: Path) -> None:
+async def test_without_confirmations_the_checkpoints_are_bounded_and_the_oldest_stays(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         await it.write(*range(1, MAX_CHECKPOINTS * 3))
         assert files(tmp_path) <= MAX_CHECKPOINTS
@@ -247,7 +247,7 @@ async def test_where_nobody_ever_confirms_the_checkpoints_are_bounded_and_the_ol
         await it.until(lambda: it.keeper.safe == checkpoint(1).place)
 
 
-async def test_what_was_safe_before_a_restart_is_safe_after_it_and_moves_on(tmp_path: Path) -> None:
+async def test_the_safe_position_survives_a_restart_and_advances(tmp_path: Path) -> None:
     async with keeping(tmp_path) as it:
         await it.write(1, 2)
         it.confirm(EVERYTHING)

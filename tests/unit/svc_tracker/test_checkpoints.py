@@ -1,4 +1,4 @@
-"""Checkpoints of the tracker's fold: resumed from only where recorded as safe, whatever happens to the files."""
+"""Checkpoints of the tracker's fold: only recorded safe ones are resumed from, whatever happens to the files."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,7 +45,7 @@ def file_of(directory: Path, number: int) -> Path:
     return directory / f"{number * 45:020}.checkpoint"
 
 
-def test_what_is_recorded_as_safe_is_found_oldest_first(tmp_path: Path) -> None:
+def test_recorded_safe_checkpoints_are_found_oldest_first(tmp_path: Path) -> None:
     written = filled(tmp_path)
     found = CheckpointStore(tmp_path, RUN).load()
     assert found.checkpoints == [(written[0], checkpoint(1)), (written[1], checkpoint(2))]
@@ -63,7 +63,7 @@ def test_checkpoints_beyond_the_record_are_removed_and_not_resumed_from(tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {RECORD, file_of(tmp_path, 1).name}
 
 
-def test_when_the_safe_one_is_damaged_the_next_newer_one_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_newer_checkpoint_does_not_replace_a_damaged_safe_one(tmp_path: Path) -> None:
     filled(tmp_path, safe=(1,))
     file_of(tmp_path, 1).write_bytes(b"")
     found = CheckpointStore(tmp_path, RUN).load()
@@ -71,7 +71,7 @@ def test_when_the_safe_one_is_damaged_the_next_newer_one_is_not_taken_for_it(tmp
     assert len(found.damage) == 1
 
 
-def test_when_the_newest_safe_one_is_damaged_the_one_before_it_is_left(tmp_path: Path) -> None:
+def test_when_the_newest_safe_checkpoint_is_damaged_the_previous_safe_one_is_used(tmp_path: Path) -> None:
     filled(tmp_path)
     file_of(tmp_path, 2).write_bytes(file_of(tmp_path, 2).read_bytes()[:-1])
     found = CheckpointStore(tmp_path, RUN).load()
@@ -79,21 +79,21 @@ def test_when_the_newest_safe_one_is_damaged_the_one_before_it_is_left(tmp_path:
     assert file_of(tmp_path, 2).name in found.damage[0]
 
 
-def test_a_checkpoint_of_another_history_at_the_same_place_is_not_the_recorded_one(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_history_at_the_same_position_is_not_the_recorded_one(tmp_path: Path) -> None:
     filled(tmp_path, safe=(1,))
     other = checkpoint(1)
     CheckpointStore(tmp_path, RUN).write(Checkpoint(other.place, b"other state", other.guard))
     assert loaded(tmp_path) == []
 
 
-def test_what_is_written_again_after_damage_is_safe_again_because_it_is_the_same_to_the_byte(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_written_again_with_the_same_bytes_is_safe_again(tmp_path: Path) -> None:
     filled(tmp_path, safe=(1,))
     file_of(tmp_path, 1).write_bytes(b"")
     CheckpointStore(tmp_path, RUN).write(checkpoint(1))
     assert loaded(tmp_path) == [checkpoint(1)]
 
 
-def test_a_missing_checkpoint_is_damage_too(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_counts_as_damaged(tmp_path: Path) -> None:
     filled(tmp_path)
     file_of(tmp_path, 2).unlink()
     found = CheckpointStore(tmp_path, RUN).load()
@@ -143,7 +143,7 @@ def test_checkpoints_of_another_run_are_not_used(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.checkpoint")) == []
 
 
-def test_to_forget_leaves_nothing_that_is_safe(tmp_path: Path) -> None:
+def test_forgetting_leaves_no_safe_checkpoint(tmp_path: Path) -> None:
     filled(tmp_path)
     CheckpointStore(tmp_path, RUN).forget()
     assert list(tmp_path.iterdir()) == []
@@ -157,8 +157,8 @@ def test_the_first_checkpoint_after_forgetting_is_not_safe(tmp_path: Path) -> No
     assert loaded(tmp_path) == []
 
 
-def test_an_older_state_of_the_directory_that_was_put_back_is_used_as_it_was(tmp_path: Path) -> None:
-    """What it names as safe was safe then, and safe places only move on."""
+def test_a_restored_older_copy_of_the_directory_is_used_as_it_is(tmp_path: Path) -> None:
+    """Checkpoints that it records as safe were safe then, and safe positions only advance."""
     filled(tmp_path, 1, safe=(1,))
     backup = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     filled(tmp_path)
@@ -169,7 +169,7 @@ def test_an_older_state_of_the_directory_that_was_put_back_is_used_as_it_was(tmp
     assert loaded(tmp_path) == [checkpoint(1)]
 
 
-def test_a_record_put_back_beside_newer_checkpoints_names_only_its_own(tmp_path: Path) -> None:
+def test_a_restored_record_beside_newer_checkpoints_names_only_its_own(tmp_path: Path) -> None:
     filled(tmp_path, safe=(1,))
     record = (tmp_path / RECORD).read_bytes()
     filled(tmp_path, safe=(2, 3))
@@ -190,7 +190,7 @@ class Stopped(BaseException):
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
-    """Let so many files be written, removed or synced, and die before the next."""
+    """Let this number of files be written, removed or synced, and die before the next."""
     left = [calls]
 
     def counted(function: Callable[..., object]) -> Callable[..., object]:
@@ -210,10 +210,10 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
 
 
 @pytest.mark.parametrize("calls", range(7))
-def test_a_death_between_any_two_steps_leaves_what_was_safe_before_or_after(
+def test_a_death_between_any_two_steps_leaves_the_safe_checkpoint_from_before_or_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    """1 and 2 are safe; 4 is written, 3 and 4 are recorded, 1 and 2 removed: never is there nothing to go on from."""
+    """1 and 2 are safe; 4 is written, 3 and 4 are recorded, 1 and 2 removed: there is always one to resume from."""
     written = filled(tmp_path)
     store = CheckpointStore(tmp_path, RUN)
     with monkeypatch.context() as patched:

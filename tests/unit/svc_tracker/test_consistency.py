@@ -56,7 +56,7 @@ class Samples:
 
 
 def samples_of(sensor: Sensor, axes: int, seed: int) -> Samples:
-    # A gate that leaves out the rare large errors would leave out what is to be counted.
+    # A gate that excludes the rare large errors would exclude samples that the test must count.
     model = TrackerModel(axes=axes, modes=STRAIGHT, gate_probability=1.0 - 1e-9)
     rng = np.random.default_rng(seed)
     truth, cycle = drifting(axes, model, rng), TrackingCycle(model)
@@ -90,7 +90,7 @@ def nis_dof(sensor: Sensor) -> int:
 
 
 def within(values: Floats, dof: int, nonlinear: float = 0.0) -> None:
-    """Check that the mean is within its chi-squared bounds, which are as much wider as is not linear."""
+    """Check that the mean is within its chi-squared bounds, widened by the nonlinearity."""
     found = anees(values, dof, PROBABILITY)
     assert found.low - nonlinear <= found.mean_per_dof <= found.high + nonlinear, found
 
@@ -138,7 +138,7 @@ def test_initial_positions_are_unbiased_and_not_overconfident(sensor: Sensor, bi
     normal = error / np.sqrt(variance)
     mean, square = normal.mean(axis=1), (normal**2).mean(axis=1)
     near_zenith = elev_deg > 85.0
-    # At the zenith an elevation turns over: its axis has another sign then, and less is claimed across it.
+    # At the zenith an elevation turns over: its axis changes sign, and the errors across it are smaller.
     assert np.all(np.abs(mean[1 : 2 if near_zenith else 3]) < 5.0 / math.sqrt(count))
     assert abs(mean[0]) < 5.0 / math.sqrt(count) + bias
     assert np.all(square < 1.3)

@@ -1,4 +1,4 @@
-"""The tracker's fold on real files: what a restart goes on from, and what a frame that makes it fail leaves behind."""
+"""The tracker's fold on real files: its resumption after a restart, and its state after a frame that makes it fail."""
 
 import asyncio
 import math
@@ -89,7 +89,7 @@ def make_outputs() -> Outputs:
 
 
 class Trail(AuditReporter):
-    """An audit trail whose events can be looked at."""
+    """An audit trail that keeps its events for inspection."""
 
     def __init__(self) -> None:
         super().__init__("", "svc_tracker")
@@ -117,7 +117,7 @@ class Folding:
             await self.until(lambda: self.fold._keeper is None or self.fold._keeper.is_free)
 
     def confirm(self, through_frame: int) -> None:
-        """Confirm all that the outputs hold of the frames up to this one, as the bridge does."""
+        """Confirm both outputs for all frames up to this one, as the bridge does."""
         for feed in (self.outputs.tracks, self.outputs.guard):
             end_ns = (RUN.start_time.seconds + through_frame) * 10**9
             last = feed.ring.oldest_sequence - 1
@@ -148,7 +148,7 @@ class Folding:
 async def folding(
     directory: Path | None, *, from_scratch: bool = False, period_s: float = PERIOD_S
 ) -> AsyncIterator[Folding]:
-    """Fold as the service does, from where its files say; leaving the block is the process's death."""
+    """Fold as the service does, from the position in its files; leaving the block is the process's death."""
     outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
     reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
     checkpointing = Checkpointing(directory, period_s)
@@ -177,7 +177,7 @@ async def run_undisturbed() -> Events:
 
 
 def merged(*parts: Events) -> Events:
-    """Return the events of several processes in one, as the bridge writes them: the same one where both have it."""
+    """Return the merged events of several processes, as the bridge writes them; common events must be equal."""
     found: Events = {"tracks": {}, "guard": {}}
     for part in parts:
         for name, events in part.items():
@@ -193,9 +193,7 @@ def checkpoints(directory: Path) -> list[str]:
 # -- restarts ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_restart_that_nobody_has_confirmed_to_begins_at_the_first_frame(
-    tmp_path: Path, undisturbed: Events
-) -> None:
+async def test_a_restart_without_confirmations_starts_at_the_first_frame(tmp_path: Path, undisturbed: Events) -> None:
     async with folding(tmp_path) as first:
         await first.take(range(1, 26))
         assert first.fold.safe_token() == ""
@@ -206,7 +204,7 @@ async def test_a_restart_that_nobody_has_confirmed_to_begins_at_the_first_frame(
         assert again.events() == undisturbed
 
 
-async def test_a_restart_goes_on_after_the_newest_checkpoint_that_is_confirmed_and_makes_the_same_events(
+async def test_a_restart_resumes_after_the_newest_confirmed_checkpoint_and_makes_the_same_events(
     tmp_path: Path, undisturbed: Events
 ) -> None:
     async with folding(tmp_path) as first:
@@ -231,7 +229,7 @@ async def test_checkpoints_are_taken_at_the_same_frames_before_and_after_a_resta
         await again.until(lambda: again.fold.safe_token() == "frame 40")
 
 
-async def test_where_every_frame_is_due_the_first_one_after_a_restart_has_its_checkpoint_too(tmp_path: Path) -> None:
+async def test_with_a_checkpoint_at_every_frame_the_first_one_after_a_restart_has_one_too(tmp_path: Path) -> None:
     async with folding(tmp_path, period_s=1.0) as first:
         await first.take(range(1, 6))
         first.confirm(4)
@@ -241,7 +239,7 @@ async def test_where_every_frame_is_due_the_first_one_after_a_restart_has_its_ch
         assert [name.lstrip("0") for name in checkpoints(tmp_path)] == ["3.checkpoint", "4.checkpoint", "5.checkpoint"]
 
 
-async def test_what_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> None:
+async def test_a_checkpoint_that_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> None:
     async with folding(tmp_path) as it:
         await it.take(range(1, LAST + 1))
         assert it.outputs.guard.ring.last_sequence > 0
@@ -254,7 +252,7 @@ async def test_what_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> 
         assert not safe or int(safe.split()[1]) < alarm_frame
 
 
-async def test_a_confirmation_ahead_of_the_fold_is_not_safe_until_its_place_is_reached(tmp_path: Path) -> None:
+async def test_a_confirmation_ahead_of_the_fold_is_not_safe_until_its_position_is_reached(tmp_path: Path) -> None:
     async with folding(None) as other:
         await other.take(range(1, LAST + 1))
         ahead = {
@@ -272,7 +270,7 @@ async def test_a_confirmation_ahead_of_the_fold_is_not_safe_until_its_place_is_r
         await it.until(lambda: it.fold.safe_token() == f"frame {LAST}")
 
 
-async def test_when_the_safe_checkpoint_is_damaged_the_fold_begins_with_the_first_frame_and_says_so(
+async def test_with_a_damaged_safe_checkpoint_the_fold_starts_at_the_first_frame_and_reports_it(
     tmp_path: Path, undisturbed: Events
 ) -> None:
     async with folding(tmp_path) as first:
@@ -289,14 +287,14 @@ async def test_when_the_safe_checkpoint_is_damaged_the_fold_begins_with_the_firs
         assert again.audit.of("GAP") == []
 
 
-async def test_frames_that_are_gone_are_reported_when_no_checkpoint_covers_them(tmp_path: Path) -> None:
+async def test_missing_frames_that_no_checkpoint_covers_are_reported(tmp_path: Path) -> None:
     async with folding(tmp_path, from_scratch=True) as it:
         await it.take(range(20, 30))
         (gap,) = it.audit.of("GAP")
     assert (gap["feed"], gap["first"], gap["last"]) == ("frames", 1, 19)
 
 
-async def test_to_begin_from_scratch_makes_nothing_safe_that_is_not_confirmed_anew(tmp_path: Path) -> None:
+async def test_after_a_start_from_scratch_nothing_is_safe_until_confirmed_again(tmp_path: Path) -> None:
     async with folding(tmp_path) as first:
         await first.take(range(1, 35))
         first.confirm(34)
@@ -315,9 +313,7 @@ async def test_without_a_directory_nothing_is_ever_safe() -> None:
         assert it.fold.safe_token() == ""
 
 
-async def test_a_directory_that_cannot_be_used_costs_the_checkpoints_and_nothing_else(
-    tmp_path: Path, undisturbed: Events
-) -> None:
+async def test_an_unusable_directory_disables_only_the_checkpoints(tmp_path: Path, undisturbed: Events) -> None:
     (tmp_path / "file").write_text("")
     async with folding(tmp_path / "file" / "x") as it:
         assert it.audit.of("STORAGE_FAILED")
@@ -326,7 +322,7 @@ async def test_a_directory_that_cannot_be_used_costs_the_checkpoints_and_nothing
         assert it.events() == undisturbed
 
 
-async def test_what_is_kept_says_which_frame_it_was_made_from() -> None:
+async def test_a_checkpoint_names_the_frame_it_was_made_from() -> None:
     async with folding(None) as it:
         await it.take(range(1, 6))
         for sequence in range(1, len(it.events()["tracks"]) + 1):
@@ -340,14 +336,14 @@ async def test_what_is_kept_says_which_frame_it_was_made_from() -> None:
 
 
 class BugError(Exception):
-    """A bug that shows at one frame."""
+    """A bug that occurs at one frame."""
 
 
 BAD = 14  # an alarm is raised with it: it changes the states of the tracker and of the guard
 
 
 def failing_at(bad: Sequence[int], error: Exception, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function, which fails at frames of these sequences once it has done its work."""
+    """Return a function that does the work and then fails at frames of these sequences."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
@@ -376,7 +372,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_frame_that_makes_the_fold_fail_is_left_out_as_if_it_had_not_come(
+async def test_a_frame_that_makes_the_fold_fail_is_skipped_as_if_never_received(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     async with folding(None) as without:
@@ -394,7 +390,7 @@ async def test_a_frame_that_makes_the_fold_fail_is_left_out_as_if_it_had_not_com
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_frame_that_makes_the_fold_fail_leaves_its_state_as_it_was(
+async def test_a_frame_that_makes_the_fold_fail_leaves_its_state_unchanged(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     owner, name = PLACES[place]
@@ -410,7 +406,7 @@ async def test_a_frame_that_makes_the_fold_fail_leaves_its_state_as_it_was(
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError("disk")])
-async def test_a_failure_of_the_machine_is_not_the_frames_and_ends_the_process(
+async def test_a_machine_failure_is_not_blamed_on_the_frame_and_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(Tracker, "step", failing_at([BAD], error, Tracker.step))
@@ -421,7 +417,7 @@ async def test_a_failure_of_the_machine_is_not_the_frames_and_ends_the_process(
         assert it.audit.of("INPUT_QUARANTINED") == []
 
 
-async def test_a_checkpoint_that_cannot_be_made_is_left_out_and_the_frame_is_not(
+async def test_a_checkpoint_that_cannot_be_made_is_skipped_and_its_frame_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Events
 ) -> None:
     def broken(_tracker: Tracker, _state: object) -> bytes:
@@ -435,8 +431,8 @@ async def test_a_checkpoint_that_cannot_be_made_is_left_out_and_the_frame_is_not
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-async def test_no_step_changes_a_state_that_was_kept(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
-    """So the bytes that a thread makes later are those of the place where the state was taken."""
+async def test_no_step_changes_a_kept_state(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    """The bytes that a thread serialises later are therefore those of the position where the state was taken."""
     if compiled:
         pytest.importorskip("numba")
     monkeypatch.setattr(sys.modules[__name__], "RULES", replace(RULES, model=replace(RULES.model, compiled=compiled)))

@@ -1,4 +1,4 @@
-"""What a tracker cannot believe is refused by the name it has on the wire, and leaves no trace."""
+"""Invalid frame values are refused by their wire name, and have no effect."""
 
 import dataclasses
 import math
@@ -117,7 +117,7 @@ def test_columns_of_another_shape_or_type_are_refused(column: Any) -> None:
 def test_an_invalid_sensor_model_is_refused_by_its_field(name: str, value: float) -> None:
     with pytest.raises(FrameError) as refused:
         dataclasses.replace(sensor_model(LONG), **{name: value})
-    # Where a limit is wrong, the other one of the pair may be what is named.
+    # If a limit is wrong, the error may name the other one of the pair.
     assert refused.value.field in (f"sensor_model.{name}", f"sensor_model.{name.replace('min_', 'max_')}")
 
 
@@ -195,7 +195,7 @@ def test_an_invalid_time_offset_or_sigma_is_refused_by_index_and_field(name: str
         ({"blind_sectors": (Sector(0.0, 1.0),) * 65}, "blind_sectors"),
     ],
 )
-def test_a_frame_that_cannot_be_is_refused_by_its_field(changes: Any, field: str) -> None:
+def test_an_invalid_frame_is_refused_by_its_field(changes: Any, field: str) -> None:
     with pytest.raises(FrameError) as refused:
         dataclasses.replace(GOOD, **changes)
     assert refused.value.field == field

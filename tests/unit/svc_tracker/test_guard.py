@@ -253,7 +253,7 @@ def test_no_rules_or_no_tracks_give_no_events(rules: list[GuardRule]) -> None:
     assert len(guard.step(guard_input(2.0, Seen()))) == len(rules)
 
 
-# -- what is kept -----------------------------------------------------------------------------------------------------
+# -- the saved state --------------------------------------------------------------------------------------------------
 
 RULES = [dataclasses.replace(rule, min_duration_s=2.0, cooldown_s=3.0) for rule in (CLOSE, SILENT, SPOOF, CPA)]
 seen_track = st.builds(

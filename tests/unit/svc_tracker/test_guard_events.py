@@ -1,4 +1,4 @@
-"""A guard event on its way to the record: the audit event that says the same."""
+"""The audit event made from a guard event for the audit trail."""
 
 from typing import Any
 

@@ -215,7 +215,7 @@ def test_a_policy_may_identify_a_spoofer_as_unknown() -> None:
     assert found[-1].identity_source[0] == IdentitySource.SPOOF_EVIDENCE
 
 
-# -- duplicate iden-----------------------------------------------------------------------------------------------------
+# -- duplicate identities ---------------------------------------------------------------------------------------------
 
 
 def elsewhere(replies: list[str | None], velocity_mps: tuple[float, float, float] = (100.0, 0.0, 0.0)) -> Target:

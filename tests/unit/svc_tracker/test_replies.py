@@ -70,7 +70,7 @@ def received(*scans: str | None, policy: IdentityPolicy = POLICY, period_s: floa
     ],
 )
 def test_another_identity_is_taken_after_three_replies_in_a_row(replies: str, expected: str) -> None:
-    """A letter is an identity, a dash no reply."""
+    """Each character is one reply: an identity, or a dash for no reply."""
     taken = [
         identities.identity[0] for identities in received(*(None if letter == "-" else letter for letter in replies))
     ]

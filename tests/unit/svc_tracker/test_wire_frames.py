@@ -1,4 +1,4 @@
-"""Frames of the wire: in messages or in columns they are the same frames, and what is wrong is named as on the wire."""
+"""Wire frames: messages and columns give the same frames, and errors name the field as on the wire."""
 
 import dataclasses
 import math
@@ -343,7 +343,7 @@ CHANGES: dict[str, tuple[Callable[[RadarFrame], Any], str]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("layout", [message, lambda *seen: in_columns(message(*seen))], ids=["messages", "columns"])
-def test_a_frame_that_cannot_be_is_refused_by_its_field(layout: Callable[..., RadarFrame], name: str) -> None:
+def test_an_invalid_frame_is_refused_by_its_field(layout: Callable[..., RadarFrame], name: str) -> None:
     change, field = CHANGES[name]
     frame = layout(*DETECTIONS)
     change(frame)
