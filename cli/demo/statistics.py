@@ -38,9 +38,9 @@ class Latency:
 class DemoStatistics:
     """Statistics of one run.
 
-    `contacts` counts all contacts of the run, by kind; `in_view` counts those in the view of any radar at the end of one
-    of its scans. `confirmed` counts the tracks confirmed at any time, `live` those at the end. `score` and `latency` are
-    None if there is no data for them. `wall_s` is from the first production to the last storing.
+    `contacts` counts all contacts of the run, by kind; `in_view` counts those in a radar's view at the end of one of
+    the radar's scans. `confirmed` counts the tracks confirmed at any time, `live` those at the end. `score` and `latency`
+    are None if there is no data for them. `wall_s` is from the first production to the last storing.
     """
 
     simulated_s: float
