@@ -39,8 +39,8 @@ class DemoStatistics:
     """Statistics of one run.
 
     `contacts` counts all contacts of the run, by kind; `in_view` counts those in a radar's view at the end of one of
-    the radar's scans. `confirmed` counts the tracks confirmed at any time, `live` those at the end. `score` and `latency`
-    are None if there is no data for them. `wall_s` is from the first production to the last storing.
+    the radar's scans. `confirmed` counts the tracks confirmed at any time, `live` those at the end. `score` and
+    `latency` are None if there is no data for them. `wall_s` is from the first production to the last storing.
     """
 
     simulated_s: float
