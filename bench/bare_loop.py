@@ -1,4 +1,4 @@
-"""What the bridge is measured against: a stream is read and published, with nothing promised.
+"""Baseline for the bridge: read a stream and publish it, without any guarantee.
 
 `python -m bench.bare_loop SOURCE NATS_URL SUBJECT`: 64 unconditional publishes in flight, no headers, no resuming.
 """
@@ -16,7 +16,7 @@ IN_FLIGHT = 64
 
 
 async def main(source: str, nats_url: str, subject: str) -> None:
-    """Carry until ended."""
+    """Publish the stream until it ends."""
     client = await nats.connect(nats_url)
     jetstream = client.jetstream()
     room = asyncio.Semaphore(IN_FLIGHT)

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One measurement: who carries, how large the payloads are, how often the broker syncs its files."""
+    """One measurement: the carrier, the payload size, and the broker's sync interval."""
 
     carrier: str
     size_bytes: int
@@ -47,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What a flooded run showed."""
+    """Result of a flooded run."""
 
     messages_a_s: float
     cpu_us_a_message: float
@@ -55,7 +55,7 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """How long a message took from its production to a consumer of the stream."""
+    """Latency of messages from their production to a consumer of the stream."""
 
     p50_ms: float
     p99_ms: float
@@ -78,7 +78,7 @@ async def measure(case: Case, flood: int, paced: int) -> tuple[Flood | None, Pac
             env = bridge_environment(directory, target, nats_url) if case.carrier == OURS else {}
             async with process(*argv, log=directory / "carrier.log", env=env) as carrier:
                 await asyncio.wait_for(source.stdout.readline(), TIMEOUT_S)
-                await asyncio.sleep(0.5)  # what a start costs is not what is measured
+                await asyncio.sleep(0.5)  # exclude the cost of the start
                 before_s = cpu_s(carrier.pid)
                 source.stdin.write(b"open\n")
                 if flood:
@@ -93,7 +93,7 @@ async def measure(case: Case, flood: int, paced: int) -> tuple[Flood | None, Pac
 
 async def _stored(jetstream: JetStreamContext, count: int) -> None:
     async with asyncio.timeout(TIMEOUT_S):
-        while (await jetstream.stream_info(STREAM)).state.messages < count:  # noqa: ASYNC110 - nobody announces it
+        while (await jetstream.stream_info(STREAM)).state.messages < count:  # noqa: ASYNC110 - there is no notification
             await asyncio.sleep(POLL_S)
 
 
@@ -105,7 +105,7 @@ async def _rate(jetstream: JetStreamContext, count: int) -> float:
 
 
 async def _received(jetstream: JetStreamContext, count: int) -> dict[int, int]:
-    """Read as a consumer does while messages come; return when each came, by its tick."""
+    """Read as a consumer while messages arrive; return the arrival time of each, by its tick."""
     subscription = await jetstream.subscribe(SUBJECT, ordered_consumer=True)
     came = []
     for _ in range(count):

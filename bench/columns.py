@@ -1,4 +1,4 @@
-"""What frames and tracks cost in messages and in columns: `python -m bench.columns`, processor time, best of many."""
+"""Cost of frames and tracks in messages and in columns: `python -m bench.columns`, processor time, best of many."""
 
 import time
 import uuid
@@ -26,7 +26,7 @@ ROUNDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One thing in one layout: milliseconds to write it from arrays to bytes and to read it into arrays, and bytes."""
+    """Cost of one message type in one layout: ms from arrays to bytes, ms from bytes to arrays, and bytes."""
 
     what: str
     layout: str
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def frame_costs(scene: Scene, scan: Scan) -> list[Cost]:
-    """Return what a frame costs in either layout."""
+    """Return the cost of a frame in either layout."""
     what, costs = f"{len(scan.range_m):,} detections", []
     for layout, make in (("messages", in_messages), ("columns", in_columns)):
         data = make(scene, scan).SerializeToString()
@@ -61,7 +61,7 @@ def frame_costs(scene: Scene, scan: Scan) -> list[Cost]:
 
 
 def track_costs(tracks: TrackTable, frame: RadarFrame) -> list[Cost]:
-    """Return what sets of tracks cost in either layout; ids are those of tracks known before."""
+    """Return the cost of sets of tracks in either layout; the ids are those of earlier tracks."""
     what, costs, ids = f"{len(tracks):,} tracks", [], wire.TrackIds(uuid.UUID(int=0))
     for layout, tell, read in (
         ("messages", wire.to_track_sets, from_messages),
@@ -78,7 +78,7 @@ def track_costs(tracks: TrackTable, frame: RadarFrame) -> list[Cost]:
 
 
 def best_ms(call: Callable[[], object]) -> float:
-    """Return the least processor time that a call took."""
+    """Return the least processor time of a call."""
     best_ns = 10**18
     for _ in range(ROUNDS):
         began_ns = time.process_time_ns()
@@ -109,7 +109,7 @@ def in_columns(scene: Scene, scan: Scan) -> RadarFrame:
 
 
 def from_messages(told: TrackSet) -> dict[str, Floats]:
-    """Return what most readers want of tracks as arrays."""
+    """Return as arrays the values that most readers use, from tracks as messages."""
     tracks: list[RadarTrack] = list(told.tracks)
     position = [(track.position.x, track.position.y, track.position.z) for track in tracks]
     return {
@@ -121,7 +121,7 @@ def from_messages(told: TrackSet) -> dict[str, Floats]:
 
 
 def from_columns(told: TrackSet) -> dict[str, Floats]:
-    """Return the same of columns."""
+    """Return the same values from tracks as columns."""
     columns = told.track_columns
     return {name: np.array(getattr(columns, name)) for name in ("position_m", "covariance", "score", "status")}
 

@@ -1,4 +1,4 @@
-"""The processes of a measurement: a broker, and the carrier that is measured."""
+"""Processes of a measurement: a broker, and the carrier under test."""
 
 import os
 import sys
@@ -30,11 +30,11 @@ async def broker(directory: Path, sync_interval: str) -> AsyncIterator[tuple[str
 
 
 def bare_loop_argv(source: str, nats_url: str) -> tuple[str, ...]:
-    """Return how the bare loop is started."""
+    """Return the command line of the bare loop."""
     return (sys.executable, "-m", "bench.bare_loop", source, nats_url, SUBJECT)
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used, user and system."""
+    """Return the processor time used by a process, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S

@@ -33,15 +33,15 @@ from qiki_sdk.stream import Stream
 EVENTS_A_SIMULATED_S = 27.0
 MAX_GROWTH = 0.02
 PERIOD_S = 0.5
-# A channel with less than this share of all events may go on filling its stream: it adds next to nothing.
+# A channel with less than this share of all events may still be filling its stream: its contribution is negligible.
 SPARSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process ids and the resident memory once so many events were carried, of each channel and in all.
+    """Process ids and resident memory after a number of events, which is given for each channel and in total.
 
-    A process that is not alive in this moment is in neither.
+    A process that is not alive at that moment is absent from both.
     """
 
     reached: Mapping[str, int]
@@ -50,16 +50,16 @@ class Sample:
 
     @property
     def events(self) -> int:
-        """How many events were carried in all."""
+        """Number of events carried in total."""
         return sum(self.reached.values())
 
 
-class ProcessEnded(Exception):  # noqa: N818 (named for what happened)
+class ProcessEnded(Exception):  # noqa: N818 (named for the event)
     """A process ended before the run did; the text names it."""
 
 
 async def watch(directory: Path, events: int) -> list[Sample]:
-    """Run so many events through the chain; return what was seen meanwhile. Raises ProcessEnded."""
+    """Run a number of events through the chain; return the samples taken meanwhile. Raises ProcessEnded."""
     scenario = write_scenario(directory / "scenario.yaml", float(round(events / EVENTS_A_SIMULATED_S)))
     async with (
         arena(directory, scenario, "max", links=()) as running,
@@ -99,7 +99,7 @@ async def _sample(running: Arena, events: int) -> list[Sample]:
 
 
 def ended(samples: Sequence[Sample]) -> list[str]:
-    """Return the processes that were not, in every sample, the process that they were in the first."""
+    """Return the processes with a changed or missing process id in any sample."""
     first = samples[0].pids
     return [
         process
@@ -117,7 +117,7 @@ def growth(samples: list[Sample], process: str) -> tuple[float, float]:
 
 
 def still_filling(sample: Sample) -> list[str]:
-    """Return the channels whose messages the broker does not yet trim."""
+    """Return the channels whose messages the broker does not trim yet."""
     channels, limits = load_bot_spec(example_bot_spec()).spec.channels, policies()
     return [
         channel.name
@@ -127,7 +127,7 @@ def still_filling(sample: Sample) -> list[str]:
 
 
 def main() -> int:
-    """Run; print the table; the exit status says whether all keep to the bound."""
+    """Run; print the table; return the exit status: 0 if all growth is within the bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()

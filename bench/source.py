@@ -1,8 +1,8 @@
 """A producer for measurements, in a process of its own.
 
-`python -m bench.source BYTES FLOOD`: prefills the feed with FLOOD frames, prints its port, and `asked` once somebody
-wants them; sends nothing before it reads the line `open`. The line `flow RATE COUNT` makes it append COUNT frames more,
-RATE a second; it then prints as JSON when each was appended, by its tick, in nanoseconds since 1970.
+`python -m bench.source BYTES FLOOD`: prefills the feed with FLOOD frames, prints its port, and `asked` at the first
+request for them; sends nothing before it reads the line `open`. The line `flow RATE COUNT` makes it append COUNT more
+frames, RATE a second; it then prints as JSON the time of each append, by its tick, in nanoseconds since 1970.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ RETENTION = Retention(10**18, 2 * 1024**3)
 
 
 async def main(size_bytes: int, flood: int) -> None:
-    """Serve until the standard input ends."""
+    """Serve until standard input ends."""
     source = FrameSource(RETENTION)
     for _ in range(flood):
         source.append(size_bytes)
@@ -35,10 +35,10 @@ async def main(size_bytes: int, flood: int) -> None:
 
 
 async def flow(source: FrameSource, size_bytes: int, rate_hz: float, count: int) -> dict[int, int]:
-    """Append frames at a rate; return when each was, by its tick."""
+    """Append frames at a rate; return the time of each, by its tick."""
     began, at_ns = time.monotonic(), {}
     for number in range(count):
-        # Also where it is late: whoever reads must get a turn.
+        # Yield even when late: readers must get a turn.
         await asyncio.sleep(max(0.0, began + number / rate_hz - time.monotonic()))
         at_ns[source.append(size_bytes)] = time.time_ns()
     return at_ns

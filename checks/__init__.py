@@ -1,1 +1,1 @@
-"""Checks of the project's own rules, which no linter knows; `make check` runs them."""
+"""Checks of the project's own rules, which no linter has; `make check` runs them."""

@@ -1,8 +1,8 @@
-"""Finds code in which a task's cancellation can be lost: every `except*`, and what is awaited while it is on its way.
+"""Check for code that can lose a task's cancellation: every `except*`, and every `await` during a cancellation.
 
 An error raised by an `await` in a `finally` block, or in the handler of a cancellation, replaces the CancelledError; a
 handler of that error further out then swallows both. So such an `await` goes through `cleanup`, which raises no error.
-Tests and benchmarks may await there: an error of theirs ends them.
+Tests and benchmarks may await there: their errors end them.
 """
 
 import ast
@@ -12,7 +12,7 @@ from pathlib import Path
 
 MAY_RAISE_IN_CLEANUP = frozenset({"tests", "bench"})
 HELPER = "cleanup"
-# On a line that awaits there and cannot lose a cancellation; what follows says why.
+# Marks a line that awaits there and cannot lose a cancellation; the reason follows.
 WAIVER = "# keeps the cancellation: "
 _CANCELLATIONS = frozenset({"", "BaseException", "CancelledError", "asyncio.CancelledError"})
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -41,7 +41,7 @@ def _while_cancelled(node: ast.Try | ast.TryStar) -> Iterator[ast.stmt]:
 
 
 def _awaited(statements: Iterable[ast.AST]) -> Iterator[ast.Await | ast.AsyncWith | ast.AsyncFor]:
-    """Yield what is awaited there other than by the helper, functions defined there left out."""
+    """Yield the awaits there other than through the helper, without those in nested functions."""
     for node in statements:
         if isinstance(node, _NESTED) or _is_helper(node):
             continue

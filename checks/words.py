@@ -1,7 +1,7 @@
-"""Word check: finds words that this project does not use, and says what to write instead.
+"""Word check: finds words that this project does not use, and names the replacement.
 
-The list and its exceptions are in `checks/words.yaml`. Code, comments, docs and protos are read line by line, generated
-code is not.
+The list and its exceptions are in `checks/words.yaml`. Code, comments, docs and protos are read line by line; generated
+code is excluded.
 """
 
 import re
@@ -23,7 +23,7 @@ SKIPPED = ("gen/", "README.ru.md", "checks/words.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A pattern that must not occur, what to write instead, and the paths where it may occur after all."""
+    """A forbidden pattern, its replacement, and the paths where it is allowed."""
 
     pattern: re.Pattern[str]
     instead: str
@@ -74,7 +74,7 @@ def hits(path: str, text: str, words: Sequence[Word]) -> Iterator[Hit]:
 
 
 def files() -> Iterator[str]:
-    """Yield the paths of the files that are checked: tracked by git, of our own making."""
+    """Yield the paths of the checked files: tracked by git, not generated."""
     listed = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True, text=True).stdout
     for path in filter(None, listed.split("\0")):
         kept = Path(path).suffix in SUFFIXES or Path(path).name in NAMES

@@ -7,7 +7,7 @@ from cli.errors import CliError
 
 
 def main() -> None:
-    """Run the command; an expected error is a sentence on standard error, not a traceback."""
+    """Run the command; report an expected error as a sentence on standard error instead of a traceback."""
     try:
         build_app()()
     except CliError as error:

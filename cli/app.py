@@ -15,7 +15,7 @@ from cli.commands.version import version
 def build_app() -> typer.Typer:
     """Return the application with all its commands.
 
-    Their modules import what they need when they run, so that `qiki health` starts fast.
+    Each command imports its dependencies when it runs, so that `qiki health` starts fast.
     """
     app = typer.Typer(
         name="qiki",

@@ -1,24 +1,24 @@
-"""The errors that the command explains in a sentence instead of a traceback."""
+"""Errors that the command reports as a sentence instead of a traceback."""
 
 
 class CliError(Exception):
-    """Something that the person at the keyboard can act on.
+    """An error that the user can act on.
 
-    The message is one or more plain sentences that say what to do next. `exit_code` is the process' exit status:
-    1 where the work failed, 2 where it was asked for wrongly and nothing was started.
+    The message is one or more plain sentences that name the next step. `exit_code` is the process' exit status: 1 where
+    the work failed, 2 where the request was invalid and nothing was started.
     """
 
     exit_code = 1
 
 
 class UsageError(CliError):
-    """The command was asked for something it cannot do; nothing was started."""
+    """The request was invalid; nothing was started."""
 
     exit_code = 2
 
 
 class ChildFailedError(CliError):
-    """A child process cannot be used as it was configured, and is not restarted."""
+    """A child process cannot run as configured, and is not restarted."""
 
 
 class JetStreamUnavailableError(CliError):
@@ -26,4 +26,4 @@ class JetStreamUnavailableError(CliError):
 
 
 class StalledError(CliError):
-    """What was waited for made no progress for too long."""
+    """The awaited operation made no progress for too long."""

@@ -1,4 +1,4 @@
-"""The one way from the command to JetStream: the adapter's topology and messages on the server at an address."""
+"""Access from the command to JetStream: the adapter's topology and messages on the server at an address."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
-    """Create what is missing and update what may be updated; return what was done, a line each.
+    """Create missing streams and apply permitted updates; return the changes, a line each.
 
     Raises CliError where the server cannot be reached, or a change would lose data and was not made.
     """
@@ -30,12 +30,12 @@ async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int =
 
 
 def declared_bytes() -> int:
-    """Return the bytes that all streams reserve together at their declared sizes."""
+    """Return the total bytes that all streams reserve at their declared sizes."""
     return sum(policy.max_bytes for policy in topology.policies().values())
 
 
 async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
-    """Return how the server differs from what is declared, a line each. Raises CliError where it cannot be asked."""
+    """Return the server's differences from the declared topology, a line each. Raises CliError if it is unreachable."""
     async with connected(nats_url) as client:
         differences = await topology.check(client, _wanted(size_factor, replicas))
         if not any(difference.field == "name" for difference in differences):
@@ -48,9 +48,9 @@ async def read_messages(
     channels: Sequence[Channel],
     open_channel: Callable[[Channel], Callable[[StoredMessage], Awaitable[None]]],
 ) -> None:
-    """Hand what JetStream holds, channel after channel and message after message, to what `open_channel` returns.
+    """Pass the messages in JetStream, channel after channel and in order, to the function returned by `open_channel`.
 
-    Raises CliError where a message cannot be read, or is none of the mesh's.
+    Raises CliError where a message cannot be read, or is not of the mesh.
     """
     async with connected(nats_url) as client:
         for channel in channels:
@@ -69,7 +69,7 @@ def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]
 
 @asynccontextmanager
 async def connected(nats_url: str) -> AsyncIterator[Any]:
-    """Give a client to hand back to the adapter; its type is the adapter's affair, and this package imports no nats.
+    """Yield a client for the adapter; its type is internal to the adapter, and this package does not import nats.
 
     Raises JetStreamUnavailableError where the server gives no answer, and CliError where it refuses.
     """

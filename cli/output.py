@@ -1,7 +1,7 @@
-"""Standard output and error that may be lost: a closed terminal or a full disk below the log does not end the work.
+"""Lossy standard output and error: a closed terminal or a full disk below the log does not end the work.
 
-A write to a terminal that is gone fails (EIO), and so do those to a pipe without a reader (EPIPE) and to a file on a
-full disk (ENOSPC). Inside `lossy_output()` none of them raises, whoever writes: `print`, Rich, or Python at its end.
+A write to a closed terminal fails (EIO), and so do those to a pipe without a reader (EPIPE) and to a file on a full
+disk (ENOSPC). Inside `lossy_output()` none of them raises, for any writer: `print`, Rich, or Python at its end.
 """
 
 import errno
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TextIO, cast
 
-# Nobody will ever read there again; a full disk, in contrast, may have space again.
+# Nobody will ever read these again; a full disk, in contrast, may get space again.
 _GONE: Final = (errno.EIO, errno.EPIPE, errno.ENXIO, errno.EBADF)
 
 
 @contextmanager
 def lossy_output() -> Iterator[None]:
-    """Let whatever cannot be written to standard output and error be lost without an error."""
+    """Drop without an error what cannot be written to standard output and error."""
     with ExitStack() as restore:
         for name in ("stdout", "stderr"):
             stream: TextIO = getattr(sys, name)
@@ -29,7 +29,7 @@ def lossy_output() -> Iterator[None]:
 
 
 class _LossyStream:
-    """A text stream that drops what cannot be written; everything else is the stream's own."""
+    """A text stream that drops text it cannot write; everything else is delegated to the stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -46,14 +46,14 @@ class _LossyStream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or leave in the buffer what cannot be written now."""
+        """Flush; on failure keep the text in the buffer."""
         try:
             self._stream.flush()
         except OSError as error:
             self._failed(error)
 
     def finish(self) -> None:
-        """Flush for the last time: what cannot be written now goes nowhere, so that ending Python does not fail."""
+        """Flush for the last time: drop what cannot be written, so that the interpreter's exit does not fail."""
         try:
             self._stream.flush()
         except OSError:
@@ -64,7 +64,7 @@ class _LossyStream:
             self._divert()
 
     def _divert(self) -> None:
-        """Let the stream's descriptor, and with it what is still in its buffer, lead nowhere."""
+        """Redirect the stream's descriptor, and so its buffered text, to the null device."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(nowhere, self._stream.fileno())

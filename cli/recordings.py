@@ -1,4 +1,4 @@
-"""What `qiki recording` does: call the importer, show how far it is, and put its report into words."""
+"""Implementation of `qiki recording`: call the importer, show its progress, and print its report."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from svc_sim.domain.trajectory import Trajectory
 def parse_rules(
     start: str | None, duration_s: float, origin: str | None, max_gap_s: float, min_piece_s: float
 ) -> Rules:
-    """Return the rules that the options say; raises UsageError naming the option."""
+    """Parse the options into rules; raises UsageError naming the option."""
     try:
         return Rules(
             start_s=None if start is None else _parse_start_s(start),
@@ -38,7 +38,7 @@ def parse_rules(
 
 
 def run_import(source: Path, out: Path, rules: Rules, columns: Sequence[str]) -> None:
-    """Import a file and show what became of it."""
+    """Import a file and show the report."""
     try:
         check_output(out)
     except RecordingError as error:
@@ -58,12 +58,12 @@ def run_import(source: Path, out: Path, rules: Rules, columns: Sequence[str]) ->
 
 
 def run_info(file: Path) -> None:
-    """Show what there is in a recording."""
+    """Show the contents of a recording."""
     print("\n".join(overview_lines(overview_of(_load(file)))))
 
 
 def run_sample(out: Path, cache_dir: Path) -> None:
-    """Make the sample recording where it is not there."""
+    """Make the sample recording unless it exists."""
     sample = paris()
     try:
         check_output(out)
@@ -80,7 +80,7 @@ def run_sample(out: Path, cache_dir: Path) -> None:
 
 
 def report_lines(report: ImportReport) -> Iterator[str]:
-    """Yield the report as lines: the rows, those not used by reason, and what came out."""
+    """Yield the report as lines: the rows, the unused ones by reason, and the result."""
     yield f"{'rows in the file':38}{report.rows_in:>10}"
     yield f"{'  used':38}{report.rows_used:>10}"
     for reason, rejection in report.rejections.items():

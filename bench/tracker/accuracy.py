@@ -1,4 +1,4 @@
-"""Which tracker is nearer to the truth: the same scenes for each, Stone Soup at the best setting of a sweep."""
+"""Accuracy of the trackers: the same scenes for each, Stone Soup at the best setting of a sweep."""
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,13 +26,13 @@ SWEEP: Final = tuple(
 QUICK_SWEEP: Final = (Settings(1.0, 3), Settings(3.0, 3), Settings(10.0, 3), Settings(3.0, 4))
 STONE_SOUP: Final = "stone-soup"
 RUNNERS: Final = ("ours", "solo", "oracle", STONE_SOUP)
-# How many seeds a round has, and how many settings it leaves.
+# Number of seeds in each round, and of settings that remain after it.
 _ROUNDS: Final = ((1, 8), (3, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One tracker on one scene; Stone Soup's settings where it is Stone Soup, None for the mesh's tracker."""
+    """One tracker on one scene; `settings` are Stone Soup's, None for the mesh's tracker."""
 
     runner: str
     variant: str
@@ -44,7 +44,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A tracker's score on a variant, and the setting it was reached with where there was a choice."""
+    """A tracker's score on a variant, and the best setting if there was a choice."""
 
     runner: str
     variant: str
@@ -68,7 +68,7 @@ def results(
 
 
 def run(trial: Trial) -> Judge:
-    """Return what the judge saw of a trial."""
+    """Run a trial and return its evaluation."""
     scene = Scene(VARIANTS[trial.variant], trial.targets, trial.seed)
     runner, judge = make_runner(trial, scene), Judge(scene.radius_m)
     for scan in scene.scans(trial.scans):
@@ -78,7 +78,7 @@ def run(trial: Trial) -> Judge:
 
 
 def make_runner(trial: Trial, scene: Scene) -> Runner:
-    """Return the trial's tracker, which has seen nothing yet."""
+    """Return the trial's tracker in its initial state."""
     if trial.runner == "ours":
         return Ours(sensor_model(scene), bench_model())
     if trial.runner == "solo":
@@ -91,9 +91,9 @@ def make_runner(trial: Trial, scene: Scene) -> Runner:
 
 
 def _best(pool: ProcessPoolExecutor, variant: str, seeds: Sequence[int], sweep: Sequence[Settings]) -> Result:
-    """Return Stone Soup's score at the setting with the least GOSPA on the judged seeds themselves.
+    """Return Stone Soup's score at the setting with the least GOSPA on the evaluation seeds themselves.
 
-    Every setting is tried on the first seed; the best of these on more, and the best of those on all.
+    Every setting runs on the first seed; the best of these on more, and the best of those on all.
     """
     left = list(sweep)
     for count, kept in _ROUNDS:

@@ -1,7 +1,7 @@
-"""Four targets that come within a metre of each other and part again, one of them gone by then.
+"""Four targets that approach within a metre of each other and part again; one of them ends meanwhile.
 
 The scene is that of Williams, "Marginal multi-Bernoulli filters: RFS derivation of MHT, JIPDA, and association-based
-MeMBer" (IEEE Trans. AES 51(3), 2015), seen by a radar so far away that its errors across and along are a metre each.
+MeMBer" (IEEE Trans. AES 51(3), 2015), seen by a distant radar with errors of a metre each across and along.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class Result:
 
 
 def results(seeds: Sequence[int], processes: int, sweep: Sequence[Settings]) -> list[Result]:
-    """Return what ours and Stone Soup's two reach on the same scans; for these the best of a sweep on these seeds."""
+    """Return the results of ours and of Stone Soup's two on the same scans; for these the best of a sweep."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         return [
             _tried(pool, "ours", [None], seeds)[0],
@@ -79,7 +79,7 @@ def scans(seed: int) -> list[Scan]:
 
 
 def sensor_model() -> SensorModel:
-    """Return the radar as a tracker is told of it."""
+    """Return the sensor model configured in the tracker."""
     return SensorModel(
         min_range_m=_DISTANCE_M - _HALF_SIDE_M,
         max_range_m=_DISTANCE_M + _HALF_SIDE_M,
@@ -112,7 +112,7 @@ def _runner(name: str, settings: Settings) -> Runner:
     radar = Radar(_SIGMA_M, _SIGMA_M / _DISTANCE_M, _SPEED_SIGMA_MPS)
     if name == "Stone Soup GNN":
         return StoneSoup(radar, settings)
-    # False detections in a square of a bearing's and a scaled range's unit, where a sigma is as long in both.
+    # False detections in a square of bearing and scaled range, in which sigma has the same length along both.
     density = _CLUTTER_PER_SCAN / (2.0 * _HALF_SIDE_M / _DISTANCE_M) ** 2
     return StoneSoupJpda(radar, settings, _DETECTION_PROBABILITY, density)
 
@@ -134,9 +134,9 @@ def _tried(
 
 
 def _states(random: np.random.Generator) -> Floats:
-    """Return positions and velocities (scans, targets, 4): from the meeting's, drawn first, onwards and backwards.
+    """Return positions and velocities (scans, targets, 4), propagated both ways in time from the random meeting.
 
-    Backwards in time the same motion has its velocity reversed.
+    Backwards in time the same motion has the reversed velocity.
     """
     states = np.zeros((SCANS, _THINGS, 4))
     states[_MEETING, :, :2] = [0.0, _DISTANCE_M]

@@ -20,7 +20,7 @@ _RECORDING = Path("recordings/paris.csv.gz")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure what is asked for, print it, and write it where asked to."""
+    """Run the requested measurements; print the results, and write them to the requested files."""
     asked = _parser().parse_args(arguments)
     console = Console(width=130)
     console.print(
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _of(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return what reads `all`, or some of the names with commas."""
+    """Return a parser of `all`, or of some of the names with commas."""
     known = list(names)
 
     def read(text: str) -> list[str]:

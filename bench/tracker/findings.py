@@ -1,4 +1,4 @@
-"""What a run of the benchmark found, held against what was asked for."""
+"""Findings of a benchmark run, compared with the goals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _MOST_OF_RECORDED_ORACLE: Final = 1.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """Everything measured; parts that were not asked for are empty."""
+    """All measurements; parts that were not requested are empty."""
 
     comparisons: Sequence[Comparison] = ()
     costs: Sequence[Cost] = ()
@@ -37,7 +37,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was asked for, what was measured, and whether it suffices."""
+    """A goal, the measured value, and whether it meets the goal."""
 
     what: str
     asked: str
@@ -46,7 +46,7 @@ class Goal:
 
 
 def goals(findings: Findings) -> list[Goal]:
-    """Return the goals that the findings can tell of."""
+    """Return the goals that the findings cover."""
     return [*_speed(findings), *_grpc(findings), *_accuracy(findings), *_recorded(findings), *_coalescing(findings)]
 
 

@@ -19,11 +19,11 @@ _DOF: Final = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """The figures of a tracker on one scene, or on several: means over the evaluated scans, switches per scene.
+    """Metrics of a tracker on one scene, or on several: means over the evaluated scans, switches per scene.
 
     `localisation`, `missed` and `false` are the parts of GOSPA squared. `consistency` is of the last scan of each scene
     alone, where the errors of different targets are independent; `nees_straight` and `nees_turning` are means by the
-    degrees of freedom over all evaluated scans, of targets flying straight and of those in a turn, NaN where there are
+    degrees of freedom over all evaluated scans, of targets flying straight and of those in a turn, NaN if there are
     none. `history` (k, 4) is GOSPA and its parts in every scan, evaluated or not.
     """
 
@@ -56,7 +56,7 @@ class Judge:
 
     def take(self, scan: Scan, estimates: Estimates) -> None:
         """Add the next scan's truth and the tracker's estimates."""
-        # A track that has just left the radar's range is neither right nor wrong.
+        # A track that has just left the radar's range counts neither as true nor as false.
         inside = np.hypot(*estimates.position_m.T) < self.radius_m
         found = gospa(scan.position_m, estimates.position_m[inside], self.cut_off_m)
         self.history.append((found.total, found.localisation, found.missed, found.false))
@@ -78,7 +78,7 @@ class Judge:
 
 
 def score(judges: list[Judge]) -> Score:
-    """Return the figures over several scenes, each as long as the others."""
+    """Return the metrics over several scenes of equal length."""
     history = np.array([judge.history for judge in judges])
     judged = history[:, judges[0].after :].reshape(-1, 4).mean(axis=0)
     gospa_m, localisation, missed, false = judged.tolist()
@@ -102,6 +102,6 @@ def _mean_per_dof(parts: list[Floats]) -> float:
 
 
 def _symmetric(covariance: Floats) -> Floats:
-    """Return the covariances without the rounding by which some filters leave them asymmetric."""
+    """Return the covariances symmetrised: some filters leave them asymmetric by rounding."""
     symmetric: Floats = 0.5 * (covariance + covariance.swapaxes(1, 2))
     return symmetric

@@ -18,7 +18,7 @@ _LEAST_PROBABILITY: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class ImmModel:
-    """Modes by their turn rates, 0 for constant velocity, and their white acceleration; how often a mode gives way."""
+    """Modes by their turn rates, 0 for constant velocity, their white acceleration, and their rates of ending."""
 
     turn_rate_degps: tuple[float, ...] = (0.0, 4.0, -4.0)
     noise_m2ps3: tuple[float, ...] = (0.7, 10.0, 10.0)
@@ -27,7 +27,7 @@ class ImmModel:
     speed_sigma_mps: float = 113.0
 
     def transition(self, dt_s: float) -> Floats:
-        """Return the probabilities (from, to) of the modes a while later; turns give way to the straight alone."""
+        """Return the mode transition probabilities (from, to) over `dt_s`; turns change only to straight motion."""
         modes = len(self.turn_rate_degps)
         if modes == 1:
             return np.ones((1, 1))
@@ -50,7 +50,7 @@ class Imm:
 
 
 def begun(range_m: Floats, bearing_rad: Floats, noise: Floats, model: ImmModel) -> Imm:
-    """Return the filters of n first detections: the place from the measurement, of the velocity only the prior."""
+    """Initiate the filters from n first detections: position from the measurement, velocity from the prior."""
     modes = len(model.turn_rate_degps)
     sin, cos = np.sin(bearing_rad), np.cos(bearing_rad)
     count = len(range_m)
@@ -67,7 +67,7 @@ def begun(range_m: Floats, bearing_rad: Floats, noise: Floats, model: ImmModel) 
 
 
 def predicted(imm: Imm, dt_s: float, model: ImmModel) -> Imm:
-    """Return the filters a while later: mixed, then each mode moved by its own model.
+    """Predict the filters by `dt_s`: mix, then propagate each mode by its own model.
 
     Blom and Bar-Shalom, "The interacting multiple model algorithm for systems with Markovian switching coefficients",
     IEEE Trans. AC 33(8), 1988; in the notation of Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to
@@ -86,7 +86,7 @@ def predicted(imm: Imm, dt_s: float, model: ImmModel) -> Imm:
 
 
 def corrected(imm: Imm, range_m: Floats, bearing_rad: Floats, noise: Floats) -> Imm:
-    """Return the filters after a detection each: an extended Kalman update a mode, the modes weighed by likelihood."""
+    """Update the filters with one detection each: an extended Kalman update a mode, weights by likelihood."""
     east, north = imm.mean[..., 0], imm.mean[..., 1]
     r = np.hypot(east, north)
     H = np.zeros((*r.shape, 2, 4))
@@ -117,7 +117,7 @@ def combined(imm: Imm) -> tuple[Floats, Floats]:
 
 @dataclass(eq=False)
 class Oracle:
-    """The filters of the present targets, by their ids."""
+    """Filters of the present targets, by their ids."""
 
     scene: Scene
     model: ImmModel = field(default_factory=ImmModel)
@@ -132,7 +132,7 @@ class Oracle:
         self._time_s = 0.0
 
     def prepare(self, scan: Scan) -> Scan:
-        """Return the scan: the oracle reads whose the detections are."""
+        """Return the scan: the oracle reads the target of each detection."""
         return scan
 
     def step(self, prepared: Scan) -> None:
@@ -161,16 +161,16 @@ class Oracle:
         self._hits = np.concatenate([self._hits, np.ones(np.count_nonzero(~known), dtype=np.int64)])
 
     def estimates(self) -> Estimates:
-        """Return the filters with detections enough."""
+        """Return the filters with enough detections."""
         reported = self._hits >= _REPORTED_FROM
         mean, covariance = combined(_chosen(self._imm, reported))
         return Estimates(self._ids[reported], mean[:, :2], mean[:, 2:], covariance)
 
 
 def _motion(dt_s: float, model: ImmModel) -> tuple[Floats, Floats]:
-    """Return each mode's transition matrix and noise, both (M, 4, 4).
+    """Return each mode's transition matrix and process noise, both (M, 4, 4).
 
-    Coordinated turn at a known rate w to the left, w = 0 being the straight; the noise is that of a white acceleration
+    Coordinated turn at a known rate w to the left, w = 0 for straight motion; the noise is that of a white acceleration
     (Bar-Shalom, Li and Kirubarajan, sections 11.7.1 and 6.2.2).
     """
     matrices, noises = [], []
@@ -189,7 +189,7 @@ def _chosen(imm: Imm, which: Booleans | Integers) -> Imm:
 
 
 def _places(ids: Integers, among: Integers) -> tuple[Booleans, Integers]:
-    """Return which of the ids are among the others, and these ones' places there."""
+    """Return which of the ids are among the others, and the positions of these there."""
     if not len(among):
         return np.zeros(len(ids), dtype=np.bool_), np.zeros(0, dtype=np.int64)
     order = np.argsort(among)

@@ -46,7 +46,7 @@ def bench_model() -> TrackerModel:
 
 
 def recorded_model(flat: bool) -> TrackerModel:
-    """Return the configuration for aircraft: the tracker's own defaults, but for scans that may be seconds apart."""
+    """Return the configuration for aircraft: the tracker's defaults, except for scans that may be seconds apart."""
     return TrackerModel(axes=2 if flat else 3, max_coast_s=30.0)
 
 
@@ -57,7 +57,7 @@ def coalescing_model() -> TrackerModel:
 
 
 def sensor_model(scene: Scene) -> SensorModel:
-    """Return the sensor model of the scene's radar: all around, 2D, without radial velocity."""
+    """Return the sensor model of the scene's radar: full circle, 2D, without radial velocity."""
     variant = scene.variant
     return SensorModel(
         min_range_m=0.0,
@@ -76,7 +76,7 @@ def sensor_model(scene: Scene) -> SensorModel:
 
 
 def reported(status: Integers, existence: Floats) -> Booleans:
-    """Return which tracks are evaluated: confirmed ones that are likely enough to exist."""
+    """Return which tracks are evaluated: confirmed ones with a sufficient existence probability."""
     confirmed: Booleans = (status == TrackStatus.TRACKED) | (status == TrackStatus.COASTING)
     return confirmed & (existence >= REPORTED_FROM)
 
@@ -122,6 +122,6 @@ class Ours:
 
 
 def in_plane(covariance: Floats) -> Floats:
-    """Return of covariances (k, 6, 6) what is of east, north and their rates, (k, 4, 4)."""
+    """Return the part of covariances (k, 6, 6) for east, north and their rates, (k, 4, 4)."""
     flat: Floats = covariance[:, _PLANE[:, None], _PLANE]
     return flat

@@ -1,7 +1,7 @@
-"""What TrackFrames costs against the update alone: frames and tracks in columns, the tracker in a process of its own.
+"""Cost of TrackFrames relative to the update alone: frames and tracks in columns, the tracker in its own process.
 
-A scan's time begins with the client's arrays of detections and ends with its arrays of tracks: both ends are in it. The
-same frames go through a tracker of the client's own, scan by scan in turn, and of that the update alone is timed.
+A scan's time is from the client's arrays of detections to its arrays of tracks, both included. The same frames go
+through a tracker in the client's process, scan by scan in turn; of that only the update is timed.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ SCANS: Final = 100
 TARGETS: Final = (100, 1_000)
 # Targets, scans, seed, and scans a second.
 SUSTAINED: Final = (100, 1_000, SEED, 100.0)
-# Whole sets of tracks are read at once: a server may send them without waiting in between.
+# Whole sets of tracks are read at once: a server may send them without a pause.
 LOOKAHEAD_BYTES: Final = 4 * 1024 * 1024
 START_TIMEOUT_S: Final = 60.0
 ANSWER_TIMEOUT_S: Final = 60.0
@@ -51,7 +51,7 @@ _COLUMNS: Final = ("position_m", "velocity_mps", "covariance", "existence_probab
 
 @dataclass(frozen=True, slots=True)
 class OverGrpc:
-    """Medians over the scans: the update alone and the whole way over gRPC, with how many tracks there were at last."""
+    """Medians over the scans: the update alone and the whole path over gRPC, with the number of tracks at the end."""
 
     targets: int
     tracks: int
@@ -61,13 +61,13 @@ class OverGrpc:
 
     @property
     def ratio(self) -> float:
-        """How many times the update alone the whole way costs."""
+        """Cost of the whole path relative to the update alone."""
         return self.grpc_ms / self.update_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
-    """Frames sent at a rate: how many came to be answered a second, and how long after its time an answer was there."""
+    """Frames sent at a rate: the number answered per second, and the delay of the answers."""
 
     targets: int
     scans: int
@@ -78,18 +78,18 @@ class Sustained:
 
 
 def measure(n: int, scans: int, seed: int) -> OverGrpc:
-    """Return what n targets cost over gRPC, over scans of a scene of constant velocity."""
+    """Return the cost of n targets over gRPC, over scans of a scene of constant velocity."""
     return asyncio.run(_measure(Scene(CV, n, seed), scans))
 
 
 def sustain(n: int, scans: int, seed: int, rate_hz: float) -> Sustained:
-    """Return how a session of n targets keeps up with frames that are sent at a rate, whether answered or not."""
+    """Return the throughput of a session of n targets with frames sent at a rate, answered or not."""
     return asyncio.run(_sustain(Scene(CV, n, seed), scans, rate_hz))
 
 
 async def _measure(scene: Scene, scans: int) -> OverGrpc:
     update_ms, grpc_ms, count = [], [], 0
-    # As a session follows a radar without elevation.
+    # The mode of a session with a radar without elevation.
     tracker = Tracker(TrackerModel(axes=2))
     async with _session(scene) as call:
         for scan in scene.scans(WARM_UP + scans):
@@ -145,7 +145,7 @@ async def _send(call: Any, scans: list[Scan], due: list[float]) -> None:
 
 @asynccontextmanager
 async def _session(scene: Scene) -> AsyncIterator[Any]:
-    """Open a session on a server in a process of its own; it ends with the block."""
+    """Open a session on a server in its own process; both end with the block."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -185,7 +185,7 @@ def _model(scene: Scene) -> SensorModel:
 
 
 def _frame(scan: Scan) -> RadarFrame:
-    """Return a frame as a client makes it: of its arrays, with neither pose nor model, which are the session's."""
+    """Encode a frame as a client does: from arrays, without pose and model, which the session has."""
     frame = RadarFrame(schema_version=1)
     frame.sensor_id.value = SENSOR
     frame.timestamp.FromNanoseconds(START_S * 1_000_000_000 + round(scan.time_s * 1e9))
@@ -200,7 +200,7 @@ def _completed(frame: RadarFrame, scene: Scene) -> RadarFrame:
 
 
 def _arrays(response: TrackFramesResponse) -> dict[str, Any]:
-    """Return the tracks as arrays and their ids, as a client reads them; raises RuntimeError for a refused frame."""
+    """Decode tracks into arrays and ids, as a client does; raises RuntimeError for a refused frame."""
     if response.HasField("rejection"):
         raise RuntimeError(f"{response.rejection.field}: {response.rejection.message}")
     columns: TrackColumns = response.track_set.track_columns
@@ -211,7 +211,7 @@ def _arrays(response: TrackFramesResponse) -> dict[str, Any]:
 
 
 def _serve(parent: Connection) -> None:
-    """Serve the tracker as the service puts it together, without a radar to follow, until told to stop."""
+    """Serve the tracker as the service does, without a radar as source, until the parent ends it."""
     asyncio.run(_serving(parent))
 
 

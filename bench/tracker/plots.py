@@ -17,7 +17,7 @@ from bench.tracker.judge import CUT_OFF_M, JUDGED_AFTER
 from bench.tracker.scene import MANOEUVRING, SCAN_S, Scan, Scene
 from svc_tracker.domain.state.types import Floats
 
-# Okabe and Ito's colours, told apart by everybody.
+# Okabe and Ito's colours, distinct for everybody.
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 _PARTS: Final = (("localisation", 1), ("missed", 2), ("false", 3))
 _VIEW_SEED: Final = 1
@@ -25,7 +25,7 @@ _VIEW_SCANS: Final = 40
 
 
 def draw(findings: Findings, folder: Path) -> list[Path]:
-    """Write the pictures that the findings suffice for, and return where they are."""
+    """Write the pictures that the findings cover, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {}
     if findings.costs:
@@ -104,7 +104,7 @@ def _gospa_figure(found: Sequence[Result]) -> Figure:
 
 
 def _radar_figure(scene: Scene) -> Figure:
-    """Return what the radar's disc looks like after some scans: where targets flew, and the tracks that follow them."""
+    """Draw the radar's disc after some scans: the targets' paths, and the tracks on them."""
     runner = make_runner(Trial("ours", scene.variant.name, scene.seed), scene)
     truth: dict[int, list[Floats]] = {}
     tracks: dict[int, list[Floats]] = {}

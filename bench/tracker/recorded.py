@@ -33,10 +33,10 @@ _MOST_CLUTTER_VR_MPS: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Radar:
-    """A radar; a sigma that is None is of what it does not measure.
+    """A radar; a sigma of None marks a quantity that it does not measure.
 
-    Without elevation all it knows is a plane, in which a target is as far away as its slant range: that is the truth it
-    is judged by.
+    A radar without elevation measures in a plane, in which a target is at its slant range: the evaluation uses that as
+    the truth.
     """
 
     name: str
@@ -60,7 +60,7 @@ RADARS: Final = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Mean GOSPA of the tracker and of its oracle over judged scans and seeds; the parts (3,) are of their squares."""
+    """Mean GOSPA of tracker and oracle over evaluated scans and seeds; the parts (3,) are of their squares."""
 
     radar: str
     ours_m: float
@@ -78,7 +78,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """A frame, with what is in view then: `ids` (n,), `position_m` (n, 3); `whose` (m,) has a detection's id or -1."""
+    """A frame and the targets in view: `ids` (n,), `position_m` (n, 3); `whose` (m,) is each detection's id or -1."""
 
     frame: Frame
     ids: Integers
@@ -87,7 +87,7 @@ class Look:
 
 
 def results(path: Path, seeds: Sequence[int], processes: int) -> list[Result]:
-    """Return the figures with each radar."""
+    """Return the results for each radar."""
     found = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for name in RADARS:
@@ -132,7 +132,7 @@ def looks(path: Path, radar: Radar, seed: int) -> list[Look]:
 
 
 def sensor_model(radar: Radar) -> SensorModel:
-    """Return the radar as the tracker is told of it."""
+    """Return the sensor model configured in the tracker."""
     return SensorModel(
         min_range_m=_RANGE_M[0],
         max_range_m=_RANGE_M[1],
@@ -205,7 +205,7 @@ def _detected(
 
 
 def _flattened(position_m: Floats) -> Floats:
-    """Return the positions (n, 3) laid down into the plane, each at its bearing and slant range."""
+    """Project the positions (n, 3) into the plane, each at its bearing and slant range."""
     ground_m = np.maximum(np.hypot(position_m[:, 0], position_m[:, 1]), 1e-3)
     stretch = np.linalg.norm(position_m, axis=1) / ground_m
     return np.column_stack([position_m[:, :2] * stretch[:, None], np.zeros(len(position_m))])

@@ -1,4 +1,4 @@
-"""What was measured, as tables for people and as JSON for programs."""
+"""Measurements as tables for people and as JSON for programs."""
 
 import platform
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bench.tracker.stone_soup import Settings
 
 
 def show(findings: Findings, console: Console) -> None:
-    """Print what was measured, then what was asked for beside it."""
+    """Print the measurements, then the goals."""
     if findings.comparisons or findings.costs:
         console.print(_speed_table(findings))
     if findings.grpc:
@@ -33,7 +33,7 @@ def show(findings: Findings, console: Console) -> None:
 
 
 def to_json(findings: Findings) -> dict[str, Any]:
-    """Return everything that was measured as lists, numbers and texts."""
+    """Return all measurements as lists, numbers and texts."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -1,4 +1,4 @@
-"""What every tracker under comparison offers: scans are prepared beforehand, only `step` is timed."""
+"""Interface of the trackers under comparison: scans are prepared beforehand, only `step` is timed."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from svc_tracker.domain.state.types import Floats, Integers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
-    """What a tracker holds for real after a scan: k tracks.
+    """Reported tracks after a scan, k of them.
 
     `ids` (k,), `position_m` and `velocity_mps` (k, 2) east and north, `covariance` (k, 4, 4) of both together.
     """
@@ -24,17 +24,17 @@ class Estimates:
 
 
 class Runner(Protocol):
-    """A tracker: `prepare` makes of a scan what it reads, `step` takes that up, `estimates` tells the result."""
+    """A tracker: `prepare` converts a scan to its input, `step` processes it, `estimates` returns the result."""
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Name in tables."""
 
     def prepare(self, scan: Scan) -> Any:
-        """Return the scan as `step` wants it; not timed."""
+        """Return the input of `step`; not timed."""
 
     def step(self, prepared: Any) -> None:
-        """Take up a scan; this is what is timed."""
+        """Process a scan; timed."""
 
     def estimates(self) -> Estimates:
-        """Return what is reported after the last step; not timed."""
+        """Return the reported tracks after the last step; not timed."""

@@ -1,7 +1,7 @@
-"""The scenes of the benchmark: one radar in a disc of flying targets, some in pairs, some turning.
+"""Scenes of the benchmark: one radar in a disc of flying targets, some in pairs, some turning.
 
 The disc's area is proportional to the number of targets. A target is born anywhere in the disc on any course, and ends
-with its lifetime or where it leaves the disc; births balance both.
+with its lifetime or on leaving the disc; births balance both.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ _LEAST_RANGE_M: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How hard a scene is: the sensor's figures, and the share of targets that manoeuvre."""
+    """Difficulty of a scene: the sensor's parameters, and the share of targets that manoeuvre."""
 
     name: str
     detection_probability: float = 0.9
@@ -47,11 +47,11 @@ VARIANTS: Final = {variant.name: variant for variant in (CV, MANOEUVRING, HARD, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """What is there and what the radar saw of it: n targets, m detections.
+    """Truth and detections of one scan: n targets, m detections.
 
-    `position_m` and `velocity_mps` (n, 2) are east and north of the radar, `ids` (n,) never used again, `turning` (n,)
-    says which were in a turn since the scan before. `range_m`, `bearing_deg` (m,) are measured, `source` (m,) is the
-    row of the target behind a detection, -1 where there is none.
+    `position_m` and `velocity_mps` (n, 2) are east and north of the radar, `ids` (n,) are never reused, `turning` (n,)
+    marks targets in a turn since the scan before. `range_m`, `bearing_deg` (m,) are measured, `source` (m,) is the row
+    of the detected target, -1 for a false detection.
     """
 
     time_s: float
@@ -66,7 +66,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene by its variant, mean number of targets and seed: equal ones have equal scans."""
+    """A scene by its variant, mean number of targets and seed: equal parameters give equal scans."""
 
     variant: Variant
     targets: int
@@ -103,12 +103,12 @@ class Scene:
 def wrapped(bearing_deg: Floats) -> Floats:
     """Return the bearings in [0, 360)."""
     within = bearing_deg % 360.0
-    # The remainder of what is barely below 0 is rounded to 360 itself.
+    # The remainder of a value barely below 0 is rounded to 360 itself.
     return np.where(within < 360.0, within, 0.0)
 
 
 def births_per_s(scene: Scene) -> float:
-    """Return how many targets a second must be born to keep their number: N divided by their mean stay (Little's law).
+    """Return the birth rate that keeps the number of targets: N divided by their mean stay (Little's law).
 
     From a random point of a disc on a random course the rim is a distance s away with the density
     2 / (pi R) sqrt(1 - (s / 2R)^2), so at speed v the mean stay is the mean of L (1 - exp(-s / (v L))), L being the
@@ -149,9 +149,9 @@ class _Targets:
 
 
 def _population(scene: Scene, random: np.random.Generator) -> _Targets:
-    """Return the targets of the first moment, as a long past would have left them.
+    """Return the targets of the first moment, in the steady state.
 
-    The age of those still alive is exponential; whoever would have left the disc by then is not among them.
+    The age of live targets is exponential; targets that would have left the disc are excluded.
     """
     targets = _born(scene, random, 0)
     while len(targets.ids) < scene.targets:
@@ -164,7 +164,7 @@ def _population(scene: Scene, random: np.random.Generator) -> _Targets:
 
 
 def _born(scene: Scene, random: np.random.Generator, groups: int) -> _Targets:
-    """Return new targets in so many groups, of one or two each."""
+    """Return new targets in the given number of groups, of one or two each."""
     reach = scene.radius_m * np.sqrt(random.random(groups))
     position = reach[:, None] * _direction(random, groups)
     velocity = random.uniform(*SPEED_MPS, groups)[:, None] * _direction(random, groups)
@@ -184,7 +184,7 @@ def _born(scene: Scene, random: np.random.Generator, groups: int) -> _Targets:
 
 
 def _moved(targets: _Targets, scene: Scene, random: np.random.Generator) -> _Targets:
-    """Return the targets a scan later: moved, without those that ended or left, with those born."""
+    """Return the targets a scan later: moved, without those that ended or left, with new ones."""
     groups, group = np.unique(targets.group, return_inverse=True)
     turn, leg_left = _legs(targets, random, len(groups), group)
     # White acceleration of density q over a scan T: velocity and position noise with the variances q T and q T^3 / 12
@@ -196,7 +196,7 @@ def _moved(targets: _Targets, scene: Scene, random: np.random.Generator) -> _Tar
     survives = random.random(len(targets.ids)) < np.exp(-SCAN_S / MEAN_LIFETIME_S)
     velocity = velocity + kick
     moved = replace(targets, position_m=position, velocity_mps=velocity, turn_degps=turn, leg_left_s=leg_left)
-    # The rate of groups born is less than that of targets, by the share of pairs.
+    # The birth rate of groups is less than that of targets, by the share of pairs.
     rate = births_per_s(scene) * SCAN_S * (1.0 - PAIRED_SHARE / 2.0)
     born = _born(scene, random, int(random.poisson(rate)))
     together = _joined(moved.chosen(survives), born)
@@ -204,7 +204,7 @@ def _moved(targets: _Targets, scene: Scene, random: np.random.Generator) -> _Tar
 
 
 def _legs(targets: _Targets, random: np.random.Generator, groups: int, group: Integers) -> tuple[Floats, Floats]:
-    """Return the turn rates and what is left of the legs: where a straight ends a turn begins, and vice versa."""
+    """Return the turn rates and remaining times of the legs: a turn follows a straight leg, and vice versa."""
     rate = (random.uniform(*TURN_RATE_DEGPS, groups) * random.choice([-1.0, 1.0], groups))[group]
     turn_s, straight_s = random.uniform(*TURN_LEG_S, groups)[group], random.uniform(*STRAIGHT_LEG_S, groups)[group]
     ends = targets.manoeuvring & (targets.leg_left_s <= 0.0)
@@ -215,9 +215,9 @@ def _legs(targets: _Targets, random: np.random.Generator, groups: int, group: In
 
 
 def _turned(velocity_mps: Floats, turn_degps: Floats) -> tuple[Floats, Floats]:
-    """Return the way flown in a scan at a constant turn rate, and the velocity at its end, both (n, 2).
+    """Return the displacement in a scan at a constant turn rate, and the velocity at its end, both (n, 2).
 
-    With w the rate and T the scan: the way is v sin(wT) / w along and v (1 - cos(wT)) / w to the left.
+    With w the rate and T the scan: the displacement is v sin(wT) / w along and v (1 - cos(wT)) / w to the left.
     """
     angle = np.radians(turn_degps) * SCAN_S
     along, left = SCAN_S * np.sinc(angle / np.pi), SCAN_S * np.sin(angle / 2.0) * np.sinc(angle / (2.0 * np.pi))
@@ -254,7 +254,7 @@ def _direction(random: np.random.Generator, count: int) -> Floats:
 
 
 def _joined(before: _Targets, after: _Targets) -> _Targets:
-    """Return both, with ids and groups for the later ones that were never used."""
+    """Concatenate both; the later ones get new ids and groups."""
     taken = before.next_id
     return _Targets(
         np.concatenate([before.ids, taken + after.ids]),

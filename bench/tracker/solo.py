@@ -1,4 +1,4 @@
-"""The tracker's own filter with perfect association: a tracker for each target, fed with nothing but its detections."""
+"""The tracker's own filter with perfect association: a tracker for each target, with only its detections as input."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -12,7 +12,7 @@ from svc_tracker.domain import Detections, Frame, SensorModel, Tracker, TrackerM
 from svc_tracker.domain.state.types import Floats, Integers
 
 REPORTED_FROM: Final = 3
-# A radar that may miss so much and never invents gives no tracker a reason to give up a track.
+# With a high miss probability and no false detections a tracker never deletes a track.
 _PATIENT_DETECTION_PROBABILITY: Final = 0.05
 _PATIENT_COAST_S: Final = 1e6
 _WIDE_GATE_PROBABILITY: Final = 1.0 - 1e-12
@@ -20,7 +20,7 @@ _WIDE_GATE_PROBABILITY: Final = 1.0 - 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What is reported: `ids` (k,) of the targets, `position_m`, `velocity_mps` (k, 3), `covariance` (k, 6, 6)."""
+    """Reported estimates: `ids` (k,) of the targets, `position_m`, `velocity_mps` (k, 3), `covariance` (k, 6, 6)."""
 
     ids: Integers
     position_m: Floats
@@ -30,7 +30,7 @@ class Known:
 
 @dataclass(eq=False)
 class Solo:
-    """Trackers by the target that each follows; a target is reported from its third detection until it is gone."""
+    """Trackers by target; a target is reported from its third detection until its end."""
 
     model: TrackerModel
     _trackers: dict[int, Tracker] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Solo:
         self.model = replace(self.model, gate_probability=_WIDE_GATE_PROBABILITY, max_coast_s=_PATIENT_COAST_S)
 
     def step(self, frame: Frame, alive: Integers, whose: Integers) -> None:
-        """Take up a frame, given the ids of what is there (n,) and of what is behind each detection (m,), or -1."""
+        """Process a frame, given the ids of the live targets (n,) and of each detection's target (m,), or -1."""
         for gone in self._trackers.keys() - set(alive.tolist()):
             del self._trackers[gone], self._hits[gone]
             self._tables.pop(gone, None)
@@ -62,12 +62,12 @@ class Solo:
             self._tables[target] = tracker.step(own_frame)
 
     def known(self) -> Known:
-        """Return the states of the targets that were detected often enough."""
+        """Return the states of the targets with enough detections."""
         found = []
         for target, table in self._tables.items():
             live = np.flatnonzero(table.records.status != TrackStatus.LOST)
             if self._hits[target] >= REPORTED_FROM and len(live):
-                # A detection outside even the widest gate begins a track beside the one that has followed until now.
+                # A detection outside even the widest gate initiates a second track beside the first.
                 row = live[np.lexsort((table.records.hits[live], table.records.measured_ns[live]))[-1]]
                 found.append((target, table.position_m[row], table.velocity_mps[row], table.covariance[row]))
         ids, position, velocity, covariance = zip(*found, strict=True) if found else ((), (), (), ())
@@ -89,21 +89,21 @@ class SoloRunner:
         self._solo = Solo(model)
 
     def prepare(self, scan: Scan) -> tuple[Frame, Integers, Integers]:
-        """Return the scan as a frame, what is there and what is behind each detection."""
+        """Return the scan as a frame, the live targets, and the target of each detection."""
         return self._ours.prepare(scan), scan.ids, np.append(scan.ids, -1)[scan.source]
 
     def step(self, prepared: tuple[Frame, Integers, Integers]) -> None:
-        """Take up a scan."""
+        """Process a scan."""
         self._solo.step(*prepared)
 
     def estimates(self) -> Estimates:
-        """Return the targets detected often enough."""
+        """Return the targets with enough detections."""
         known = self._solo.known()
         return Estimates(known.ids, known.position_m[:, :2], known.velocity_mps[:, :2], in_plane(known.covariance))
 
 
 def chosen(detections: Detections, which: Integers) -> Detections:
-    """Return some of the detections, by index."""
+    """Select detections by index."""
     columns: dict[str, Any] = {}
     for each in fields(Detections):
         column = getattr(detections, each.name)

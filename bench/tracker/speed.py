@@ -1,4 +1,4 @@
-"""What a scan costs: the trackers take turns, scan by scan, in one process with nothing else in it."""
+"""Cost of a scan: the trackers take turns, scan by scan, in one process without other work."""
 
 import gc
 import time
@@ -19,7 +19,7 @@ _SETTINGS: Final = Settings(noise_m2ps3=1.0, min_points=4)
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How many scans at a size: the first ones bring the trackers into their stride, the others are measured."""
+    """Number of scans at a size: the first ones warm the trackers up, the others are measured."""
 
     targets: int
     warm_up: int
@@ -38,9 +38,9 @@ ALONE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Median time of a step at a size, its quartiles, and the median of the processor's time alone.
+    """Median time of a step at a size, its quartiles, and the median of the processor time alone.
 
-    On a machine that does other targets too the processor's time is the shorter: it stands still while these run.
+    On a machine with other work the processor time is shorter: it excludes the time of other processes.
     """
 
     targets: int
@@ -53,30 +53,30 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two trackers' costs on the same scans, and how many times more the second takes."""
+    """Two trackers' costs on the same scans, and their ratio."""
 
     ours: Cost
     reference: Cost
 
     @property
     def ratio(self) -> float:
-        """The reference's median by ours."""
+        """The reference's median divided by ours."""
         return self.reference.median_ms / self.ours.median_ms
 
     @property
     def cpu_ratio(self) -> float:
-        """The same of the processor's time."""
+        """The same for processor time."""
         return self.reference.cpu_ms / self.ours.cpu_ms
 
 
 def compared(course: Course) -> Comparison:
-    """Return what ours and Stone Soup cost, each scan taken by one and then by the other."""
+    """Return the costs of ours and of Stone Soup's, each scan processed by one and then by the other."""
     ours, reference = _measured(("ours", "stone-soup"), course)
     return Comparison(ours, reference)
 
 
 def alone(course: Course) -> Cost:
-    """Return what ours costs."""
+    """Return the cost of ours."""
     (cost,) = _measured(("ours",), course)
     return cost
 
@@ -91,7 +91,7 @@ def _measured(names: Sequence[str], course: Course) -> list[Cost]:
     scene = Scene(VARIANTS[_VARIANT], course.targets, SEED)
     runners = [make_runner(Trial(name, _VARIANT, SEED, _SETTINGS), scene) for name in names]
     times_ms: list[list[tuple[float, float]]] = [[] for _ in runners]
-    # The collector would bill one tracker for another's garbage, and leave each step a cold cache.
+    # The collector would charge one tracker for another's garbage, and leave each step a cold cache.
     gc.collect()
     gc.disable()
     try:
@@ -107,7 +107,7 @@ def _measured(names: Sequence[str], course: Course) -> list[Cost]:
 
 
 def _timed_ms(step: Any, prepared: Any) -> tuple[float, float]:
-    """Return how long a step takes by the clock and by the processor."""
+    """Return the duration of a step by the clock and by the processor."""
     cpu, begun = time.thread_time(), time.perf_counter()
     step(prepared)
     ended = time.perf_counter()

@@ -27,13 +27,13 @@ from bench.tracker.runner import Estimates
 from bench.tracker.scene import RANGE_SIGMA_M, SCAN_S, SPEED_MPS, Scan, Scene
 
 _START: Final = datetime(2026, 1, 1)
-# From Stone Soup's order of the state, x, vx, y, vy, to x, y, vx, vy.
+# Order of Stone Soup's state, x, vx, y, vy, rearranged to x, y, vx, vy.
 _ORDER: Final = np.array([0, 2, 1, 3])
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is swept to find its best: process noise, points to confirm a track, misses to delete one, and its gate."""
+    """Settings of the sweep: process noise, points to confirm a track, misses to delete one, and its gate."""
 
     noise_m2ps3: float = 1.0
     min_points: int = 4
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Radar:
-    """What Stone Soup is told of the radar and of what it looks for; each component of a velocity has this sigma."""
+    """Radar and target model configured in Stone Soup; each component of a velocity has this sigma."""
 
     range_sigma_m: float
     bearing_sigma_rad: float
@@ -63,8 +63,8 @@ class StoneSoup:
     """MultiTargetTracker's cycle with Stone Soup's parts.
 
     Its tree measures plain distances between (bearing, range). So that one radius suits both, lengths are in units of
-    sigma_r / sigma_bearing: then either's noise is equally large. The scan period being fixed, so are F and Q, which
-    saves computing them anew for every prediction. Both were measured to be faster than the defaults.
+    sigma_r / sigma_bearing: then either's noise is equally large. The scan period is fixed, so F and Q are fixed too,
+    which saves recomputing them for every prediction. Both were measured to be faster than the defaults.
     """
 
     name = "Stone Soup"
@@ -99,14 +99,14 @@ class StoneSoup:
         }
 
     def step(self, prepared: tuple[datetime, set[Any]]) -> None:
-        """Take up a scan, as MultiTargetTracker does."""
+        """Process a scan, as MultiTargetTracker does."""
         time, detections = prepared
         taken = self.associated(time, detections)
         self.tracks -= self.deleter.delete_tracks(self.tracks)
         self.tracks |= self.initiator.initiate(detections - taken, time)
 
     def associated(self, time: datetime, detections: set[Any]) -> set[Any]:
-        """Bring the tracks up to the scan and return the detections they took."""
+        """Update the tracks with the scan and return the associated detections."""
         taken = set()
         for track, hypothesis in self._associator.associate(self.tracks, detections, time).items():
             if hypothesis:
@@ -117,7 +117,7 @@ class StoneSoup:
         return taken
 
     def estimates(self) -> Estimates:
-        """Return its tracks; those that it still holds back are not among them."""
+        """Return its tracks, without those that it does not report yet."""
         tracks = list(self.tracks)
         ids = [self._numbers.setdefault(track.id, len(self._numbers)) for track in tracks]
         mean = np.array([np.asarray(track.mean, dtype=float)[:, 0] for track in tracks]).reshape(-1, 4)

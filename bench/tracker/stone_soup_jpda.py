@@ -1,4 +1,4 @@
-"""Stone Soup's joint probabilistic data association, begun by its global nearest neighbour as in its own examples."""
+"""Stone Soup's joint probabilistic data association, initiated by global nearest neighbour as in its own examples."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ _GATE_PROBABILITY: Final = 0.999
 
 
 class StoneSoupJpda(StoneSoup):
-    """The same parts but the association: MultiTargetMixtureTracker's cycle with exact JPDA."""
+    """The same parts except the association: MultiTargetMixtureTracker's cycle with exact JPDA."""
 
     name = "Stone Soup JPDA"
 
@@ -32,7 +32,7 @@ class StoneSoupJpda(StoneSoup):
         self._joint = JPDA(hypothesiser)
 
     def associated(self, time: datetime, detections: set[Any]) -> set[Any]:
-        """Bring the tracks up to the scan, each by the mean over its hypotheses; return the detections they took."""
+        """Update the tracks with the scan, each by the mean over its hypotheses; return the associated detections."""
         taken = set()
         for track, hypotheses in self._joint.associate(self.tracks, detections, time).items():
             states = [self.updater.update(each) if each else each.prediction for each in hypotheses]

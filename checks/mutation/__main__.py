@@ -17,7 +17,7 @@ _TOTAL_LIMIT_S = 2 * 3600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try the mutations that were asked for; return the exit status: 0 where the report is good."""
+    """Try the requested mutations; return the exit status: 0 where the report is good."""
     options = _parser().parse_args(arguments)
     try:
         mutations = select(load(), options.only)
@@ -69,7 +69,7 @@ async def _run(mutations: Sequence[Mutation], scratch: Path, jobs: int, limit_s:
 
 
 async def _check_baseline(mutations: Sequence[Mutation], scratch: Path) -> None:
-    """Run every named test once without a mutation: a test that fails anyway kills nothing."""
+    """Run every named test once without a mutation: a test that already fails kills nothing."""
     tests = sorted({test for mutation in mutations for test in mutation.tests if not problem(ROOT, mutation)})
     if not tests:
         return

@@ -1,4 +1,4 @@
-"""The catalogue of mutations: read from TOML, and checked against the source that it is about."""
+"""Catalogue of mutations: read from TOML, and checked against the source."""
 
 import ast
 import re
@@ -17,19 +17,19 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class CatalogueError(ValueError):
-    """The catalogue cannot be used: the message names the file, the entry and what is wrong with it."""
+    """The catalogue cannot be used: the message names the file, the entry and the error."""
 
 
 class StaleError(ValueError):
-    """A mutation no longer fits the source or the tests that it names."""
+    """A mutation does not match the current source or the tests that it names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """One semantic mutation: a piece of one file's text, replaced so that a promise breaks.
 
-    `breaks` names the promise. `tests` are pytest's arguments, files or nodes, in the order in which they are run; one
-    of them must fail. `quick` marks those that are also run with the ordinary tests.
+    `breaks` names the promise. `tests` are pytest's arguments, files or nodes, in the order of running; one of them
+    must fail. `quick` marks those that also run with the ordinary tests.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Mutation:
 
     @property
     def area(self) -> str:
-        """The package that the mutated file belongs to."""
+        """Package of the mutated file."""
         return str(Path(self.path).parent)
 
     def mutate(self, source: str) -> str:
-        """Return the source with the mutation in it.
+        """Return the mutated source.
 
         Raises:
             StaleError: the text to replace does not occur exactly once, or the result is the same or does not parse.
@@ -64,7 +64,7 @@ class Mutation:
 
 
 def load(directory: Path = DIRECTORY) -> tuple[Mutation, ...]:
-    """Return the mutations of all files of the directory, in the order in which they are written down.
+    """Return the mutations of all files of the directory, in the order of writing.
 
     Raises:
         CatalogueError: an entry lacks a key, has one too many, or repeats a name.
@@ -91,7 +91,7 @@ def select(mutations: Sequence[Mutation], only: str) -> tuple[Mutation, ...]:
 
 
 def problem(root: Path, mutation: Mutation) -> str:
-    """Return why the mutation cannot be tried on the tree below `root`, or nothing."""
+    """Return the reason why the mutation cannot be tried on the tree below `root`; empty if it can."""
     try:
         mutation.mutate((root / mutation.path).read_text(encoding="utf-8"))
         for test in mutation.tests:

@@ -1,4 +1,4 @@
-"""A pytest plugin for trials: the mutated file must be the one that is imported, and the first failure is enough."""
+"""A pytest plugin for trials: it checks that the mutated file is the imported one, and stops at the first failure."""
 
 import os
 from importlib.util import find_spec
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import Phase, settings
 
 VARIABLE = "QIKI_MUTATED_FILE"
-_ROOTS = ("sdk", "gen", "tests")  # directories of the tree that are import roots of their own
+_ROOTS = ("sdk", "gen", "tests")  # import roots within the tree
 
 
 def pytest_configure() -> None:
-    """Compare what the import system finds with the file that was mutated.
+    """Compare the file found by the import system with the mutated file.
 
     Raises:
-        pytest.UsageError: it finds another file, such as that of an installed copy.
+        pytest.UsageError: it is another file, such as that of an installed copy.
     """
     wanted = Path(os.environ[VARIABLE])
     name = module_name(wanted.relative_to(Path.cwd()))
@@ -26,13 +26,13 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Let property tests end with the first counterexample: nobody reads the smallest one."""
+    """Stop property tests at the first counterexample: the smallest one is not needed."""
     settings.register_profile("mutation", parent=settings(), phases=(Phase.explicit, Phase.generate))
     settings.load_profile("mutation")
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name under which a Python file of the tree, given relative to it, is imported."""
+    """Return the dotted import name of a Python file of the tree, given by its relative path."""
     parts = path.with_suffix("").parts
     parts = parts[1:] if parts[0] in _ROOTS else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -1,4 +1,4 @@
-"""The report on a round of mutations: a line for each, a table by package, and whether it is good enough. Pure."""
+"""Report on a round of mutations: a line for each, a table by package, and the overall result. Pure."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ def is_good(outcomes: Sequence[Outcome]) -> bool:
 
 
 def line(outcome: Outcome, width: int) -> str:
-    """Return one outcome as a line of a table, the name in so many columns."""
+    """Return one outcome as a line of a table, the name padded to `width`."""
     shown = outcome.detail if outcome.verdict is Verdict.KILLED else outcome.mutation.breaks
     return f"{outcome.verdict.value:<9}  {outcome.mutation.name:<{width}}  {outcome.seconds:5.1f} s  {shown}"
 
 
 def closing(outcomes: Sequence[Outcome]) -> str:
-    """Return what is said in the end: every mutation that was not killed in full, and the table by package."""
+    """Return the closing text: every mutation that was not killed in full, and the table by package."""
     alive = [_in_full(outcome) for outcome in outcomes if outcome.verdict is not Verdict.KILLED]
     verdict = (
         "good" if is_good(outcomes) else f"not good: {REQUIRED_SHARE:.0%} must be killed, and none stale or broken"

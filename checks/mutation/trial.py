@@ -1,4 +1,4 @@
-"""One mutation on trial: put into a copy of the tree, its tests run there, and the copy made whole again."""
+"""Trial of one mutation: apply it to a copy of the tree, run its tests there, and restore the copy."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ _SHOWN_LINES = 15
 
 
 class Verdict(Enum):
-    """What became of a mutation. Only a test that fails by itself kills one."""
+    """Result of a mutation. Only a test that fails by itself kills one."""
 
     KILLED = "killed"
     SURVIVED = "survived"
@@ -40,7 +40,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A mutation's verdict, the test that killed it or why there is none, and how long it took."""
+    """A mutation's verdict, the test that killed it or the reason why none did, and the duration."""
 
     mutation: Mutation
     verdict: Verdict
@@ -68,12 +68,12 @@ class Tree:
 
     @classmethod
     def copy(cls, source: Path, target: Path, limit_s: float = LIMIT_S) -> Self:
-        """Copy the tree below `source`, without environments and what was built, to `target`, which must not exist."""
+        """Copy the tree below `source`, without environments and build output, to `target`, which must not exist."""
         shutil.copytree(source, target, symlinks=True, ignore=_LEFT_OUT)
         return cls(target.resolve(), limit_s)
 
     async def check_tests(self, tests: Sequence[str]) -> str:
-        """Run tests on the unchanged tree; return the end of pytest's output where they do not pass, else nothing."""
+        """Run tests on the unchanged tree; return the end of pytest's output if they fail, else an empty text."""
         anywhere = self._root / "checks" / "mutation" / "catalogue.py"
         ended = await self._pytest(tests, anywhere)
         if ended.status is None:
@@ -81,7 +81,7 @@ class Tree:
         return "" if ended.status == _PASSED else ended.last_lines
 
     async def try_mutation(self, mutation: Mutation) -> Outcome:
-        """Run the mutation's tests with it in place."""
+        """Run the mutation's tests with the mutation applied."""
         began_s = time.monotonic()
         if why := problem(self._root, mutation):
             return Outcome(mutation, Verdict.STALE, why, 0.0)
@@ -111,7 +111,7 @@ class Tree:
             self._write(path, original)
 
     def _write(self, path: Path, text: str) -> None:
-        """Replace the file and give it a time of its own: Python knows outdated byte code by second and size alone."""
+        """Replace the file with a unique modification time: Python detects old byte code only by second and size."""
         self._changes += 1
         path.write_text(text, encoding="utf-8")
         stamp = int(path.stat().st_mtime) + self._changes
@@ -141,7 +141,7 @@ class Tree:
         except TimeoutError:
             return _Ended(None, "")
         finally:
-            with suppress(ProcessLookupError):  # whatever the tests have started ends with them
+            with suppress(ProcessLookupError):  # the tests' own children end too
                 os.killpg(process.pid, signal.SIGKILL)
             await cleanup(process.wait(), KILLED_S)
         return _Ended(process.returncode, output.decode("utf-8", "replace"))

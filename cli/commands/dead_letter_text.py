@@ -1,4 +1,4 @@
-"""Dead letters as a person reads them."""
+"""Dead letters as readable text."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _COLUMNS = ("SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER")
 
 
 async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
-    """Return a table of the letters after a place. Raises CliError where the server cannot be asked."""
+    """Return a table of the dead letters after a sequence. Raises CliError where the server cannot be reached."""
     async with connected(nats_url) as client:
         found = await dlq_view.letters(client, after, limit + 1)
     if not found:
@@ -26,7 +26,7 @@ async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
 
 
 async def show_lines(nats_url: str, sequence: int) -> Sequence[str]:
-    """Return what there is to say of a letter. Raises CliError where there is none."""
+    """Return the description of one dead letter. Raises CliError where there is none."""
     async with connected(nats_url) as client:
         try:
             letter = await dlq_view.letter(client, sequence)
@@ -45,7 +45,7 @@ async def show_lines(nats_url: str, sequence: int) -> Sequence[str]:
 
 
 async def replay_letter(nats_url: str, sequence: int) -> str:
-    """Send a letter's message once more and return what was done. Raises CliError where it cannot be."""
+    """Send a dead letter's message again and return the result. Raises CliError where it cannot be sent."""
     async with connected(nats_url) as client:
         try:
             letter = await dlq_view.letter(client, sequence)
@@ -61,7 +61,7 @@ async def replay_letter(nats_url: str, sequence: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with what would act on a terminal made visible: a letter may hold anything."""
+    """Return the text with terminal control characters made visible: a dead letter may contain any bytes."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

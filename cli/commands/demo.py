@@ -1,4 +1,4 @@
-"""`qiki demo`: a whole run, what happened in it, and the proof that every event arrived once and as it was emitted."""
+"""`qiki demo`: a whole run, its report, and the proof that every event arrived once and as it was emitted."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,9 +36,9 @@ def demo(
         speed=check_speed(speed),
         pace=Pace.LOSSLESS,
     )
-    from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without what this one needs
+    from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without its dependencies
 
-    pin()  # before NumPy is imported: the tracks are computed again as the tracker has computed them
+    pin()  # before NumPy is imported: the tracks are recomputed with the arithmetic of the tracker
     from cli.demo.run import run  # noqa: PLC0415
 
     run(options, duration, picture)

@@ -1,4 +1,4 @@
-"""`qiki nats dlq`: look at the messages that could not be processed, and send one once more."""
+"""`qiki nats dlq`: list the messages that could not be processed, show one, and send one again."""
 
 import asyncio
 from typing import Annotated

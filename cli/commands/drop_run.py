@@ -1,4 +1,4 @@
-"""`qiki nats drop-run`: what would be deleted, and its deletion."""
+"""`qiki nats drop-run`: list the messages of a run that would be deleted, and delete them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,9 +19,9 @@ from cli.jetstream import connected
 
 
 async def drop_run(nats_url: str, run_id: str, bot_spec: Path | None, *, confirmed: bool) -> list[str]:
-    """Delete the run from every subject that ends in it, where that is confirmed; return what was or would be done.
+    """Delete the run from every subject that ends in it if confirmed; return a report of the deletion, done or pending.
 
-    Raises CliError where no subject ends in the run, or the server cannot be asked.
+    Raises CliError where no subject ends in the run, or the server cannot be reached.
     """
     try:
         channels = load_bot_spec(bot_spec or example_bot_spec()).spec.channels

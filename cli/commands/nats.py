@@ -1,4 +1,4 @@
-"""`qiki nats`: the JetStream streams that the mesh needs, what was put aside, and a run that is in the way."""
+"""`qiki nats`: the JetStream streams of the mesh, dead letters, and the deletion of a run that blocks later runs."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`qiki new-run`: set the run in a state directory aside, so that the simulator that starts next begins a new one."""
+"""`qiki new-run`: move the run out of a state directory, so that the next simulator initiates a new one."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`qiki recording`: recordings of real traffic, into what the simulator plays."""
+"""`qiki recording`: convert recordings of real traffic into trajectories for the simulator."""
 
 from pathlib import Path
 from typing import Annotated

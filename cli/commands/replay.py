@@ -1,4 +1,4 @@
-"""`qiki replay`: an archived run's frames through the tracker again, compared with the tracks and alarms archived."""
+"""`qiki replay`: an archived run's frames through the tracker again, compared with the archived tracks and alarms."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def replay(
     Exit status 1 where one of them differs, is missing, or is one too many.
     """
     run_id, factor = check_run_id(run), check_speed(speed)
-    from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without what this one needs
+    from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without its dependencies
 
     pin()  # before NumPy is imported, as in the service
     from cli.replay.run import run_replay  # noqa: PLC0415

@@ -89,6 +89,6 @@ def up(
         new_run=new_run,
     )
     given = parse_ports(port or ())
-    from cli.local_mesh.run import run  # noqa: PLC0415 - other commands must start without what this one needs
+    from cli.local_mesh.run import run  # noqa: PLC0415 - other commands must start without its dependencies
 
     run(options, choose_ports(given, free_ports))

@@ -1,4 +1,4 @@
-"""`qiki version`: which version this is, and of what it stands on."""
+"""`qiki version`: the versions of QIKI and of the packages that its results depend on."""
 
 import platform
 from importlib.metadata import PackageNotFoundError

@@ -1,4 +1,4 @@
-"""How many events each feed had in the run, as its producer says at the end of its stream."""
+"""Number of events of each feed in the run, from the end of its producer's stream."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], sta
     """Return the last sequence of each channel's feed, by channel name, once every derived feed has ended.
 
     `targets` holds host:port by the API package of the service, such as `qiki.sim.v1`.
-    Raises StalledError where a feed neither ends nor gets on for `stall_limit_s` seconds.
+    Raises StalledError where a feed neither ends nor makes progress for `stall_limit_s` seconds.
     """
     ends: dict[str, int] = {}
     for channel in channels:
@@ -29,12 +29,12 @@ async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], sta
 
 
 async def _feed_end(rpc: str, target: str, stall_limit_s: float, *, now: bool) -> int:
-    """Watch from now on until the feed says Ended; `now` takes where it stands, for a feed that never ends."""
+    """Watch from the newest event until the feed sends Ended; `now` returns the current sequence of an endless feed."""
     loop = asyncio.get_running_loop()
     place, reason = -1, "nothing was heard"
     try:
         async with asyncio.timeout(stall_limit_s) as deadline, connect(target) as transport:
-            while True:  # bounded by the deadline, which only an event that is new puts off
+            while True:  # bounded by the deadline, which only a new event postpones
                 stream = _stream(transport, rpc)
                 try:
                     async for item in stream.items():
@@ -44,7 +44,7 @@ async def _feed_end(rpc: str, target: str, stall_limit_s: float, *, now: bool) -
                             deadline.reschedule(loop.time() + stall_limit_s)
                         if now:
                             return reached
-                except QikiError as error:  # fell off the ring while the producer ran ahead: from now on again
+                except QikiError as error:  # behind the ring of a faster producer: continue from the newest event
                     reason = str(error)
                     await asyncio.sleep(RETRY_S)
                     continue

@@ -1,4 +1,4 @@
-"""Remembers whatever was not well with a mesh while it was looked at."""
+"""Log of the health problems of a mesh under observation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,15 +6,15 @@ from cli.local_mesh.probe import ServiceStatus
 
 
 class HealthLog:
-    """Takes looks at a mesh; each kind of trouble of each process is remembered once, as it was first seen."""
+    """Observes a mesh; records each kind of problem of each process once, as first seen."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
-        """Begin with the processes' ids, by name: one that changes is a restart."""
+        """Start with the processes' ids, by name: a changed id is a restart."""
         self._pids = dict(pids)
         self._problems: dict[tuple[str, str], str] = {}
 
     def look(self, statuses: Sequence[ServiceStatus], pids: Mapping[str, int]) -> None:
-        """Take note of the statuses, and of the ids of the processes that are alive."""
+        """Record the statuses, and the ids of the processes that are alive."""
         for status in statuses:
             if status.status != "SERVING":
                 detail = f": {status.detail}" if status.detail else ""
@@ -24,5 +24,5 @@ class HealthLog:
                 self._problems.setdefault((name, "restarted"), f"{name} died and was started again.")
 
     def problems(self) -> list[str]:
-        """Return in sentences what was not well; nothing where all was."""
+        """Return the problems as sentences; empty if there was none."""
         return list(self._problems.values())

@@ -1,4 +1,4 @@
-"""How a demonstration turned out: what is told of it, and what speaks against it."""
+"""Outcome of a demonstration: its report and its failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ NEXT = """What to try next:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A run that has come to its end: the scenario's name, what is on record, and what was found wrong with it.
+    """A finished run: the scenario's name, its record, and the problems found.
 
-    `counts` compares what was emitted with what JetStream holds; the problems are sentences. `checked` is how many
-    messages were checked, and how many events were computed again and compared, by kind.
+    `counts` compares emitted events with those in JetStream; the problems are sentences. `checked` is the number of
+    messages checked, and of events recomputed and compared, by kind.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Outcome:
     checked: Mapping[str, int]
 
     def problems(self) -> list[str]:
-        """Return in sentences what speaks against the run; nothing where all is well."""
+        """Return all failures of the run as sentences; empty if there is none."""
         of_counts = [problem for count in self.counts if (problem := count.problem())]
         return [*of_counts, *self.track_problems, *self.content_problems, *self.health_problems]
 
 
 def conclude(outcome: Outcome, picture: Path, elapsed_s: float) -> None:
-    """Tell what happened, draw it, and judge it. Raises CliError where something speaks against the run."""
+    """Report and draw the run, and evaluate it. Raises CliError where it failed."""
     found = statistics_of(outcome.record)
     tables = (report_lines(outcome.name, found), table_lines(outcome.counts), checked_lines(outcome.checked))
     print("\n".join(line for table in tables for line in ("", *table)) + "\n")
@@ -64,7 +64,7 @@ def conclude(outcome: Outcome, picture: Path, elapsed_s: float) -> None:
 
 
 def check_picture(picture: Path) -> None:
-    """Raise UsageError where no picture could be written there, before anything is started."""
+    """Raise UsageError before anything is started where the picture could not be written."""
     if picture.suffix.lower() != ".png":
         raise UsageError(f"--picture {picture}: the name should end in .png.")
     try:
@@ -78,7 +78,7 @@ def check_picture(picture: Path) -> None:
 
 
 def _draw(outcome: Outcome, found: DemoStatistics, picture: Path) -> str:
-    """Draw the picture and return where it is, and what it shows."""
+    """Draw the picture and return its path and a description of it."""
     data = plot_data_of(outcome.record)
     if data is None:
         return "There is no picture: no radar has scanned."

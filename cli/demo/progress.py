@@ -1,4 +1,4 @@
-"""Waiting for something that must go on: how long it may stand still, and what is shown meanwhile."""
+"""Wait for progress: the limit on a stall, and the display meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ class StallClock:
         self._since_s = now_s()
 
     def observe(self, value: object, where: str) -> None:
-        """Take note of the value; `where` says in the error's text what it stands at."""
+        """Record the value; `where` describes the current position in the error's text."""
         now_s = self._now_s()
         if value != self._value:
             self._value, self._since_s = value, now_s
@@ -32,18 +32,18 @@ class StallClock:
 
 
 class Meter(Protocol):
-    """Shows how far the work is."""
+    """Shows the progress of the work."""
 
     def say(self, text: str) -> None:
-        """Show a remark, which stays."""
+        """Show a permanent remark."""
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Show how far it is; a total of 0 is one that is not known."""
+        """Show the progress; a total of 0 means unknown."""
 
 
 @contextmanager
 def open_meter(console: Console) -> Iterator[Meter]:
-    """Give a progress bar on a terminal, lines elsewhere."""
+    """Yield a progress bar on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield PlainMeter(lambda text: print(text, flush=True), time.monotonic)
         return
@@ -69,7 +69,7 @@ class BarMeter:
 
 
 class PlainMeter:
-    """A line every few seconds, and whenever something else is being done."""
+    """A line every few seconds, and whenever the activity changes."""
 
     def __init__(self, write: Callable[[str], None], now_s: Callable[[], float]) -> None:
         self._write = write
@@ -81,7 +81,7 @@ class PlainMeter:
         self._write(text)
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Write a line if it is time."""
+        """Write a line if one is due."""
         told, when_s = self._told
         now_s = self._now_s()
         if told != what or now_s - when_s >= PLAIN_INTERVAL_S:

@@ -1,4 +1,4 @@
-"""Folds the messages that a run left in JetStream into its record, and counts them as they pass."""
+"""Folds a run's messages from JetStream into its record, and counts them."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +20,12 @@ from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 
 _CONFIRMED = (RadarTrackStatus.RADAR_TRACK_STATUS_TRACKED, RadarTrackStatus.RADAR_TRACK_STATUS_COASTING)
-# The truth is kept at the ends of scans alone: these are known once the frames have been read.
+# The truth is kept only at the ends of scans, which are known once the frames have been read.
 _FIRST = RadarFrame.DESCRIPTOR.full_name
 
 
 def reading_order(channels: Sequence[Channel]) -> list[Channel]:
-    """Return the channels in the order in which a `RunReader` must be given their messages."""
+    """Return the channels in the order in which a `RunReader` takes their messages."""
     return sorted(channels, key=lambda channel: channel.type != _FIRST)
 
 
@@ -33,7 +33,7 @@ def reading_order(channels: Sequence[Channel]) -> list[Channel]:
 class RunReader:
     """Takes the messages of one run, channel after channel in `reading_order`, each in the order of its subject.
 
-    Of a recorded channel, which goes on after the run, it takes events up to the sequence in `ends` and no further.
+    For a recorded channel, which continues after the run, it takes events up to the sequence in `ends`.
     """
 
     run_id: str
@@ -52,9 +52,9 @@ class RunReader:
     _last_time_ns: int = 0
 
     def open(self, channel: Channel) -> Callable[[StoredMessage, bool], None]:
-        """Return what counts the channel's messages and reads those that are called intact.
+        """Return a function that counts the channel's messages and reads the intact ones.
 
-        It raises HeaderError, and DecodeError of protobuf.
+        The function raises HeaderError, and DecodeError of protobuf.
         """
         counter = self._counters[channel.subject] = Counter(channel.subject)
         read = self._reader_of(channel.type)
@@ -74,11 +74,11 @@ class RunReader:
         return take
 
     def tallies(self) -> dict[str, SubjectTally]:
-        """Return how many messages there were, by subject."""
+        """Return the number of messages, by subject."""
         return {subject: counter.result() for subject, counter in self._counters.items()}
 
     def record(self) -> RunRecord:
-        """Return the record of what was read until now."""
+        """Return the record of the messages read so far."""
         return RunRecord(
             radars=self.radars,
             contacts=self._contacts,
@@ -131,7 +131,7 @@ class RunReader:
 
 
 def to_scan(frame: RadarFrame, sequence: int, produced_ns: int) -> Scan:
-    """Return a frame with its detections in space."""
+    """Return a frame with its detections as positions."""
     sensor_m, model = _components(frame.sensor_pose.position), frame.sensor_model
     seen = np.array([(each.range_m, each.bearing_deg, each.elev_deg) for each in frame.detections]).reshape(-1, 3)
     return Scan(
@@ -164,14 +164,14 @@ def to_track_part(track_set: TrackSet, stored_ns: int) -> TrackPart:
 
 
 def to_space(measured: Floats) -> Floats:
-    """Return the points (n, 3) in m, ENU from the sensor, of ranges in m, bearings and elevations in deg (n, 3)."""
+    """Return points (n, 3) in m, ENU from the sensor, for ranges in m, bearings and elevations in deg (n, 3)."""
     range_m, bearing, elev = measured[:, 0], np.radians(measured[:, 1]), np.radians(measured[:, 2])
     ground_m = range_m * np.cos(elev)
     return np.column_stack([ground_m * np.sin(bearing), ground_m * np.cos(bearing), range_m * np.sin(elev)])
 
 
 def _kind(object_type: ObjectType.ValueType) -> str:
-    if object_type not in ObjectType.values():  # of a newer version
+    if object_type not in ObjectType.values():  # encoded by a newer version
         return "unknown"
     name = ObjectType.Name(object_type).removeprefix("OBJECT_TYPE_").lower()
     return "unknown" if name == "unspecified" else name

@@ -1,4 +1,4 @@
-"""What a run left in JetStream, as arrays: the truth at the end of each scan, the scans, the sets of tracks, the audit.
+"""A run from JetStream, as arrays: the truth at the end of each scan, the scans, the sets of tracks, the audit.
 
 Positions are (n, 3) float64, metres in the local ENU frame. Times ending in `_ns` are nanoseconds since 1970.
 """
@@ -15,7 +15,7 @@ Booleans = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coverage:
-    """What a radar can see from where it stands, `sensor_m` (3,)."""
+    """Coverage of a radar at the position `sensor_m` (3,)."""
 
     sensor_m: Floats
     min_range_m: float
@@ -24,7 +24,7 @@ class Coverage:
     max_elev_deg: float
 
     def holds(self, position_m: Floats) -> Booleans:
-        """Return which positions (n, 3) lie in it, (n,)."""
+        """Return which positions (n, 3) lie inside, (n,)."""
         east_m, north_m, up_m = (position_m - self.sensor_m).T
         ground_m = np.hypot(east_m, north_m)
         range_m, elev_deg = np.hypot(ground_m, up_m), np.degrees(np.arctan2(up_m, ground_m))
@@ -35,7 +35,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """One radar frame: which, of which radar, at which tick, when it was produced, and its detections (n, 3)."""
+    """One radar frame: its sequence, radar, tick, time of production, and detections (n, 3)."""
 
     sequence: int
     frame_id: str
@@ -50,8 +50,8 @@ class Scan:
 class TrackPart:
     """One part of the set of tracks after a frame, and when JetStream stored it.
 
-    Of n tracks: their ids, the identities that their transponders answered with (empty for none), which are confirmed
-    and not lost (n,), and their positions (n, 3).
+    For n tracks: their ids, the identities from their transponder replies (empty for none), which are confirmed and not
+    lost (n,), and their positions (n, 3).
     """
 
     frame_sequence: int
@@ -67,7 +67,7 @@ class TrackPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The contacts that were there at a tick, and where (n, 3)."""
+    """The contacts present at a tick, and their positions (n, 3)."""
 
     contact_ids: tuple[str, ...]
     position_m: Floats
@@ -77,11 +77,11 @@ class Truth:
 class RunRecord:
     """One run, read back.
 
-    `contacts` has the kind of each contact that was ever there, by its id. `truth` is known at the ticks of the scans,
-    by tick. `radars` has the names of the radars by their sensors' ids. `audit` counts the events by code and name.
-    `begun_ns` and `ended_ns` are the wall clock when the first derived event was produced and when the last was stored;
-    `first_time_ns` and `last_time_ns` are the simulation times of the first and the last world snapshot. All of these
-    are 0 where there is none.
+    `contacts` has the kind of every contact of the run, by its id. `truth` is known at the ticks of the scans, by tick.
+    `radars` has the names of the radars by their sensors' ids. `audit` counts the events by code and name. `begun_ns`
+    and `ended_ns` are the wall clock at the production of the first derived event and at the storing of the last;
+    `first_time_ns` and `last_time_ns` are the simulation times of the first and the last world snapshot. Each of these
+    four is 0 where there is none.
     """
 
     radars: Mapping[str, str]

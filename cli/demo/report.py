@@ -1,4 +1,4 @@
-"""What happened in a run, as lines for a person."""
+"""Report of a run as text lines."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -13,7 +13,7 @@ NO_SCORE = f"not known: it takes more than {WARM_UP_SCANS} scans"
 
 
 def report_lines(name: str, found: DemoStatistics) -> list[str]:
-    """Return what happened in the run of the scenario of this name, one fact a line or more."""
+    """Return the report of the run of the scenario of this name, one or more lines per fact."""
     facts: tuple[tuple[str, Iterable[str]], ...] = (
         ("simulated", [f"{found.simulated_s:.0f} s of {name} in {found.wall_s:.1f} s: {speed_text(found)}"]),
         ("in the world", [f"{contacts_text(found.contacts)}; {found.in_view} of them in view of a radar"]),
@@ -30,7 +30,7 @@ def report_lines(name: str, found: DemoStatistics) -> list[str]:
 
 
 def checked_lines(checked: Mapping[str, int]) -> list[str]:
-    """Return how much was checked: of messages by themselves, and of what was computed again."""
+    """Return the number of messages checked, and of events recomputed."""
     messages = _counted(checked["message"], "message")
     again = [_counted(count, what) for what, count in checked.items() if what != "message"]
     lines = [f"{messages}: headers, ids, order, and each payload by the digest in its resume token"]
@@ -40,12 +40,12 @@ def checked_lines(checked: Mapping[str, int]) -> list[str]:
 
 
 def speed_text(found: DemoStatistics) -> str:
-    """Return how fast it went."""
+    """Return the speed of the run."""
     return f"{found.speed:.1f} times real time" if found.speed > 0.0 else "nothing ran"
 
 
 def contacts_text(contacts: Mapping[str, int]) -> str:
-    """Return how many there were of each kind, in the order given."""
+    """Return the number of contacts of each kind, in the given order."""
     return ", ".join(_counted(count, kind) for kind, count in contacts.items()) or "none"
 
 
@@ -126,7 +126,7 @@ def _latency_lines(latency: Latency | None) -> Iterator[str]:
 
 
 def _wrapped(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words, commas between them, in lines that fit."""
+    """Yield the words, separated by commas, in lines within the width."""
     line = ""
     for word in words:
         longer = f"{line}, {word}" if line else word

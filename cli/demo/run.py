@@ -1,4 +1,4 @@
-"""What `qiki demo` does: run to the end, let everything arrive, read it back, judge it."""
+"""Implementation of `qiki demo`: run to the end, wait until all is stored, read it back, evaluate it."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ from cli.output import lossy_output
 
 LOOK_INTERVAL_S = 0.2
 STALL_LIMIT_S = 60.0
-# A demonstration must come to an end, whatever keeps a service from starting.
+# A demonstration must end even if a service never starts.
 START_LIMIT_S = 300.0
 EXIT_INTERRUPTED = 130
 
@@ -46,7 +46,7 @@ EXIT_INTERRUPTED = 130
 def run(options: MeshOptions, duration_s: float | None, picture: Path) -> None:
     """Run the demonstration; `duration_s` cuts the scenario short.
 
-    Raises CliError where it stalls, or something speaks against the run; typer.Exit where a signal ended it.
+    Raises CliError where the run stalls or fails; typer.Exit where a signal ended it.
     """
     check_files(None, options.bot_spec)
     check_picture(picture)
@@ -76,7 +76,7 @@ def _spec(bot_spec: Path | None) -> BotSpec:
 
 
 class _Demonstration:
-    """One run of a mesh, from its start to what it has left in JetStream."""
+    """One run of a mesh, from its start to its stored result."""
 
     def __init__(self, mesh: Mesh, meter: Meter, spec: BotSpec) -> None:
         self._mesh = mesh
@@ -85,13 +85,12 @@ class _Demonstration:
         self._health = HealthLog(_pids(mesh))
 
     async def outcome(self, name: str) -> Outcome:
-        """Return what became of the run of the scenario of this name.
+        """Return the outcome of the run of the scenario of this name.
 
         1. The simulator's phase becomes ENDED.
-        2. Every derived feed's producer says Ended, and with it how many events there were; the bridge has published
-           them all.
-        3. The recorded feeds, which never end, are taken as they stand then; the bridge has published that too.
-        4. JetStream is read back: every message is checked, and the tracks and alarms are computed again.
+        2. Every derived feed's producer sends Ended with the number of events; the bridge has published them all.
+        3. The recorded feeds, which never end, are read up to their current sequence; the bridge has published it too.
+        4. JetStream is read back: every message is checked, and the tracks and alarms are recomputed.
         """
         run_id = await self._until_ended()
         derived = [channel for channel in self._spec.channels if channel.policy == "derived"]
@@ -115,7 +114,7 @@ class _Demonstration:
         )
 
     async def _until_ended(self) -> str:
-        """Return the run's id once it has ended."""
+        """Return the run's id once the run has ended."""
         stall = StallClock(STALL_LIMIT_S)
         while True:  # bounded by the stall clock
             statuses = await self._look()
@@ -151,13 +150,13 @@ class _Demonstration:
         return {str(radar.sensor_id): radar.name for radar in self._spec.radars}
 
     async def _look(self) -> dict[str, ServiceStatus]:
-        """Return how every process is, by name; the health log takes note of it."""
+        """Return the status of every process, by name; the health log records it."""
         statuses = await self._mesh.statuses()
         self._health.look(statuses, _pids(self._mesh))
         return {status.name: status for status in statuses}
 
     def _targets(self) -> dict[str, str]:
-        """Return where each API package is served."""
+        """Return the address of each API package."""
         services = ("sim", "radar", "tracker", "registrar")
         return {f"qiki.{name}.v1": grpc_target(name, self._mesh.ports) for name in services}
 
@@ -165,9 +164,9 @@ class _Demonstration:
 async def read_back(
     url: str, channels: Sequence[Channel], reader: RunReader, check: RunCheck, progress: Callable[[int], None]
 ) -> None:
-    """Show every message that JetStream holds on the channels to both, the frames first; tell progress how many.
+    """Pass every message in JetStream on the channels to both, the frames first; report the count to progress.
 
-    Raises CliError where JetStream does not hand them over.
+    Raises CliError where JetStream does not deliver them.
     """
 
     def open_channel(channel: Channel) -> Callable[[StoredMessage], Awaitable[None]]:
@@ -197,7 +196,7 @@ def _pids(mesh: Mesh) -> dict[str, int]:
 
 
 def _frames(channels: Sequence[Channel], ends: Mapping[str, int]) -> int:
-    """Return how many frames need tracks: none where no tracks are bridged."""
+    """Return the number of frames that need tracks: 0 if no tracks are bridged."""
     by_type = {channel.type: channel.name for channel in channels}
     if "qiki.radar.v1.TrackSet" not in by_type:
         return 0

@@ -1,4 +1,4 @@
-"""What the demo plays: a scenario or a recording as it is, or the beginning of one."""
+"""The demo's input: a scenario or a recording, whole or shortened."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ from svc_sim.wiring import default_scenario
 
 @contextmanager
 def shortened(scenario: Path | None, duration_s: float | None) -> Iterator[tuple[Path | None, str]]:
-    """Give the scenario's file and its name; with a duration, a file that lasts so long and is removed at the end.
+    """Yield the scenario's file and name; with a duration, a temporary file of that duration, removed at the end.
 
-    Without a file it is the simulator's own scenario. Raises UsageError where a file cannot be used, or holds less
-    than the duration.
+    Without a file it is the simulator's own scenario. Raises UsageError where a file cannot be used, or is shorter than
+    the duration.
     """
     try:
         loaded = load_scenario(scenario or default_scenario())
@@ -38,7 +38,7 @@ def shortened(scenario: Path | None, duration_s: float | None) -> Iterator[tuple
 
 
 def _shortened_text(loaded: LoadedScenario, duration_s: float) -> str:
-    """Return the scenario as YAML with this duration; a recording is named by its absolute path."""
+    """Return the scenario as YAML with this duration; a recording is referenced by its absolute path."""
     script, recording = loaded.scenario, loaded.trajectory
     end_s = script.duration_s
     if end_s is None and recording is not None:

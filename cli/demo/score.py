@@ -1,4 +1,4 @@
-"""How well a run's tracks followed the truth, in numbers: GOSPA, SIAP's attributes, and changes of identity."""
+"""Score of a run's tracks against the truth: GOSPA, SIAP's attributes, and identity changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from evaluation.switches import IdSwitches
 
 GOSPA_C_M: Final = 2_000.0
 GOSPA_P: Final = 2.0
-GOSPA_ALPHA: Final = 2.0  # what `gospa` computes
+GOSPA_ALPHA: Final = 2.0  # the only value that `gospa` supports
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How well the tracks followed what was in the view of one radar, over so many of its scans.
+    """Score of the tracks against the contacts in the view of one radar, over a number of its scans.
 
-    GOSPA: what is in metres are root mean squares over the scans: total^2 = localisation^2 + missed^2 + false^2. The
-    counts are means a scan: contacts that a track follows, that none does, and tracks that follow none.
+    GOSPA: the values in metres are root mean squares over the scans: total^2 = localisation^2 + missed^2 + false^2. The
+    counts are means per scan: contacts with a track, contacts without one, and tracks without a contact.
 
-    SIAP's attributes are over all scans, with every track given to the nearest contact within `GOSPA_C_M`; None where
-    there is nothing to divide by. `switches` are scans in which a contact's track is another than the last it had,
-    `breaks` those in which it has one again after none, both by the pairs of GOSPA.
+    SIAP's attributes are over all scans, with every track assigned to the nearest contact within `GOSPA_C_M`; None if
+    the divisor is 0. `switches` are scans in which a contact's track differs from its last one, `breaks` those in which
+    it has a track again after none, both by the pairs of GOSPA.
     """
 
     radar: str
@@ -45,7 +45,7 @@ class Score:
 
 
 def score_of(radar: str, pictures: Sequence[Picture]) -> Score | None:
-    """Return the score of the pictures at the ends of a radar's scans, in order; None where there are none."""
+    """Return the score of the pictures at the ends of a radar's scans, in order; None if there are none."""
     if not pictures:
         return None
     found = [gospa(one.truth.position_m, one.tracks.position_m, GOSPA_C_M, GOSPA_P) for one in pictures]

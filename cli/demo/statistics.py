@@ -1,4 +1,4 @@
-"""What happened in a run, in numbers: pure functions of its record."""
+"""Statistics of a run: pure functions of its record."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class RadarStatistics:
-    """One radar: its name, its scans, and the detections in them."""
+    """One radar: its name, the number of its scans, and of their detections."""
 
     name: str
     scans: int
@@ -36,11 +36,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class DemoStatistics:
-    """What happened.
+    """Statistics of one run.
 
-    `contacts` counts those that were ever there, by kind, and `in_view` those that were in the view of any radar at the
-    end of one of its scans. `confirmed` tracks were ever confirmed, `live` are at the end. `score` and `latency` are
-    None where there is nothing to compute them from. `wall_s` is from the first production to the last storing.
+    `contacts` counts all contacts of the run, by kind; `in_view` counts those in a radar's view at the end of one of
+    the radar's scans. `confirmed` counts the tracks confirmed at any time, `live` those at the end. `score` and
+    `latency` are None if there is no data for them. `wall_s` is from the first production to the last storing.
     """
 
     simulated_s: float
@@ -56,12 +56,12 @@ class DemoStatistics:
 
     @property
     def speed(self) -> float:
-        """Simulation seconds a second of the wall clock, 0 where nothing ran."""
+        """Simulation seconds per wall-clock second, 0 if nothing ran."""
         return self.simulated_s / self.wall_s if self.wall_s > 0.0 else 0.0
 
 
 def statistics_of(record: RunRecord) -> DemoStatistics:
-    """Return what happened in a run."""
+    """Return the statistics of a run."""
     return DemoStatistics(
         simulated_s=(record.last_time_ns - record.first_time_ns) / 1e9,
         wall_s=max(0, record.ended_ns - record.begun_ns) / 1e9,
@@ -77,7 +77,7 @@ def statistics_of(record: RunRecord) -> DemoStatistics:
 
 
 def track_set_problems(frames: int, parts: Sequence[TrackPart]) -> list[str]:
-    """Return in sentences which of the frames 1..`frames` lack a part of their set of tracks, or have one twice."""
+    """Return as sentences which of the frames 1..`frames` lack a part of their set of tracks, or have one twice."""
     seen: dict[int, Counter[int]] = defaultdict(Counter)
     wanted: dict[int, int] = {}
     for part in parts:
@@ -98,7 +98,7 @@ def track_set_problems(frames: int, parts: Sequence[TrackPart]) -> list[str]:
 
 
 def radar_statistics(record: RunRecord) -> tuple[RadarStatistics, ...]:
-    """Return what each radar did, in the order of `record.radars`; one without a scan too."""
+    """Return the statistics of each radar, in the order of `record.radars`, including radars without a scan."""
     scans: Counter[str] = Counter()
     detections: Counter[str] = Counter()
     for scan in record.scans:
@@ -108,9 +108,9 @@ def radar_statistics(record: RunRecord) -> tuple[RadarStatistics, ...]:
 
 
 def score(record: RunRecord) -> Score | None:
-    """Return how well the confirmed tracks followed the contacts in the coverage of the radar that sees farthest.
+    """Return the score of the confirmed tracks against the contacts covered by the radar with the longest range.
 
-    They are compared at the end of each of its scans but for the first `WARM_UP_SCANS`.
+    They are compared at the end of each of its scans except the first `WARM_UP_SCANS`.
     """
     scans = farthest_scans(record)[WARM_UP_SCANS:]
     sets = sets_by_frame(record.track_parts)
@@ -123,7 +123,7 @@ def score(record: RunRecord) -> Score | None:
 
 
 def latency(record: RunRecord) -> Latency | None:
-    """Return how long the tracks of a frame took, over the frames whose tracks are whole."""
+    """Return the latency of the tracks, over the frames with complete sets."""
     stored: dict[str, dict[int, TrackPart]] = defaultdict(dict)
     for part in record.track_parts:
         stored[part.frame_id][part.part] = part
@@ -139,7 +139,7 @@ def latency(record: RunRecord) -> Latency | None:
 
 
 def farthest_scans(record: RunRecord) -> list[Scan]:
-    """Return the scans of the radar that sees farthest, in order; none where there are no scans."""
+    """Return the scans of the radar with the longest range, in order; empty if there are no scans."""
     if not record.scans:
         return []
     farthest = max(record.scans, key=lambda scan: scan.coverage.max_range_m).sensor_id
@@ -147,7 +147,7 @@ def farthest_scans(record: RunRecord) -> list[Scan]:
 
 
 def sets_by_frame(parts: Sequence[TrackPart]) -> dict[int, list[TrackPart]]:
-    """Return the parts of each set of tracks, by the sequence of its frame; a part that is there twice, once."""
+    """Return the parts of each set of tracks, by the sequence of its frame; repeated parts once."""
     found: dict[int, dict[int, TrackPart]] = defaultdict(dict)
     for part in parts:
         found[part.frame_sequence][part.part] = part
@@ -155,13 +155,13 @@ def sets_by_frame(parts: Sequence[TrackPart]) -> dict[int, list[TrackPart]]:
 
 
 def last_set(parts: Sequence[TrackPart]) -> list[TrackPart]:
-    """Return the newest set of tracks; nothing where there is none."""
+    """Return the newest set of tracks; empty if there is none."""
     sets = sets_by_frame(parts)
     return sets[max(sets)] if sets else []
 
 
 def confirmed_ids(part: TrackPart) -> set[str]:
-    """Return the ids of the part's tracks that are confirmed, and not lost."""
+    """Return the ids of the part's tracks that are confirmed and not lost."""
     return {own for own, confirmed in zip(part.track_ids, part.confirmed.tolist(), strict=True) if confirmed}
 
 

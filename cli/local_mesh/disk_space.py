@@ -1,8 +1,8 @@
-"""Disk space: how much there is, and how much of it the JetStream streams of a mesh reserve.
+"""Disk space: the free bytes, and the share that the JetStream streams of a mesh reserve.
 
-JetStream sets the size limits of all streams aside in advance. A mesh takes them from the space that it finds: at most
-the declared sizes, all streams scaled by one factor, so that a gibibyte is enough for a demonstration. The factor is
-kept in the state directory: it may grow there, but never shrinks, because streams that shrink lose messages.
+JetStream reserves the size limits of all streams in advance. A mesh reserves a share of the free space: at most the
+declared sizes, all streams scaled by one factor, so that a gibibyte is enough for a demonstration. The state directory
+stores the factor, which may grow but never shrinks, because streams that shrink lose messages.
 """
 
 import math
@@ -12,11 +12,11 @@ from typing import Final
 
 from cli.errors import UsageError
 
-# Of the free space, reserved for streams. The rest is left for logs, the audit trail, checkpoints, and other programs.
+# Share of the free space reserved for streams. The rest is for logs, the audit trail, checkpoints and other programs.
 RESERVED_SHARE: Final = 0.75
-# Of the declared sizes: the five minutes of the demonstration fit in with room to spare.
+# Minimum share of the declared sizes: enough for the five minutes of the demonstration.
 SMALLEST_FACTOR: Final = 0.05
-# nats-server is started again after a full disk once so much is free: a few blocks of stored messages (8 MiB at most).
+# nats-server is restarted after a full disk once this much is free: a few blocks of stored messages (8 MiB at most).
 ROOM_BYTES: Final = 32 * 1024 * 1024
 FACTOR_FILE: Final = "stream_size_factor"
 NATS_DIR: Final = "nats"
@@ -29,7 +29,7 @@ def free_bytes(directory: Path) -> int:
 
 
 def has_room(directory: Path) -> bool:
-    """Return whether nats-server can store again; true where that cannot be found out."""
+    """Return whether nats-server can store again; true if the free space is unknown."""
     try:
         return free_bytes(directory) >= ROOM_BYTES
     except OSError:
@@ -37,9 +37,9 @@ def has_room(directory: Path) -> bool:
 
 
 def stream_size_factor(state_dir: Path, declared_bytes: int) -> float:
-    """Return the factor by which this state directory's streams are scaled, having written it there.
+    """Write the factor that scales this state directory's streams into the directory, and return it.
 
-    Raises UsageError where not even the smallest streams have room.
+    Raises UsageError where even the smallest streams have no room.
     """
     path = state_dir / FACTOR_FILE
     kept = _kept_factor(path, state_dir)
@@ -58,22 +58,22 @@ def stream_size_factor(state_dir: Path, declared_bytes: int) -> float:
 
 
 def fitting_factor(free: int, declared_bytes: int) -> float:
-    """Return the factor that fits so many free bytes, in steps of a thousandth; at most 1."""
+    """Return the factor that fits into the free bytes, in steps of a thousandth; at most 1."""
     return min(1.0, math.floor(1000 * RESERVED_SHARE * free / declared_bytes) / 1000)
 
 
 def needed_bytes(declared_bytes: int) -> int:
-    """Return the free bytes without which a new mesh does not start."""
+    """Return the free bytes that a new mesh needs to start."""
     steps = math.ceil(1000 * SMALLEST_FACTOR)
     return math.ceil(steps / 1000 * declared_bytes / RESERVED_SHARE)
 
 
 def _kept_factor(path: Path, state_dir: Path) -> float:
-    """Return the factor that the state directory was made with; 0 where it is new."""
+    """Return the factor stored in the state directory; 0 if the directory is new."""
     try:
         factor = float(path.read_text(encoding="ascii"))
     except FileNotFoundError:
-        return 1.0 if (state_dir / NATS_DIR).exists() else 0.0  # made before there was a factor
+        return 1.0 if (state_dir / NATS_DIR).exists() else 0.0  # created by a version without a factor
     except (OSError, ValueError):
         return 0.0
     return factor if SMALLEST_FACTOR <= factor <= 1 else 0.0

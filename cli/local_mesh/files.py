@@ -1,4 +1,4 @@
-"""The files given to a mesh, checked before anything is started."""
+"""Check of the files given to a mesh before anything is started."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from svc_sim.domain.loader import load_scenario
 
 
 def check_files(scenario: Path | None, bot_spec: Path | None) -> None:
-    """Read the files as the services will. Raises UsageError with what is wrong, line by line."""
+    """Read the files as the services will. Raises UsageError with each error on a line."""
     try:
         if bot_spec is not None:
             load_bot_spec(bot_spec)

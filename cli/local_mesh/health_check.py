@@ -10,14 +10,14 @@ from cli.local_mesh.probe import LOCAL_CHANNEL_OPTIONS
 
 
 def check(target: str, service: str, timeout_s: float) -> str:
-    """Return the status that the server gives, by name. Raises CliError where it gives none in time."""
+    """Return the name of the status that the server reports. Raises CliError where it reports none in time."""
     with grpc.insecure_channel(target, options=LOCAL_CHANNEL_OPTIONS) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             request = health_pb2.HealthCheckRequest(service=service)
             answer = stub.Check(request, timeout=timeout_s)  # type: ignore[attr-defined]  # its types name no methods
         except grpc.RpcError as error:
-            call = cast(grpc.Call, error)  # what a stub raises is a call too
+            call = cast(grpc.Call, error)  # the exception of a stub is a call too
             raise CliError(_explain(call.code(), call.details(), target, service, timeout_s)) from None
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 

@@ -1,4 +1,4 @@
-"""A whole mesh on this machine for as long as an `async with` block lasts."""
+"""A whole mesh on this machine for the duration of an `async with` block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,7 +25,7 @@ TOPOLOGY_RETRY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """A mesh: where it listens, where its state is, how it is."""
+    """A running mesh: its addresses, its state directory, its status."""
 
     ports: Mapping[str, int]
     state_dir: Path
@@ -33,11 +33,11 @@ class Mesh:
     _storage: StorageWatch
 
     def endpoints(self) -> dict[str, dict[str, str | int]]:
-        """Return where everything listens, by name."""
+        """Return the addresses of all servers, by name."""
         return endpoints(self.ports, self._supervisor.pids())
 
     async def statuses(self) -> list[ServiceStatus]:
-        """Return how NATS and every service are, in that order."""
+        """Return the status of NATS and of every service, in that order."""
         states = self._supervisor.states()
         services = await asyncio.gather(*(self._status(service, states[service]) for service in SERVICES))
         return [self._nats_status(states["nats"]), *services]
@@ -54,7 +54,7 @@ class Mesh:
 
 
 class _Reporter:
-    """Passes on what happens to processes; once the mesh is up, the file of endpoints follows it."""
+    """Reports process events; once the mesh is up, updates the file of endpoints."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -63,7 +63,7 @@ class _Reporter:
 
     def __call__(self, event: ChildEvent) -> None:
         text = event.describe()
-        if self.mesh is not None:  # first, so that whoever reads the line finds the file in step with it
+        if self.mesh is not None:  # first, so that a reader of the line finds the matching file
             try:
                 write_endpoints(self.mesh.state_dir, self.mesh.endpoints())
             except OSError as error:  # a full disk must not end a mesh that still runs
@@ -86,12 +86,12 @@ async def open_mesh(
     *,
     start_limit_s: float | None = None,
 ) -> AsyncIterator[Mesh]:
-    """Start NATS, its streams and the services; give the mesh once all are SERVING; end all of them afterwards.
+    """Start NATS, its streams and the services; yield the mesh once all are SERVING; finally end all of them.
 
-    `say` is given a sentence for whatever happens to a process. Setting `end_now` kills what still runs. What dies is
-    started again as `policy` says, during the start too, which takes `start_limit_s` seconds at most.
+    `say` receives a sentence for each process event. Setting `end_now` kills the remaining processes. Dead processes
+    are restarted according to `policy`, also during the start, which takes `start_limit_s` seconds at most.
     Raises UsageError where nothing could be started, StalledError where the start takes too long, and ChildFailedError,
-    also from within the block, where a process cannot be used as it is configured.
+    also from within the block, where a process cannot run as configured.
     """
     report = _Reporter(say)
     with state_directory(options.state_dir, say) as state_dir:
@@ -116,7 +116,7 @@ async def open_mesh(
 
 
 def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> float:
-    """Make the state directory ready for the mesh; return the factor that scales the streams. Raises UsageError."""
+    """Prepare the state directory for the mesh; return the scale factor of the streams. Raises UsageError."""
     if options.new_run:
         check_new_run_id(state_dir, options.run_id)
         if kept := set_run_aside(state_dir):
@@ -127,7 +127,7 @@ def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) 
             f"The JetStream streams are scaled to the disk: size factor {size_factor:g}, as in "
             f"`qiki nats check --size-factor {size_factor:g}`."
         )
-    # As much again for others' streams as is left free for other files.
+    # The limit leaves as much again for the streams of others as is left free for other files.
     write_nats_config(state_dir, options.nats_sync_interval, int(declared_bytes() * size_factor / RESERVED_SHARE))
     return size_factor
 
@@ -139,7 +139,7 @@ async def _start(
     size_factor: float,
     say: Callable[[str], None],
 ) -> None:
-    """Start everything, in order; return once all have been ready."""
+    """Start all processes in order; return once each has been ready."""
     await supervisor.start(nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
     await _init_topology(mesh, size_factor, say)
     await supervisor.start(*service_specs(options, mesh.ports, mesh.state_dir))
@@ -147,7 +147,7 @@ async def _start(
 
 @asynccontextmanager
 async def _limited(limit_s: float | None, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Bound the start. Raises StalledError, which names what is not ready, where it takes longer."""
+    """Bound the start. Raises StalledError with the names of unready processes where it takes longer."""
     try:
         async with asyncio.timeout(limit_s):
             yield
@@ -159,7 +159,7 @@ async def _limited(limit_s: float | None, supervisor: Supervisor) -> AsyncIterat
 
 
 async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], None]) -> None:
-    """Make the streams, trying again while JetStream gives no answer: nats-server may be being started again.
+    """Create the streams, retrying while JetStream gives no answer: nats-server may be restarting.
 
     Raises CliError where JetStream refuses.
     """
@@ -181,7 +181,7 @@ async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], No
 
 
 def _status_of(state: ChildState) -> tuple[str, str]:
-    """Return status and detail of a process that does not, or cannot now, speak for itself."""
+    """Return status and detail of a process that does not, or cannot now, report its own status."""
     texts = {
         ChildState.STARTING: ("NOT_SERVING", "starting"),
         ChildState.READY: ("SERVING", ""),

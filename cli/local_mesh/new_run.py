@@ -1,8 +1,8 @@
-"""A new run in a state directory that holds one: the old run is set aside, nothing is deleted.
+"""A new run in a state directory that has one: the old run is moved, nothing is deleted.
 
-The run is the simulator's: who it is, the ticks that are reserved, the journal of commands. All of it is one directory,
-which is renamed to `runs/<run id>`: after a crash at any moment it is in the one place or in the other. The audit trail
-and JetStream go on; the tracker drops checkpoints of another run by itself.
+The run is the simulator's state: identity, reserved ticks, command journal. All of it is one directory, which is
+renamed to `runs/<run id>`: after a crash at any moment it is at one path or the other. The audit trail and JetStream
+continue; the tracker drops checkpoints of another run by itself.
 """
 
 import json
@@ -25,7 +25,7 @@ MAX_SAME_NAMES: Final = 10_000
 
 
 def set_run_aside(state_dir: Path) -> Path | None:
-    """Make room for a new run; return where the old one is kept now, or None where there was none.
+    """Move the old run out of the way; return its new path, or None if there was none.
 
     Raises UsageError where it cannot be moved, or a simulator is using it.
     """
@@ -36,7 +36,7 @@ def set_run_aside(state_dir: Path) -> Path | None:
     try:
         runs.mkdir(exist_ok=True)
         kept = _free_name(runs, _run_id(sim / RUN_FILE) or UNNAMED)
-        with directory_lock(sim, LOCK_FILE):  # which goes with the directory
+        with directory_lock(sim, LOCK_FILE):  # the lock moves with the directory
             sim.rename(kept)
         for directory in (runs, state_dir):
             _flush(directory)
@@ -48,23 +48,23 @@ def set_run_aside(state_dir: Path) -> Path | None:
 
 
 def set_run_aside_once(state_dir: Path, name: str) -> Path | None:
-    """Set the run aside where the name is neither empty nor the one of the last time; return where it is kept now.
+    """Move the run if the name is neither empty nor the one of the previous call; return its new path.
 
-    So a process that is restarted with the same settings goes on with its run. Raises UsageError.
+    So a process that is restarted with the same settings continues its run. Raises UsageError.
     """
     path = state_dir / NAME_FILE
     if not name or (path.exists() and path.read_text(encoding="utf-8") == name):
         return None
     kept = set_run_aside(state_dir)
     try:
-        write_atomic(path, name.encode())  # last: after a crash before it there is no run to set aside
+        write_atomic(path, name.encode())  # last: after a crash before this line there is no run to move
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
     return kept
 
 
 def check_new_run_id(state_dir: Path, run_id: str | None) -> None:
-    """Raise UsageError where the run id is one that the state directory has seen: two runs would become one."""
+    """Raise UsageError if the state directory has already had a run with this id: two runs would become one."""
     if run_id is None:
         return
     taken = {path.name for path in (state_dir / RUNS_DIR).glob("*")} | {_run_id(state_dir / SIM_DIR / RUN_FILE)}
@@ -73,7 +73,7 @@ def check_new_run_id(state_dir: Path, run_id: str | None) -> None:
 
 
 def _run_id(path: Path) -> str:
-    """Return the id of the run that the file describes; empty where it describes none."""
+    """Return the run id in the file; empty if the file has none."""
     try:
         found, _end = json.JSONDecoder().raw_decode(path.read_text(encoding="utf-8"))  # a checksum follows
         return str(UUID(found["run_id"]))

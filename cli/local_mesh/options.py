@@ -1,4 +1,4 @@
-"""What a mesh is asked to be, and the form in which it may be asked."""
+"""Options of a mesh, and the checks of their form."""
 
 import math
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from uuid import UUID
 from cli.errors import UsageError
 from cli.local_mesh.nats_config import ALWAYS
 
-# In the order in which they are stopped: the bridge after the producers, so that what was emitted gets through, and the
-# registrar last, so that the others' last reports are put on record. NATS outlives them.
+# In the order of stopping: the bridge after the producers, so that all emitted events are published, and the registrar
+# last, so that the last reports of the others are recorded. NATS outlives them.
 SERVICES: Final = ("sim", "radar", "tracker", "bridge", "archive", "registrar")
 MIN_SPEED, MAX_SPEED = 0.1, 1000.0
 MAX_SEED = 2**63 - 1
@@ -28,11 +28,11 @@ class Pace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeshOptions:
-    """What a mesh is asked to be. What is None is left to the services' own defaults.
+    """Options of a mesh. None leaves a value to the services' defaults.
 
     `settings` holds further settings as (service, KEY, value), which become `QIKI_<SERVICE>_<KEY>=value`.
-    `new_run` sets the run that the state directory holds aside.
-    `nats_sync_interval` is when nats-server syncs what it stores to the disk: `always` is before each acknowledgement.
+    `new_run` moves the run in the state directory to `runs/`.
+    `nats_sync_interval` is nats-server's sync interval to the disk: `always` means before each acknowledgement.
     """
 
     state_dir: Path | None = None
@@ -44,14 +44,14 @@ class MeshOptions:
     run_id: str | None = None
     start_time: str | None = None
     settings: tuple[tuple[str, str, str], ...] = ()
-    # One that compiles its arithmetic takes a minute of a free processor's time.
+    # A service that compiles its arithmetic takes a minute of a free processor's time.
     service_ready_timeout_s: float = 180.0
     nats_sync_interval: str = ALWAYS
     new_run: bool = False
 
 
 def check_speed(text: str | None) -> str | None:
-    """Return the speed as it was given: a finite factor in [0.1, 1000], or `max`. Raises UsageError."""
+    """Return the speed unchanged: a finite factor in [0.1, 1000], or `max`. Raises UsageError."""
     if text is None or text == "max":
         return text
     try:
@@ -76,7 +76,7 @@ def check_run_id(text: str | None) -> str | None:
 
 
 def check_start_time(text: str | None) -> str | None:
-    """Return the time as it was given. Raises UsageError where it is no ISO 8601 time in UTC."""
+    """Return the time unchanged. Raises UsageError where it is no ISO 8601 time in UTC."""
     if text is None:
         return None
     try:
@@ -89,7 +89,7 @@ def check_start_time(text: str | None) -> str | None:
 
 
 def parse_settings(options: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
-    """Return settings given as SERVICE.KEY=VALUE as (service, key, value). Raises UsageError for another form."""
+    """Parse settings of the form SERVICE.KEY=VALUE into (service, key, value). Raises UsageError for another form."""
     settings = []
     for option in options:
         name, equals, value = option.partition("=")

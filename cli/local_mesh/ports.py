@@ -1,4 +1,4 @@
-"""Which ports the mesh listens on, and whether they can be had."""
+"""Ports of the mesh, and the check that they are free."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ from cli.errors import UsageError
 HOST: Final = "127.0.0.1"
 MIN_PORT, MAX_PORT = 1, 65_535
 
-# Free ports are looked for from here up to where the kernel takes the local ends of outgoing connections from. Within
-# that range a client that knocks at a port nobody listens on yet may be given that very port, and hold it.
+# The search for free ports starts here and ends below the kernel's range for local ends of outgoing connections. In
+# that range a client connecting to a port without a listener may be assigned that very port, and occupy it.
 FIRST_FREE_PORT = 20_000
 LOCAL_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 MAX_TRIES = 1000
 
-# What each port is for, by the name that `--port` takes.
+# Use of each port, by its name for `--port`.
 DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "sim": 50051,
@@ -41,7 +41,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
 
 
 def parse_ports(options: Iterable[str]) -> dict[str, int]:
-    """Return the ports given as NAME=PORT. Raises UsageError for an unknown or repeated name, or a bad number."""
+    """Parse ports of the form NAME=PORT. Raises UsageError for an unknown or repeated name, or a bad number."""
     ports: dict[str, int] = {}
     for option in options:
         name, equals, number = option.partition("=")
@@ -58,7 +58,7 @@ def parse_ports(options: Iterable[str]) -> dict[str, int]:
 def choose_ports(given: Mapping[str, int], free: bool) -> dict[str, int]:
     """Return the port of every name: the given one, else a free one or the default.
 
-    Raises UsageError where two names share a port, or a port that is not chosen here is taken.
+    Raises UsageError where two names share a port, or a given or default port is taken.
     """
     with ExitStack() as held:
         if not free:
@@ -68,7 +68,7 @@ def choose_ports(given: Mapping[str, int], free: bool) -> dict[str, int]:
             return ports
         _refuse_shared(given)
         _refuse_taken(given, held)
-        # All sockets stay bound until every port is known, so that none is handed out twice.
+        # All sockets stay bound until every port is known, so that none is assigned twice.
         return {name: given[name] if name in given else _bind_free(held) for name in DEFAULT_PORTS}
 
 
@@ -117,14 +117,14 @@ def _bind_free(held: ExitStack) -> int:
 def _first_local_port() -> int:
     try:
         return int(LOCAL_PORT_RANGE.read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):  # another system than Linux: the range that IANA sets aside
+    except (OSError, ValueError, IndexError):  # not Linux: the range that IANA reserves
         return 49_152
 
 
 def _bind(port: int, held: ExitStack) -> int:
-    """Bind a TCP port, 0 for any that the kernel has, on the loopback address until `held` closes; give its number."""
+    """Bind a TCP port, 0 for any free one, on the loopback address until `held` closes; return its number."""
     listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    # As servers do: a port whose last connections still linger can be had.
+    # As servers do: a port with lingering connections is available.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     # Linux lets two sockets with SO_REUSEADDR bind one port as long as neither listens.

@@ -1,4 +1,4 @@
-"""Asking a running process how it is: gRPC health, and the JSON of its `/healthz`."""
+"""Status queries to a running process: gRPC health, and the JSON of its `/healthz`."""
 
 import asyncio
 import http.client
@@ -14,8 +14,8 @@ RETRY_S = 0.1
 HTTP_TIMEOUT_S = 2.0
 MAX_BODY_BYTES = 262_144
 
-# A target of ours is on this machine: a proxy from the environment is never the way to it. The short backoff lets a
-# service that is still starting be found soon.
+# All targets are on this machine, so the environment's proxy does not apply. The short backoff detects a starting
+# service soon.
 LOCAL_CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -25,9 +25,9 @@ LOCAL_CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """What a service says of itself: a status, a sentence, and facts by name.
+    """Status report of a service: a status, a sentence, and facts by name.
 
-    `status` is SERVING or NOT_SERVING as the service says, or UNREACHABLE where it gave no usable answer.
+    `status` is SERVING or NOT_SERVING as reported, or UNREACHABLE where the service gave no usable answer.
     """
 
     name: str
@@ -37,9 +37,9 @@ class ServiceStatus:
 
 
 async def until_serving(target: str, note: Callable[[str], None]) -> None:
-    """Return once the gRPC server at `target` (host:port) says SERVING for the whole process.
+    """Return once the gRPC server at `target` (host:port) reports SERVING for the whole process.
 
-    Tries for ever: the caller sets the deadline. `note` is told why it is not yet.
+    Retries for ever: the caller sets the deadline. `note` receives the reason of each failure.
     """
     async with grpc.aio.insecure_channel(target, options=LOCAL_CHANNEL_OPTIONS) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -61,7 +61,7 @@ async def until_serving(target: str, note: Callable[[str], None]) -> None:
 
 
 async def until_http_ok(port: int, path: str, note: Callable[[str], None]) -> None:
-    """Return once GET http://127.0.0.1:port/path answers 200. Tries for ever: the caller sets the deadline."""
+    """Return once GET http://127.0.0.1:port/path answers 200. Retries for ever: the caller sets the deadline."""
     while True:
         try:
             code, body = await asyncio.to_thread(_get, port, path)
@@ -75,7 +75,7 @@ async def until_http_ok(port: int, path: str, note: Callable[[str], None]) -> No
 
 
 async def ask(port: int, path: str) -> tuple[int, bytes] | None:
-    """Return status and body of GET http://127.0.0.1:port/path, or None where there is no answer."""
+    """Return status and body of GET http://127.0.0.1:port/path, or None if there is no answer."""
     try:
         return await asyncio.to_thread(_get, port, path)
     except (OSError, http.client.HTTPException):
@@ -83,7 +83,7 @@ async def ask(port: int, path: str) -> tuple[int, bytes] | None:
 
 
 async def read_status(name: str, http_port: int) -> ServiceStatus:
-    """Return what the service's `/healthz` on 127.0.0.1 says, or UNREACHABLE with the reason."""
+    """Return the status from the service's `/healthz` on 127.0.0.1, or UNREACHABLE with the reason."""
     try:
         _, body = await asyncio.to_thread(_get, http_port, "/healthz")
     except (OSError, http.client.HTTPException) as error:
@@ -92,7 +92,7 @@ async def read_status(name: str, http_port: int) -> ServiceStatus:
 
 
 def parse_status(name: str, body: bytes) -> ServiceStatus:
-    """Return the status that a `/healthz` body holds, or UNREACHABLE where it is not one."""
+    """Parse a `/healthz` body into a status; return UNREACHABLE if it is not one."""
     try:
         answer = json.loads(body)
         status, detail, facts = answer["status"], answer.get("detail", ""), answer.get("facts", {})
@@ -104,7 +104,7 @@ def parse_status(name: str, body: bytes) -> ServiceStatus:
 
 
 def _get(port: int, path: str) -> tuple[int, bytes]:
-    """GET from 127.0.0.1; http.client, unlike urllib, heeds no proxy."""
+    """GET from 127.0.0.1; http.client, unlike urllib, ignores proxies."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HTTP_TIMEOUT_S)
     try:
         connection.request("GET", path)

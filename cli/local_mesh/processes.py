@@ -1,4 +1,4 @@
-"""What a mesh on this machine consists of: options in, processes with their arguments and environment out."""
+"""Processes of a mesh on this machine: options in, arguments and environment of each process out."""
 
 import os
 import shutil
@@ -23,8 +23,8 @@ MODULES: Final = {
     "registrar": "svc_registrar",
 }
 LOG_DIR: Final = "logs"
-# Of Go's runtime, a soft limit. Without it nats-server's memory swings with what waits for the garbage collector:
-# between 300 and 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
+# Soft memory limit of Go's runtime. Without it nats-server's memory varies with pending garbage: between 300 and
+# 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
 NATS_MEMORY: Final = ("GOMEMLIMIT", "128MiB")
 
 
@@ -39,7 +39,7 @@ def grpc_target(service: str, ports: Mapping[str, int]) -> str:
 
 
 def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, dict[str, str | int]]:
-    """Return where everything listens, by name; a process that is not alive has no `pid`."""
+    """Return the addresses of all servers, by name; a dead process has no `pid`."""
     table: dict[str, dict[str, str | int]] = {
         "nats": {"url": nats_url(ports), "monitor": f"http://{HOST}:{ports['nats-monitor']}"}
     }
@@ -51,9 +51,9 @@ def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, di
 
 
 def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = None) -> ChildSpec:
-    """Return the NATS server with JetStream: on the loopback address only, its storage in the state directory.
+    """Return the spec of the NATS server with JetStream: loopback address only, storage in the state directory.
 
-    `config` is a file with what the command line cannot say. A `GOMEMLIMIT` of the environment stands as it is.
+    `config` is a file of settings that have no command-line option. A `GOMEMLIMIT` in the environment has precedence.
     """
     variable, limit = NATS_MEMORY
     server = (
@@ -71,11 +71,11 @@ def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = N
 
 
 def service_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> list[ChildSpec]:
-    """Return the services, in the order in which they are stopped."""
+    """Return the specs of the services, in the order of stopping."""
     return [
         ChildSpec(
             name=service,
-            # -P: a directory named like one of our packages in the working directory must not be imported instead.
+            # -P: do not import a directory of the working directory that is named like one of our packages.
             argv=(sys.executable, "-P", "-m", MODULES[service]),
             env=service_env(service, options, ports, state_dir),
             log_path=state_dir / LOG_DIR / f"{service}.log",
@@ -87,21 +87,21 @@ def service_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Pat
 
 
 def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, str]:
-    """Return the environment that tells a service what it is to be; only what is given is set."""
+    """Return the environment variables that configure a service; only given options are set."""
     wanted: dict[str, object | None] = {
         "HOST": HOST,
         "GRPC_PORT": ports[service],
         "HTTP_PORT": ports[f"{service}-http"],
         "LOG_FORMAT": "json",
         "BOT_SPEC": options.bot_spec,
-        # The registrar writes its own part of the record itself.
+        # The registrar writes its own audit events directly.
         "REGISTRAR_TARGET": None if service == "registrar" else grpc_target("registrar", ports),
     }
     wanted |= _OWN_SETTINGS[service](options, ports, state_dir)
     wanted |= {key.upper(): value for owner, key, value in options.settings if owner == service}
     prefix = f"QIKI_{service.upper()}_"
     env = {f"{prefix}{key}": str(value) for key, value in wanted.items() if value is not None}
-    # Unbuffered, so that the log of a process that is killed is whole.
+    # Unbuffered, so that the log of a killed process is complete.
     return {**env, "PYTHONUNBUFFERED": "1"}
 
 
@@ -157,7 +157,7 @@ _OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path
 
 
 def find_nats_server() -> str:
-    """Return the path of nats-server: the one beside this Python, else the first in PATH. Raises UsageError."""
+    """Return the path of nats-server: beside this Python, else the first in PATH. Raises UsageError."""
     beside = Path(sys.executable).parent / "nats-server"
     if beside.is_file() and os.access(beside, os.X_OK):
         return str(beside)

@@ -1,4 +1,4 @@
-"""What `qiki up` does: run a mesh and show how it is until a signal comes."""
+"""Implementation of `qiki up`: run a mesh and show its status until a signal comes."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ EXIT_AT_ONCE = 130
 
 
 def run(options: MeshOptions, ports: Mapping[str, int]) -> None:
-    """Run a mesh until a signal comes. Raises CliError; typer.Exit where a second signal cut the stopping short."""
+    """Run a mesh until a signal comes. Raises CliError; typer.Exit where a second signal interrupted the shutdown."""
     check_files(options.scenario, options.bot_spec)
     with lossy_output():
         asyncio.run(_run(options, ports))
@@ -53,19 +53,19 @@ async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
 
 
 def stopping_text(number: signal.Signals) -> str:
-    """Return what is said at the first signal."""
+    """Return the remark at the first signal."""
     return f"{number.name}: stopping in order; once more (Ctrl-C) ends everything at once."
 
 
 def next_run_text(state_dir: Path | None) -> str:
-    """Return how the next run is begun, as the end of a sentence."""
+    """Return the instruction for initiating the next run, as the end of a sentence."""
     if state_dir is None:
         return "the next `qiki up` begins a new run"
     return f"`qiki up --state-dir {state_dir} --new-run` then begins the next run, and keeps all records"
 
 
 def end_text(facts: Mapping[str, Mapping[str, Any]], next_run: str) -> str:
-    """Return the sentence that says that the run has ended, or nothing while it has not."""
+    """Return the sentence that reports the end of the run; empty while the run continues."""
     sim = facts.get("sim", {})
     if sim.get("phase") != "ENDED":
         return ""
@@ -73,7 +73,7 @@ def end_text(facts: Mapping[str, Mapping[str, Any]], next_run: str) -> str:
 
 
 def endpoint_lines(endpoints: Mapping[str, Mapping[str, str | int]], state_dir: Path) -> list[str]:
-    """Return where everything listens and where state and logs are, as aligned lines."""
+    """Return all addresses and the paths of state and logs, as aligned lines."""
     lines = [f"{'service':8} {'gRPC':22} metrics and health"]
     for name, where in endpoints.items():
         if name != "nats":

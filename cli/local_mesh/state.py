@@ -1,4 +1,4 @@
-"""The directory that a mesh keeps its state in: one mesh at a time, temporary unless one is named."""
+"""State directory of a mesh: used by one mesh at a time, temporary unless a path is given."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ from mesh.storage.state_dir import LOCK_FILE as SERVICE_LOCK_FILE
 
 ENDPOINTS_FILE = "endpoints.json"
 LOCK_FILE = "mesh.lock"
-# A mesh that was killed leaves services that end within 5 s, and use their directories until then.
+# The services of a killed mesh end within 5 s, and use their directories until then.
 ORPHANS_LIMIT_S = 6.0
 LOOK_INTERVAL_S = 0.1
 
 
 @contextmanager
 def state_directory(path: Path | None, say: Callable[[str], None]) -> Iterator[Path]:
-    """Give the state directory, locked for this process; a temporary one is removed at the end, and that is said.
+    """Yield the state directory, locked for this process; a temporary one is removed at the end, with a remark.
 
     Raises UsageError where the directory cannot be used, or another mesh uses it.
     """
@@ -42,7 +42,7 @@ def state_directory(path: Path | None, say: Callable[[str], None]) -> Iterator[P
         with _locked(directory):
             yield directory
     finally:
-        # The children have ended by now; what cannot be removed is told, not raised over what happened.
+        # The children have ended by now; a failed removal is reported, not raised over an earlier exception.
         shutil.rmtree(directory, ignore_errors=True)
         if directory.exists():
             say(f"The temporary state directory {directory} could not be removed.")
@@ -51,34 +51,34 @@ def state_directory(path: Path | None, say: Callable[[str], None]) -> Iterator[P
 
 
 def write_endpoints(directory: Path, endpoints: Mapping[str, Mapping[str, str | int]]) -> None:
-    """Write where everything listens; a reader sees the old file or the new one, never a part."""
+    """Write all addresses; a reader sees the old file or the new one, never a part."""
     draft = directory / f"{ENDPOINTS_FILE}.new"
     draft.write_text(json.dumps(endpoints, indent=2) + "\n", encoding="utf-8")
     draft.replace(directory / ENDPOINTS_FILE)
 
 
 def remove_endpoints(directory: Path) -> None:
-    """Remove the file that says where everything listens: nothing does any more."""
+    """Remove the file of addresses: no server listens any more."""
     (directory / ENDPOINTS_FILE).unlink(missing_ok=True)
 
 
 async def until_unused(directory: Path) -> None:
-    """Return once no service of an earlier mesh uses its part of the directory. Raises UsageError where one goes on."""
+    """Return once no service of an earlier mesh uses its directory. Raises UsageError where one does not end."""
     deadline_s = time.monotonic() + ORPHANS_LIMIT_S
     for part in _parts(directory):
         while holder := _holder(part):
             if time.monotonic() > deadline_s:
                 raise UsageError(f"The state directory {part} is in use by process {holder}: end that one.")
-            await asyncio.sleep(LOOK_INTERVAL_S)  # nothing announces that a lock is free
+            await asyncio.sleep(LOOK_INTERVAL_S)  # a released lock sends no notification
 
 
 def _parts(directory: Path) -> list[Path]:
-    """Return the directories of services that lock theirs."""
+    """Return the directories locked by services."""
     return sorted(path.parent for path in directory.glob(f"*/{SERVICE_LOCK_FILE}"))
 
 
 def _holder(part: Path) -> str:
-    """Return the process id of who has locked the directory; empty where nobody has."""
+    """Return the process id of the directory's lock owner; empty if there is none."""
     try:
         with directory_lock(part, SERVICE_LOCK_FILE):
             return ""
@@ -90,7 +90,7 @@ def _holder(part: Path) -> str:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Lock the directory for the block, in words for the person at the keyboard."""
+    """Lock the directory for the block, with errors in words for the user."""
     with ExitStack() as held:
         try:
             held.enter_context(directory_lock(directory, LOCK_FILE))

@@ -1,4 +1,4 @@
-"""Shows how a mesh is: in place on a terminal, as plain lines elsewhere."""
+"""Status display of a mesh: redrawn on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ _STYLES = {"SERVING": "green", "NOT_SERVING": "yellow", "UNREACHABLE": "red"}
 
 
 class Board(Protocol):
-    """A place for passing remarks and for the present status."""
+    """Display of remarks and of the present status."""
 
     def say(self, text: str) -> None:
-        """Show a remark, which stays."""
+        """Show a permanent remark."""
 
     def show(self, statuses: Sequence[ServiceStatus]) -> None:
-        """Show the present status of each service; of none, nothing is shown any more."""
+        """Show the present status of each service; an empty sequence clears the display."""
 
 
 @contextmanager
 def open_board(console: Console) -> Iterator[Board]:
-    """Give the board that suits the console."""
+    """Yield the display that suits the console."""
     if console.is_terminal:
-        # Transient: once the mesh has ended, a table that says SERVING would be wrong.
+        # Transient: once the mesh has ended, a table with SERVING would be wrong.
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield LiveBoard(live)
     else:
@@ -68,7 +68,7 @@ class LiveBoard:
 
 
 class PlainBoard:
-    """Lines for a log: a service's status when it changes, and its facts every few seconds where they do."""
+    """Lines for a log: a service's status when it changes, and its changed facts every few seconds."""
 
     def __init__(self, write: Callable[[str], None], now_s: Callable[[], float]) -> None:
         self._write = write
@@ -80,7 +80,7 @@ class PlainBoard:
         self._write(text)
 
     def show(self, statuses: Sequence[ServiceStatus]) -> None:
-        """Write a line for each service whose status changed, or whose other facts did since some seconds ago."""
+        """Write a line for each service with a changed status, or with other facts changed since some seconds ago."""
         now_s = self._now_s()
         for status in statuses:
             line = status_line(status)
@@ -99,9 +99,9 @@ def status_line(status: ServiceStatus) -> str:
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:
-    """Return facts as `name value, name value`; a channel's are its sequence, how many wait behind it if any, and why.
+    """Return facts as `name value, name value`; for a channel: sequence, number waiting if any, and the reason.
 
-    Left out are facts without a value or that are not so, and the run's id, which is long and the same everywhere.
+    Facts that are empty or false are omitted, and so is the run's id, which is long and the same everywhere.
     """
     shown = {name: value for name, value in facts.items() if name != "run_id" and _has_value(value)}
     return ", ".join(text for name, value in shown.items() if (text := _fact_text(name, value)))

@@ -1,5 +1,5 @@
-"""Watch over nats-server's storage: after a failed write, as on a full disk, it stores nothing in that stream until it
-is started again. So that is done for it, once there is space.
+"""Watch over nats-server's storage: after a failed write, as on a full disk, it stores nothing in that stream until a
+restart. The watch restarts it once there is space.
 
 nats-server's own `/healthz` names such a stream (with `js-enabled-only` it would not).
 """
@@ -17,22 +17,22 @@ from cli.local_mesh.disk_space import ROOM_BYTES, free_bytes
 from cli.local_mesh.probe import ask
 
 LOOK_INTERVAL_S: Final = 1.0
-# A disk that fills up again and again must not make nats-server's restarts the rule.
+# A disk that repeatedly fills up must not cause constant restarts of nats-server.
 RESTART_INTERVAL_S: Final = 30.0
-# A server that has just been started may call itself unhealthy for a moment.
+# A freshly started server may report itself unhealthy for a moment.
 LOOKS_BEFORE_RESTART: Final = 2
 
 
 @dataclass(slots=True)
 class StorageCare:
-    """Decides when nats-server is started again: unhealthy twice in a row, space on the disk, and not too often."""
+    """Decides on a restart of nats-server: unhealthy twice in a row, space on the disk, and not too often."""
 
     problem: str = ""
     _looks: int = 0
     _restarted_s: float = -RESTART_INTERVAL_S
 
     def restarts_now(self, problem: str, free: int, now_s: float) -> bool:
-        """Take what was found - a problem, or nothing where all is well - and return whether to restart now."""
+        """Process one observation - a problem, or an empty text - and return whether to restart now."""
         self.problem = problem
         self._looks = self._looks + 1 if problem else 0
         if self._looks < LOOKS_BEFORE_RESTART or free < ROOM_BYTES:
@@ -44,7 +44,7 @@ class StorageCare:
 
 
 class StorageWatch:
-    """Looks at nats-server's health every second for as long as `run` runs; `restart` is called with the reason."""
+    """Checks nats-server's health every second while `run` runs; `restart` receives the reason."""
 
     def __init__(self, monitor_port: int, state_dir: Path, say: Callable[[str], None]) -> None:
         self._monitor_port = monitor_port
@@ -54,11 +54,11 @@ class StorageWatch:
 
     @property
     def problem(self) -> str:
-        """A sentence on why nats-server stores not everything; empty where it does."""
+        """Sentence on the storage failure of nats-server; empty if there is none."""
         return self._care.problem
 
     async def run(self, restart: Callable[[str], None]) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
             free = self._free()
@@ -73,11 +73,11 @@ class StorageWatch:
         try:
             return free_bytes(self._state_dir)
         except OSError:
-            return ROOM_BYTES  # not known: a restart in vain does no harm
+            return ROOM_BYTES  # unknown: an unneeded restart does no harm
 
 
 async def stored_badly(monitor_port: int) -> str:
-    """Return what nats-server says is wrong with its streams; empty where it says nothing, or gives no answer."""
+    """Return the stream error that nats-server reports; empty if it reports none or gives no answer."""
     answer = await ask(monitor_port, "/healthz")
     if answer is None or answer[0] != HTTPStatus.SERVICE_UNAVAILABLE:
         return ""

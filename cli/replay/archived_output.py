@@ -1,4 +1,4 @@
-"""One feed of the tracker as a run has it in the archive, compared event by event with what a replay makes."""
+"""One feed of the tracker in the archive, compared event by event with a replay."""
 
 import asyncio
 from contextlib import suppress
@@ -15,15 +15,15 @@ from botspec.channels import Channel
 from cli.replay.difference import first_difference
 from mesh.serving.errors import NotFoundError, RunUnknownError
 
-# The bridge carries each feed at its own pace: an event that is not there yet may be on its way.
+# The bridge carries each feed at its own rate: a missing event may be on its way.
 LATE_S: Final = 5.0
 
 
 @dataclass(slots=True)
 class Comparison:
-    """How many events were made again, compared, and are different; `first` tells the first difference.
+    """Numbers of events replayed, compared, and different; `first` describes the first difference.
 
-    `trimmed` is how many events at the beginning are no longer archived, which are not compared.
+    `trimmed` is the number of events at the start that are no longer archived, and not compared.
     """
 
     made: int = 0
@@ -33,13 +33,13 @@ class Comparison:
     first: str = ""
 
     def differ(self, what: str) -> None:
-        """Take note of a difference."""
+        """Record a difference."""
         self.differing += 1
         self.first = self.first or what
 
 
 class ArchivedOutput:
-    """Reads a channel of a run and compares it; `name` is what an event of it is called."""
+    """Reads and compares a channel of a run; `name` is the noun for its events."""
 
     def __init__(self, client: Any, channel: Channel, run_id: str, name: str) -> None:
         self.name = name
@@ -63,7 +63,7 @@ class ArchivedOutput:
         return self._events is not None
 
     async def compare(self, made: Message) -> None:
-        """Compare what the replay has made next with what is archived; nothing after an event that is not there."""
+        """Compare the replay's next event with the archive; do nothing after a missing event."""
         self.found.made += 1
         if self.found.made <= self.found.trimmed or self._ends_early:
             return
@@ -79,7 +79,7 @@ class ArchivedOutput:
             self.found.differ(f"{where}: {first_difference(found, made) or 'the same fields, other bytes'}")
 
     def look_for_more(self, made_of: type[Message], last_frame: int) -> None:
-        """Note where more is archived than the frames make; events of later frames are no difference."""
+        """Report archived events beyond the replay's; events of later frames are no difference."""
         newest = self._events.opening.newest if self._events is not None else None
         if newest is None or newest.sequence <= self.found.made:
             return
@@ -88,7 +88,7 @@ class ArchivedOutput:
             self.found.differ(f"{newest.sequence - self.found.made} {self.name}s are archived that no frame makes")
 
     async def close(self) -> None:
-        """Give back what the server holds for this reading."""
+        """Release the server's resources for this reader."""
         if self._events is not None:
             await self._events.close()
 

@@ -1,4 +1,4 @@
-"""Where two protobuf messages of one type first differ, in words."""
+"""First difference of two protobuf messages of one type, in words."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ MAX_VALUE_CHARACTERS = 60
 
 
 def first_difference(archived: Message, folded: Message, path: str = "") -> str:
-    """Return the first field that differs and both its values, or nothing where none does."""
+    """Return the first differing field and both its values; empty if there is none."""
     for field in archived.DESCRIPTOR.fields:
         name = f"{path}.{field.name}" if path else field.name
         found = _of_field(field, getattr(archived, field.name), getattr(folded, field.name), name)
@@ -33,7 +33,7 @@ def _of_field(field: Any, archived: Any, folded: Any, name: str) -> str:
 def _of_value(archived: Any, folded: Any, name: str) -> str:
     if isinstance(archived, Message):
         return first_difference(archived, folded, name)
-    # As text, so that two NaNs are the same and the two zeros are not.
+    # As text, so that two NaNs are equal and the two zeros are not.
     if repr(archived) == repr(folded):
         return ""
     return f"{name}: {repr(archived)[:MAX_VALUE_CHARACTERS]} archived, {repr(folded)[:MAX_VALUE_CHARACTERS]} folded"

@@ -1,4 +1,4 @@
-"""What `qiki replay` does: fold the archived frames, compare event by event, say what came of it."""
+"""Implementation of `qiki replay`: fold the archived frames, compare event by event, report the result."""
 
 import asyncio
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.guard_pb2 import GuardEvent
 from svc_tracker.config import Rules, to_rules
 
-# What the tracker makes of frames, by the type's name: what one is called, and the type.
+# The tracker's outputs, by the type's name: the noun for one event, and the type.
 OUTPUTS: Final[Mapping[str, tuple[str, type[Message]]]] = {
     TrackSet.DESCRIPTOR.full_name: ("track set", TrackSet),
     GuardEvent.DESCRIPTOR.full_name: ("guard event", GuardEvent),
@@ -42,7 +42,7 @@ OUTPUTS: Final[Mapping[str, tuple[str, type[Message]]]] = {
 
 @dataclass(slots=True)
 class Replay:
-    """What came of a replay: how many frames were folded, how many refused, and what was compared, by its name."""
+    """Result of a replay: frames folded, frames refused, and the comparisons by name."""
 
     run_id: str
     frames: int = 0
@@ -51,13 +51,13 @@ class Replay:
 
     @property
     def first_difference(self) -> str:
-        """The first difference that was found on each feed, empty for none."""
+        """The first difference on each feed; empty if there is none."""
         return "\n".join(each.first for each in self.found.values() if each.first)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is replayed: the channels of the frames and of what the tracker makes of them, and its rules."""
+    """Subject of a replay: the channels of the frames and of the tracker's outputs, and the tracker's rules."""
 
     frames: Channel
     outputs: Mapping[str, Channel]
@@ -65,7 +65,7 @@ class Subject:
 
 
 def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path | None) -> None:
-    """Replay a run and show what came of it. Raises CliError where something differs, or cannot be read."""
+    """Replay a run and show the result. Raises CliError where an event differs, or cannot be read."""
     subject = _subject(bot_spec)
     with open_meter(Console()) as meter:
         replay = asyncio.run(_replay(nats_url, run_id or "", Pace(speed), subject, meter))
@@ -75,7 +75,7 @@ def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path |
 
 
 def summary(replay: Replay) -> str:
-    """Return what came of a replay, in a few lines."""
+    """Return the result of a replay, in a few lines."""
     compared = " and ".join(f"{each.compared} {name}s" for name, each in replay.found.items())
     lines = [f"run {replay.run_id}", f"{replay.frames} frames folded, {compared} compared"]
     if replay.refused:
@@ -89,10 +89,10 @@ def summary(replay: Replay) -> str:
 
 
 async def _replay(nats_url: str, run_id: str, pace: Pace, subject: Subject, meter: Meter) -> Replay:
-    """Fold the frames that are archived now, each as soon as it is due, and compare what comes of them as it comes.
+    """Fold the frames archived now, each when it is due, and compare the output as it is produced.
 
-    1. The frames begin with frame 1: a tracker that begins later is in another state.
-    2. Tracks and guard events begin with the oldest that is archived.
+    1. The frames start with frame 1: a tracker that starts later has another state.
+    2. Tracks and guard events start with the oldest archived one.
     """
     first = Wanted(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
     try:
@@ -141,7 +141,7 @@ async def _fold(
 
 
 def _subject(bot_spec: Path | None) -> Subject:
-    """Return what the BotSpec says of frames and tracks; raises UsageError where it cannot be replayed by it."""
+    """Return the subject from the BotSpec; raises UsageError where the BotSpec does not suffice for a replay."""
     try:
         spec = load_bot_spec(bot_spec or example_bot_spec()).spec
         rules = to_rules(spec)

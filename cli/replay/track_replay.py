@@ -1,4 +1,4 @@
-"""Replay of the tracker: one run's radar frames folded again, as the service folds them, into tracks and alarms."""
+"""Replay of the tracker: one run's radar frames folded again, as in the service, into tracks and alarms."""
 
 import uuid
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from svc_tracker.guard_feed import guard_events
 
 
 class LeftOutError(Exception):
-    """A frame of which the tracker makes nothing, in every replay as in the run itself."""
+    """A frame for which the tracker has no output, in every replay as in the run itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The events that one frame makes on both of the tracker's feeds, in order."""
+    """The events computed from one frame on both of the tracker's feeds, in order."""
 
     track_sets: Sequence[TrackSet]
     guard_events: Sequence[GuardEvent]
 
 
 class TrackReplay:
-    """The tracker's fold without its feeds: it must be given every frame of the run, from the first on, in order."""
+    """The tracker's fold without its feeds: it takes every frame of the run, from the first on, in order."""
 
     def __init__(self, run_id: str, rules: Rules) -> None:
         self._ids = wire.TrackIds(uuid.UUID(run_id))
@@ -39,10 +39,10 @@ class TrackReplay:
         self._guard = Guard(rules.guard)
 
     def step(self, frame: RadarFrame, context: EventContext) -> Replayed:
-        """Return what follows from the run's next frame.
+        """Return the output of the run's next frame.
 
         Raises:
-            LeftOutError: the tracker refuses the frame, or fails with it; then it goes on as if it had not come.
+            LeftOutError: the tracker refuses the frame, or fails on it; its state is then unchanged.
         """
         before = self._tracker.state, self._guard.state
         try:

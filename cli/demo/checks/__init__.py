@@ -1,1 +1,1 @@
-"""Checks of a finished run: every stored message, and what can be computed again."""
+"""Checks of a finished run: every stored message, and every output that can be recomputed."""

@@ -1,4 +1,4 @@
-"""What was emitted held against what arrived: a table, and in plain words whatever does not match."""
+"""Emitted events compared with stored messages: a table, and a sentence for each difference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from adapters.jetstream.verify.tally import SubjectTally
 
 @dataclass(frozen=True, slots=True)
 class SubjectCount:
-    """One subject: events that the producer emitted in the run, and what JetStream holds on the subject.
+    """One subject: the number of events that the producer emitted in the run, and the messages in JetStream.
 
-    Of the run's messages `held` counts all, `distinct` the different event ids; `first` and `last` are the sequences of
-    the first and the last one, 0 for none; `in_order` says that each sequence is one more than the one before.
+    Of the run's messages `held` counts all and `distinct` the different event ids. `first` and `last` are the sequences
+    of the first and last message, 0 for none. `in_order`: each sequence is one more than the one before.
     """
 
     subject: str
@@ -24,11 +24,11 @@ class SubjectCount:
 
     @property
     def twice(self) -> int:
-        """Messages whose event was there before."""
+        """Number of messages that repeat an earlier event."""
         return self.held - self.distinct
 
     def problem(self) -> str:
-        """Return in a sentence what does not match, or nothing where all does."""
+        """Return the difference as a sentence, or an empty text where all match."""
         if self.in_order and self.first > 1 and self.last == self.emitted and not self.twice:
             return (
                 f"{self.subject}: the first {self.first - 1} of {self.emitted} events are no longer there; the stream "
@@ -47,7 +47,7 @@ class SubjectCount:
 
 
 def count_of(emitted: int, held: SubjectTally) -> SubjectCount:
-    """Return the comparison of one subject. Where it holds several runs, the newest one is compared."""
+    """Return the comparison of one subject. If the subject has several runs, the newest one is compared."""
     if not held.runs:
         return SubjectCount(held.subject, emitted, held=0, distinct=0, in_order=True, first=0, last=0)
     run = held.runs[-1]
@@ -63,7 +63,7 @@ def count_of(emitted: int, held: SubjectTally) -> SubjectCount:
 
 
 def table_lines(counts: Sequence[SubjectCount]) -> list[str]:
-    """Return the table, one line a subject, columns aligned."""
+    """Return the table, one line per subject, columns aligned."""
     rows = [("subject", "emitted", "in JetStream", "twice", "")]
     rows += [
         (

@@ -1,4 +1,4 @@
-"""Check of one subject's messages: each is the event that its own headers name, and follows the one before."""
+"""Check of one subject's messages: each is the event named by its headers, and follows the one before."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,13 +18,13 @@ from qiki.common.v1.stream_pb2 import EventContext
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 
-# The field of a payload that is the event's time; in all others it is `time`.
+# Name of the payload field with the event's time; `time` for all other channels.
 _TIME_FIELDS: Final = {RadarFrame.DESCRIPTOR.full_name: "timestamp", AuditEvent.DESCRIPTOR.full_name: "reported_time"}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedEvent:
-    """One message that could be read; `intact` says that no check failed but that of its place among the others."""
+    """One readable message; `intact` is true if no check failed except that of its position among the others."""
 
     context: EventContext
     payload: Message
@@ -33,20 +33,20 @@ class CheckedEvent:
 
 
 class EventCheck:
-    """Checks the messages of one channel, given in the order of its subject, and adds what is wrong to the findings.
+    """Checks the messages of one channel, in the order of its subject, and adds each failure to the findings.
 
-    Each check has a name, which the findings tell:
-        header: the CloudEvents headers are there, and contradict nothing.
-        type, source, id: they are those of the channel, the run and the sequence.
-        sequence: it is one more than that of the run's event before; the run that is looked at begins with 1.
+    The findings give the name of the check:
+        header: the CloudEvents headers are present and consistent.
+        type, source, id: they match the channel, the run and the sequence.
+        sequence: it is one more than the sequence of the run's event before; the run under test starts with 1.
         token: the resume token is of this feed, run and sequence.
-        digest: the payload's bytes are those of which the token was made.
+        digest: the digest of the payload's bytes is the one in the token.
         payload: the bytes are a message of the type.
-        time: the payload is of the event's time.
+        time: the payload's time is the event's time.
     """
 
     def __init__(self, channel: Channel, bot_id: str, run_id: str, findings: Findings) -> None:
-        """Check the channel of this bot; a derived channel's events of `run_id` must be there from the first on."""
+        """Check the channel of this bot; a derived channel must have all events of `run_id` from the first."""
         self._channel = channel
         self._bot_id = bot_id
         self._findings = findings
@@ -56,7 +56,7 @@ class EventCheck:
         self.messages = 0
 
     def check(self, message: StoredMessage) -> CheckedEvent | None:
-        """Check the subject's next message; None where its headers or its payload cannot be read."""
+        """Check the subject's next message; return None if its headers or its payload cannot be read."""
         self.messages += 1
         try:
             read = from_headers(message.headers)

@@ -1,4 +1,4 @@
-"""Findings of a check over many messages: all counted, the first of each kind named."""
+"""Findings of a check over many messages: all are counted, the first of each kind are named."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ class Findings:
     _kinds: dict[tuple[str, str], _Kind] = field(default_factory=lambda: defaultdict(_Kind))
 
     def add(self, subject: str, place: str, check: str, detail: str) -> None:
-        """Add one: `place` names the message, such as "event 7"; `check` the rule; `detail` how it is broken."""
+        """Add a finding: `place` names the message, such as "event 7"; `check` the rule; `detail` the violation."""
         kind = self._kinds[subject, check]
         kind.count += 1
         if len(kind.named) < MAX_NAMED:
             kind.named.append(f"{subject}, {place}: {check}: {detail}.")
 
     def sentences(self) -> list[str]:
-        """Return the findings in sentences: of each subject and check the first few, and how many more there are."""
+        """Return the findings as sentences: for each subject and check the first few, and the number of others."""
         found: list[str] = []
         for (subject, check), kind in self._kinds.items():
             found += kind.named

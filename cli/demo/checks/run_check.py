@@ -1,4 +1,4 @@
-"""Check of all that a run has left in JetStream: every message by itself, and what can be computed again, computed."""
+"""Check of a run in JetStream: every message by itself, and the tracker's output recomputed."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ REPLAYED: Final = {TRACKS: "track set", GUARD: "guard event"}
 
 @dataclass(slots=True)
 class _Replayed:
-    """What the stored frames make on one channel: the digest of each event's bytes, by sequence - 1."""
+    """Replayed output on one channel: the digest of each event's bytes, by sequence - 1."""
 
     channel: Channel
     digests: list[bytes] = field(default_factory=list)
@@ -35,10 +35,10 @@ class _Replayed:
 
 
 class RunCheck:
-    """Checks the messages of one run, channel after channel: the frames' first, then those of what follows from them.
+    """Checks the messages of one run, channel after channel: the frames first, then the channels derived from them.
 
-    Besides the checks of `EventCheck` there is:
-        replay: an event of the tracker has the bytes that the stored frames make, and there are no fewer and no more.
+    In addition to the checks of `EventCheck`:
+        replay: each tracker event has the bytes computed from the stored frames, and the number of events is the same.
     """
 
     def __init__(self, run_id: str, bot_id: str, channels: Sequence[Channel], rules: Rules) -> None:
@@ -54,11 +54,11 @@ class RunCheck:
 
     @classmethod
     def of(cls, spec: BotSpec, run_id: str) -> "RunCheck":
-        """Return the check of a run that was made by this BotSpec."""
+        """Return the check of a run made with this BotSpec."""
         return cls(run_id, spec.bot.bot_id, spec.channels, to_rules(spec))
 
     def open(self, channel: Channel) -> Callable[[StoredMessage], Awaitable[CheckedEvent | None]]:
-        """Return what takes the channel's messages, in order, and returns each as far as it can be read."""
+        """Return a function that takes the channel's messages in order and returns each one if it can be read."""
         check = self._checks[channel.name] = EventCheck(channel, self._bot_id, self._run_id, self._findings)
 
         async def take(message: StoredMessage) -> CheckedEvent | None:
@@ -74,7 +74,7 @@ class RunCheck:
         return take
 
     def problems(self) -> list[str]:
-        """Return in sentences what is wrong with all that was taken, each with its subject, sequence and check."""
+        """Return all problems found as sentences, each with its subject, sequence and check."""
         findings = self._findings.sentences()
         for replayed in self._replayed.values():
             missing = [n for n in range(1, len(replayed.digests) + 1) if n not in replayed.compared]
@@ -90,16 +90,16 @@ class RunCheck:
 
     @property
     def messages(self) -> int:
-        """How many messages were taken."""
+        """Number of messages taken."""
         return sum(check.messages for check in self._checks.values())
 
     def summary(self) -> Mapping[str, int]:
-        """Return how many messages were checked, and how many events were computed again and compared, by kind."""
+        """Return the number of messages checked, and of events recomputed and compared, by kind."""
         compared = {REPLAYED[name]: len(replayed.compared) for name, replayed in self._replayed.items()}
         return {"message": self.messages, **compared}
 
     async def _take_frame(self, event: CheckedEvent) -> None:
-        """Fold the run's next frame, in a thread; none after one that is missing or not as it was written."""
+        """Fold the run's next frame in a thread; skip every frame after one that is missing or altered."""
         if self._broken or event.context.sequence < self._next_frame:
             return
         if not event.intact or event.context.sequence > self._next_frame:
@@ -114,7 +114,7 @@ class RunCheck:
     def _fold(self, frame: RadarFrame, event: CheckedEvent) -> Mapping[str, list[bytes]]:
         try:
             made = self._replay.step(frame, event.context)
-        except LeftOutError:  # as in the run, where it made nothing either
+        except LeftOutError:  # as in the run, where the frame produced no output either
             return {}
         return {TRACKS: list(map(_digest_of, made.track_sets)), GUARD: list(map(_digest_of, made.guard_events))}
 

@@ -1,4 +1,4 @@
-"""Where labels go beside their points so that they do not lie over each other: greedy, one after the other."""
+"""Label positions beside their points without overlaps: greedy, one after the other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from cli.demo.record import Floats
 
 DIRECTIONS: Final = 16
 REACHES: Final = (0.9, 1.6, 2.5, 3.6)
-"""How far from its point a label begins, in heights of the label."""
+"""Distance of a label from its point, in heights of the label."""
 CROSSING_COST: Final = 0.2
-"""What a point of a line below a label counts, in squares of the label's height."""
+"""Cost of covering one point of a line, in squares of the label's height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,18 @@ class Box:
     height: float
 
     def overlap(self, other: "Box") -> float:
-        """Return the area that both cover."""
+        """Return the area of the intersection."""
         width = (self.width + other.width) / 2 - abs(self.x - other.x)
         height = (self.height + other.height) / 2 - abs(self.y - other.y)
         return min(max(0.0, width), self.width, other.width) * min(max(0.0, height), self.height, other.height)
 
     def count(self, points: Floats) -> int:
-        """Return how many of the points (n, 2) lie in it."""
+        """Return the number of points (n, 2) inside it."""
         inside = (np.abs(points[:, 0] - self.x) < self.width / 2) & (np.abs(points[:, 1] - self.y) < self.height / 2)
         return int(np.count_nonzero(inside))
 
     def nearest(self, x: float, y: float) -> tuple[float, float]:
-        """Return the place in it that is nearest to (x, y)."""
+        """Return its point nearest to (x, y)."""
         return (
             min(max(x, self.x - self.width / 2), self.x + self.width / 2),
             min(max(y, self.y - self.height / 2), self.y + self.height / 2),
@@ -53,8 +53,8 @@ def place_labels(
 ) -> list[Box]:
     """Return a box of the given (width, height) for each point.
 
-    Each takes the nearest place that lies within `radius` of the origin and covers neither what is `taken`, nor a box
-    before it, nor a point (n, 2) of the lines; failing that, the place that covers least.
+    Each takes the nearest position that lies within `radius` of the origin and covers none of `taken`, no box before it
+    and no point (n, 2) of the lines; failing that, the position that covers least.
     """
     covered, placed = list(taken), []
     for (x, y), (width, height) in zip(points, sizes, strict=True):
@@ -72,7 +72,7 @@ def place_labels(
 
 
 def _candidates(x: float, y: float, width: float, height: float) -> Iterator[Box]:
-    """Yield the places around a point, near ones first, beginning on the right."""
+    """Yield the positions around a point, nearest first, starting on the right."""
     for reach in REACHES:
         for step in range(DIRECTIONS):
             angle = 2 * pi * ((step + 1) // 2 * (-1) ** step) / DIRECTIONS
@@ -81,6 +81,6 @@ def _candidates(x: float, y: float, width: float, height: float) -> Iterator[Box
 
 
 def _outside(box: Box, radius: float) -> float:
-    """Return the box's area where one of its corners lies beyond the radius, else 0."""
+    """Return the box's area if one of its corners lies beyond the radius, else 0."""
     farthest = hypot(abs(box.x) + box.width / 2, abs(box.y) + box.height / 2)
     return box.width * box.height if farthest > radius else 0.0

@@ -1,4 +1,4 @@
-"""What the radar plot shows, seen from above: in metres east and north of where the sensor stands at the end."""
+"""Data of the radar plot, seen from above: metres east and north of the sensor's final position."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ SHORT_ID_CHARACTERS: Final = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackTrail:
-    """A confirmed track: where it was scan by scan (n, 2), its name for a person, and whether it is at the end.
+    """A confirmed track: its position at each scan (n, 2), its displayed name, and whether it is alive at the end.
 
-    The name is the identity last heard, if any, and the first characters of the track's id.
+    The name is the identity last received, if any, and the first characters of the track's id.
     """
 
     point_m: Floats
@@ -28,17 +28,17 @@ class TrackTrail:
 
     @property
     def newest_m(self) -> tuple[float, float]:
-        """Where it was last."""
+        """Last position."""
         east_m, north_m = self.point_m[-1].tolist()
         return east_m, north_m
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlotData:
-    """Everything that is drawn: ways (n, 2), with a row of NaN where something was not there for a while.
+    """All drawn data: paths (n, 2), with a row of NaN for each period of absence.
 
-    The plot reaches out to `extent_m`, a multiple of `ring_m`. `own_m` is the sensor's own way, `truth_m` those of the
-    contacts; `far_m` and `near_m` are the detections (n, 2) of the radar that sees farthest, and of the others.
+    The plot's radius is `extent_m`, a multiple of `ring_m`. `own_m` is the sensor's path, `truth_m` those of the
+    contacts; `far_m` and `near_m` are the detections (n, 2) of the radar with the longest range, and of the others.
     """
 
     extent_m: float
@@ -50,12 +50,12 @@ class PlotData:
     tracks: tuple[TrackTrail, ...]
 
     def ring_radii_m(self) -> list[float]:
-        """Return the rings' radii, the plot's own last."""
+        """Return the rings' radii; the last is the plot's."""
         return [self.ring_m * number for number in range(1, round(self.extent_m / self.ring_m) + 1)]
 
 
 def plot_data_of(record: RunRecord) -> PlotData | None:
-    """Return what is drawn of a run, or None where no radar has scanned."""
+    """Return the plot's data for a run, or None if no radar has scanned."""
     scans = farthest_scans(record)
     if not scans:
         return None
@@ -76,7 +76,7 @@ def plot_data_of(record: RunRecord) -> PlotData | None:
 
 
 def extent_of(reach_m: float) -> tuple[float, float]:
-    """Return how far a plot reaches that holds what is `reach_m` away, and how far apart its rings are."""
+    """Return the radius of a plot that includes points `reach_m` away, and the spacing of its rings."""
     ring_m = next((step for step in RING_STEPS_M if step * MAX_RINGS >= reach_m), RING_STEPS_M[-1])
     return max(1.0, float(np.ceil(reach_m / ring_m))) * ring_m, ring_m
 
@@ -92,7 +92,7 @@ def _truth_ways(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tuple
 
 
 def _track_trails(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tuple[TrackTrail, ...]:
-    """Return the confirmed tracks in the order in which they were confirmed."""
+    """Return the confirmed tracks in the order of their confirmation."""
     points: dict[str, dict[int, Floats]] = defaultdict(dict)
     identities: dict[str, str] = {}
     sets = sets_by_frame(record.track_parts)
@@ -110,7 +110,7 @@ def _track_trails(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tup
 
 
 def _with_gaps(by_number: Mapping[int, Floats]) -> Floats:
-    """Return the points in order, with a row of NaN wherever numbers are left out."""
+    """Return the points in order, with a row of NaN for each gap in the numbers."""
     rows: list[Floats] = []
     before = None
     for number, point in by_number.items():

@@ -1,4 +1,4 @@
-"""The picture of a run: a radar plot with the truth beside what was seen. Needs matplotlib, the extra `plot`."""
+"""The picture of a run: a radar plot of truth, detections and tracks. Needs matplotlib, the extra `plot`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ TRACK_COLOURS: Final = (
     *("#ff8552", "#2ec4b6", "#f4a6d7", "#c9e265", "#74a9ff"),
 )
 LABEL_PT, SMALL_PT, FACTS_PT, TITLE_PT = 7.2, 8.0, 9.5, 15.0
-CHARACTER_EM: Final = 0.62  # how wide a character is, in sizes of its font
+CHARACTER_EM: Final = 0.62  # width of a character, in sizes of its font
 MARKER_PT: Final = 8.0
 WITHOUT_MATPLOTLIB: Final = (
     "The picture was left out: matplotlib is not installed here. `make setup` installs it, and so does "
@@ -35,15 +35,15 @@ WITHOUT_MATPLOTLIB: Final = (
 
 
 class PictureError(CliError):
-    """The picture could not be made; the message says why."""
+    """The picture could not be made; the message gives the reason."""
 
 
 class MatplotlibMissingError(PictureError):
-    """There is nothing to draw with; the message says what to install."""
+    """matplotlib is missing; the message names the package to install."""
 
 
 def draw(data: PlotData, title: str, facts: str, path: Path) -> None:
-    """Draw the plot into a PNG file. Raises MatplotlibMissingError, PictureError where it cannot be written."""
+    """Draw the plot into a PNG file. Raises MatplotlibMissingError; PictureError where the file cannot be written."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
@@ -70,7 +70,7 @@ def _draw_scope(axes: "Axes", data: PlotData) -> None:
     axes.add_patch(Circle((0, 0), data.extent_m, facecolor=DISC, edgecolor=GRID, linewidth=1.2, zorder=0))
     for box, radius_m in zip(_range_boxes(data), data.ring_radii_m(), strict=True):
         axes.add_patch(Circle((0, 0), radius_m, fill=False, edgecolor=GRID, linewidth=0.7, zorder=1))
-        patch = {"facecolor": DISC, "edgecolor": "none", "pad": 1.0}  # so that the ring does not run through it
+        patch = {"facecolor": DISC, "edgecolor": "none", "pad": 1.0}  # so that the ring does not cross it
         axes.text(box.x, box.y, _range_text(radius_m), size=SMALL_PT, bbox=patch, zorder=2, **_centred(FAINT))
     for bearing_deg in range(0, 360, 10):
         major = bearing_deg % 30 == 0
@@ -83,7 +83,7 @@ def _draw_scope(axes: "Axes", data: PlotData) -> None:
 
 
 def _draw_ways(axes: "Axes", data: PlotData) -> None:
-    """Draw detections, tracks, truth and the sensor's own way, cut off at the rim."""
+    """Draw detections, tracks, truth and the sensor's path, clipped at the rim."""
     from matplotlib.patches import Circle  # noqa: PLC0415
 
     rim = Circle((0, 0), data.extent_m, transform=axes.transData)
@@ -102,7 +102,7 @@ def _draw_ways(axes: "Axes", data: PlotData) -> None:
 
 
 def _draw_ends(axes: "Axes", data: PlotData) -> None:
-    """Mark where the tracks are at the end, with their names, and where others were lost."""
+    """Mark the final positions of the tracks with their names, and the last positions of lost tracks."""
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     inside = [(track, colour) for track, colour in _coloured(data) if np.hypot(*track.newest_m) <= data.extent_m]
@@ -140,7 +140,7 @@ def _write_around(figure: "Figure", axes: "Axes", title: str, facts: str) -> Non
 
 
 def _label_boxes(tracks: Sequence[TrackTrail], data: PlotData) -> list[Box]:
-    """Return where the tracks' labels go: beside their markers, and beside what else is drawn."""
+    """Return the positions of the tracks' labels: beside their markers, clear of the other drawing."""
     point_m = _point_m(data)
     marker_m = MARKER_PT * point_m
     markers = [Box(*place, marker_m, marker_m) for place in ((0.0, 0.0), *(track.newest_m for track in tracks))]
@@ -151,7 +151,7 @@ def _label_boxes(tracks: Sequence[TrackTrail], data: PlotData) -> list[Box]:
 
 
 def _range_boxes(data: PlotData) -> list[Box]:
-    """Return where the ranges of the rings are written: one below the other, midway between two of the bearings."""
+    """Return the positions of the ring range labels: one below the other, midway between two bearings."""
     lines_m = _lines(data)
     bearings_deg = np.degrees(np.arctan2(lines_m[:, 0], lines_m[:, 1])) % 360.0
     crowd = np.histogram(bearings_deg, bins=12, range=(0.0, 360.0))[0]
@@ -170,7 +170,7 @@ def _lines(data: PlotData) -> Floats:
 
 
 def _point_m(data: PlotData) -> float:
-    """Return how many metres of the plot a typographic point covers."""
+    """Return the size of a typographic point in metres of the plot."""
     return 2.0 * MARGIN * data.extent_m / (SIZE_IN[0] * AXES[2] * 72.0)
 
 

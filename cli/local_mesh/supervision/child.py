@@ -1,4 +1,4 @@
-"""What a supervisor is told of a child process, and what it tells of one."""
+"""Specification, states and events of a supervised child process."""
 
 import json
 import signal
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-# Returns once the child can be used. Calls its argument with a sentence on why it cannot be yet; must not raise.
-# It may wait for ever: whoever calls it bounds it.
+# Returns once the child is ready. Calls its argument with the reason for each delay; must not raise.
+# It may wait for ever: its caller bounds it.
 ReadyCheck = Callable[[Callable[[str], None]], Awaitable[None]]
 
 MAX_LOG_TAIL_BYTES = 16_384
 MAX_LOG_TAIL_LINES = 15
 
-# With it a service says that a setting, a port or a file cannot be used: starting it again would not help.
+# Exit status of a service with an unusable setting, port or file: a restart would not help.
 EXIT_CONFIG = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One child process: how it is started, how it is known to be ready, how long it may take.
+    """One child process: its command, its readiness check, and its time limits.
 
     `env` is added to this process' own environment. Its standard output and error are appended to `log_path`.
     """
@@ -35,19 +35,19 @@ class ChildSpec:
 
 
 class ChildState(StrEnum):
-    """Where a child stands."""
+    """State of a child."""
 
     STARTING = "STARTING"
     READY = "READY"
-    WAITING = "WAITING"  # dead, to be started again after a delay
+    WAITING = "WAITING"  # dead, to be restarted after a delay
     STOPPING = "STOPPING"
     STOPPED = "STOPPED"
-    FAILED = "FAILED"  # dead, and not to be started again
+    FAILED = "FAILED"  # dead, not to be restarted
 
 
 @dataclass(frozen=True, slots=True)
 class ChildEvent:
-    """Something that happened to a child: its new state, a sentence, and where it helps the end of its log."""
+    """An event of a child: its new state, a sentence, and the end of its log where that helps."""
 
     name: str
     state: ChildState
@@ -61,7 +61,7 @@ class ChildEvent:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """How long to wait before a dead child is started again. There is no end to trying."""
+    """Delay before a dead child is restarted. The number of restarts is unlimited."""
 
     first_delay_s: float = 0.5
     factor: float = 2.0
@@ -69,17 +69,17 @@ class RestartPolicy:
     healthy_s: float = 30.0
 
     def failures_after(self, failures: int, ready_s: float) -> int:
-        """Return the failures in a row once a child has died that had been ready for `ready_s` seconds."""
+        """Return the number of failures in a row after a child has died that was ready for `ready_s` seconds."""
         return 1 if ready_s >= self.healthy_s else failures + 1
 
     def delay_s(self, failures: int) -> float:
         """Return the seconds to wait after the n-th failure in a row, n >= 1: first * factor^(n-1), bounded."""
-        # Bounding the exponent too keeps a long row of failures from overflowing.
+        # Bounding the exponent too prevents an overflow after many failures.
         return min(self.max_delay_s, self.first_delay_s * self.factor ** min(failures - 1, 32))
 
 
 def exit_text(returncode: int) -> str:
-    """Return how a process ended, in words; a negative code is the number of the signal that ended it."""
+    """Return the end of a process in words; a negative code is the number of the signal that ended it."""
     if returncode >= 0:
         return f"exited with status {returncode}"
     try:
@@ -89,7 +89,7 @@ def exit_text(returncode: int) -> str:
 
 
 def log_tail(path: Path, from_byte: int = 0) -> tuple[str, ...]:
-    """Return the last lines of a log that were written at or after `from_byte`; none where there is no log."""
+    """Return the last lines of a log written at or after `from_byte`; empty if there is no log."""
     try:
         with path.open("rb") as log:
             size = log.seek(0, 2)

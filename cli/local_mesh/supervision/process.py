@@ -1,8 +1,8 @@
-"""Child processes at the level of the operating system: starting, signalling, and the lifeline.
+"""Child processes at the level of the operating system: starting, signalling, and the parent pipe.
 
-No child may outlive the supervisor, not even one that is killed. Every child's standard input is the reading end of one
-pipe, the lifeline, whose writing end only the supervisor holds: when the supervisor dies, in whatever way, that pipe is
-at its end, on which `cli.local_mesh.supervision.parent_death`, through which every child is started, ends the child.
+No child may outlive the supervisor, not even a killed one. Every child's standard input is the reading end of one
+pipe, of which only the supervisor has the writing end. When the supervisor dies, in whatever way, the pipe is at end
+of file, and `cli.local_mesh.supervision.parent_death`, which starts every child, ends the child.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ TETHER: Final = str(Path(__file__).with_name("parent_death.py"))
 
 
 class Lifeline:
-    """A pipe on which nothing is ever written: its end of file tells that the supervisor is gone."""
+    """A pipe on which nothing is ever written: its end of file means that the supervisor is dead."""
 
     def __enter__(self) -> "Lifeline":
         self.read_fd, self._write_fd = os.pipe()
@@ -34,9 +34,9 @@ class Lifeline:
 
 
 async def spawn(spec: ChildSpec, lifeline: Lifeline) -> Process:
-    """Start the child, tied to the lifeline, in a session of its own. Raises OSError where no process can be made.
+    """Start the child with the parent pipe, in its own session. Raises OSError where no process can be created.
 
-    In its own session the terminal's Ctrl-C reaches the supervisor alone, which then ends the children in order.
+    In its own session the terminal's Ctrl-C reaches only the supervisor, which then ends the children in order.
     """
     with spec.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
@@ -50,7 +50,7 @@ async def spawn(spec: ChildSpec, lifeline: Lifeline) -> Process:
 
 
 def terminate(process: Process) -> None:
-    """Ask the process to end (SIGTERM); harmless where it has ended."""
+    """Send SIGTERM to the process; harmless if it has ended."""
     if process.returncode is None:
         try:
             process.terminate()
@@ -59,7 +59,7 @@ def terminate(process: Process) -> None:
 
 
 def kill_group(process: Process) -> None:
-    """End the process, its guard and whatever it has started at once (SIGKILL); harmless where all have ended."""
+    """Kill the process, its guard and its children at once (SIGKILL); harmless if all have ended."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies

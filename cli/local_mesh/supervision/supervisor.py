@@ -1,4 +1,4 @@
-"""Keeps child processes running: starts them, restarts what dies, and ends them all in order."""
+"""Keeps child processes running: starts them, restarts dead ones, and ends them all in order."""
 
 import asyncio
 from asyncio.subprocess import Process
@@ -22,7 +22,7 @@ from cli.local_mesh.supervision.process import Lifeline, kill_group, spawn, term
 
 @dataclass(slots=True)
 class _Child:
-    """A child; `end` is set where it is to end, `renewal` says why where it is to be started again after that."""
+    """A child; `end` is set to end it, `renewal` is the reason for restarting it after that."""
 
     spec: ChildSpec
     state: ChildState = ChildState.STARTING
@@ -35,7 +35,7 @@ class _Child:
 
 @dataclass(frozen=True, slots=True)
 class _Exit:
-    """How one life of a child ended, how long it had been ready, and the end of its log."""
+    """End of one process of a child, the time it was ready, and the end of its log."""
 
     text: str
     ready_s: float
@@ -46,12 +46,12 @@ class _Exit:
 class Supervisor:
     """Runs children inside `async with`; leaving the block ends them.
 
-    What was started last is ended first, and children started together are ended in the order given. Each gets
-    SIGTERM, then `stop_timeout_s` seconds, then SIGKILL, which is reported. Setting `end_now` kills all at once.
+    The child started last is ended first; children started together are ended in the given order. Each gets SIGTERM,
+    then `stop_timeout_s` seconds, then SIGKILL, which is reported. Setting `end_now` kills all at once.
 
-    A child that dies, or takes too long to become ready, is started again as `policy` says, for as long as the block
-    lasts. One that exits with `EXIT_CONFIG` cancels the block, unless `excuse` returns true at that moment; the others
-    are ended in order and ChildFailedError is raised.
+    A child that dies, or takes too long to become ready, is restarted according to `policy` until the block ends. One
+    that exits with `EXIT_CONFIG` cancels the block, unless `excuse` returns true at that moment; the others are ended
+    in order and ChildFailedError is raised.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class Supervisor:
             await child.was_ready.wait()
 
     def renew(self, name: str, why: str) -> None:
-        """End a child in order and start it again at once; nothing happens where it is not ready."""
+        """End a ready child in order and restart it at once; do nothing if it is not ready."""
         child = next(child for child in self._children() if child.spec.name == name)
         if child.state is ChildState.READY and not self._draining.is_set():
             child.renewal = why
             child.end.set()
 
     def pids(self) -> dict[str, int]:
-        """Return the process id of each child that is alive, by name."""
+        """Return the process id of each live child, by name."""
         return {child.spec.name: child.process.pid for child in self._children() if child.process is not None}
 
     def states(self) -> dict[str, ChildState]:
-        """Return where each child stands, by name."""
+        """Return the state of each child, by name."""
         return {child.spec.name: child.state for child in self._children()}
 
     async def __aenter__(self) -> "Supervisor":
@@ -111,10 +111,10 @@ class Supervisor:
         try:
             await self._stop_in_order()
         finally:
-            self._kill_all()  # nobody is left to kill, unless the line above was cancelled
+            self._kill_all()  # all are dead already, unless the line above was cancelled
             self._killer.cancel()
             try:
-                # The block's own exception is raised as it is, not wrapped in a group: hence not handed to the group.
+                # The block's own exception is raised unwrapped, so it is not passed to the task group.
                 ended = self._tasks.__aexit__(None, None, None)
                 await ended  # keeps the cancellation: a group raises it before a failure
             finally:
@@ -124,7 +124,7 @@ class Supervisor:
             raise self._failure
 
     async def _keep(self, child: _Child) -> None:
-        """Run the child again and again until it is to stop."""
+        """Run and restart the child until it is to end."""
         failures = 0
         try:
             while True:
@@ -166,7 +166,7 @@ class Supervisor:
                 readiness.cancel()
                 stopper.cancel()
         finally:
-            kill_group(process)  # what the child has started must not outlive it either
+            kill_group(process)  # the child's own children must not outlive it either
             child.process = None
         why, ready_at = readiness.result() if not readiness.cancelled() else (None, None)
         ready_s = 0.0 if ready_at is None else loop.time() - ready_at
@@ -174,7 +174,7 @@ class Supervisor:
         return _Exit(why or exit_text(returncode), ready_s, tail, is_final=returncode == EXIT_CONFIG)
 
     async def _become_ready(self, child: _Child, process: Process) -> tuple[str | None, float | None]:
-        """Wait until the child is ready; return (None, when), or kill it and return (why, None)."""
+        """Wait until the child is ready; return (None, time), or kill it and return (reason, None)."""
         reasons = deque(["it gave no answer"], maxlen=1)
         try:
             async with asyncio.timeout(child.spec.ready_timeout_s):
@@ -187,7 +187,7 @@ class Supervisor:
         return None, asyncio.get_running_loop().time()
 
     async def _end_when_asked(self, child: _Child, process: Process) -> None:
-        """Ask the process to end once that is wanted, and make it end where it does not."""
+        """End the process on request: by SIGTERM, then by force."""
         await child.end.wait()
         child.state = ChildState.STOPPING
         if self._killing:
@@ -222,7 +222,7 @@ class Supervisor:
                 kill_group(child.process)
 
     def _give_up(self, child: _Child, end: _Exit) -> None:
-        """Cancel the block: what cannot be used as it is configured is not mended by starting it again."""
+        """Cancel the block: a restart does not help a child that cannot run as configured."""
         text = f"{child.spec.name} {end.text}: it cannot be used as it is configured, and is not restarted"
         self._tell(child, ChildState.FAILED, text)
         if self._failure is None:
