@@ -1,6 +1,7 @@
 """A run's history: a tick is reserved with all its commands before it may be seen."""
 
 import asyncio
+import errno
 import threading
 from pathlib import Path
 
@@ -34,10 +35,14 @@ def record(tick: int) -> CommandRecord:
     return CommandRecord(command=Command(command_id=command_id, set_helm=SetHelm(speed_mps=5.0)), result=result)
 
 
-def make(state_dir: Path) -> tuple[History, Journal]:
+def make_world() -> World:
+    return World(load_scenario(SCENARIO), RUN.run_id, RUN.tick_ns)
+
+
+def make(state_dir: Path, world: World | None = None) -> tuple[History, Journal]:
     reservation = Reservation.open(state_dir, RUN.run_id, BLOCK_TICKS)
     journal = Journal.open(state_dir, RUN, reservation.journal_bytes)
-    return History(reservation, journal, World(load_scenario(SCENARIO), RUN.run_id, RUN.tick_ns)), journal
+    return History(reservation, journal, world or make_world()), journal
 
 
 async def test_a_reservation_keeps_the_journals_length_so_that_a_shorter_journal_is_detected(tmp_path: Path) -> None:
@@ -49,6 +54,28 @@ async def test_a_reservation_keeps_the_journals_length_so_that_a_shorter_journal
     journal.close()
     assert journal.end > 0
     assert Reservation.open(tmp_path, RUN.run_id, BLOCK_TICKS).journal_bytes == journal.end
+
+
+async def test_a_command_that_could_not_be_written_down_has_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path, RUN.run_id)
+    world = make_world()
+    history, journal = make(tmp_path, world)
+    later, append = 10 * BLOCK_TICKS, journal.append
+    before = world.at(later)
+
+    def fail(_item: CommandRecord) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(journal, "append", fail)
+    with pytest.raises(OSError, match="no space"):
+        await history.enter(lambda settled: record(settled + 1))
+    assert world.at(later) == before
+    monkeypatch.setattr(journal, "append", append)
+    await history.enter(lambda settled: record(settled + 1))
+    journal.close()
+    assert world.at(later) != before
 
 
 async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_written(
