@@ -150,7 +150,7 @@ async def test_streams_beyond_one_page_of_the_servers_list_are_seen(client: Clie
 
 @pytest.mark.asyncio
 async def test_streams_larger_than_the_disk_are_refused_with_advice(client: Client) -> None:
-    with pytest.raises(TopologyError, match="size factor"):
+    with pytest.raises(TopologyError, match="--size-factor"):
         await init(client, wanted_streams(1000))
 
 
