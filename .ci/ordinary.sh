@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests once more as most users meet the project: as an ordinary user, with the distribution's own Python, in a
+# Runs tests (all, or those given) as most users meet the project: as an ordinary user, with the distribution's own Python, in a
 # path with a space, and with 1 GiB of temporary space.
 #
 #   .ci/ordinary.sh [ARGUMENTS FOR PYTEST]

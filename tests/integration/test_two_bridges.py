@@ -81,7 +81,7 @@ async def rig(directory: Path, bridges: int, retention: Retention = RETENTION) -
         server = await stack.enter_async_context(NatsServer(directory / "nats"))
         client = await nats.connect(server.url)
         window = {"duplicate_window": WINDOW_S * 1_000_000_000}
-        await init(client, {name: {**config, **window} for name, config in wanted_streams(0.2).items()})
+        await init(client, {name: {**config, **window} for name, config in wanted_streams(0.1).items()})
         await client.close()
         port = await stack.enter_async_context(served(source))
         made = Rig(source, port, server, [], [], [])
@@ -161,7 +161,7 @@ async def test_a_restarted_source_gets_confirmations_of_stored_events_again(tmp_
     port = free_port()
     async with NatsServer(tmp_path / "nats") as server:
         client = await nats.connect(server.url)
-        await init(client, wanted_streams(0.2))
+        await init(client, wanted_streams(0.1))
         await client.close()
         environment = bridge_environment(tmp_path, f"127.0.0.1:{port}", server.url)
         async with process(*BRIDGE, log=tmp_path / "bridge.log", env=environment):
