@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from chain import read_subject
 from chaos.arena import Arena
 from chaos.watcher import NotRecovered
+from mesh.tasks import raise_if_cancelled
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
 
 COMMANDS, RESPONSES, LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
@@ -42,6 +43,7 @@ class Pilot:
         )
         try:
             while True:
+                raise_if_cancelled()
                 command = self._draw()
                 for _ in range(1 + (self.random.random() < REPEATED)):
                     await self._send(client, command)
@@ -104,6 +106,7 @@ class Pilot:
             "ce-datacontenttype": "application/protobuf",
         }
         while True:  # until it is cancelled: the broker is away for any time
+            raise_if_cancelled()
             try:
                 await client.jetstream().publish(
                     COMMANDS, command.SerializeToString(), timeout=ACK_TIMEOUT_S, headers=headers

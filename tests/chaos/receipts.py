@@ -8,6 +8,7 @@ import grpc
 
 from chain import Stored, read_audit
 from chaos.arena import Arena
+from mesh.tasks import raise_if_cancelled
 from qiki.registrar.v1.registrar_service_pb2 import (
     AuditEvent,
     ListEventsRequest,
@@ -47,6 +48,7 @@ class Witness:
 
     async def _report(self, stub: "RegistrarServiceAsyncStub", event: AuditEvent) -> None:
         while True:  # until it is cancelled: the registrar is away for any time
+            raise_if_cancelled()
             try:
                 answer = await stub.RecordEvents(RecordEventsRequest(events=[event]), timeout=CALL_TIMEOUT_S)
             except grpc.aio.AioRpcError:
