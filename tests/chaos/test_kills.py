@@ -15,6 +15,7 @@ from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.channel import connect
 
 DURATION_S = 30.0
+SERVICES = ("sim", "radar", "tracker", "registrar", "bridge")
 KILLS_AT_TICKS = (
     ("radar", 40),
     ("bridge", 90),
@@ -51,7 +52,9 @@ async def killed(directory: Path) -> Left:
     async with chain(directory, DURATION_S, speed="3", pace="lossless", settings=often) as mesh:
         for name, tick in KILLS_AT_TICKS:
             await until(lambda tick=tick: facts(mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
-            # On a busy machine it may still be on its way back from the kill before.
+            # On a busy machine the process killed before may still be on its way back; what others report of its death
+            # is kept in memory until the registrar answers.
+            await until(lambda: all(facts(mesh, each) for each in SERVICES), "every service answers")
             await until(lambda name=name: "pid" in mesh.endpoints()[name], f"{name} runs")  # type: ignore[misc]
             os.kill(int(mesh.endpoints()[name]["pid"]), signal.SIGKILL)
         await until(lambda: published_all(mesh), "everything published")
