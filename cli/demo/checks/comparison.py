@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.jetstream.verify.tally import SubjectTally
+from adapters.jetstream.verify.count import SubjectTally
 
 
 @dataclass(frozen=True, slots=True)
