@@ -89,7 +89,8 @@ class _Demonstration:
 
         1. The simulator's phase becomes ENDED.
         2. Every derived feed's producer sends Ended with the number of events; the bridge has published them all.
-        3. The recorded feeds, which never end, are read up to their current sequence; the bridge has published it too.
+        3. Every service has delivered its audit events. The recorded feeds, which never end, are read up to their
+           current sequence; the bridge has published it too.
         4. JetStream is read back: every message is checked, and the tracks and alarms are recomputed.
         """
         run_id = await self._until_ended()
@@ -99,6 +100,7 @@ class _Demonstration:
         for channels in (derived, recorded):
             ends |= await feed_ends(channels, self._targets(), STALL_LIMIT_S)
             await self._until_published(ends)
+            await self._until_reported()
         reader, check = RunReader(run_id, self._radars(), ends), RunCheck.of(self._spec, run_id)
         await read_back(nats_url(self._mesh.ports), self._spec.channels, reader, check, self._progress(ends))
         await self._look()
@@ -140,6 +142,20 @@ class _Demonstration:
             if all(reached.get(name, 0) >= end for name, end in ends.items()):
                 return
             stall.observe(reached, status_line(bridge))
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def _until_reported(self) -> None:
+        """Return once the registrar has every audit event that a service has reported so far.
+
+        A service that starts before the registrar tries again with growing waits, which may outlast a short run.
+        """
+        stall = StallClock(STALL_LIMIT_S)
+        while True:  # bounded by the stall clock
+            statuses = await self._look()
+            waiting = {name: _whole(status.facts.get("audit_waiting")) for name, status in statuses.items()}
+            if not any(waiting.values()):
+                return
+            stall.observe(waiting, "\n".join(["", *map(status_line, statuses.values())]))
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     def _progress(self, ends: Mapping[str, int]) -> Callable[[int], None]:

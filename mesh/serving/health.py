@@ -56,7 +56,7 @@ class Health:
         self._now = now
         self._lock = Lock()
         self._loops: list[Loop] = []
-        self._facts: Callable[[], Mapping[str, object]] = dict
+        self._facts: list[Callable[[], Mapping[str, object]]] = []
         self._down = "starting"
 
     def loop(self, name: str) -> Loop:
@@ -75,14 +75,14 @@ class Health:
         self._down = "draining"
 
     def facts_from(self, facts: Callable[[], Mapping[str, object]]) -> None:
-        """Set the function that returns the facts. It is called from the metrics thread, so it must only read."""
-        self._facts = facts
+        """Add a function that returns facts. It is called from the metrics thread, so it must only read."""
+        self._facts.append(facts)
 
     def report(self) -> HealthReport:
         """Return the current state."""
         with self._lock:
             loops = list(self._loops)
-        facts = self._facts()
+        facts = {name: value for source in self._facts for name, value in source().items()}
         if self._down:
             return HealthReport(False, self._down, facts)
         for loop in loops:

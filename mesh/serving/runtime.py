@@ -125,6 +125,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
             loops = [server.watch_health, *parts.loops]
             if settings.registrar_target:
                 loops.append(base.audit.run)
+                base.health.facts_from(lambda: _undelivered(base.audit))
             tasks = [group.create_task(_run(loop, ending)) for loop in loops]
             base.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
             await stop.wait()
@@ -138,6 +139,12 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
         http.stop()
         base.telemetry.shutdown(settings.drain_s)
         _LOG.info("stopped")
+
+
+def _undelivered(audit: AuditReporter) -> dict[str, object]:
+    """Return the number of audit events that the registrar does not have yet, if there are any."""
+    waiting = audit.counts().waiting
+    return {"audit_waiting": waiting} if waiting else {}
 
 
 async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch) -> None:

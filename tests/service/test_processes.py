@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from cli.local_mesh.probe import read_status
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.registrar.v1.registrar_service_pb2 import EventsFilter, WatchEventsRequest
@@ -336,6 +337,27 @@ async def test_a_required_reader_that_blocks_the_run_for_long_is_recorded_with_i
         assert response.audit_event.reporter == "svc_sim"
         assert {item.name: item.value for item in response.audit_event.attributes}["feed"] == "world"
         call.cancel()
+
+
+async def test_health_counts_the_audit_events_that_wait_for_the_registrar_until_it_has_them() -> None:
+    with taken_port() as port:
+        pass
+    async with running("svc_sim", registrar_target=f"127.0.0.1:{port}") as child:
+        assert int((await facts(child))["audit_waiting"]) >= 1
+        async with running("svc_registrar", grpc_port=port):
+            await until(child, lambda found: "audit_waiting" not in found)
+
+
+async def facts(child: Child) -> dict[str, Any]:
+    status = await read_status("child", child.http_port)
+    assert status.facts, status.detail
+    return dict(status.facts)
+
+
+async def until(child: Child, reached: Callable[[dict[str, Any]], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not reached(await facts(child)):  # noqa: ASYNC110  # /healthz is the interface under test
+            await asyncio.sleep(0.05)
 
 
 # -- being killed ------------------------------------------------------------------------------------------------------
