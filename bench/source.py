@@ -21,7 +21,7 @@ async def main(size_bytes: int, flood: int) -> None:
     source = FrameSource(RETENTION)
     for _ in range(flood):
         source.append(size_bytes)
-    source.feed.refolded()
+    source.feed.replayed()
     async with served(source) as port:
         print(port, flush=True)
         await source.asked.wait()

@@ -35,11 +35,11 @@ class Tracker(Spec):
     """Tracker parameters. An omitted one takes the tracker's default, the value that its benchmark evaluates.
 
     A target's detection falls inside its track's gate with `gate_probability`. Of the detections that belong to no
-    track, the share `new_share` are of targets, not false; `births_per_scan` are expected in a scan without false ones.
-    Targets exist for `mean_lifetime_s`. A track is confirmed when its probability of existence reaches
-    `confirm_probability`; it is deleted when that falls below `delete_probability`, or after `max_coast_s` without a
-    measurement. `max_coast_s` must exceed the longest scan period. The speed sigmas are the standard deviations
-    of a track's velocity components before any velocity is measured.
+    track, the share `new_target_probability` are of targets, not false; `birth_rate_per_scan` are expected in a scan
+    without false ones. Targets exist for `mean_lifetime_s`. A track is confirmed when its probability of existence
+    reaches `confirm_probability`; it is deleted when that falls below `delete_probability`, or after `max_coast_s`
+    without a measurement. `max_coast_s` must exceed the longest scan period. The speed sigmas are the standard
+    deviations of a track's velocity components before any velocity is measured.
 
     With `compiled` the arithmetic is compiled by numba, which must be installed; results differ in their last digits.
     """
@@ -48,8 +48,8 @@ class Tracker(Spec):
     horizontal_speed_sigma_mps: SpeedSigma | None = None
     vertical_speed_sigma_mps: SpeedSigma | None = None
     gate_probability: Chance | None = None
-    new_share: Chance | None = None
-    births_per_scan: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    new_target_probability: Chance | None = None
+    birth_rate_per_scan: Annotated[float, Field(gt=0, le=100_000)] | None = None
     mean_lifetime_s: Span | None = None
     confirm_probability: Chance | None = None
     delete_probability: Chance | None = None

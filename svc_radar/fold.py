@@ -9,11 +9,11 @@ import numpy as np
 
 from mesh.clock import SimulationClock
 from mesh.feeds import identity
-from mesh.feeds.audit_summary import Flow
+from mesh.feeds.audit_summary import AuditSummary
 from mesh.feeds.feed import Feed, Made
 from mesh.folds.quarantine import NOT_QUARANTINED
-from mesh.folds.replay_points import Places
-from mesh.folds.runner import FoldReports, admit
+from mesh.folds.replay_points import ReplayPoints
+from mesh.folds.runner import FoldReports, wait_for_readers
 from mesh.rng import generator
 from mesh.schedule import Schedule, Slot
 from qiki.common.v1.stream_pb2 import Run
@@ -33,7 +33,7 @@ class Feeds:
     truth: Feed | None = None
 
 
-class Observer:
+class RadarFold:
     """The radar's fold over one run."""
 
     start_token = ""
@@ -45,12 +45,12 @@ class Observer:
         self._frames = feeds.frames
         self._truth = feeds.truth
         self._reports = reports
-        self._flow = Flow(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
+        self._summary = AuditSummary(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
         self._clock = SimulationClock.of(run)
         self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
         self._longest_period = max(self._periods, default=0)
         self._schedule = Schedule(self._periods)
-        self._places = Places()
+        self._replay_points = ReplayPoints()
         self._whole_from = 0
         self._begun = False
 
@@ -69,9 +69,9 @@ class Observer:
         self._begun = True
         if snapshot.tick >= self._whole_from:
             for slot in self._schedule.due(snapshot.tick):
-                await admit(self._frames, snapshot.time.ToNanoseconds(), self._reports.pulse)
+                await wait_for_readers(self._frames, snapshot.time.ToNanoseconds(), self._reports.heartbeat)
                 self._emit(slot, event)
-        self._places.add(snapshot.tick, event.resume_token)
+        self._replay_points.add(snapshot.tick, event.resume_token)
 
     def safe_token(self) -> str:
         """Return the position from which every frame that is not yet safe can be observed again, from complete scans.
@@ -85,9 +85,9 @@ class Observer:
         last = self._frames.ring.last_sequence
         safe = last if slowest is None else min(slowest[1], last)
         if not self._models:  # no frame ever needs a snapshot
-            return self._places.newest_through(sys.maxsize)
+            return self._replay_points.newest_through(sys.maxsize)
         # The first snapshot that is read again must precede the next frame by a whole scan.
-        return self._places.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
+        return self._replay_points.newest_through(self._schedule.tick_of(safe + 1) - self._longest_period - 1)
 
     def _emit(self, slot: Slot, event: Event[WorldSnapshot]) -> None:
         """Add the slot's frame, and the truth if it is served: both, or neither and an exception."""
@@ -103,7 +103,7 @@ class Observer:
             made = self._make(slot, event, scan, began_ns)
         for feed, one in made:
             feed.add(one)
-        self._flow.take(slot.sequence, event.payload.time.ToNanoseconds(), detections=len(scan))
+        self._summary.take(slot.sequence, event.payload.time.ToNanoseconds(), detections=len(scan))
 
     def _observe(self, slot: Slot, snapshot: WorldSnapshot) -> Scan:
         model = self._models[slot.source]

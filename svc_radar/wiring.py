@@ -6,9 +6,9 @@ from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.feeds.feed import Feed
 from mesh.folds.quarantine import Quarantine
-from mesh.folds.runner import Folder, FoldReports, Input
-from mesh.serving.runtime import Base, Parts, run_service
-from mesh.serving.server import Mount
+from mesh.folds.runner import FoldReports, FoldRunner, FoldSource
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
+from mesh.serving.server import GrpcService
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_service_pb2 import DESCRIPTOR, WatchFramesResponse, WatchTruthResponse
 from qiki.radar.v1.radar_service_pb2_grpc import add_RadarServiceServicer_to_server
@@ -16,7 +16,7 @@ from qiki.sim.v1 import sim_service_pb2 as sim
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
 from svc_radar.config import RadarSettings, to_model
-from svc_radar.fold import Feeds, Observer
+from svc_radar.fold import Feeds, RadarFold
 from svc_radar.service import RadarServicer
 
 READER = "radar"
@@ -27,7 +27,7 @@ def main() -> None:
     run_service(RadarSettings, build)
 
 
-def build(settings: RadarSettings, base: Base) -> Parts:
+def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
     """Build the radar's parts.
 
     Raises:
@@ -39,32 +39,36 @@ def build(settings: RadarSettings, base: Base) -> Parts:
     models = tuple(to_model(radar) for radar in spec.radars)
     longest_scan_s = max((model.scan_period_s for model in models), default=0.0)
     settings.check_retention(longest_scan_s + spec.simulation.world_period_s)
-    frames = Feed(settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame", base.telemetry.spans)
+    frames = Feed(
+        settings.feed("frames", spec.readers("frames")), WatchFramesResponse, "frame", service.telemetry.spans
+    )
     truth = None
     if settings.serve_truth:
-        truth = Feed(settings.feed("truth", ()), WatchTruthResponse, "truth", base.telemetry.spans)
+        truth = Feed(settings.feed("truth", ()), WatchTruthResponse, "truth", service.telemetry.spans)
     feeds = Feeds(frames, truth)
     beside = [truth] if truth else []
-    pulse = base.health.loop("observer")
-    base.health.facts_from(lambda: facts(frames))
-    reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "world"), pulse)
+    heartbeat = service.health.loop("observer")
+    service.health.facts_from(lambda: facts(frames))
+    reports = FoldReports(service.audit, Quarantine(service.audit, service.telemetry.registry, "world"), heartbeat)
 
-    async def open_fold(run: Run, _anew: bool) -> Observer:
-        return Observer(run, models, feeds, reports)
+    async def open_fold(run: Run, _anew: bool) -> RadarFold:
+        return RadarFold(run, models, feeds, reports)
 
     # A frame is safe once its readers have confirmed it, and depends on the snapshots of its whole scan.
     confirm_interval_s = longest_scan_s + spec.simulation.world_period_s
-    folder = Folder(
+    folder = FoldRunner(
         _world(settings, bot_spec, confirm_interval_s),
         frames,
         bot_spec.digest,
         open_fold=open_fold,
-        pulse=pulse,
+        heartbeat=heartbeat,
         beside=beside,
     )
     servicer = RadarServicer(feeds, [model.sensor_id for model in models], settings.heartbeat_s)
-    mount = Mount(DESCRIPTOR.services_by_name["RadarService"].full_name, add_RadarServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], feeds=[frames, *beside], loops=[folder.run])
+    mount = GrpcService(
+        DESCRIPTOR.services_by_name["RadarService"].full_name, add_RadarServiceServicer_to_server, servicer
+    )
+    return ServiceParts(mounts=[mount], feeds=[frames, *beside], loops=[folder.run])
 
 
 def facts(frames: Feed) -> Mapping[str, object]:
@@ -72,14 +76,14 @@ def facts(frames: Feed) -> Mapping[str, object]:
     return {
         "run_id": frames.run.run_id if frames.run else "",
         "frames": frames.ring.last_sequence,
-        "refolding": frames.refolding,
+        "replaying": frames.replaying,
         "ended": frames.ended,
     }
 
 
-def _world(settings: RadarSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> Input:
+def _world(settings: RadarSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> FoldSource:
     stub = SimServiceStub(connect(settings.sim_target))
-    return Input(
+    return FoldSource(
         service="svc_sim",
         reader=READER if READER in bot_spec.spec.readers("world") else "",
         get_run=stub.GetRun,

@@ -102,7 +102,7 @@ class LogFeed(Feed):
         head = log.head
         self.begin(Run(run_id=head.log_id, created=to_timestamp(head.created_ns), bot_id=head.bot_id))
         self.ring = LogRing(log, index, self.token_at)
-        self.refolded()
+        self.replayed()
 
     @property
     def records(self) -> LogRing:

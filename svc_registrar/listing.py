@@ -22,7 +22,7 @@ PAGES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListRequest:
     """Request of a page: `place` is the end of the page before, None at the start."""
 
     query: Query
@@ -39,7 +39,7 @@ class Pages:
         self._index = index
         self._turns = asyncio.Semaphore(PAGES_AT_ONCE)
 
-    async def page(self, wanted: Wanted) -> pb.ListEventsResponse:
+    async def page(self, request: ListRequest) -> pb.ListEventsResponse:
         """Return a page of the log as it is when the page's turn comes.
 
         Raises:
@@ -47,13 +47,13 @@ class Pages:
         """
         async with self._turns:
             last = self._feed.ring.last_sequence
-            found = await finish_in_thread(_select, self._index, wanted, last)
-            events = await self._read(found[: wanted.size])
+            found = await finish_in_thread(_select, self._index, request, last)
+            events = await self._read(found[: request.size])
         complete = len(events) == len(found)
         if not complete:
             token = events[-1].resume_token
         else:  # every matching event has been returned: to the log's end, or back to its start
-            token = self._feed.place(0 if wanted.newest_first else last).encode()
+            token = self._feed.place(0 if request.newest_first else last).encode()
         return pb.ListEventsResponse(events=events, complete=complete, resume_token=token)
 
     async def _read(self, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
@@ -70,15 +70,15 @@ class Pages:
         return events
 
 
-def _select(index: Index, wanted: Wanted, last: int) -> list[int]:
+def _select(index: Index, request: ListRequest, last: int) -> list[int]:
     """Return the sequences of the page, and one more if there are further events; runs in a thread."""
     after, before = 0, last + 1
-    if wanted.place is not None and wanted.newest_first:
-        before = min(before, wanted.place.sequence)
-    elif wanted.place is not None:
-        after = wanted.place.sequence
+    if request.place is not None and request.newest_first:
+        before = min(before, request.place.sequence)
+    elif request.place is not None:
+        after = request.place.sequence
     return index.select(
-        wanted.query, after=after, before=before, most=wanted.size + 1, newest_first=wanted.newest_first
+        request.query, after=after, before=before, most=request.size + 1, newest_first=request.newest_first
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mesh import failpoints
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import LimitReachedError, MeshError
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
@@ -51,14 +51,14 @@ class _Group:
 class Recorder:
     """Records events in the log. Lives on one event loop; only the write itself runs in a thread."""
 
-    def __init__(self, log: LogFile, index: Index, feed: LogFeed, pulse: Loop) -> None:
+    def __init__(self, log: LogFile, index: Index, feed: LogFeed, heartbeat: Heartbeat) -> None:
         self._log = log
         self._index = index
         self._feed = feed
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._groups: deque[_Group] = deque()
         self._pending_bytes = 0
-        self._wanted = Change()
+        self._wanted = Notifier()
         self._failed_at_s: float | None = None
         self._failure = ""
         self._sealed = True
@@ -73,7 +73,7 @@ class Recorder:
         """
         found: list[_Group | Receipt | ContradictionError] = []
         for number, submission in enumerate(submissions, start=1):
-            found.append(self._admit(submission))
+            found.append(self._wait_for_readers(submission))
             if number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
         for group in {id(item): item for item in found if isinstance(item, _Group)}.values():
@@ -107,7 +107,7 @@ class Recorder:
             if self._failed_at_s is None and time.monotonic() - self._sealed_at_s >= SEAL_PERIOD_S:
                 await self._idle()
             if self._failed_at_s is None:
-                self._pulse.beat("recording")
+                self._heartbeat.beat("recording")
 
     def facts(self) -> Mapping[str, object]:
         """Return the facts of a status line."""
@@ -116,7 +116,7 @@ class Recorder:
 
     # -- coming in ----------------------------------------------------------------------------------------------------
 
-    def _admit(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
+    def _wait_for_readers(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
         """Return the receipt of a recorded event, or the group in which the event will be written."""
         on_record = self._find(submission)
         if on_record is not None:
@@ -194,7 +194,7 @@ class Recorder:
 
     def _fail(self, error: OSError) -> None:
         self._failure = storage_error(error).message
-        self._pulse.fail(self._failure)
+        self._heartbeat.fail(self._failure)
         if self._failed_at_s is None:
             self._failed_at_s = time.monotonic()
             _LOG.error("the log cannot be written", extra={"why": self._failure})
@@ -204,8 +204,8 @@ class Recorder:
             return
         failed_s = time.monotonic() - self._failed_at_s
         self._failed_at_s = None
-        self._pulse.failed = False
-        self._pulse.beat("recording")
+        self._heartbeat.failed = False
+        self._heartbeat.beat("recording")
         _LOG.info("the log can be written again", extra={"failed_s": round(failed_s, 3)})
         self._report(codes.STORAGE_RESTORED, {"cause": self._failure, "failed_s": f"{failed_s:.3f}"})
 
@@ -231,6 +231,6 @@ class Recorder:
         """Queue an event of the registrar itself; if the disk fails it is lost, and only the service's log has it."""
         event = make_event(REPORTER, code, "", attributes=attributes)
         try:
-            self._admit(wire.to_submission(event))
+            self._wait_for_readers(wire.to_submission(event))
         except MeshError as error:
             _LOG.warning("an event of our own is not on record", extra={"code": code.name, "why": error.message})

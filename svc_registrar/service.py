@@ -14,7 +14,7 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceServicer
 from qiki_sdk.codes import MAX_EVENTS_A_REQUEST
 from svc_registrar import listing, wire
-from svc_registrar.domain.fact import FactError
+from svc_registrar.domain.audit_record import FactError
 from svc_registrar.domain.index import Index, Query
 from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
@@ -56,8 +56,10 @@ class RegistrarServicer(RegistrarServiceServicer):
             raise InvalidFieldError("page_size", f"is {request.page_size}, at most {listing.MAX_PAGE} are given")
         query = _query(request.filter) or Query()
         place = self._feed.resolve(request.resume_token) if request.resume_token else None
-        wanted = listing.Wanted(query, request.page_size or listing.DEFAULT_PAGE, place, request.newest_first)
-        return await self._pages.page(wanted)
+        page_request = listing.ListRequest(
+            query, request.page_size or listing.DEFAULT_PAGE, place, request.newest_first
+        )
+        return await self._pages.page(page_request)
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: _Context
@@ -126,8 +128,8 @@ def _rejection(index: int, field: str, problem: str) -> pb.Rejection:
     return pb.Rejection(field=name, reason=ErrorReason.ERROR_REASON_INVALID_FIELD, message=f"{name}: {problem}")
 
 
-def _query(wanted: pb.EventsFilter) -> Query | None:
+def _query(page_request: pb.EventsFilter) -> Query | None:
     try:
-        return wire.to_query(wanted)
+        return wire.to_query(page_request)
     except FactError as error:
         raise InvalidFieldError(error.field, error.problem) from None

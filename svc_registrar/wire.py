@@ -10,7 +10,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.clock import to_timestamp
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, Receipt
 from qiki_sdk.codes import MAX_EVENT_BYTES, Severity
-from svc_registrar.domain.fact import Fact, FactError, Instant, check, check_code, check_instant, check_reporter
+from svc_registrar.domain.audit_record import (
+    AuditRecord,
+    FactError,
+    Instant,
+    check,
+    check_code,
+    check_instant,
+    check_reporter,
+)
 from svc_registrar.domain.frame import Record
 from svc_registrar.domain.index import Entry, Query
 
@@ -109,8 +117,8 @@ def _bound_ns(wanted: EventsFilter, field: str) -> int | None:
     return min(max(instant.seconds * _NS_PER_S + instant.nanos, _FIRST_NS), _LAST_NS)
 
 
-def _to_fact(event: AuditEvent) -> Fact:
-    return Fact(
+def _to_fact(event: AuditEvent) -> AuditRecord:
+    return AuditRecord(
         schema_version=event.schema_version,
         event_id=event.event_id,
         code=event.code,

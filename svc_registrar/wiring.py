@@ -4,8 +4,8 @@ import logging
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.serving.runtime import Base, Parts, run_service
-from mesh.serving.server import Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
+from mesh.serving.server import GrpcService
 from mesh.storage.state_dir import open_state_dir
 from qiki.registrar.v1.registrar_service_pb2 import DESCRIPTOR
 from qiki.registrar.v1.registrar_service_pb2_grpc import add_RegistrarServiceServicer_to_server
@@ -25,7 +25,7 @@ def main() -> None:
     run_service(RegistrarSettings, build)
 
 
-def build(settings: RegistrarSettings, base: Base) -> Parts:
+def build(settings: RegistrarSettings, service: ServiceContext) -> ServiceParts:
     """Make the registrar's parts.
 
     Raises:
@@ -33,14 +33,14 @@ def build(settings: RegistrarSettings, base: Base) -> Parts:
         StartError: the state directory cannot be used, or the log in it is damaged.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
-    state_dir = open_state_dir(settings.state_dir, "registrar", base.resources)
+    state_dir = open_state_dir(settings.state_dir, "registrar", service.resources)
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
     _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})
     feed = LogFeed(log, index, spec.readers(FEED))
-    recorder = Recorder(log, index, feed, base.health.loop("log"))
-    base.health.facts_from(recorder.facts)
+    recorder = Recorder(log, index, feed, service.health.loop("log"))
+    service.health.facts_from(recorder.facts)
     servicer = RegistrarServicer(log, index, feed, recorder, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["RegistrarService"].full_name
-    mount = Mount(name, add_RegistrarServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], feeds=[feed], loops=[recorder.advance])
+    mount = GrpcService(name, add_RegistrarServiceServicer_to_server, servicer)
+    return ServiceParts(mounts=[mount], feeds=[feed], loops=[recorder.advance])

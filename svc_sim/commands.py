@@ -6,17 +6,17 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mesh import failpoints
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import LimitReachedError, MeshError
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult
 from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
-from svc_sim.durability.commit_log import History
+from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import MAX_COMMANDS, Journal
-from svc_sim.durability.storage_health import Storage
+from svc_sim.durability.storage_health import StorageHealth
 from svc_sim.wire import commands as command_wire
 
 MAX_WAITING = 1_000
@@ -40,16 +40,18 @@ class _Waiting:
 class Commands:
     """The queue of commands from all callers, and the loop that executes them."""
 
-    def __init__(self, run: Run, history: History, journal: Journal, audit: AuditReporter, pulse: Loop) -> None:
+    def __init__(
+        self, run: Run, commit_log: CommitLog, journal: Journal, audit: AuditReporter, heartbeat: Heartbeat
+    ) -> None:
         self._run = run
-        self._history = history
+        self._commit_log = commit_log
         self._audit = audit
-        self._pulse = pulse
-        self._storage = Storage("commands cannot be written down", pulse, audit)
+        self._heartbeat = heartbeat
+        self._storage = StorageHealth("commands cannot be written down", heartbeat, audit)
         self._records = {record.command.command_id: _bytes_of(record) for record in journal.records}
         self._cut_bytes = journal.cut_bytes
         self._waiting: deque[_Waiting] = deque()
-        self._wanted = Change()
+        self._wanted = Notifier()
 
     def __len__(self) -> int:
         """Return the number of commands that the run has had."""
@@ -85,7 +87,7 @@ class Commands:
             elif not await self._wanted.wait(IDLE_S):
                 await self._idle()
             if not self._storage.failure:
-                self._pulse.beat("taking commands")
+                self._heartbeat.beat("taking commands")
 
     async def _answer(self, waiting: _Waiting) -> None:
         if waiting.done.done():
@@ -100,7 +102,7 @@ class Commands:
             waiting.done.set_result(answer)
 
     async def _carry_out(self, command: Command) -> ExecuteCommandResponse:
-        record = await self._history.enter(lambda settled: command_wire.decide(command, settled, self._run))
+        record = await self._commit_log.enter(lambda settled: command_wire.decide(command, settled, self._run))
         self._storage.works()
         self._records[command.command_id] = _bytes_of(record)
         self._report(record.result)
@@ -122,8 +124,8 @@ class Commands:
         """Retry a failed disk; seal the records written since the last time."""
         try:
             if self._storage.failure:
-                await self._history.probe()
-            await self._history.seal()
+                await self._commit_log.probe()
+            await self._commit_log.seal()
         except OSError as error:
             self._storage.failed(error)
         else:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import InvalidFieldError
 
 MIN_SPEED, MAX_SPEED = 0.1, 1_000.0
@@ -26,7 +26,7 @@ class Pacer:
         self.speed = speed
         self.paused = False
         self.steps_left = 0
-        self.change = Change()
+        self.change = Notifier()
 
     @property
     def stands_still(self) -> bool:

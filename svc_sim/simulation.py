@@ -6,25 +6,28 @@ from dataclasses import dataclass
 
 from mesh import failpoints
 from mesh.clock import SimulationClock
-from mesh.feeds.audit_summary import Flow
-from mesh.feeds.feed import Feed, Pace
-from mesh.folds.runner import admit
+from mesh.feeds.audit_summary import AuditSummary
+from mesh.feeds.feed import Feed, FlowControl
+from mesh.folds.runner import wait_for_readers
 from mesh.schedule import Schedule
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from qiki.common.v1.stream_pb2 import Run
-from qiki.sim.v1.sim_service_pb2 import Pace as WirePace
+from qiki.sim.v1.sim_service_pb2 import FlowControl as WireFlowControl
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
 from svc_sim.domain.world import World
-from svc_sim.durability.commit_log import History
-from svc_sim.durability.storage_health import Storage
+from svc_sim.durability.commit_log import CommitLog
+from svc_sim.durability.storage_health import StorageHealth
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import SLICE_S, Pacer
 from svc_sim.wire import snapshots as wire
 
-_WIRE_PACE = {Pace.LIVE: WirePace.PACE_LIVE, Pace.LOSSLESS: WirePace.PACE_LOSSLESS}
+_WIRE_FLOW_CONTROL = {
+    FlowControl.LIVE: WireFlowControl.FLOW_CONTROL_LIVE,
+    FlowControl.LOSSLESS: WireFlowControl.FLOW_CONTROL_LOSSLESS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Simulation:
         navigation: Navigation,
         feeds: Feeds,
         pacer: Pacer,
-        history: History,
+        commit_log: CommitLog,
         audit: AuditReporter,
     ) -> None:
         self.run = run
@@ -57,15 +60,17 @@ class Simulation:
         self._snapshots = snapshots
         self._feeds = feeds
         self.pacer = pacer
-        self._history = history
+        self._commit_log = commit_log
         self.clock = SimulationClock.of(run)
-        self._refold_to = min(history.settled_tick, run.last_tick or history.settled_tick)
+        self._refold_to = min(commit_log.committed_tick, run.last_tick or commit_log.committed_tick)
         retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
         self.tick = max(0, self._refold_to - retained_ticks)
         self._contacts = 0
         self._storage_failure = ""
         self._audit = audit
-        self._readings = Flow(audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence)
+        self._readings = AuditSummary(
+            audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence
+        )
 
     @property
     def ended(self) -> bool:
@@ -73,7 +78,7 @@ class Simulation:
         return self.run.last_tick > 0 and self.tick >= self.run.last_tick
 
     @property
-    def refolding(self) -> bool:
+    def replaying(self) -> bool:
         """Whether the simulation is replaying ticks that were visible before a restart."""
         return self.tick < self._refold_to
 
@@ -87,21 +92,21 @@ class Simulation:
         """The newest tick that was ever visible: ahead of `tick` during replay."""
         return max(self.tick, self._refold_to)
 
-    async def advance(self, pulse: Loop) -> None:
+    async def advance(self, heartbeat: Heartbeat) -> None:
         """Run to the end, and then keep the heartbeat going."""
         self._audit.report(RUN_RESUMED if self._refold_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._refold_to)
-        storage = Storage("ticks cannot be reserved", pulse, self._audit)
+        storage = StorageHealth("ticks cannot be reserved", heartbeat, self._audit)
         while not self.ended:
-            pulse.beat(self.describe())
-            if not self.refolding:
-                self.refolded()
+            heartbeat.beat(self.describe())
+            if not self.replaying:
+                self.replayed()
                 if self.pacer.stands_still:
                     await self.pacer.change.wait(SLICE_S)
                     continue
-            await self._admit(self.tick + 1, pulse)
+            await self._wait_for_readers(self.tick + 1, heartbeat)
             await self._settle(self.tick + 1, storage)
             # No await between the permission and the tick: the state in a response to a pause or a step stays true.
-            if not self.refolding and not await self.pacer.permit():
+            if not self.replaying and not await self.pacer.permit():
                 continue
             self.compute(self.tick + 1)
             if self.pacer.paused:
@@ -113,24 +118,24 @@ class Simulation:
         end = self.clock.timestamp(self.tick)
         self._audit.report(RUN_ENDED, simulation_time=end, run_id=self.run.run_id, key="RUN_ENDED", tick=self.tick)
         while True:
-            pulse.beat(self.describe())
+            heartbeat.beat(self.describe())
             await self.pacer.change.wait(SLICE_S)
 
-    def refolded(self) -> None:
+    def replayed(self) -> None:
         """Mark the replay of both feeds as complete."""
-        self._feeds.world.refolded()
-        self._feeds.sensors.refolded()
+        self._feeds.world.replayed()
+        self._feeds.sensors.replayed()
 
-    async def _admit(self, tick: int, pulse: Loop) -> None:
+    async def _wait_for_readers(self, tick: int, heartbeat: Heartbeat) -> None:
         """Wait while a required reader blocks a lossless run; a live run is never blocked."""
         for feed in (self._feeds.world, self._feeds.sensors):
-            await admit(feed, self.clock.time_ns(tick), pulse)
+            await wait_for_readers(feed, self.clock.time_ns(tick), heartbeat)
 
-    async def _settle(self, tick: int, storage: Storage) -> None:
+    async def _settle(self, tick: int, storage: StorageHealth) -> None:
         """Wait until the tick is reserved durably and may become visible, however long the disk fails."""
         for delay in Backoff(cap_s=1.0).delays():
             try:
-                await self._history.settle(tick)
+                await self._commit_log.settle(tick)
             except OSError as error:
                 self._storage_failure = storage.failed(error).message
                 await asyncio.sleep(delay)
@@ -160,13 +165,13 @@ class Simulation:
             feed.advance(time_ns)
 
     @property
-    def held_by(self) -> str:
+    def blocked_by(self) -> str:
         """The feed's required reader or the disk that blocks the run now; empty: not blocked."""
         if self._storage_failure:
             return f"storage: {self._storage_failure}"
         for feed in (self._feeds.world, self._feeds.sensors):
-            if holder := feed.held_by:
-                return f"{feed.name}: {holder}"
+            if blocking_reader := feed.blocked_by:
+                return f"{feed.name}: {blocking_reader}"
         return ""
 
     # -- reported state -----------------------------------------------------------------------------------------------
@@ -175,10 +180,10 @@ class Simulation:
         """Return the phase of the simulation."""
         if self.ended:
             return SimulationPhase.SIMULATION_PHASE_ENDED
-        if self.refolding:
-            return SimulationPhase.SIMULATION_PHASE_REFOLDING
-        if self.held_by:
-            return SimulationPhase.SIMULATION_PHASE_HELD
+        if self.replaying:
+            return SimulationPhase.SIMULATION_PHASE_REPLAYING
+        if self.blocked_by:
+            return SimulationPhase.SIMULATION_PHASE_BLOCKED
         if self.pacer.stands_still:
             return SimulationPhase.SIMULATION_PHASE_PAUSED
         return SimulationPhase.SIMULATION_PHASE_RUNNING
@@ -190,15 +195,15 @@ class Simulation:
             time=self.clock.timestamp(self.tick),
             phase=self.phase(),
             speed=self.pacer.speed,
-            pace=_WIRE_PACE[self._feeds.world.settings.pace],
-            held_by=self.held_by,
-            settled_tick=self._history.settled_tick,
+            flow_control=_WIRE_FLOW_CONTROL[self._feeds.world.settings.flow_control],
+            blocked_by=self.blocked_by,
+            committed_tick=self._commit_log.committed_tick,
         )
 
     def describe(self) -> str:
         """Return a short description of the simulation's activity."""
-        if self.held_by:
-            return f"held by {self.held_by}"
+        if self.blocked_by:
+            return f"held by {self.blocked_by}"
         speed = f"{self.pacer.speed:g}x" if self.pacer.speed else "as fast as possible"
         name = SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_")
         return {"RUNNING": f"running, {speed}", "ENDED": "the run has ended"}.get(name, name.lower())
@@ -212,6 +217,6 @@ class Simulation:
             "tick_s": self.run.tick_ns / 1e9,
             "phase": SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_"),
             "speed": self.pacer.speed,
-            "held_by": self.held_by,
+            "blocked_by": self.blocked_by,
             "contacts": self._contacts,
         }

@@ -6,8 +6,8 @@ from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.feeds.feed import Feed
 from mesh.schedule import Schedule
-from mesh.serving.runtime import Base, Parts, run_service
-from mesh.serving.server import Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
+from mesh.serving.server import GrpcService
 from mesh.storage.runs import RunInputs, code_digest, load_or_create
 from mesh.storage.state_dir import open_state_dir
 from mesh.telemetry.spans import WorkSpans
@@ -19,7 +19,7 @@ from svc_sim.config import SimSettings, to_nanoseconds
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
-from svc_sim.durability.commit_log import History
+from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal, adopt
 from svc_sim.durability.reservation import Reservation, prepare
 from svc_sim.navigation import Navigation
@@ -36,7 +36,7 @@ def main() -> None:
     run_service(SimSettings, build)
 
 
-def build(settings: SimSettings, base: Base) -> Parts:
+def build(settings: SimSettings, service: ServiceContext) -> ServiceParts:
     """Build the simulator's parts.
 
     Raises:
@@ -47,22 +47,22 @@ def build(settings: SimSettings, base: Base) -> Parts:
     scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
     longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
-    state_dir = open_state_dir(settings.state_dir, "sim", base.resources)
+    state_dir = open_state_dir(settings.state_dir, "sim", service.resources)
     inputs = _run_inputs(settings, bot_spec, scenario)
     run = load_or_create(state_dir, inputs, lambda new: prepare(state_dir, new.run_id))
-    feeds = _feeds(settings, bot_spec, base.telemetry.spans)
+    feeds = _feeds(settings, bot_spec, service.telemetry.spans)
     if settings.journal:
         adopt(settings.journal, state_dir, run)
     reservation = Reservation.open(state_dir, run.run_id, max(1, RESERVED_BLOCK_NS // run.tick_ns))
     journal = Journal.open(state_dir, run, reservation.journal_bytes)
     world = World(scenario, run.run_id, run.tick_ns)
-    history = History(reservation, journal, world)
-    base.resources.callback(history.close)
+    commit_log = CommitLog(reservation, journal, world)
+    service.resources.callback(commit_log.close)
     simulation = _simulation(
-        settings=settings, bot_spec=bot_spec, run=run, world=world, feeds=feeds, history=history, base=base
+        settings=settings, bot_spec=bot_spec, run=run, world=world, feeds=feeds, commit_log=commit_log, service=service
     )
-    commands = Commands(run, history, journal, base.audit, base.health.loop("commands"))
-    return _parts(simulation, commands, feeds, settings.heartbeat_s, base)
+    commands = Commands(run, commit_log, journal, service.audit, service.health.loop("commands"))
+    return _parts(simulation, commands, feeds, settings.heartbeat_s, service)
 
 
 def default_scenario() -> Path:
@@ -102,8 +102,8 @@ def _simulation(
     run: Run,
     world: World,
     feeds: Feeds,
-    history: History,
-    base: Base,
+    commit_log: CommitLog,
+    service: ServiceContext,
 ) -> Simulation:
     pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
     if settings.paused:
@@ -115,20 +115,22 @@ def _simulation(
         navigation=Navigation.of(bot_spec.spec, run.seed),
         feeds=feeds,
         pacer=pacer,
-        history=history,
-        audit=base.audit,
+        commit_log=commit_log,
+        audit=service.audit,
     )
     simulation.begin()  # before the server starts: no reader sees a feed without its run
     return simulation
 
 
-def _parts(simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float, base: Base) -> Parts:
-    base.health.facts_from(lambda: {**simulation.facts(), "commands": len(commands)})
-    pulse = base.health.loop("simulation")
+def _parts(
+    simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float, service: ServiceContext
+) -> ServiceParts:
+    service.health.facts_from(lambda: {**simulation.facts(), "commands": len(commands)})
+    heartbeat = service.health.loop("simulation")
     servicer = SimServicer(simulation, commands, feeds, heartbeat_s)
     name = DESCRIPTOR.services_by_name["SimService"].full_name
-    return Parts(
-        mounts=[Mount(name, add_SimServiceServicer_to_server, servicer)],
+    return ServiceParts(
+        mounts=[GrpcService(name, add_SimServiceServicer_to_server, servicer)],
         feeds=[feeds.world, feeds.sensors],
-        loops=[lambda: simulation.advance(pulse), commands.advance],
+        loops=[lambda: simulation.advance(heartbeat), commands.advance],
     )

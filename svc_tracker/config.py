@@ -21,7 +21,7 @@ from svc_tracker.domain.kernels import Kernels
 from svc_tracker.domain.model import Mode, TrackerModel
 
 # Keys of the BotSpec's section `tracker` with other names in the domain.
-_RENAMED = {"new_share": "new_target_probability", "births_per_scan": "birth_rate_per_scan"}
+_RENAMED = {"new_target_probability": "new_target_probability", "birth_rate_per_scan": "birth_rate_per_scan"}
 
 
 class TrackerSettings(RetentionSettings):

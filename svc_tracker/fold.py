@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from mesh.feeds.audit_summary import Flow
+from mesh.feeds.audit_summary import AuditSummary
 from mesh.feeds.feed import Feed, Made
 from mesh.folds.quarantine import NOT_QUARANTINED
-from mesh.folds.runner import FoldReports, admit
+from mesh.folds.runner import FoldReports, wait_for_readers
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki_sdk.codes import FRAME_REFUSED, GAP, TRACKS_FLOWING, TRACKS_SUMMARY
@@ -18,7 +18,7 @@ from qiki_sdk.stream import Event
 from svc_tracker import wire
 from svc_tracker.checkpoints.keeper import CheckpointKeeper
 from svc_tracker.checkpoints.resumption import Resumption, resume
-from svc_tracker.checkpoints.store import Checkpoint, Checkpointing, CheckpointStore, Output, Place
+from svc_tracker.checkpoints.store import Checkpoint, Checkpointing, CheckpointPosition, CheckpointStore, FeedPosition
 from svc_tracker.config import Rules
 from svc_tracker.domain.frame import FrameError
 from svc_tracker.domain.state.tracks import TrackStatus
@@ -47,7 +47,7 @@ class _Answer:
     guard: Sequence[Made]
 
 
-class Follower:
+class TrackerFold:
     """Tracks the targets in one run's frames."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Follower:
         self._outputs = outputs
         self._reports = reports
         self._keeper = keeper
-        self._flow = Flow(reports.audit, TRACKS_FLOWING, TRACKS_SUMMARY, run)
+        self._summary = AuditSummary(reports.audit, TRACKS_FLOWING, TRACKS_SUMMARY, run)
         self._tracker = begun.tracker
         self._place = begun.place
         self._sequence = begun.place.tracks.sequence if begun.place else 0
@@ -112,8 +112,8 @@ class Follower:
         A frame that cannot be used, or that makes the tracker fail, leaves the fold unchanged.
         """
         time_ns = event.context.time.ToNanoseconds()
-        await admit(self._outputs.tracks, time_ns, self._reports.pulse)
-        await admit(self._outputs.guard, time_ns, self._reports.pulse)
+        await wait_for_readers(self._outputs.tracks, time_ns, self._reports.heartbeat)
+        await wait_for_readers(self._outputs.guard, time_ns, self._reports.heartbeat)
         self._check_gap(event)
         before = self._tracker.state, self._guard.guard.state
         try:
@@ -168,7 +168,7 @@ class Follower:
         self._guard.add(answer.guard)
         table = answer.table
         begun, lost = table.records.birth_ns == table.time_ns, table.records.status == TrackStatus.LOST
-        self._flow.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
+        self._summary.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
         self._checkpoint(event, time_ns)
 
     def _checkpoint(self, event: Event[RadarFrame], time_ns: int) -> None:
@@ -182,7 +182,7 @@ class Follower:
         self._period = period
         if not due or self._keeper is None:
             return
-        place = Place(
+        place = CheckpointPosition(
             run_id=self._run.run_id,
             frame_token=event.resume_token,
             frame_sequence=event.context.sequence,
@@ -192,7 +192,7 @@ class Follower:
         )
         self._keeper.offer(partial(self._checkpoint_of, place, self._tracker.state, self._guard.guard.state))
 
-    def _checkpoint_of(self, place: Place, tracker: TrackerState, guard: object) -> Checkpoint:
+    def _checkpoint_of(self, place: CheckpointPosition, tracker: TrackerState, guard: object) -> Checkpoint:
         """Return the checkpoint of the states at a position; runs in a thread, concurrently with the next steps."""
         return Checkpoint(place, self._tracker.snapshot_of(tracker), self._guard.guard.snapshot_of(guard))
 
@@ -228,6 +228,6 @@ class Follower:
         )
 
 
-def _output(feed: Feed) -> Output:
+def _output(feed: Feed) -> FeedPosition:
     last = feed.ring.last_sequence
-    return Output(last, (feed.ring.digest_at(last) or b"").hex())
+    return FeedPosition(last, (feed.ring.digest_at(last) or b"").hex())

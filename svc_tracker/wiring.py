@@ -9,12 +9,12 @@ from functools import partial
 from botspec.example import example_bot_spec
 from botspec.model import LoadedBotSpec, load_bot_spec
 from mesh.feeds.feed import Feed
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.folds.quarantine import Quarantine
-from mesh.folds.runner import NEVER_S, Folder, FoldReports, Input
+from mesh.folds.runner import NEVER_S, FoldReports, FoldRunner, FoldSource
 from mesh.serving.errors import StartError
-from mesh.serving.runtime import Base, Parts, run_service
-from mesh.serving.server import Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
+from mesh.serving.server import GrpcService
 from mesh.storage.state_dir import open_state_dir
 from mesh.telemetry.spans import WorkSpans
 from qiki.radar.v1 import radar_service_pb2 as radar
@@ -24,7 +24,7 @@ from qiki.tracker.v1.tracker_service_pb2_grpc import add_TrackerServiceServicer_
 from qiki_sdk.channel import connect
 from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
-from svc_tracker.fold import Follower, Outputs
+from svc_tracker.fold import Outputs, TrackerFold
 from svc_tracker.service import SESSION_THREADS, TrackerServicer
 from svc_tracker.warm_up import warm_up
 
@@ -40,7 +40,7 @@ def main() -> None:
     run_service(TrackerSettings, build)
 
 
-def build(settings: TrackerSettings, base: Base) -> Parts:
+def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     """Make the tracker's parts.
 
     Raises:
@@ -52,7 +52,7 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
     spec = bot_spec.spec
     longest_scan_s = max((radar_.scan_period_s for radar_ in spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + settings.checkpoint_period_s)
-    rules, spans = to_rules(spec), base.telemetry.spans
+    rules, spans = to_rules(spec), service.telemetry.spans
     if longest_scan_s >= rules.model.max_coast_s:
         raise StartError(
             f"a scan takes {longest_scan_s:g} s: tracks are given up after {rules.model.max_coast_s:g} s unseen"
@@ -61,33 +61,33 @@ def build(settings: TrackerSettings, base: Base) -> Parts:
         _LOG.info("compiling the tracker's arithmetic; the first time on a machine that takes about a minute")
         warm_up(rules.model)
     outputs = _outputs(settings, bot_spec, spans)
-    pulse = base.health.loop("follower")
-    base.health.facts_from(lambda: facts(outputs))
+    heartbeat = service.health.loop("follower")
+    service.health.facts_from(lambda: facts(outputs))
     if settings.state_dir is not None:
-        open_state_dir(settings.state_dir, "tracker", base.resources)
+        open_state_dir(settings.state_dir, "tracker", service.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
-    reports = FoldReports(base.audit, Quarantine(base.audit, base.telemetry.registry, "frames"), pulse)
+    reports = FoldReports(service.audit, Quarantine(service.audit, service.telemetry.registry, "frames"), heartbeat)
     # A checkpoint is made at the first frame after each full period; without checkpoints, no frame is ever safe.
     confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
-    folder = Folder(
+    folder = FoldRunner(
         _frames(settings, bot_spec, confirm_interval_s),
         outputs.tracks,
         bot_spec.digest,
-        open_fold=lambda run, anew: Follower.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
-        pulse=pulse,
+        open_fold=lambda run, anew: TrackerFold.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
+        heartbeat=heartbeat,
         beside=(outputs.guard,),
     )
     sessions = ThreadPoolExecutor(SESSION_THREADS, thread_name_prefix="session")
-    base.resources.callback(sessions.shutdown, wait=False, cancel_futures=True)
-    servicer = TrackerServicer(outputs, rules, base.telemetry.registry, sessions, settings.heartbeat_s)
+    service.resources.callback(sessions.shutdown, wait=False, cancel_futures=True)
+    servicer = TrackerServicer(outputs, rules, service.telemetry.registry, sessions, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
-    mount = Mount(name, add_TrackerServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])
+    mount = GrpcService(name, add_TrackerServiceServicer_to_server, servicer)
+    return ServiceParts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])
 
 
 def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Outputs:
     """Return the two feeds, which share one notifier of their readers' confirmations."""
-    readers, confirmations = bot_spec.spec.readers, Change()
+    readers, confirmations = bot_spec.spec.readers, Notifier()
     tracks, guard = settings.feed("tracks", readers("tracks")), settings.feed("guard", readers("guard"))
     return Outputs(
         tracks=Feed(tracks, WatchTracksResponse, "track_set", spans, confirmations),
@@ -102,14 +102,14 @@ def facts(outputs: Outputs) -> Mapping[str, object]:
         "run_id": tracks.run.run_id if tracks.run else "",
         "track_sets": tracks.ring.last_sequence,
         "guard_events": outputs.guard.ring.last_sequence,
-        "refolding": tracks.refolding,
+        "replaying": tracks.replaying,
         "ended": tracks.ended,
     }
 
 
-def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> Input:
+def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> FoldSource:
     stub = RadarServiceStub(connect(settings.radar_target))
-    return Input(
+    return FoldSource(
         service="svc_radar",
         reader=READER if READER in bot_spec.spec.readers("frames") else "",
         get_run=stub.GetRun,

@@ -23,7 +23,7 @@ from botspec.model import load_bot_spec
 from mesh.feeds.token import decode, short_digest
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
@@ -105,7 +105,7 @@ async def archive(directory: Path, **settings: Any) -> AsyncIterator[Archive]:
 async def served_on(nats: NatsServer, port: int = 0, **settings: Any) -> AsyncIterator[Archive]:
     """Serve an archive of what a nats-server holds."""
     common = {"grpc_port": 0, "http_port": 0, "registrar_target": "", "heartbeat_s": HEARTBEAT_S, **settings}
-    base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
     parts = adapters.archive.wiring.build(ArchiveSettings(nats_url=nats.url, **common), base)
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     server = MeshServer(f"127.0.0.1:{port}", parts.mounts, parts.streams, base.health, interceptor)

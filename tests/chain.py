@@ -83,7 +83,7 @@ async def chain(
         state_dir=directory / "state",
         scenario=write_scenario(directory, duration_s),
         speed="max",
-        pace="lossless",
+        flow_control="lossless",
         run_id=RUN_ID,
         start_time=START_TIME,
         seed=7,

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.feeds.watch import watch
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
@@ -29,8 +29,8 @@ DETECTION = RadarDetection(
 class FrameSource(RadarServiceServicer):
     """Serves one feed to the required reader `bridge`; nothing is sent while `gate` is not set."""
 
-    def __init__(self, retention: Retention, pace: Pace = Pace.LIVE) -> None:
-        self.feed = Feed(FeedSettings("frames", retention, ("bridge",), pace), pb.WatchFramesResponse, "frame")
+    def __init__(self, retention: Retention, flow_control: FlowControl = FlowControl.LIVE) -> None:
+        self.feed = Feed(FeedSettings("frames", retention, ("bridge",), flow_control), pb.WatchFramesResponse, "frame")
         run = Run(run_id=RUN_ID, bot_id="qiki-01", tick_ns=TICK_NS)
         run.created.FromSeconds(1_767_225_600)
         self.feed.begin(run)

@@ -20,7 +20,7 @@ from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base, Parts
+from mesh.serving.runtime import ServiceContext, ServiceParts
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2
@@ -121,7 +121,7 @@ TRUTH_CASE = WatchCase("radar", "truth", "Truth", radar_service_pb2, RadarServic
 class Served:
     """A running case."""
 
-    def __init__(self, case: WatchCase, parts: Parts, simulation: Any, server: MeshServer, channel: Any) -> None:
+    def __init__(self, case: WatchCase, parts: ServiceParts, simulation: Any, server: MeshServer, channel: Any) -> None:
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         self.case = case
         self.servicer: Any = parts.mounts[0].servicer
@@ -186,11 +186,11 @@ class Served:
         response = await self.stub.RecordEvents(request, timeout=WAIT_S)
         assert all(result.WhichOneof("result") == "receipt" for result in response.results)
 
-    async def refolded(self) -> None:
+    async def replayed(self) -> None:
         """Report that the replay is complete."""
         if self.case.service != "registrar":
-            self.simulation.refolded()
-        await self.until(lambda: not self.feed.refolding)
+            self.simulation.replayed()
+        await self.until(lambda: not self.feed.replaying)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until the feed's changes have made it so."""
@@ -208,7 +208,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         simulation: Any = None
 
-        def base() -> Base:
+        def base() -> ServiceContext:
             made = _base()
             stack.enter_context(made.resources)
             return made
@@ -242,7 +242,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def running(parts: Parts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
+async def running(parts: ServiceParts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
     base = _base()
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
@@ -262,8 +262,8 @@ async def _run(loop: Callable[[], Any]) -> None:
     await loop()
 
 
-def _base() -> Base:
-    return Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+def _base() -> ServiceContext:
+    return ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
 
 
 def _scans_through(tick: int) -> int:

@@ -20,7 +20,7 @@ MAX_SEQUENCE = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OpenRequest:
     """A read request: start after `place`, or, where it is None, within the bounds; in run `run_id` or the newest."""
 
     place: Token | None
@@ -60,62 +60,62 @@ def read_place(text: str, channel: str) -> Token | None:
     return token
 
 
-async def open_at(history: SubjectHistory, channel: Channel, wanted: Wanted) -> Opening:
+async def open_at(history: SubjectHistory, channel: Channel, request: OpenRequest) -> Opening:
     """Find the start of a stream.
 
     Raises:
         MeshError: as the contract of WatchArchive specifies; and the errors of `history`.
     """
-    span = await _span_of(history, channel.name, wanted)
-    bounds = wanted.bounds
-    if wanted.until_newest:
+    span = await _span_of(history, channel.name, request)
+    bounds = request.bounds
+    if request.until_newest:
         bounds = replace(bounds, until_sequence=min(bounds.until_sequence or MAX_SEQUENCE, span.newest.sequence))
-    cut = await _cut(history, channel, span, wanted)
-    cursor = _cursor(channel.name, span, bounds, wanted, cut)
+    cut = await _cut(history, channel, span, request)
+    cursor = _cursor(channel.name, span, bounds, request, cut)
     first = cut.before.stream_sequence + 1 if cut.before else span.oldest.stream_sequence
     return Opening(cursor, first, span.newest, span.is_last)
 
 
-async def _span_of(history: SubjectHistory, channel: str, wanted: Wanted) -> RunSpan:
+async def _span_of(history: SubjectHistory, channel: str, request: OpenRequest) -> RunSpan:
     newest = await newest_span(history)
     if newest is None:
         raise RunUnknownError(f"{channel}: nothing is archived yet; try again")
-    epoch = wanted.place.epoch if wanted.place else None
-    if epoch is not None and wanted.run_id and epoch != _epoch(wanted.run_id):
-        raise RunChangedError(f"{channel}: the token is not of run {wanted.run_id}", run_id=wanted.run_id)
-    if epoch is None and wanted.run_id:
-        epoch = _epoch(wanted.run_id)
+    epoch = request.place.epoch if request.place else None
+    if epoch is not None and request.run_id and epoch != _epoch(request.run_id):
+        raise RunChangedError(f"{channel}: the token is not of run {request.run_id}", run_id=request.run_id)
+    if epoch is None and request.run_id:
+        epoch = _epoch(request.run_id)
     if epoch is None or epoch == _epoch(newest.run_id):
         return newest
     async for span in spans(history):
         if _epoch(span.run_id) == epoch:
             return span
-    if wanted.place is None:
-        raise NotFoundError(f"{channel}: run {wanted.run_id} is not archived")
+    if request.place is None:
+        raise NotFoundError(f"{channel}: run {request.run_id} is not archived")
     raise RunChangedError(
         f"{channel}: the token's run is not archived; the newest is run {newest.run_id}", run_id=newest.run_id
     )
 
 
-async def _cut(history: SubjectHistory, channel: Channel, span: RunSpan, wanted: Wanted) -> Split:
+async def _cut(history: SubjectHistory, channel: Channel, span: RunSpan, request: OpenRequest) -> Split:
     """Split the subject at the start of the stream."""
-    if wanted.place is not None:
-        return await cut_at_sequence(history, span, wanted.place.sequence + 1)
-    if wanted.from_now:
+    if request.place is not None:
+        return await cut_at_sequence(history, span, request.place.sequence + 1)
+    if request.from_now:
         return await cut_at_sequence(history, span, span.newest.sequence + 1)
-    if wanted.bounds.from_sequence:
-        return await cut_at_sequence(history, span, wanted.bounds.from_sequence)
+    if request.bounds.from_sequence:
+        return await cut_at_sequence(history, span, request.bounds.from_sequence)
     # Recorded events are stored in the order of recording, not of their times: all of them are read.
-    if wanted.bounds.from_time_ns is not None and channel.policy == "derived":
-        return await cut_at_time(history, span, wanted.bounds.from_time_ns)
+    if request.bounds.from_time_ns is not None and channel.policy == "derived":
+        return await cut_at_time(history, span, request.bounds.from_time_ns)
     return await cut_at_sequence(history, span, span.oldest.sequence)
 
 
-def _cursor(channel: str, span: RunSpan, bounds: Bounds, wanted: Wanted, cut: Split) -> Cursor:
+def _cursor(channel: str, span: RunSpan, bounds: Bounds, request: OpenRequest, cut: Split) -> Cursor:
     """Return the cursor at the split; refuse a position where the history differs from its token or has a gap."""
     before = cut.before if cut.before and cut.before.context.run_id == span.run_id else None
     after = cut.after if cut.after and cut.after.context.run_id == span.run_id else None
-    place = wanted.place or _place(span, before, wanted)
+    place = request.place or _place(span, before, request)
     cursor = Cursor(channel, span.run_id, bounds, place)
     if place.sequence == 0 and place.digest != NO_EVENT:
         raise HistoryDivergedError(f"{channel}: the token's event 0 is none", sequence="0")
@@ -127,12 +127,12 @@ def _cursor(channel: str, span: RunSpan, bounds: Bounds, wanted: Wanted, cut: Sp
     return cursor
 
 
-def _place(span: RunSpan, before: StoredEvent | None, wanted: Wanted) -> Token:
+def _place(span: RunSpan, before: StoredEvent | None, request: OpenRequest) -> Token:
     """Return the start position without a token: after `before`, else before the first requested event."""
     if before is not None:
         return before.token
     oldest = span.oldest
-    first = oldest.sequence if wanted.from_oldest else wanted.bounds.from_sequence or 1
+    first = oldest.sequence if request.from_oldest else request.bounds.from_sequence or 1
     return Token(oldest.token.epoch, oldest.token.feed, first - 1)
 
 

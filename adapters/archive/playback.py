@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapters.archive.cursor import Step
 from adapters.archive.opening import Opening
-from adapters.archive.pace import Pace
+from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.archive.wire import to_response
 from adapters.jetstream.client.history import HistoryUnavailableError, SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
@@ -21,11 +21,11 @@ LOOK_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class PlaybackOptions:
     """Playback options: the payload's response field, the speed, the longest silence in seconds, and draining."""
 
     payload_field: str
-    pace: Pace
+    speed: PlaybackSpeed
     heartbeat_s: float
     is_draining: Callable[[], bool]
 
@@ -33,13 +33,15 @@ class Manner:
 class Playback:
     """Play back the events of a reader, starting at an opening."""
 
-    def __init__(self, opening: Opening, history: SubjectHistory, reader: SubjectReader, manner: Manner) -> None:
+    def __init__(
+        self, opening: Opening, history: SubjectHistory, reader: SubjectReader, options: PlaybackOptions
+    ) -> None:
         self._opening = opening
         self._cursor = opening.cursor
         self._newest = opening.newest
         self._history = history
         self._reader = reader
-        self._manner = manner
+        self._manner = options
 
     async def responses(self) -> AsyncIterator[WatchArchiveResponse]:
         """Yield the stream's responses.
@@ -51,18 +53,18 @@ class Playback:
         Raises:
             MeshError: an event is missing, or the history differs from the token; and the errors of the reader.
         """
-        loop, manner = asyncio.get_running_loop(), self._manner
+        loop, options = asyncio.get_running_loop(), self._manner
         yield self._heartbeat()
         said_at, event, moved = loop.time(), None, self._cursor
         while True:
             raise_if_cancelled()
-            if manner.is_draining():
+            if options.is_draining():
                 yield self._response(draining=Draining())
                 return
             if self._cursor.complete:
                 yield self._ended()
                 return
-            left_s = max(0.0, said_at + manner.heartbeat_s - loop.time())
+            left_s = max(0.0, said_at + options.heartbeat_s - loop.time())
             if event is None and (event := await self._reader.next(left_s)) is not None:
                 step, moved = self._cursor.step(event)
                 if step is Step.OVER:
@@ -72,14 +74,14 @@ class Playback:
                     self._cursor, event = moved, None
                     await asyncio.sleep(0)  # a long stretch of skipped events must not block other tasks
             if event is not None:
-                early_s = manner.pace.wait_s(event.time_ns)
+                early_s = options.speed.wait_s(event.time_ns)
                 if early_s == 0:
                     self._cursor = moved
-                    yield to_response(event, manner.payload_field)
+                    yield to_response(event, options.payload_field)
                     said_at, event = loop.time(), None
                     continue
                 await self._reader.change.wait(min(early_s, left_s))
-            if loop.time() - said_at >= manner.heartbeat_s:
+            if loop.time() - said_at >= options.heartbeat_s:
                 await self._look_for_newest()
                 yield self._heartbeat()
                 said_at = loop.time()

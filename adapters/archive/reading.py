@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Self
 
 from adapters.archive.cursor import Step
-from adapters.archive.opening import Opening, Wanted, open_at
+from adapters.archive.opening import Opening, OpenRequest, open_at
 from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
 from adapters.jetstream.codec.stored_event import StoredEvent
@@ -22,13 +22,13 @@ class ArchivedEvents:
         self.over = False
 
     @classmethod
-    async def open(cls, client: Any, channel: Channel, wanted: Wanted) -> Self:
+    async def open(cls, client: Any, channel: Channel, request: OpenRequest) -> Self:
         """Find the start of the stream and open a reader there.
 
         Raises:
             MeshError: as the contract of WatchArchive specifies; HistoryUnavailableError and NotABridgesError.
         """
-        opening = await open_at(SubjectHistory(client, channel.stream, channel.subject), channel, wanted)
+        opening = await open_at(SubjectHistory(client, channel.stream, channel.subject), channel, request)
         return cls(opening, SubjectReader(client, channel.stream, channel.subject, opening.first_message))
 
     async def next(self, wait_s: float) -> StoredEvent | None:

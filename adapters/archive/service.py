@@ -9,8 +9,8 @@ from adapters.archive import wire
 from adapters.archive.errors import refusals
 from adapters.archive.index import spans
 from adapters.archive.opening import open_at
-from adapters.archive.pace import Pace
-from adapters.archive.playback import Manner, Playback
+from adapters.archive.playback import Playback, PlaybackOptions
+from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.jetstream.client.link import Link
 from adapters.jetstream.client.reader import SubjectReader
 from botspec.channels import Channel
@@ -54,8 +54,8 @@ class ArchiveServicer(ArchiveServiceServicer):
     ) -> AsyncIterator[pb.WatchArchiveResponse]:
         """Stream archived events."""
         channel = self._channel(request.channel)
-        wanted, pace = wire.to_wanted(request), Pace(wire.to_speed(request))
-        manner = Manner(self._fields[channel.name], pace, self._heartbeat_s, lambda: self._draining)
+        open_request, speed = wire.to_open_request(request), PlaybackSpeed(wire.to_speed(request))
+        options = PlaybackOptions(self._fields[channel.name], speed, self._heartbeat_s, lambda: self._draining)
         if self._draining:
             raise ServerDrainingError(f"{channel.name}: the server is going away; reconnect")
         if self._open >= MAX_OPEN_STREAMS:
@@ -67,10 +67,10 @@ class ArchiveServicer(ArchiveServiceServicer):
         try:
             with refusals(channel.name):
                 history = self._link.history(channel.stream, channel.subject)
-                opening = await open_at(history, channel, wanted)
+                opening = await open_at(history, channel, open_request)
                 reader = self._link.reader(channel.stream, channel.subject, opening.first_message)
                 self._readers.add(reader)
-                async for response in Playback(opening, history, reader, manner).responses():
+                async for response in Playback(opening, history, reader, options).responses():
                     yield response
         finally:
             self._open -= 1

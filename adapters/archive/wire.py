@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from adapters.archive.cursor import Bounds
 from adapters.archive.index import RunSpan
-from adapters.archive.opening import Wanted, read_place
+from adapters.archive.opening import OpenRequest, read_place
 from adapters.jetstream.codec.stored_event import NotABridgesError, StoredEvent
 from botspec.channels import Channel
 from mesh.serving.errors import InvalidFieldError
@@ -24,13 +24,13 @@ def payload_fields() -> Mapping[str, str]:
     return {field.message_type.full_name: field.name for field in event.fields if field.message_type}
 
 
-def to_wanted(request: WatchArchiveRequest) -> Wanted:
+def to_open_request(request: WatchArchiveRequest) -> OpenRequest:
     """Translate a request.
 
     Raises:
         InvalidFieldError: a field is invalid.
     """
-    return Wanted(
+    return OpenRequest(
         place=read_place(request.resume_token, request.channel),
         run_id=request.run_id,
         from_oldest=request.from_oldest,

@@ -7,8 +7,8 @@ from adapters.archive.service import ArchiveServicer
 from adapters.jetstream.client.link import Link
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.serving.runtime import Base, Parts, run_service
-from mesh.serving.server import Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
+from mesh.serving.server import GrpcService
 from qiki.archive.v1.archive_service_pb2 import DESCRIPTOR
 from qiki.archive.v1.archive_service_pb2_grpc import add_ArchiveServiceServicer_to_server
 
@@ -18,7 +18,7 @@ def main() -> None:
     run_service(ArchiveSettings, build)
 
 
-def build(settings: ArchiveSettings, base: Base) -> Parts:
+def build(settings: ArchiveSettings, service: ServiceContext) -> ServiceParts:
     """Build the archive's parts.
 
     Raises:
@@ -26,13 +26,13 @@ def build(settings: ArchiveSettings, base: Base) -> Parts:
         ValueError: the archive's API cannot carry a channel's type.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
-    link = Link(settings.nats_url, "qiki-archive", base.health.loop("nats"))
+    link = Link(settings.nats_url, "qiki-archive", service.health.loop("nats"))
     servicer = ArchiveServicer(link, spec.channels, settings.heartbeat_s)
-    base.health.facts_from(servicer.facts)
+    service.health.facts_from(servicer.facts)
     waiting = Gauge(
-        "qiki_archive_waiting_messages", "Messages read ahead of the readers.", registry=base.telemetry.registry
+        "qiki_archive_waiting_messages", "Messages read ahead of the readers.", registry=service.telemetry.registry
     )
     waiting.set_function(servicer.waiting)
     name = DESCRIPTOR.services_by_name["ArchiveService"].full_name
-    mount = Mount(name, add_ArchiveServiceServicer_to_server, servicer)
-    return Parts(mounts=[mount], streams=[servicer], loops=[link.run])
+    mount = GrpcService(name, add_ArchiveServiceServicer_to_server, servicer)
+    return ServiceParts(mounts=[mount], streams=[servicer], loops=[link.run])

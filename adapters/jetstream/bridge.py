@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, Happening, connect
+from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, ConnectionState, connect
 from adapters.jetstream.client.errors import ConnectionGone
 from adapters.jetstream.client.requests import TopologyError
 from adapters.jetstream.inbound.advisories import AdvisoryReader
 from adapters.jetstream.inbound.commands import CommandCarrier
 from adapters.jetstream.inbound.intake import Intake
-from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.topology import streams as topology
 from adapters.jetstream.topology.lag import LagWatch
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.tasks import cleanup, raise_if_cancelled, task_group
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
 
 TOPOLOGY_PERIOD_S = 1.0
-CODES = {Happening.RECONNECTED: NATS_CONNECTED, Happening.DISCONNECTED: NATS_LOST}
+CODES = {ConnectionState.RECONNECTED: NATS_CONNECTED, ConnectionState.DISCONNECTED: NATS_LOST}
 # Stream sizes are the operator's choice: they may differ from the declaration, and the bridge still works.
 SIZES = frozenset({"max_bytes", "max_msgs_per_subject", "num_replicas", "duplicate_window"})
 _LOG = logging.getLogger(__name__)
@@ -34,21 +34,21 @@ class Bridge:
         self,
         *,
         nats_url: str,
-        carriers: Sequence[Carrier],
+        publishers: Sequence[ChannelPublisher],
         intake: Intake,
         commands: CommandCarrier,
         advisories: AdvisoryReader,
         lags: LagWatch,
-        base: Base,
+        service: ServiceContext,
     ) -> None:
         self._nats_url = nats_url
-        self._carriers = tuple(carriers)
+        self._publishers = tuple(publishers)
         self._intake = intake
         self._commands = commands
         self._advisories = advisories
         self._lags = lags
-        self._audit = base.audit
-        self._pulse = base.health.loop("nats")
+        self._audit = service.audit
+        self._heartbeat = service.health.loop("nats")
         self.state = "starting"
 
     async def run(self) -> None:
@@ -64,8 +64,8 @@ class Bridge:
                     group.create_task(self._commands.run(client))
                     group.create_task(self._advisories.run(client))
                     group.create_task(self._lags.run(client))
-                    for carrier in self._carriers:
-                        group.create_task(carrier.carry(client))
+                    for publisher in self._publishers:
+                        group.create_task(publisher.carry(client))
             except ConnectionGone:
                 _LOG.warning("the NATS connection is closed; a new one is made")
             finally:
@@ -73,7 +73,7 @@ class Bridge:
 
     def facts(self) -> Mapping[str, object]:
         """Return the fields of the status line."""
-        channels = {carrier.channel.name: dict(carrier.facts()) for carrier in self._carriers}
+        channels = {publisher.channel.name: dict(publisher.facts()) for publisher in self._publishers}
         intake, commands = dict(self._intake.facts()), dict(self._commands.facts())
         return {"nats": self.state, "channels": channels, "intake": intake, "commands": commands}
 
@@ -93,7 +93,7 @@ class Bridge:
 
     async def _await_topology(self, client: Client) -> None:
         """Wait until the streams exist: the bridge creates none, it checks them and reports which command to run."""
-        wanted = {carrier.channel.stream for carrier in self._carriers}
+        wanted = {publisher.channel.stream for publisher in self._publishers}
         while True:
             raise_if_cancelled()
             try:
@@ -112,7 +112,7 @@ class Bridge:
 
     async def _beat(self) -> None:
         while True:
-            self._pulse.beat()
+            self._heartbeat.beat()
             await asyncio.sleep(TOPOLOGY_PERIOD_S)
 
     def _on_event(self, event: ConnectionEvent) -> None:
@@ -124,4 +124,4 @@ class Bridge:
         if state != self.state:
             _LOG.info("bridge", extra={"state": state})
         self.state = state
-        self._pulse.beat(state)
+        self._heartbeat.beat(state)

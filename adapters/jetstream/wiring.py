@@ -6,13 +6,13 @@ from adapters.jetstream.inbound.advisories import AdvisoryReader
 from adapters.jetstream.inbound.commands import CommandCarrier
 from adapters.jetstream.inbound.intake import Intake
 from adapters.jetstream.metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
-from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import READER, Source
 from adapters.jetstream.topology.lag import LagWatch
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
-from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from qiki_sdk.channel import connect
 
 # Bytes that a channel reads ahead of its writes: some hundred events of the usual size.
@@ -24,37 +24,39 @@ def main() -> None:
     run_service(BridgeSettings, build)
 
 
-def build(settings: BridgeSettings, base: Base) -> Parts:
+def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     """Build the bridge's parts.
 
     Raises:
         SpecError: the BotSpec cannot be used.
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
-    metrics = BridgeMetrics(base.telemetry.registry)
-    carriers = [_carrier(channel, spec, settings, metrics, base) for channel in spec.channels]
-    registry = base.telemetry.registry
-    intake = Intake(settings.registrar_target, IntakeMetrics(registry), base.audit, base.health.loop("intake"))
+    metrics = BridgeMetrics(service.telemetry.registry)
+    publishers = [_publisher(channel, spec, settings, metrics, service) for channel in spec.channels]
+    registry = service.telemetry.registry
+    intake = Intake(settings.registrar_target, IntakeMetrics(registry), service.audit, service.health.loop("intake"))
     command_metrics = CommandMetrics(registry)
     bridge = Bridge(
         nats_url=settings.nats_url,
-        carriers=carriers,
+        publishers=publishers,
         intake=intake,
-        commands=CommandCarrier(spec.bot.bot_id, settings.sim_target, command_metrics, base),
-        advisories=AdvisoryReader(command_metrics, base),
+        commands=CommandCarrier(spec.bot.bot_id, settings.sim_target, command_metrics, service),
+        advisories=AdvisoryReader(command_metrics, service),
         lags=LagWatch(registry),
-        base=base,
+        service=service,
     )
-    base.health.facts_from(bridge.facts)
-    watches = [carrier.status.watch for carrier in carriers]
-    return Parts(loops=[bridge.run, *watches])
+    service.health.facts_from(bridge.facts)
+    watches = [publisher.status.watch for publisher in publishers]
+    return ServiceParts(loops=[bridge.run, *watches])
 
 
-def _carrier(channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, base: Base) -> Carrier:
-    service = channel.rpc.partition("/")[0]
+def _publisher(
+    channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, service: ServiceContext
+) -> ChannelPublisher:
+    api_service = channel.rpc.partition("/")[0]
     source = Source(
         channel,
-        connect(settings.target_of(service), lookahead_bytes=LOOKAHEAD_BYTES),
+        connect(settings.target_of(api_service), lookahead_bytes=LOOKAHEAD_BYTES),
         required=READER in spec.readers(channel.name),
     )
-    return Carrier(channel, source, metrics, base, accepted_log=settings.accept_lost_log)
+    return ChannelPublisher(channel, source, metrics, service, accepted_log=settings.accept_lost_log)

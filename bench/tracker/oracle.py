@@ -146,7 +146,7 @@ class Oracle:
         detection = np.flatnonzero(scan.source >= 0)
         whose = scan.ids[scan.source[detection]]
         range_m, bearing = scan.range_m[detection], np.radians(scan.bearing_deg[detection])
-        known, row = _places(whose, self._ids)
+        known, row = _replay_points(whose, self._ids)
         after = corrected(_chosen(imm, row), range_m[known], bearing[known], self._noise)
         for old, new in ((imm.mean, after.mean), (imm.covariance, after.covariance), (imm.weight, after.weight)):
             old[row] = new
@@ -188,7 +188,7 @@ def _chosen(imm: Imm, which: Booleans | Integers) -> Imm:
     return Imm(imm.mean[which], imm.covariance[which], imm.weight[which])
 
 
-def _places(ids: Integers, among: Integers) -> tuple[Booleans, Integers]:
+def _replay_points(ids: Integers, among: Integers) -> tuple[Booleans, Integers]:
     """Return which of the ids are among the others, and the positions of these there."""
     if not len(among):
         return np.zeros(len(ids), dtype=np.bool_), np.zeros(0, dtype=np.int64)

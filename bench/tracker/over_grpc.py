@@ -19,7 +19,7 @@ import svc_tracker.wiring
 from bench.tracker.scene import CV, RANGE_SIGMA_M, Scan, Scene
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
@@ -216,10 +216,10 @@ def _serve(parent: Connection) -> None:
 
 
 async def _serving(parent: Connection) -> None:
-    base = Base(Health("bench", stall_s=60.0), Telemetry("bench", "", 1.0), AuditReporter("", "bench"))
-    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), base)
-    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
-    server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
+    service = ServiceContext(Health("bench", stall_s=60.0), Telemetry("bench", "", 1.0), AuditReporter("", "bench"))
+    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), service)
+    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry.tracer)
+    server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, service.health, interceptor)
     await server.start()
     parent.send(server.port)
     await asyncio.to_thread(parent.recv)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.up import BotSpecFile, Scenario, StateDir
-from cli.local_mesh.options import MeshOptions, Pace, check_speed
+from cli.local_mesh.options import FlowControl, MeshOptions, check_speed
 
 DEFAULT_PICTURE = Path("demo.png")
 
@@ -34,7 +34,7 @@ def demo(
         scenario=scenario and scenario.absolute(),
         bot_spec=bot_spec and bot_spec.absolute(),
         speed=check_speed(speed),
-        pace=Pace.LOSSLESS,
+        flow_control=FlowControl.LOSSLESS,
     )
     from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without its dependencies
 

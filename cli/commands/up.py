@@ -8,8 +8,8 @@ import typer
 from cli.local_mesh.nats_config import ALWAYS, check_sync_interval
 from cli.local_mesh.options import (
     MAX_SEED,
+    FlowControl,
     MeshOptions,
-    Pace,
     check_run_id,
     check_speed,
     check_start_time,
@@ -37,8 +37,9 @@ def up(
     speed: Annotated[
         str | None, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
     ] = None,
-    pace: Annotated[
-        Pace | None, typer.Option(help="live: the simulation never waits; lossless: it waits for its required readers.")
+    flow_control: Annotated[
+        FlowControl | None,
+        typer.Option(help="live: the simulation never waits; lossless: it waits for its required readers."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of every random draw.")] = None,
     run_id: Annotated[str | None, typer.Option(metavar="UUID", help="The run's id; default: a new one.")] = None,
@@ -80,7 +81,7 @@ def up(
         scenario=scenario and scenario.absolute(),
         bot_spec=bot_spec and bot_spec.absolute(),
         speed=check_speed(speed),
-        pace=pace,
+        flow_control=flow_control,
         seed=seed,
         run_id=check_run_id(run_id),
         start_time=check_start_time(start_time),

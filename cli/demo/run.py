@@ -33,7 +33,7 @@ from cli.local_mesh.probe import ServiceStatus
 from cli.local_mesh.processes import grpc_target, nats_url
 from cli.local_mesh.run import stopping_text
 from cli.local_mesh.status_display import status_line
-from cli.local_mesh.supervision.shutdown import Interrupts
+from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.output import lossy_output
 
 LOOK_INTERVAL_S = 0.2
@@ -59,14 +59,14 @@ async def _run(options: MeshOptions, name: str, picture: Path) -> None:
     outcome = None
     with open_meter(Console()) as meter:
         async with (
-            Interrupts(lambda number: meter.say(stopping_text(number))) as interrupts,
+            SignalShutdown(lambda number: meter.say(stopping_text(number))) as shutdown,
             open_mesh(
-                options, choose_ports({}, free=True), meter.say, interrupts.second, start_limit_s=START_LIMIT_S
+                options, choose_ports({}, free=True), meter.say, shutdown.second, start_limit_s=START_LIMIT_S
             ) as mesh,
         ):
             meter.say(f"All are SERVING. State is in {mesh.state_dir}.")
             outcome = await _Demonstration(mesh, meter, _spec(options.bot_spec)).outcome(name)
-    if interrupts.first is not None or outcome is None:
+    if shutdown.first is not None or outcome is None:
         raise typer.Exit(EXIT_INTERRUPTED)
     conclude(outcome, picture, time.monotonic() - began_s)
 

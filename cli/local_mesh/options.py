@@ -19,7 +19,7 @@ MIN_SPEED, MAX_SPEED = 0.1, 1000.0
 MAX_SEED = 2**63 - 1
 
 
-class Pace(StrEnum):
+class FlowControl(StrEnum):
     """Whether the simulation waits for its required readers."""
 
     LIVE = "live"
@@ -39,7 +39,7 @@ class MeshOptions:
     scenario: Path | None = None
     bot_spec: Path | None = None
     speed: str | None = None
-    pace: str | None = None
+    flow_control: str | None = None
     seed: int | None = None
     run_id: str | None = None
     start_time: str | None = None

@@ -110,7 +110,7 @@ def _sim_settings(options: MeshOptions, _ports: Mapping[str, int], state_dir: Pa
         "STATE_DIR": state_dir / "sim",
         "SCENARIO": options.scenario,
         "SPEED": options.speed,
-        "PACE": options.pace,
+        "FLOW_CONTROL": options.flow_control,
         "RUN_ID": options.run_id,
         "START_TIME": options.start_time,
         "SEED": options.seed,
@@ -118,13 +118,13 @@ def _sim_settings(options: MeshOptions, _ports: Mapping[str, int], state_dir: Pa
 
 
 def _radar_settings(options: MeshOptions, ports: Mapping[str, int], _state_dir: Path) -> dict[str, object | None]:
-    return {"SIM_TARGET": grpc_target("sim", ports), "PACE": options.pace}
+    return {"SIM_TARGET": grpc_target("sim", ports), "FLOW_CONTROL": options.flow_control}
 
 
 def _tracker_settings(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
     return {
         "RADAR_TARGET": grpc_target("radar", ports),
-        "PACE": options.pace,
+        "FLOW_CONTROL": options.flow_control,
         "STATE_DIR": state_dir / "tracker",
     }
 

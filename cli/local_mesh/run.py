@@ -12,8 +12,8 @@ from rich.console import Console
 from cli.local_mesh.files import check_files
 from cli.local_mesh.mesh import open_mesh
 from cli.local_mesh.options import MeshOptions
-from cli.local_mesh.status_display import open_board
-from cli.local_mesh.supervision.shutdown import Interrupts
+from cli.local_mesh.status_display import open_status_display
+from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.output import lossy_output
 
 STATUS_INTERVAL_S = 1.0
@@ -28,15 +28,15 @@ def run(options: MeshOptions, ports: Mapping[str, int]) -> None:
 
 
 async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
-    with open_board(Console()) as board:
+    with open_status_display(Console()) as board:
 
         def stopping(number: signal.Signals) -> None:
             board.show(())
             board.say(stopping_text(number))
 
         async with (
-            Interrupts(stopping) as interrupts,
-            open_mesh(options, ports, board.say, interrupts.second) as mesh,
+            SignalShutdown(stopping) as shutdown,
+            open_mesh(options, ports, board.say, shutdown.second) as mesh,
         ):
             board.say("\n".join(endpoint_lines(mesh.endpoints(), mesh.state_dir)))
             ended, next_run = False, next_run_text(options.state_dir)
@@ -48,7 +48,7 @@ async def _run(options: MeshOptions, ports: Mapping[str, int]) -> None:
                     board.say(text)
                 ended = bool(text)
                 await asyncio.sleep(STATUS_INTERVAL_S)
-    if interrupts.second.is_set():
+    if shutdown.second.is_set():
         raise typer.Exit(EXIT_AT_ONCE)
 
 

@@ -16,7 +16,7 @@ PLAIN_INTERVAL_S = 5.0
 _STYLES = {"SERVING": "green", "NOT_SERVING": "yellow", "UNREACHABLE": "red"}
 
 
-class Board(Protocol):
+class StatusDisplay(Protocol):
     """Display of remarks and of the present status."""
 
     def say(self, text: str) -> None:
@@ -27,17 +27,17 @@ class Board(Protocol):
 
 
 @contextmanager
-def open_board(console: Console) -> Iterator[Board]:
+def open_status_display(console: Console) -> Iterator[StatusDisplay]:
     """Yield the display that suits the console."""
     if console.is_terminal:
         # Transient: once the mesh has ended, a table with SERVING would be wrong.
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield LiveBoard(live)
+            yield LiveDisplay(live)
     else:
-        yield PlainBoard(_write_line, time.monotonic)
+        yield PlainDisplay(_write_line, time.monotonic)
 
 
-class LiveBoard:
+class LiveDisplay:
     """A table at the bottom of the terminal, redrawn in place; remarks scroll by above it."""
 
     def __init__(self, live: Live) -> None:
@@ -67,7 +67,7 @@ class LiveBoard:
         self._live.update(table, refresh=True)
 
 
-class PlainBoard:
+class PlainDisplay:
     """Lines for a log: a service's status when it changes, and its changed facts every few seconds."""
 
     def __init__(self, write: Callable[[str], None], now_s: Callable[[], float]) -> None:

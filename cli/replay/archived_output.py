@@ -8,7 +8,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from adapters.archive.cursor import Bounds
-from adapters.archive.opening import Wanted
+from adapters.archive.opening import OpenRequest
 from adapters.archive.reading import ArchivedEvents
 from adapters.jetstream.codec.stored_event import StoredEvent
 from botspec.channels import Channel
@@ -56,9 +56,9 @@ class ArchivedOutput:
         Raises:
             MeshError, HistoryUnavailableError, NotABridgesError: as `ArchivedEvents.open`.
         """
-        wanted = Wanted(None, self._run_id, from_oldest=True, bounds=Bounds(), until_newest=False)
+        request = OpenRequest(None, self._run_id, from_oldest=True, bounds=Bounds(), until_newest=False)
         with suppress(RunUnknownError, NotFoundError):
-            self._events = await ArchivedEvents.open(self._client, self._channel, wanted)
+            self._events = await ArchivedEvents.open(self._client, self._channel, request)
             self.found.trimmed = self._events.opening.cursor.place.sequence
         return self._events is not None
 

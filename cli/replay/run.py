@@ -12,8 +12,8 @@ from rich.console import Console
 
 from adapters.archive.cursor import Bounds
 from adapters.archive.index import TooManyRunsError
-from adapters.archive.opening import Wanted
-from adapters.archive.pace import Pace
+from adapters.archive.opening import OpenRequest
+from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.archive.reading import ArchivedEvents
 from adapters.jetstream.client.history import HistoryUnavailableError
 from adapters.jetstream.codec.stored_event import NotABridgesError
@@ -68,7 +68,7 @@ def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path |
     """Replay a run and show the result. Raises CliError where an event differs, or cannot be read."""
     subject = _subject(bot_spec)
     with open_meter(Console()) as meter:
-        replay = asyncio.run(_replay(nats_url, run_id or "", Pace(speed), subject, meter))
+        replay = asyncio.run(_replay(nats_url, run_id or "", PlaybackSpeed(speed), subject, meter))
     print(summary(replay))
     if replay.first_difference:
         raise CliError(f"the tracker's events are not those archived; the first difference:\n{replay.first_difference}")
@@ -88,13 +88,13 @@ def summary(replay: Replay) -> str:
     return "\n".join(lines)
 
 
-async def _replay(nats_url: str, run_id: str, pace: Pace, subject: Subject, meter: Meter) -> Replay:
+async def _replay(nats_url: str, run_id: str, speed: PlaybackSpeed, subject: Subject, meter: Meter) -> Replay:
     """Fold the frames archived now, each when it is due, and compare the output as it is produced.
 
     1. The frames start with frame 1: a tracker that starts later has another state.
     2. Tracks and guard events start with the oldest archived one.
     """
-    first = Wanted(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
+    first = OpenRequest(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
     try:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(connected(nats_url))
@@ -106,7 +106,7 @@ async def _replay(nats_url: str, run_id: str, pace: Pace, subject: Subject, mete
                 stack.push_async_callback(_close, output)
                 await output.open()
                 outputs[type_name] = output
-            return await _fold(frames, outputs, subject.rules, pace, meter)
+            return await _fold(frames, outputs, subject.rules, speed, meter)
     except (MeshError, HistoryUnavailableError, NotABridgesError, TooManyRunsError, DecodeError) as error:
         raise CliError(f"the run cannot be replayed: {error}") from None
 
@@ -116,13 +116,13 @@ async def _close(reading: ArchivedEvents | ArchivedOutput) -> None:
 
 
 async def _fold(
-    frames: ArchivedEvents, outputs: Mapping[str, ArchivedOutput], rules: Rules, pace: Pace, meter: Meter
+    frames: ArchivedEvents, outputs: Mapping[str, ArchivedOutput], rules: Rules, speed: PlaybackSpeed, meter: Meter
 ) -> Replay:
     run_id, last_frame = frames.opening.cursor.run_id, frames.opening.newest.sequence
     replay, tracker = Replay(run_id), TrackReplay(run_id, rules)
     replay.found = {output.name: output.found for output in outputs.values()}
     while (event := await frames.next(LATE_S)) is not None:
-        await asyncio.sleep(pace.wait_s(event.time_ns))
+        await asyncio.sleep(speed.wait_s(event.time_ns))
         replay.frames = event.sequence
         meter.show("folding, frames", event.sequence, last_frame)
         try:

@@ -13,11 +13,11 @@ WGS84_F = 1.0 / 298.257223563
 WGS84_E2 = WGS84_F * (2.0 - WGS84_F)
 
 
-Place = tuple[float, float, float]
+GeodeticPosition = tuple[float, float, float]
 """Latitude and longitude in degrees, height over the ellipsoid in metres."""
 
 
-def to_enu(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats, origin: Place) -> Floats:
+def to_enu(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats, origin: GeodeticPosition) -> Floats:
     """Return positions (n, 3) in metres, ENU about the origin.
 
     With x the Earth-centred positions and R the rows east, north and up at the origin (NIMA TR8350.2, "Department of
@@ -31,7 +31,7 @@ def to_enu(latitude_deg: Floats, longitude_deg: Floats, height_m: Floats, origin
     return enu
 
 
-def turn_to_enu(velocity_mps: Floats, latitude_deg: Floats, longitude_deg: Floats, origin: Place) -> Floats:
+def turn_to_enu(velocity_mps: Floats, latitude_deg: Floats, longitude_deg: Floats, origin: GeodeticPosition) -> Floats:
     """Return velocities (n, 3), given in east, north and up at each place, as ENU at the origin: R R_place' v."""
     R, R_place = _axes(np.array(origin[0]), np.array(origin[1])), _axes(latitude_deg, longitude_deg)
     ecef = np.einsum("nji,nj->ni", R_place, velocity_mps)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from evaluation.recordings.geodesy import Place, to_enu, turn_to_enu
+from evaluation.recordings.geodesy import GeodeticPosition, to_enu, turn_to_enu
 from evaluation.recordings.reading.cleaning import Integers, Kept
 from evaluation.recordings.reading.state_vectors import StateVectors
 from evaluation.recordings.reading.values import Floats
@@ -37,7 +37,7 @@ class Piece:
 
 
 def make_trajectories(
-    vectors: StateVectors, kept: Kept, origin: Place, turn_velocities: bool, progress: Progress
+    vectors: StateVectors, kept: Kept, origin: GeodeticPosition, turn_velocities: bool, progress: Progress
 ) -> tuple[tuple[Piece, ...], int]:
     """Return the pieces in the order of `kept`, and the number of coordinates refused by the smoother's gate.
 
@@ -71,7 +71,7 @@ class _Measured:
     steps: int
 
 
-def _measure(vectors: StateVectors, kept: Kept, origin: Place, turn_velocities: bool) -> list[_Measured]:
+def _measure(vectors: StateVectors, kept: Kept, origin: GeodeticPosition, turn_velocities: bool) -> list[_Measured]:
     """Return the measurements of the pieces' rows.
 
     Frozen positions are no measurements. The altitude is one in every row: it is transmitted in separate messages.

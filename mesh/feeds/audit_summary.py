@@ -11,7 +11,7 @@ from qiki_sdk.codes import Code
 MINUTE_NS = 60 * NS_PER_S
 
 
-class Flow:
+class AuditSummary:
     """Counts of the events of one run.
 
     Reports carry keys of run and minute, so that a replay after a restart repeats no report. A minute of which only the

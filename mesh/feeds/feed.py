@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.clock import NS_PER_S, to_timestamp
 from mesh.feeds import identity
 from mesh.feeds.blockage import ALARM_S, Blockage
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.feeds.readers import RequiredReaders
 from mesh.feeds.ring import Entry, Retention, Ring
 from mesh.feeds.token import Token, decode, short_digest
@@ -38,7 +38,7 @@ MAX_EVENT_BYTES = 900_000
 MAX_OPEN_READERS = 256
 
 
-class Pace(Enum):
+class FlowControl(Enum):
     """Whether a producer waits for its required readers."""
 
     LIVE = "live"
@@ -66,7 +66,7 @@ class FeedSettings:
     name: str
     retention: Retention
     required_readers: tuple[str, ...] = ()
-    pace: Pace = Pace.LIVE
+    flow_control: FlowControl = FlowControl.LIVE
     blocked_alarm_s: float = ALARM_S
 
 
@@ -89,7 +89,7 @@ class Feed:
         response_type: type[Message],
         payload_field: str,
         spans: WorkSpans | None = None,
-        confirmations: Change | None = None,
+        confirmations: Notifier | None = None,
     ) -> None:
         """Make a feed; `confirmations` is notified when a verified confirmation of a required reader advances."""
         self.settings = settings
@@ -103,8 +103,8 @@ class Feed:
         self._payload_tag = varint(field.number << 3 | 2)
         self._payload_type = payload_type.full_name
         self._feed_digest = short_digest(settings.name.encode())
-        self.change = Change()
-        self.confirmations = confirmations or Change()
+        self.change = Notifier()
+        self.confirmations = confirmations or Notifier()
         self._new_state(None)
         self.readers = RequiredReaders(settings.required_readers)
         self.draining = False
@@ -112,7 +112,7 @@ class Feed:
         self.blockage = Blockage(settings.name, settings.blocked_alarm_s)
 
     @property
-    def held_by(self) -> str:
+    def blocked_by(self) -> str:
         """The required reader that the producer waits for now; empty where it waits for none."""
         return self.blockage.reader
 
@@ -120,7 +120,7 @@ class Feed:
         self.run = run
         self.ring = Ring(self.settings.retention)
         self.ended = False
-        self.refolding = True
+        self.replaying = True
         self.reached_ns = 0
         self._epoch = short_digest(run.run_id.encode()) if run else b""
 
@@ -231,10 +231,10 @@ class Feed:
         """Advance the simulation time that the producer has reached, also where it yielded no event."""
         self.reached_ns = max(self.reached_ns, time_ns)
 
-    def refolded(self) -> None:
+    def replayed(self) -> None:
         """Mark the producer's replay as ended: a token ahead of the feed is invalid from now on."""
-        if self.refolding:
-            self.refolding = False
+        if self.replaying:
+            self.replaying = False
             self.readers.drop_claims()
             self.change.notify()
 
@@ -242,7 +242,7 @@ class Feed:
         """Mark the run as over and the feed as complete."""
         if not self.ended:
             self.ended = True
-            self.refolded()
+            self.replayed()
             self.change.notify()
 
     def drain(self) -> None:
@@ -250,14 +250,14 @@ class Feed:
         self.draining = True
         self.change.notify()
 
-    def holder(self, next_time_ns: int) -> str | None:
+    def blocking_reader(self, next_time_ns: int) -> str | None:
         """Return the required reader that a lossless producer must wait for before an event of this time, or None.
 
         The producer waits before it is more than half the retention, in time or bytes, ahead of the slowest required
         reader, and where the largest event would not fit beside the unconfirmed ones.
         """
         slowest = self.readers.slowest()
-        if self.settings.pace is Pace.LIVE or slowest is None:
+        if self.settings.flow_control is FlowControl.LIVE or slowest is None:
             return None
         name, sequence = slowest
         if sequence >= self.ring.last_sequence:
@@ -311,7 +311,7 @@ class Feed:
         """
         ring = self.ring
         if token.sequence > ring.last_sequence:
-            if not self.refolding:
+            if not self.replaying:
                 raise self._diverged(token, f"the feed's last event is {ring.last_sequence}")
             return token
         if token.sequence < ring.oldest_sequence - 1:
@@ -335,7 +335,7 @@ class Feed:
         self._known_run()
         self._check_reader(reader)
         token = self._decode(resume_token)
-        if token.sequence > self.ring.last_sequence and self.refolding:
+        if token.sequence > self.ring.last_sequence and self.replaying:
             self.readers.claim(reader, token)
             self.change.notify()
             return self.readers.confirmed[reader]
@@ -389,7 +389,7 @@ class Feed:
 
     def _check_interval(self, confirm_interval_s: float) -> None:
         retention_s = self.settings.retention.time_ns / NS_PER_S
-        if self.settings.pace is Pace.LOSSLESS and confirm_interval_s >= retention_s / 2:
+        if self.settings.flow_control is FlowControl.LOSSLESS and confirm_interval_s >= retention_s / 2:
             raise RetentionTooShortError(self.name, retention_s, confirm_interval_s)
 
     def _decode(self, text: str) -> Token:

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Change:
+class Notifier:
     """Wakes every waiter of one event loop at each notification."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from mesh.clock import NS_PER_S
 from mesh.feeds.blockage import ALARM_S
-from mesh.feeds.feed import FeedSettings, Pace
+from mesh.feeds.feed import FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.serving.errors import StartError
 from mesh.settings import ServiceSettings
@@ -17,7 +17,7 @@ class RetentionSettings(ServiceSettings):
     it in its status and in the audit trail.
     """
 
-    pace: Pace = Pace.LIVE
+    flow_control: FlowControl = FlowControl.LIVE
     retention_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
     retention_bytes: int = Field(default=256 * 1024 * 1024, ge=2_000_000)
     blocked_alarm_s: float = Field(default=ALARM_S, gt=0.0, le=86_400.0)
@@ -25,7 +25,7 @@ class RetentionSettings(ServiceSettings):
     def feed(self, name: str, required_readers: tuple[str, ...]) -> FeedSettings:
         """Return the settings of one feed."""
         retention = Retention(int(self.retention_s * NS_PER_S), self.retention_bytes)
-        return FeedSettings(name, retention, required_readers, self.pace, self.blocked_alarm_s)
+        return FeedSettings(name, retention, required_readers, self.flow_control, self.blocked_alarm_s)
 
     def check_retention(self, longest_step_s: float) -> None:
         """Check that a lossless producer cannot wait for a reader that waits for it.

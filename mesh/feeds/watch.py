@@ -58,7 +58,7 @@ async def watch(
     feed.open_readers += 1
     try:
         yield _heartbeat(feed, response_type, place.encode())
-        said_at, said_refolding = loop.time(), feed.refolding
+        said_at, said_refolding = loop.time(), feed.replaying
         while True:
             run_id = feed.run.run_id if feed.run else ""
             if run_id != served:
@@ -82,16 +82,16 @@ async def watch(
                 return
             else:
                 await feed.change.wait(max(0.0, said_at + heartbeat_s - loop.time()))
-            if loop.time() - said_at >= heartbeat_s or feed.refolding != said_refolding:
+            if loop.time() - said_at >= heartbeat_s or feed.replaying != said_refolding:
                 yield _heartbeat(feed, response_type, place.encode())
-                said_at, said_refolding = loop.time(), feed.refolding
+                said_at, said_refolding = loop.time(), feed.replaying
     finally:
         feed.open_readers -= 1
 
 
 def _heartbeat(feed: Feed, response_type: type[R], resume_token: str) -> R:
     beat = Heartbeat(
-        simulation_time=feed.reached_time(), last_sequence=feed.ring.last_sequence, refolding=feed.refolding
+        simulation_time=feed.reached_time(), last_sequence=feed.ring.last_sequence, replaying=feed.replaying
     )
     return response_type(resume_token=resume_token, heartbeat=beat)
 

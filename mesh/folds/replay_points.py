@@ -6,23 +6,23 @@ from collections import deque
 MAX_PLACES = 100_000
 
 
-class Places:
+class ReplayPoints:
     """Tokens of the input by tick."""
 
     def __init__(self) -> None:
-        self._places: deque[tuple[int, str]] = deque(maxlen=MAX_PLACES)
+        self._replay_points: deque[tuple[int, str]] = deque(maxlen=MAX_PLACES)
 
     def add(self, tick: int, token: str) -> None:
         """Keep a position; ticks never decrease."""
-        self._places.append((tick, token))
+        self._replay_points.append((tick, token))
 
     def newest_through(self, tick: int) -> str:
         """Return the token of the newest position at or before the tick, and drop those before it; empty for none."""
         token = ""
-        while self._places and self._places[0][0] <= tick:
-            token = self._places[0][1]
-            if len(self._places) > 1 and self._places[1][0] <= tick:
-                self._places.popleft()
+        while self._replay_points and self._replay_points[0][0] <= tick:
+            token = self._replay_points[0][1]
+            if len(self._replay_points) > 1 and self._replay_points[1][0] <= tick:
+                self._replay_points.popleft()
             else:
                 break
         return token

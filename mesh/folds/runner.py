@@ -12,7 +12,7 @@ from mesh.feeds.feed import Feed
 from mesh.feeds.token import decode
 from mesh.folds import upstream
 from mesh.folds.quarantine import Quarantine
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from mesh.tasks import raise_if_cancelled, task_group
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.audit import AuditReporter
@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class FoldSource:
     """The feed that is folded: its service's name and methods, and the name of the reader.
 
     `get_run`, `watch` and `confirm` are a stub's methods, the requests their message types. `reader` is empty where the
@@ -62,10 +62,10 @@ class FoldReports:
 
     audit: AuditReporter
     quarantine: Quarantine
-    pulse: Loop
+    heartbeat: Heartbeat
 
 
-class RunFold(Protocol):
+class Fold(Protocol):
     """The processing of one run."""
 
     start_token: str
@@ -87,16 +87,16 @@ class RunFold(Protocol):
         """
 
 
-class Folder:
+class FoldRunner:
     """Folds every run that the source serves into one feed or several, without end."""
 
     def __init__(
         self,
-        source: Input,
+        source: FoldSource,
         output: Feed,
         bot_spec_digest: str,
-        open_fold: Callable[[Run, bool], Awaitable[RunFold]],
-        pulse: Loop,
+        open_fold: Callable[[Run, bool], Awaitable[Fold]],
+        heartbeat: Heartbeat,
         *,
         beside: Sequence[Feed] = (),
     ) -> None:
@@ -109,7 +109,7 @@ class Folder:
         self._outputs = (output, *beside)
         self._bot_spec_digest = bot_spec_digest
         self._open_fold = open_fold
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._connections = 0
         self._refused = False  # whether the source refuses this fold because of their settings
 
@@ -124,7 +124,7 @@ class Folder:
             raise_if_cancelled()
             run = await self._learn_run()
             if run.bot_spec_digest != self._bot_spec_digest:
-                self._pulse.beat(f"waiting: run {run.run_id} was made with another BotSpec than this service's")
+                self._heartbeat.beat(f"waiting: run {run.run_id} was made with another BotSpec than this service's")
                 await asyncio.sleep(NEXT_RUN_PERIOD_S)
                 continue
             _LOG.info("folding", extra={"run": run.run_id})
@@ -139,10 +139,10 @@ class Folder:
                 _LOG.warning("the fold begins anew", extra={"why": str(error)})
             except RetentionTooShortError as error:
                 self._refused = True
-                self._pulse.fail(
+                self._heartbeat.fail(
                     f"configuration: {self._source.service} refuses {self._source.reader}: {error.message}"
                 )
-                _LOG.error("settings do not go together", extra={"why": self._pulse.detail})
+                _LOG.error("settings do not go together", extra={"why": self._heartbeat.detail})
                 await asyncio.sleep(CONFIGURATION_PERIOD_S)
 
     async def _fold_run(self, run: Run, anew: bool) -> None:
@@ -157,7 +157,7 @@ class Folder:
             for task in beside:
                 task.cancel()
 
-    async def _follow(self, run: Run, fold: RunFold) -> None:
+    async def _follow(self, run: Run, fold: Fold) -> None:
         """Take every event in order.
 
         Replay ends at the sequence the source had reached when its own replay ended.
@@ -167,13 +167,13 @@ class Folder:
             async for item in items:
                 if self._refused:
                     self._refused = False
-                    self._pulse.recover(f"following {self._source.service}")
-                self._pulse.beat(f"following {self._source.service}")
+                    self._heartbeat.recover(f"following {self._source.service}")
+                self._heartbeat.beat(f"following {self._source.service}")
                 if not isinstance(item, Event):
                     place = decode(item.resume_token).sequence
                     if place >= item.heartbeat.last_sequence:  # else there are more events to fold before that time
                         self._advance(item.heartbeat.simulation_time.ToNanoseconds())
-                    if refold_to is None and not item.heartbeat.refolding:
+                    if refold_to is None and not item.heartbeat.replaying:
                         refold_to = item.heartbeat.last_sequence
                 elif item.context.run_id != run.run_id:
                     return
@@ -183,7 +183,7 @@ class Folder:
                     self._advance(item.context.time.ToNanoseconds())
                 if refold_to is not None and place >= refold_to:
                     for output in self._outputs:
-                        output.refolded()
+                        output.replayed()
         for output in self._outputs:
             output.end()
         await self._await_next_run(run)
@@ -220,7 +220,7 @@ class Folder:
         for output in self._outputs:
             output.advance(time_ns)
 
-    async def _confirm(self, fold: RunFold) -> None:
+    async def _confirm(self, fold: Fold) -> None:
         """Confirm to the source, at intervals, the position from which this fold would start again.
 
         A restarted source counts its readers as at the start until they confirm again.
@@ -246,25 +246,25 @@ class Folder:
     def _on_source(self, state: str) -> None:
         """Handle a report of the stream: every change of state is one of the connection."""
         self._connections += 1
-        self._pulse.beat(state)
+        self._heartbeat.beat(state)
 
     async def _await_next_run(self, run: Run) -> None:
         while (await self._learn_run()).run_id == run.run_id:
-            self._pulse.beat("the run has ended")
+            self._heartbeat.beat("the run has ended")
             self._connections += 1  # no open stream would reveal a restarted source: confirm again
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
     async def _learn_run(self) -> Run:
         return await upstream.learn_run(
-            self._source.get_run, self._source.run_request(), self._pulse, self._source.service
+            self._source.get_run, self._source.run_request(), self._heartbeat, self._source.service
         )
 
 
-async def admit(feed: Feed, time_ns: int, pulse: Loop) -> None:
+async def wait_for_readers(feed: Feed, time_ns: int, heartbeat: Heartbeat) -> None:
     """Wait while a required reader blocks a lossless feed before an event of this time; a live one is never blocked."""
     try:
-        while reader := feed.holder(time_ns):
-            pulse.beat(feed.blockage.wait_for(reader))
+        while reader := feed.blocking_reader(time_ns):
+            heartbeat.beat(feed.blockage.wait_for(reader))
             await feed.change.wait(WAIT_S)
         feed.blockage.end()
     finally:

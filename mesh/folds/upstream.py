@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from mesh.tasks import raise_if_cancelled
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.backoff import Backoff
@@ -30,7 +30,7 @@ async def call(method: Callable[..., Any], request: Any, timeout_s: float = CALL
         raise from_rpc_error(error) from error
 
 
-async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str) -> Any:
+async def persist(attempt: Callable[[], Awaitable[Any]], heartbeat: Heartbeat, doing: str) -> Any:
     """Retry until it succeeds, with growing waits, and report meanwhile what the wait is for.
 
     Raises:
@@ -43,13 +43,13 @@ async def persist(attempt: Callable[[], Awaitable[Any]], pulse: Loop, doing: str
         except QikiError as error:
             if error.code not in TRANSIENT:
                 raise
-            pulse.beat(f"{doing}: {error.message or error.code.name}")
+            heartbeat.beat(f"{doing}: {error.message or error.code.name}")
             await asyncio.sleep(delay)
     raise AssertionError("the waits have no end")
 
 
-async def learn_run(get_run: Callable[..., Any], request: Any, pulse: Loop, source: str) -> Run:
+async def learn_run(get_run: Callable[..., Any], request: Any, heartbeat: Heartbeat, source: str) -> Run:
     """Ask the source which run it serves, without a time limit."""
-    response = await persist(lambda: call(get_run, request), pulse, f"waiting for {source}")
+    response = await persist(lambda: call(get_run, request), heartbeat, f"waiting for {source}")
     run: Run = response.run
     return run

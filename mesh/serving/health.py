@@ -15,7 +15,7 @@ class HealthReport:
     facts: Mapping[str, object]
 
 
-class Loop:
+class Heartbeat:
     """The heartbeat of one loop. The loop calls `beat` at least every `stall_s`, also while it waits."""
 
     def __init__(self, name: str, stall_s: float, now: Callable[[], float]) -> None:
@@ -55,13 +55,13 @@ class Health:
         self._stall_s = stall_s
         self._now = now
         self._lock = Lock()
-        self._loops: list[Loop] = []
+        self._loops: list[Heartbeat] = []
         self._facts: list[Callable[[], Mapping[str, object]]] = []
         self._down = "starting"
 
-    def loop(self, name: str) -> Loop:
+    def loop(self, name: str) -> Heartbeat:
         """Add a loop."""
-        loop = Loop(name, self._stall_s, self._now)
+        loop = Heartbeat(name, self._stall_s, self._now)
         with self._lock:
             self._loops.append(loop)
         return loop
@@ -93,7 +93,7 @@ class Health:
         return HealthReport(True, _summary(loops) or "serving", facts)
 
 
-def _summary(loops: list[Loop]) -> str:
+def _summary(loops: list[Heartbeat]) -> str:
     """Return the work of the loops, those with the same work together."""
     if len(loops) == 1:
         return loops[0].detail

@@ -18,7 +18,7 @@ from mesh.serving.health import Health
 from mesh.serving.http import HttpServer
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
 from mesh.serving.ports import await_port
-from mesh.serving.server import Drainable, MeshServer, Mount
+from mesh.serving.server import Drainable, GrpcService, MeshServer
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.tasks import cleanup
 from mesh.telemetry.logs import setup_logs
@@ -33,17 +33,17 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ServiceParts:
     """The parts of a service: the gRPC services, their feeds and other streams, and the loops that fill them."""
 
-    mounts: Sequence[Mount] = ()
+    mounts: Sequence[GrpcService] = ()
     feeds: Sequence[Feed] = ()
     streams: Sequence[Drainable] = ()
     loops: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class ServiceContext:
     """Common objects that every service is built from; `resources` are closed when the process ends."""
 
     health: Health
@@ -55,7 +55,7 @@ class Base:
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> NoReturn:
+def run_service(settings_type: type[S], build: Callable[[S, ServiceContext], ServiceParts]) -> NoReturn:
     """Run a service until it is asked to stop; the exit status gives the outcome.
 
     0: stopped on request. 1: a loop failed. 2: settings or a file cannot be used, or a port is taken. 3: the process
@@ -66,13 +66,13 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
         failpoints.arm(os.environ)
         settings = settings_type.load()
         setup_logs(name, settings.log_format, settings.log_level)
-        base = Base(
+        service = ServiceContext(
             Health(name, settings.stall_s),
             Telemetry(name, settings.otlp_endpoint, settings.trace_sample_ratio),
             AuditReporter(settings.registrar_target, name),
         )
-        with base.resources:
-            asyncio.run(_serve(settings, lambda: build(settings, base), base))
+        with service.resources:
+            asyncio.run(_serve(settings, lambda: build(settings, service), service))
     except (StartError, SettingsError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIG)
@@ -82,7 +82,7 @@ def run_service(settings_type: type[S], build: Callable[[S, Base], Parts]) -> No
     sys.exit(0)
 
 
-async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Base) -> None:
+async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], service: ServiceContext) -> None:
     """Run until asked to stop.
 
     1. Build the parts; bind both ports, so that a taken one is known before anything else happens. A port used by a
@@ -99,18 +99,18 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
         parts = build()
     except ValueError as error:  # an unusable configuration file or value; the text names it
         raise StartError(str(error)) from error
-    watch_feeds(base.telemetry.registry, parts.feeds)
-    watch_audit(base.telemetry.registry, base.audit)
+    watch_feeds(service.telemetry.registry, parts.feeds)
+    watch_audit(service.telemetry.registry, service.audit)
     for feed in parts.feeds:
-        feed.blockage.report = base.audit.report
-    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+        feed.blockage.report = service.audit.report
+    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry.tracer)
     drainable = (*parts.feeds, *parts.streams)
-    server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, base.health, interceptor)
+    server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, service.health, interceptor)
     for port in (settings.http_port, settings.grpc_port):
         if not await await_port(settings.host, port, stop) and stop.is_set():
             return
     try:
-        http = HttpServer(settings.host, settings.http_port, base.telemetry.registry, base.health)
+        http = HttpServer(settings.host, settings.http_port, service.telemetry.registry, service.health)
     except OSError as error:
         raise StartError(
             f"cannot serve HTTP on {settings.host}:{settings.http_port}: {error.strerror}; "
@@ -119,25 +119,25 @@ async def _serve(settings: ServiceSettings, build: Callable[[], Parts], base: Ba
     http.start()
     try:
         await server.start()
-        base.health.up()
+        service.health.up()
         _LOG.info("listening", extra={"grpc": f"{settings.host}:{server.port}", "http": f"{settings.host}:{http.port}"})
         async with asyncio.TaskGroup() as group:
             loops = [server.watch_health, *parts.loops]
             if settings.registrar_target:
-                loops.append(base.audit.run)
-                base.health.facts_from(lambda: _undelivered(base.audit))
+                loops.append(service.audit.run)
+                service.health.facts_from(lambda: _undelivered(service.audit))
             tasks = [group.create_task(_run(loop, ending)) for loop in loops]
-            base.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
+            service.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
             await stop.wait()
             _LOG.info("draining")
-            base.audit.report(SHUTDOWN)
+            service.audit.report(SHUTDOWN)
             await server.drain()
             for task in tasks:
                 task.cancel()
     finally:
         await cleanup(server.drain())
         http.stop()
-        base.telemetry.shutdown(settings.drain_s)
+        service.telemetry.shutdown(settings.drain_s)
         _LOG.info("stopped")
 
 

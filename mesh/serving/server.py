@@ -27,7 +27,7 @@ _Status = health_pb2.HealthCheckResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class GrpcService:
     """One service to serve: its full name, the generated function that registers it, and the servicer."""
 
     name: str
@@ -48,7 +48,7 @@ class MeshServer:
     def __init__(
         self,
         address: str,
-        mounts: Sequence[Mount],
+        mounts: Sequence[GrpcService],
         feeds: Iterable[Drainable],
         health: Health,
         interceptor: MeshInterceptor,

@@ -68,6 +68,6 @@ class _FeedCollector(Collector):
             readers.add_metric([feed.name], feed.open_readers)
             for reader, sequence in feed.readers.confirmed.items():
                 confirmed.add_metric([feed.name, reader], sequence)
-                held.add_metric([feed.name, reader], int(reader == feed.held_by))
-                blocked.add_metric([feed.name, reader], feed.blockage.seconds if reader == feed.held_by else 0.0)
+                held.add_metric([feed.name, reader], int(reader == feed.blocked_by))
+                blocked.add_metric([feed.name, reader], feed.blockage.seconds if reader == feed.blocked_by else 0.0)
         yield from (last, kept, size, readers, confirmed, held, blocked)

@@ -102,7 +102,7 @@ def reference_probability(model: RadarModel, noise_db: float = 0.0) -> float:
 
 
 def detection_probability(swerling: SwerlingCase, snr: float, T: float) -> float:
-    """Return the probability that the received power of one pulse of mean ratio `snr` exceeds T = -ln Pfa.
+    """Return the probability that the received power of one heartbeat of mean ratio `snr` exceeds T = -ln Pfa.
 
     Case 0: Marcum's Q(sqrt(2 S), sqrt(2 T)). Case 1: exp(-T / (1 + S)). Case 3, with p = 1 / (1 + S / 2):
     exp(-p T) (1 + p (1 - p) T). Mahafza, "Radar Systems Analysis and Design Using MATLAB"; Swerling (1960).

@@ -13,7 +13,7 @@ from svc_sim.wire import commands as command_wire
 _LOG = logging.getLogger(__name__)
 
 
-class History:
+class CommitLog:
     """Commit ticks and accept commands, one operation at a time.
 
     A tick may be computed, and become visible, once it is reserved, and a reserved tick is committed: a command acts
@@ -29,7 +29,7 @@ class History:
         self._apply(journal.records)
 
     @property
-    def settled_tick(self) -> int:
+    def committed_tick(self) -> int:
         """The last committed tick."""
         return self._reservation.tick
 

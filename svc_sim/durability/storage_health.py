@@ -4,19 +4,19 @@ import logging
 import time
 
 from mesh.serving.errors import StorageFailedError
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import STORAGE_FAILED, STORAGE_RESTORED
 
 _LOG = logging.getLogger(__name__)
 
 
-class Storage:
+class StorageHealth:
     """State of one loop's disk writes, on which its work depends; `what` describes the work that a failure blocks."""
 
-    def __init__(self, what: str, pulse: Loop, audit: AuditReporter) -> None:
+    def __init__(self, what: str, heartbeat: Heartbeat, audit: AuditReporter) -> None:
         self._what = what
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._audit = audit
         self._failed_at_s: float | None = None
         self.failure = ""
@@ -25,7 +25,7 @@ class Storage:
         """Report a failed write; return the error for the callers that wait for it."""
         refusal = StorageFailedError(self._what, error)
         self.failure = refusal.message
-        self._pulse.fail(self.failure)
+        self._heartbeat.fail(self.failure)
         if self._failed_at_s is None:
             self._failed_at_s = time.monotonic()
             _LOG.error("storage fails", extra={"why": self.failure})
@@ -40,4 +40,4 @@ class Storage:
         _LOG.info("storage works again", extra={"why": self.failure, "failed_s": failed_s})
         self._audit.report(STORAGE_RESTORED, cause=self.failure, failed_s=failed_s)
         self._failed_at_s, self.failure = None, ""
-        self._pulse.failed = False
+        self._heartbeat.failed = False

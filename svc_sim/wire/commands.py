@@ -46,12 +46,12 @@ def check_id(command: Command) -> str:
     return given
 
 
-def decide(command: Command, settled_tick: int, run: Run) -> CommandRecord:
-    """Return the outcome of a command with a valid id that arrives when ticks through `settled_tick` are committed."""
+def decide(command: Command, committed_tick: int, run: Run) -> CommandRecord:
+    """Return the outcome of a command with a valid id, when the ticks through `committed_tick` are committed."""
     known = known_part(command)
     try:
         to_helm(known)
-        tick = _tick_of_effect(known.tick, settled_tick, run)
+        tick = _tick_of_effect(known.tick, committed_tick, run)
     except RefusedError as refusal:
         result = CommandResult(
             outcome=CommandOutcome.COMMAND_OUTCOME_REFUSED, field=refusal.field, message=str(refusal)
@@ -98,15 +98,15 @@ def _value(given: SetHelm, name: str) -> float | None:
     return value
 
 
-def _tick_of_effect(wanted: int, settled_tick: int, run: Run) -> int:
+def _tick_of_effect(wanted: int, committed_tick: int, run: Run) -> int:
     """Return the tick at which a command acts: the one it names, or the first uncommitted one."""
-    first_open = settled_tick + 1
+    first_open = committed_tick + 1
     if run.last_tick and first_open > run.last_tick:
         raise RefusedError("tick", f"the run's last tick, {run.last_tick}, is settled: nothing can act any more")
     if wanted == 0:
         return first_open
-    if wanted <= settled_tick:
-        raise RefusedError("tick", f"{wanted} is settled; reached are ticks through {settled_tick}")
+    if wanted <= committed_tick:
+        raise RefusedError("tick", f"{wanted} is settled; reached are ticks through {committed_tick}")
     last_tick = run.last_tick or MAX_TIME_NS // run.tick_ns
     if wanted > last_tick:
         raise RefusedError("tick", f"{wanted} is not in this run, whose last tick is {last_tick}")

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from mesh.folds.quarantine import NOT_QUARANTINED
 from mesh.threads import finish_in_thread
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import FAULT, STORAGE_FAILED, STORAGE_RESTORED
-from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Place, Written
+from svc_tracker.checkpoints.store import Checkpoint, CheckpointPosition, CheckpointStore, Written
 
 # If the readers never confirm, every second one of more checkpoints than this is removed.
 MAX_CHECKPOINTS = 64
@@ -27,7 +27,7 @@ class CheckpointKeeper:
     """
 
     def __init__(
-        self, store: CheckpointStore, change: Change, audit: AuditReporter, resumed_from: Sequence[Written] = ()
+        self, store: CheckpointStore, change: Notifier, audit: AuditReporter, resumed_from: Sequence[Written] = ()
     ) -> None:
         """Continue with what the store found, oldest first; `change` is notified when a reader has confirmed."""
         self._store = store
@@ -37,7 +37,7 @@ class CheckpointKeeper:
         self._offered: Callable[[], Checkpoint] | None = None
         self._writing = False
         self._failed = False
-        self.safe: Place | None = resumed_from[-1].place if resumed_from else None
+        self.safe: CheckpointPosition | None = resumed_from[-1].place if resumed_from else None
 
     @property
     def is_free(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mesh.threads import finish_in_thread
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import CHECKPOINT_DAMAGED, STORAGE_FAILED
-from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Found, Place, Written
+from svc_tracker.checkpoints.store import Checkpoint, CheckpointPosition, CheckpointStore, Found, Written
 from svc_tracker.config import Rules
 from svc_tracker.domain.guard.guard import Guard, GuardStateError
 from svc_tracker.domain.snapshot import SnapshotError
@@ -24,7 +24,7 @@ class Resumption:
 
     tracker: Tracker
     guard: Guard
-    place: Place | None = None
+    place: CheckpointPosition | None = None
     written: Sequence[Written] = ()
 
 

@@ -29,7 +29,7 @@ class Checkpointing:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class FeedPosition:
     """Position of a feed: after the event of this sequence, with this short digest of its payload, in hexadecimal."""
 
     sequence: int
@@ -37,15 +37,15 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CheckpointPosition:
     """Position of a checkpoint: after the frame of this token, sequence and time, with the positions of its outputs."""
 
     run_id: str
     frame_token: str
     frame_sequence: int
     time_ns: int
-    tracks: Output
-    guard: Output
+    tracks: FeedPosition
+    guard: FeedPosition
 
     def is_safe(self, tracks: int, guard: int) -> bool:
         """Return whether it is not beyond these sequences of the outputs: then all later events can be replayed."""
@@ -56,7 +56,7 @@ class Place:
 class Checkpoint:
     """A position, and the states of tracker and guard there."""
 
-    place: Place
+    place: CheckpointPosition
     tracker: bytes
     guard: bytes
 
@@ -65,7 +65,7 @@ class Checkpoint:
 class Written:
     """A checkpoint that is durable: its position, and the digest of its file in hexadecimal."""
 
-    place: Place
+    place: CheckpointPosition
     digest: str
 
 
@@ -157,7 +157,7 @@ class CheckpointStore:
         write_atomic(self._directory / _RECORD, _sealed(_RECORD_MAGIC, body))
         failpoints.reach("checkpoint.safe")
 
-    def remove(self, places: Sequence[Place]) -> None:
+    def remove(self, places: Sequence[CheckpointPosition]) -> None:
         """Remove checkpoints that are no longer needed.
 
         Raises:
@@ -190,12 +190,12 @@ class CheckpointStore:
             parts.append(body[:length])
             body = body[length:]
         place = json.loads(parts[0])
-        outputs = {feed: Output(**place[feed]) for feed in ("tracks", "guard")}
-        checkpoint = Checkpoint(Place(**{**place, **outputs}), parts[1], parts[2])
+        outputs = {feed: FeedPosition(**place[feed]) for feed in ("tracks", "guard")}
+        checkpoint = Checkpoint(CheckpointPosition(**{**place, **outputs}), parts[1], parts[2])
         return Written(checkpoint.place, digest), checkpoint
 
 
-def _name(place: Place) -> str:
+def _name(place: CheckpointPosition) -> str:
     return f"{place.frame_sequence:020}{_SUFFIX}"
 
 

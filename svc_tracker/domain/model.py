@@ -60,11 +60,10 @@ class TrackerModel:
     Gate: `gate_probability` is the probability that a target's own detection falls inside its track's gate.
 
     Existence: a detection of no existing track is of a new target with `new_target_probability`, else false; a scan
-    without false detections has `birth_rate_per_scan` new targets on average (in the BotSpec: `new_share` and
-    `births_per_scan`). Targets live for `mean_lifetime_s` on average. A track is confirmed when its probability of
-    existence reaches `confirm_probability`, and deleted when it falls below `delete_probability`; before confirmation,
-    when its odds fall below `new_odds_kept` of its initial odds. A track without a detection for `max_coast_s` is
-    deleted in any case: that must exceed the longest scan period.
+    without false detections has `birth_rate_per_scan` new targets on average. Targets live for `mean_lifetime_s` on
+    average. A track is confirmed when its probability of existence reaches `confirm_probability`, and deleted when it
+    falls below `delete_probability`; before confirmation, when its odds fall below `new_odds_kept` of its initial odds.
+    A track without a detection for `max_coast_s` is deleted in any case: that must exceed the longest scan period.
     """
 
     axes: int = 3

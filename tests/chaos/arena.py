@@ -91,7 +91,7 @@ async def arena(
             state_dir=directory / "state",
             scenario=scenario,
             speed=speed,
-            pace="lossless",
+            flow_control="lossless",
             run_id=RUN_ID,
             start_time=START_TIME,
             seed=SEED,

@@ -49,7 +49,7 @@ def digests(messages: list[Stored]) -> list[tuple[str, str, str]]:
 async def killed(directory: Path) -> Left:
     """Run at three times real time, and kill one process after another, each while events flow."""
     often = (("tracker", "checkpoint_period_s", "2"),)
-    async with chain(directory, DURATION_S, speed="3", pace="lossless", settings=often) as mesh:
+    async with chain(directory, DURATION_S, speed="3", flow_control="lossless", settings=often) as mesh:
         for name, tick in KILLS_AT_TICKS:
             await until(lambda tick=tick: facts(mesh, "sim").get("tick", 0) >= tick, f"tick {tick}")  # type: ignore[misc]
             # On a busy machine the process killed before may still be on its way back; what others report of its death

@@ -51,12 +51,12 @@ class Watcher:
         Raises NotRecovered.
         """
         await self.look()
-        before = self._places()
+        before = self._replay_points()
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT_S):
                 while True:
                     ended = await self.look()
-                    places = self._places()
+                    places = self._replay_points()
                     further = self.reached and all(places[name] > place for name, place in before.items())
                     if (further or ended) and await self._all_serve():
                         return bool(further)
@@ -85,7 +85,7 @@ class Watcher:
             if pid is not None:
                 self.peaks_kib[process] = max(self.peaks_kib[process], high_water_kib(pid))
 
-    def _places(self) -> dict[str, int]:
+    def _replay_points(self) -> dict[str, int]:
         places = {**self.reached, **self.also()}
         return {name: place for name, place in places.items() if not name.endswith(SPARSE)}
 
@@ -95,7 +95,7 @@ class Watcher:
     async def _describe(self) -> str:
         said = "; ".join(f"{each.name} {each.status} {each.detail}" for each in await self.arena.mesh.statuses())
         channels = (await self._facts("bridge")).get("channels", {})
-        return f"now {self._places()}; {said}; {channels}"
+        return f"now {self._replay_points()}; {said}; {channels}"
 
     async def _facts(self, service: str) -> dict[str, Any]:
         return await asyncio.to_thread(facts, self.arena.mesh, service)

@@ -258,7 +258,7 @@ async def test_a_token_with_any_bit_flipped_is_malformed(served: Served) -> None
 
 async def test_a_token_ahead_of_a_finished_history_has_diverged(served: Served) -> None:
     await served.produce(2)
-    await served.refolded()
+    await served.replayed()
     token = decode((await take(served.watch(from_oldest=True), 1))[0].resume_token)
     error = await refusal(served.watch(resume_token=Token(token.epoch, token.feed, 9, token.digest).encode()))
     assert isinstance(error, HistoryDivergedError)
@@ -312,24 +312,28 @@ async def test_a_required_reader_that_does_not_confirm_blocks_a_lossless_produce
     confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
     # The interval at which the chain confirms is 2.2 s: a scan, a snapshot, and the tracker's checkpoint and scan.
-    async with serve(confirmed_case, tmp_path, tmp_path / "tracker", pace="lossless", retention_s=5.0) as served:
+    async with serve(
+        confirmed_case, tmp_path, tmp_path / "tracker", flow_control="lossless", retention_s=5.0
+    ) as served:
         feed, newest = served.feed, None
         for laggard in feed.readers.confirmed:
-            while feed.holder(feed.reached_ns + 1_000_000_000) is None:
+            while feed.blocking_reader(feed.reached_ns + 1_000_000_000) is None:
                 await served.produce(1)
             newest = await newest_after(served, newest)
             for name in feed.readers.confirmed:
                 if name != laggard:
                     assert await served.confirm(name, newest.resume_token) == feed.ring.last_sequence
-            assert feed.holder(feed.reached_ns + 1_000_000_000) == laggard
+            assert feed.blocking_reader(feed.reached_ns + 1_000_000_000) == laggard
             assert await served.confirm(laggard, newest.resume_token) == feed.ring.last_sequence
-            assert feed.holder(feed.reached_ns + 1_000_000_000) is None
+            assert feed.blocking_reader(feed.reached_ns + 1_000_000_000) is None
 
 
 async def test_a_lossless_producer_refuses_a_required_reader_that_confirms_too_seldom_for_it(
     confirmed_case: WatchCase, tmp_path: Path
 ) -> None:
-    async with serve(confirmed_case, tmp_path, tmp_path / "tracker", pace="lossless", retention_s=20.0) as served:
+    async with serve(
+        confirmed_case, tmp_path, tmp_path / "tracker", flow_control="lossless", retention_s=20.0
+    ) as served:
         reader = next(iter(served.feed.readers.confirmed))
         for interval_s in (10.0, 30.0, 1e9):
             error = await refusal(served.watch(reader=reader, confirm_interval_s=interval_s))
@@ -365,7 +369,7 @@ async def test_a_confirm_interval_must_be_finite_and_not_negative(served: Served
 
 async def test_a_live_producer_is_never_blocked(served: Served) -> None:
     await served.produce(5)
-    assert served.feed.holder(served.feed.reached_ns + 10**18) is None
+    assert served.feed.blocking_reader(served.feed.reached_ns + 10**18) is None
 
 
 async def test_a_confirmation_never_moves_back(confirmed: Served) -> None:

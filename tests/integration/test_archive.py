@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from adapters.archive.pace import MAX_LATE_S, Pace
+from adapters.archive.playback_speed import MAX_LATE_S, PlaybackSpeed
 from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import BATCH_BYTES, BATCH_MESSAGES
 from archive_cases import (
@@ -358,34 +358,34 @@ class Wall:
 
 def test_an_event_is_due_when_its_time_has_passed_at_the_playback_speed() -> None:
     wall = Wall()
-    pace = Pace(4.0, wall)
-    assert pace.wait_s(10 * NS_PER_S) == 0.0, "the first one begins"
-    assert pace.wait_s(12 * NS_PER_S) == pytest.approx(0.5)
+    speed = PlaybackSpeed(4.0, wall)
+    assert speed.wait_s(10 * NS_PER_S) == 0.0, "the first one begins"
+    assert speed.wait_s(12 * NS_PER_S) == pytest.approx(0.5)
     wall.now_s += 0.5
-    assert pace.wait_s(12 * NS_PER_S) == pytest.approx(0.0)
-    assert pace.wait_s(14 * NS_PER_S) == pytest.approx(0.5)
+    assert speed.wait_s(12 * NS_PER_S) == pytest.approx(0.0)
+    assert speed.wait_s(14 * NS_PER_S) == pytest.approx(0.5)
 
 
 def test_as_fast_as_possible_everything_is_due() -> None:
-    pace = Pace(0.0, Wall())
-    assert [pace.wait_s(second * NS_PER_S) for second in (1, 1_000, 5)] == [0.0, 0.0, 0.0]
+    speed = PlaybackSpeed(0.0, Wall())
+    assert [speed.wait_s(second * NS_PER_S) for second in (1, 1_000, 5)] == [0.0, 0.0, 0.0]
 
 
 def test_lost_time_is_not_caught_up() -> None:
     wall = Wall()
-    pace = Pace(1.0, wall)
-    pace.wait_s(0)
+    speed = PlaybackSpeed(1.0, wall)
+    speed.wait_s(0)
     wall.now_s += 50.0
-    assert pace.wait_s(1 * NS_PER_S) == 0.0, "late: it goes at once, and time is taken anew from here"
-    assert pace.wait_s(2 * NS_PER_S) == pytest.approx(1.0)
+    assert speed.wait_s(1 * NS_PER_S) == 0.0, "late: it goes at once, and time is taken anew from here"
+    assert speed.wait_s(2 * NS_PER_S) == pytest.approx(1.0)
     wall.now_s += 1.0 + MAX_LATE_S / 2
-    assert pace.wait_s(2 * NS_PER_S) == 0.0
-    assert pace.wait_s(3 * NS_PER_S) == pytest.approx(1.0 - MAX_LATE_S / 2), "a little late is made up for"
+    assert speed.wait_s(2 * NS_PER_S) == 0.0
+    assert speed.wait_s(3 * NS_PER_S) == pytest.approx(1.0 - MAX_LATE_S / 2), "a little late is made up for"
 
 
 def test_times_that_go_back_delay_no_event() -> None:
-    pace = Pace(1.0, Wall())
-    assert [pace.wait_s(second * NS_PER_S) for second in (10, 3, 3)] == [0.0, 0.0, 0.0]
+    speed = PlaybackSpeed(1.0, Wall())
+    assert [speed.wait_s(second * NS_PER_S) for second in (10, 3, 3)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.asyncio

@@ -57,7 +57,7 @@ class Rig:
 @asynccontextmanager
 async def rig(directory: Path) -> AsyncIterator[Rig]:
     source = FrameSource(Retention(10**18, 64 * 1024**2))
-    source.feed.refolded()
+    source.feed.replayed()
     source.gate.set()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(NatsServer(directory / "nats"))

@@ -8,7 +8,7 @@ import pytest
 from bridge_process import BRIDGE, bridge_environment, process
 from chaos.cluster import Cluster
 from frame_source import STREAM, SUBJECT, FrameSource, served
-from mesh.feeds.feed import Pace
+from mesh.feeds.feed import FlowControl
 from mesh.feeds.ring import Retention
 from qiki.radar.v1 import radar_service_pb2 as pb
 
@@ -22,8 +22,8 @@ POLL_S = 0.05
 
 @pytest.mark.asyncio
 async def test_leaders_killed_under_load_cause_no_loss_duplicate_or_reordering(tmp_path: Path) -> None:
-    source = FrameSource(RETENTION, Pace.LOSSLESS)
-    source.feed.refolded()
+    source = FrameSource(RETENTION, FlowControl.LOSSLESS)
+    source.feed.replayed()
     source.gate.set()
     async with Cluster(tmp_path) as cluster, served(source) as port:
         environment = bridge_environment(tmp_path, f"127.0.0.1:{port}", cluster.url)

@@ -19,7 +19,7 @@ from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology import consumers
 from adapters.jetstream.topology.streams import init, wanted_streams
 from mesh.serving.health import Health
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
 from qiki.sim.v1.commands_pb2 import Command, SetHelm
@@ -133,7 +133,7 @@ async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client
         headers = HEADERS | {"ce-id": str(uuid.uuid4()), "X-Number": str(number)}
         await jetstream.publish(COMMANDS, f"{number}".encode(), headers=headers)
     subscription = await jetstream.pull_subscribe_bind(consumer="sim_commands", stream="QIKI_COMMANDS_V1")
-    base = Base(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+    base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
     reader = AdvisoryReader(CommandMetrics(base.telemetry.registry), base)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reader.run(client))

@@ -10,10 +10,10 @@ import nats
 import pytest
 
 from adapters.jetstream.codec.cloudevents import to_headers
-from carrier_rig import RecordingSource, Rig, carrying, rig, until
 from chain import read_subject
 from frame_source import STREAM, SUBJECT, served
 from mesh.feeds.token import Token, short_digest
+from publisher_rig import RecordingSource, Rig, carrying, rig, until
 from qiki.common.v1.stream_pb2 import EventContext
 
 pytestmark = pytest.mark.asyncio

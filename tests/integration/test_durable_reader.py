@@ -32,8 +32,8 @@ async def test_a_reader_that_is_cancelled_after_its_connection_was_closed_ends_a
         await init(client, wanted_streams(0.01))
         await consumers.init(client)
         await client.jetstream().publish("qiki.events.v1.test", b"event")
-        pulse = Health("test", stall_s=60.0).loop("reader")
-        reader = asyncio.create_task(DurableReader(REGISTRAR_INTAKE, 1, process, pulse, "reading").run(client))
+        heartbeat = Health("test", stall_s=60.0).loop("reader")
+        reader = asyncio.create_task(DurableReader(REGISTRAR_INTAKE, 1, process, heartbeat, "reading").run(client))
         async with asyncio.timeout(TIMEOUT_S):
             await reached.wait()
         await client.close()

@@ -75,7 +75,7 @@ async def said_to_refuse(mesh: Mesh, name: str) -> bool:
 async def with_full_disk(directory: Path, name: str) -> dict[str, list[Stored]]:
     """Run the chain; in the middle of it, let the disk beneath one process be full for a while."""
     paused = (("sim", "paused", "true"),)  # a mesh takes longer to start than the run does
-    async with chain(directory, DURATION_S, speed="10", pace="lossless", settings=paused) as mesh:
+    async with chain(directory, DURATION_S, speed="10", flow_control="lossless", settings=paused) as mesh:
         await resume(mesh)
         await until(lambda: facts(mesh, "sim").get("tick", 0) >= 100, "tick 100")
         with full_disk(int(mesh.endpoints()[name]["pid"])):

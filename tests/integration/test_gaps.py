@@ -108,7 +108,7 @@ async def until(holds: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def rig(directory: Path, *nats_arguments: str) -> AsyncIterator[Rig]:
     source = FrameSource(Retention(KEPT * TICK_NS, 64 * 1024**2))
-    source.feed.refolded()
+    source.feed.replayed()
     source.gate.set()
     registrar_port = free_port()
     environment = {

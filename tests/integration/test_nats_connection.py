@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, Happening, connect, reconnect_delay_s
+from adapters.jetstream.client.connection import (
+    ConnectError,
+    ConnectionEvent,
+    ConnectionState,
+    connect,
+    reconnect_delay_s,
+)
 from nats_server import NatsServer, free_port
 
 
@@ -20,7 +26,7 @@ async def test_a_missing_server_is_an_error_with_the_remedy_within_the_timeout()
     assert time.monotonic() - began < 5
     assert address in str(refused.value)
     assert "secret" not in str(refused.value)
-    assert {event.happening for event in heard} == {Happening.ERROR}
+    assert {event.happening for event in heard} == {ConnectionState.ERROR}
 
 
 @pytest.mark.asyncio
@@ -37,19 +43,19 @@ async def test_a_server_that_accepts_and_stays_silent_is_an_error_within_the_tim
 
 @pytest.mark.asyncio
 async def test_a_killed_server_is_reported_and_the_connection_returns_with_it(tmp_path: Path) -> None:
-    heard: asyncio.Queue[Happening] = asyncio.Queue()
+    heard: asyncio.Queue[ConnectionState] = asyncio.Queue()
     async with NatsServer(tmp_path) as server:
         client = await connect(server.url, "test", lambda event: heard.put_nowait(event.happening))
         await server.kill()
-        await until(heard, Happening.DISCONNECTED)
+        await until(heard, ConnectionState.DISCONNECTED)
         await server.start()
-        await until(heard, Happening.RECONNECTED)
+        await until(heard, ConnectionState.RECONNECTED)
         assert (await client.request("$JS.API.INFO", b"", timeout=5)).data
         await client.close()
-        await until(heard, Happening.CLOSED)
+        await until(heard, ConnectionState.CLOSED)
 
 
-async def until(heard: asyncio.Queue[Happening], happening: Happening) -> None:
+async def until(heard: asyncio.Queue[ConnectionState], happening: ConnectionState) -> None:
     async with asyncio.timeout(20):
         while await heard.get() is not happening:
             pass

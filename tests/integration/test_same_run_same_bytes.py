@@ -28,8 +28,8 @@ def digests(stored: dict[str, list[Stored]]) -> dict[str, list[tuple[str, str, s
 
 
 async def both(directory: Path) -> list[dict[str, list[Stored]]]:
-    fast = await run_to_the_end(directory / "fast", DURATION_S, speed="max", pace="lossless")
-    live = await run_to_the_end(directory / "live", DURATION_S, speed="1", pace="live")
+    fast = await run_to_the_end(directory / "fast", DURATION_S, speed="max", flow_control="lossless")
+    live = await run_to_the_end(directory / "live", DURATION_S, speed="1", flow_control="live")
     return [fast, live]
 
 

@@ -8,17 +8,17 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from adapters.jetstream.client.connection import ConnectionEvent, Happening, connect
+from adapters.jetstream.client.connection import ConnectionEvent, ConnectionState, connect
 from adapters.jetstream.client.writer import (
     MAX_BATCH_BYTES,
     ConnectionGone,
-    Doubt,
     Message,
     MessageTooLarge,
-    StaleTail,
+    SequenceConflict,
     StreamFull,
     StreamMissing,
     SubjectWriter,
+    UnknownOutcome,
     WriteRefused,
     leading_batch,
 )
@@ -59,9 +59,9 @@ class Ear:
         self.back = asyncio.Event()
 
     def __call__(self, happened: ConnectionEvent) -> None:
-        if happened.happening is Happening.DISCONNECTED:
+        if happened.happening is ConnectionState.DISCONNECTED:
             self.lost.set()
-        if happened.happening is Happening.RECONNECTED:
+        if happened.happening is ConnectionState.RECONNECTED:
             self.back.set()
 
 
@@ -108,7 +108,7 @@ async def write_through(writer: SubjectWriter, until: int, batch: int, lost: Cal
             chunk = events(sequence + 1, min(until, sequence + batch))
             position = await writer.append(chunk, position, ANSWER_TIMEOUT_S)
             sequence += len(chunk)
-        except (StaleTail, Doubt):
+        except (SequenceConflict, UnknownOutcome):
             asked += 1
             if lost:
                 lost()
@@ -120,7 +120,7 @@ async def tail_of(writer: SubjectWriter) -> tuple[int, int]:
     for _ in range(1000):
         try:
             tail = await writer.tail(TIMEOUT_S)
-        except Doubt:
+        except UnknownOutcome:
             await asyncio.sleep(0.01)  # not connected: there is no event a plain writer could wait for
             continue
         return (from_headers(tail.headers).context.sequence, tail.sequence) if tail else (0, 0)
@@ -173,7 +173,7 @@ async def test_a_write_conditioned_on_another_sequence_than_the_tails_stores_not
     writer = await mesh.writer()
     last = await writer.append(events(1, 2), 0, TIMEOUT_S)
     for stale in (0, last - 1, last + 1):
-        with pytest.raises(StaleTail):
+        with pytest.raises(SequenceConflict):
             await writer.append(events(3, 2 + count), stale, TIMEOUT_S)
     await assert_whole(mesh.clients[0], 2)
 
@@ -188,7 +188,7 @@ async def test_a_batch_is_stored_whole_and_contiguous(mesh: Mesh) -> None:
 @pytest.mark.asyncio
 async def test_a_batch_that_repeats_an_id_stores_nothing_and_has_an_unknown_outcome(mesh: Mesh) -> None:
     writer = await mesh.writer()
-    with pytest.raises(Doubt):
+    with pytest.raises(UnknownOutcome):
         await writer.append([event(1), event(2), event(1)], 0, TIMEOUT_S)
     assert await writer.tail(TIMEOUT_S) is None
 
@@ -197,7 +197,7 @@ async def test_a_batch_that_repeats_an_id_stores_nothing_and_has_an_unknown_outc
 async def test_a_repeated_id_is_an_unknown_outcome_although_the_condition_holds(mesh: Mesh) -> None:
     writer = await mesh.writer()
     last = await writer.append([event(1)], 0, TIMEOUT_S)
-    with pytest.raises(Doubt):
+    with pytest.raises(UnknownOutcome):
         await writer.append([event(1)], last, TIMEOUT_S)
 
 
@@ -256,7 +256,7 @@ async def test_a_server_killed_during_an_append_leaves_an_unknown_outcome_that_t
 async def test_an_append_without_an_answer_has_an_unknown_outcome_and_may_be_stored(mesh: Mesh) -> None:
     writer = await mesh.writer()
     mesh.server.freeze()
-    with pytest.raises(Doubt):
+    with pytest.raises(UnknownOutcome):
         await writer.append([event(1)], 0, 0.2)
     mesh.server.thaw()
     await write_through(writer, 5, 1)
@@ -269,7 +269,7 @@ async def test_nothing_is_buffered_while_the_connection_is_down(mesh: Mesh) -> N
     await mesh.server.kill()
     await asyncio.wait_for(mesh.ear.lost.wait(), TIMEOUT_S)
     for messages in (events(1, 1), events(1, 3)):
-        with pytest.raises(Doubt):
+        with pytest.raises(UnknownOutcome):
             await writer.append(messages, 0, TIMEOUT_S)
     await mesh.server.start()
     assert await tail_of(writer) == (0, 0)

@@ -17,7 +17,7 @@ from bridge_process import BRIDGE, bridge_environment, process
 from chain import Stored, read_subject
 from chaos.proxy import Link, Trouble
 from frame_source import STREAM, SUBJECT, FrameSource, served
-from mesh.feeds.feed import Pace
+from mesh.feeds.feed import FlowControl
 from mesh.feeds.ring import Retention
 from nats_server import NatsServer, free_port
 from qiki.radar.v1 import radar_service_pb2 as pb
@@ -74,8 +74,8 @@ def _identity(message: Stored) -> tuple[str, int, bytes]:
 
 @asynccontextmanager
 async def rig(directory: Path, bridges: int, retention: Retention = RETENTION) -> AsyncIterator[Rig]:
-    source = FrameSource(retention, Pace.LOSSLESS)
-    source.feed.refolded()
+    source = FrameSource(retention, FlowControl.LOSSLESS)
+    source.feed.replayed()
     source.gate.set()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(NatsServer(directory / "nats"))
@@ -173,10 +173,10 @@ async def test_a_restarted_source_gets_confirmations_of_stored_events_again(tmp_
 
 def filled_source(count: int) -> FrameSource:
     """Return a source that has produced its events again, as after a restart."""
-    source = FrameSource(RETENTION, Pace.LOSSLESS)
+    source = FrameSource(RETENTION, FlowControl.LOSSLESS)
     for _ in range(count):
         source.append(300)
-    source.feed.refolded()
+    source.feed.replayed()
     source.gate.set()
     return source
 

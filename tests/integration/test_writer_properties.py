@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.client.errors import Doubt, StaleTail, WriteError
+from adapters.jetstream.client.errors import SequenceConflict, UnknownOutcome, WriteError
 from adapters.jetstream.client.writer import Message, SubjectWriter
 from adapters.jetstream.topology.streams import init, wanted_streams
 from nats_server import NatsServer
@@ -95,7 +95,7 @@ async def carry(writer: SubjectWriter, events: Events, batch: int) -> None:
                     [events.message(number + 1 + each) for each in range(count)], sequence, 2.0
                 )
                 number += count
-        except (Doubt, StaleTail):
+        except (UnknownOutcome, SequenceConflict):
             continue
     raise AssertionError("the events do not get through")
 

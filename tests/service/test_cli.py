@@ -23,8 +23,8 @@ from cli.demo.run import published
 from cli.errors import StalledError, UsageError
 from cli.local_mesh.options import (
     SERVICES,
+    FlowControl,
     MeshOptions,
-    Pace,
     check_run_id,
     check_speed,
     check_start_time,
@@ -35,7 +35,7 @@ from cli.local_mesh.probe import ServiceStatus, parse_status, read_status
 from cli.local_mesh.processes import endpoints, nats_spec, service_env
 from cli.local_mesh.run import end_text, next_run_text
 from cli.local_mesh.state import state_directory, until_unused, write_endpoints
-from cli.local_mesh.status_display import PlainBoard, facts_text, status_line
+from cli.local_mesh.status_display import PlainDisplay, facts_text, status_line
 from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.storage.lock import directory_lock
 
@@ -84,7 +84,9 @@ def test_help_names_every_command_and_exits_with_status_0() -> None:
         assert f" {command} " in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [("upp",), ("up", "--sped", "2"), ("up", "--pace", "slow"), ("nats", "inti")])
+@pytest.mark.parametrize(
+    "arguments", [("upp",), ("up", "--sped", "2"), ("up", "--flow-control", "slow"), ("nats", "inti")]
+)
 def test_a_typo_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
     result = qiki(*arguments)
     assert result.returncode == 2
@@ -284,14 +286,16 @@ def test_a_service_gets_exactly_the_given_settings() -> None:
         "QIKI_SIM_REGISTRAR_TARGET": "127.0.0.1:50054",
         "PYTHONUNBUFFERED": "1",
     }
-    options = MeshOptions(pace=Pace.LOSSLESS, seed=0, settings=parse_settings(["sim.drain_s=1", "radar.pace=live"]))
+    options = MeshOptions(
+        flow_control=FlowControl.LOSSLESS, seed=0, settings=parse_settings(["sim.drain_s=1", "radar.flow_control=live"])
+    )
     full = service_env("sim", options, DEFAULT_PORTS, Path("/state"))
     assert full.items() - bare.items() == {
-        ("QIKI_SIM_PACE", "lossless"),
+        ("QIKI_SIM_FLOW_CONTROL", "lossless"),
         ("QIKI_SIM_SEED", "0"),
         ("QIKI_SIM_DRAIN_S", "1"),
     }
-    assert service_env("radar", options, DEFAULT_PORTS, Path("/state"))["QIKI_RADAR_PACE"] == "live"
+    assert service_env("radar", options, DEFAULT_PORTS, Path("/state"))["QIKI_RADAR_FLOW_CONTROL"] == "live"
     assert service_env("bridge", options, DEFAULT_PORTS, Path("/s"))["QIKI_BRIDGE_NATS_URL"] == "nats://127.0.0.1:4222"
 
 
@@ -384,8 +388,16 @@ async def test_a_service_that_does_not_answer_is_unreachable() -> None:
 
 
 def test_facts_are_shown_by_name_and_omitted_without_a_value() -> None:
-    facts = {"run_id": "0f8f", "tick": 0, "held_by": "", "speed": 1.0, "ended": False, "refolding": True, "nats": "up"}
-    assert facts_text(facts) == "tick 0, speed 1, refolding, nats up"
+    facts = {
+        "run_id": "0f8f",
+        "tick": 0,
+        "blocked_by": "",
+        "speed": 1.0,
+        "ended": False,
+        "replaying": True,
+        "nats": "up",
+    }
+    assert facts_text(facts) == "tick 0, speed 1, replaying, nats up"
 
 
 def test_a_channels_fact_is_its_sequence_and_the_number_of_waiting_events() -> None:
@@ -402,7 +414,7 @@ def test_a_channels_fact_is_its_sequence_and_the_number_of_waiting_events() -> N
 def test_plain_lines_come_when_a_status_changes_and_every_few_seconds_while_facts_do() -> None:
     lines: list[str] = []
     times_s = iter((0.0, 1.0, 2.0, 6.9, 7.0, 60.0))
-    board = PlainBoard(lines.append, lambda: next(times_s))
+    board = PlainDisplay(lines.append, lambda: next(times_s))
     for status, tick in (
         ("SERVING", 1),
         ("SERVING", 2),

@@ -25,7 +25,7 @@ import svc_sim.wiring
 from mesh.serving.errors import StartError
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from qiki.sim.v1 import sim_service_pb2 as pb
@@ -125,7 +125,7 @@ def scenario(tmp_path: Path) -> Path:
 async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
     """Serve a simulator within this process, paused by default."""
     name = "svc_sim"
-    base = Base(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
+    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
     with base.resources:
         wanted: Any = {"paused": True, "heartbeat_s": 0.1, **GIVEN, **settings}
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **wanted), base)
@@ -215,7 +215,7 @@ async def test_a_command_acts_from_the_first_uncommitted_tick_and_the_answer_nam
         state = await client.step(7)
         command = helm(speed_mps=33.0)
         result = await client.result(command)
-        assert state.settled_tick == BLOCK
+        assert state.committed_tick == BLOCK
         assert (result.command_id, result.outcome, result.tick) == (command.command_id, APPLIED, BLOCK + 1)
         assert result.time.ToJsonString() == "2026-01-01T00:00:01.050Z"
         assert (result.run_id, result.field, result.message) == (GIVEN["run_id"], "", "")
@@ -490,10 +490,10 @@ async def test_on_a_full_disk_commands_are_refused_and_the_run_waits_until_space
         await client.until_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stepping = asyncio.create_task(client.step(BLOCK))
         async with asyncio.timeout(WAIT_S):
-            while not (state := await client.state()).held_by:  # noqa: ASYNC110 (another process sets no event of ours)
+            while not (state := await client.state()).blocked_by:  # noqa: ASYNC110 (another process sets no event of ours)
                 await asyncio.sleep(0.05)
-        assert (state.tick, state.phase) == (BLOCK, pb.SimulationPhase.SIMULATION_PHASE_HELD)
-        assert state.held_by == "storage: ticks cannot be reserved: File too large"
+        assert (state.tick, state.phase) == (BLOCK, pb.SimulationPhase.SIMULATION_PHASE_BLOCKED)
+        assert state.blocked_by == "storage: ticks cannot be reserved: File too large"
         assert child.healthz()["status"] == "NOT_SERVING"
         child.let_files_grow_to(resource.RLIM_INFINITY)
         assert (await stepping).tick == BLOCK + 2

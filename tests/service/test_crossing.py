@@ -11,12 +11,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from adapters.jetstream.metrics import BridgeMetrics
-from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import Source
 from archive_cases import CHANNELS, Archive, archive, of_run, sequences, served_on, take, until
 from mesh.feeds.token import decode
 from mesh.serving.health import Health
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk import ArchiveSource, Backoff, ResumeTokenExpiredError, Stream, StreamSettings, connect
 from qiki_sdk.audit import AuditReporter
@@ -42,7 +42,7 @@ class Both:
 
     live: Served
     archive: Archive
-    carrier: Carrier
+    publisher: ChannelPublisher
     states: list[str] = field(default_factory=list)
 
     async def produce(self, count: int) -> int:
@@ -50,7 +50,7 @@ class Both:
         last = 0
         for _ in range(count // 10):
             last = await self.live.produce(10)
-            await until(lambda last=last: self.carrier.sequence >= last)  # type: ignore[misc]
+            await until(lambda last=last: self.publisher.sequence >= last)  # type: ignore[misc]
         return last
 
     def stream(self, source: ArchiveSource, **fields: Any) -> Stream[Any]:
@@ -67,10 +67,12 @@ async def both_of(case: WatchCase, directory: Path) -> AsyncIterator[Both]:
         asyncio.TaskGroup() as group,
     ):
         channel = CHANNELS[case.feed_name]
-        base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
-        carrier = Carrier(channel, Source(channel, transport, required=True), BridgeMetrics(CollectorRegistry()), base)
-        carrying = group.create_task(carrier.carry(running.client))
-        yield Both(live, running, carrier)
+        base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+        publisher = ChannelPublisher(
+            channel, Source(channel, transport, required=True), BridgeMetrics(CollectorRegistry()), base
+        )
+        carrying = group.create_task(publisher.carry(running.client))
+        yield Both(live, running, publisher)
         carrying.cancel()
 
 

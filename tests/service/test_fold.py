@@ -16,10 +16,10 @@ import svc_radar.wiring
 import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
-from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.feeds.token import Token
-from mesh.folds.runner import Folder, Input
+from mesh.folds.runner import FoldRunner, FoldSource
 from mesh.serving.errors import (
     HistoryDivergedError,
     InvalidFieldError,
@@ -30,8 +30,8 @@ from mesh.serving.errors import (
 )
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base, Parts
-from mesh.serving.server import MeshServer, Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts
+from mesh.serving.server import GrpcService, MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.stream_pb2 import Ended, EventContext, Heartbeat, Run
 from qiki.sim.v1 import sim_service_pb2 as pb
@@ -66,8 +66,8 @@ def event(sequence: int, run: Run = RUN_A) -> pb.WatchWorldResponse:
     return pb.WatchWorldResponse(resume_token=token(sequence), context=context, snapshot=WorldSnapshot(tick=sequence))
 
 
-def heartbeat(place: int, last: int, *, refolding: bool = False, at_s: int = 0) -> pb.WatchWorldResponse:
-    beat = Heartbeat(simulation_time=Timestamp(seconds=at_s), last_sequence=last, refolding=refolding)
+def heartbeat(place: int, last: int, *, replaying: bool = False, at_s: int = 0) -> pb.WatchWorldResponse:
+    beat = Heartbeat(simulation_time=Timestamp(seconds=at_s), last_sequence=last, replaying=replaying)
     return pb.WatchWorldResponse(resume_token=token(place), heartbeat=beat)
 
 
@@ -159,18 +159,18 @@ class Folding:
 async def folding(start_token: str = "", digest: str = "spec", reader: str = "radar") -> AsyncIterator[Folding]:
     source = Source()  # type: ignore[abstract]  # its other RPCs are not asked for
     folds, health = list[Fold](), Health("svc_test", stall_s=60.0)
-    settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), Pace.LIVE)
+    settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), FlowControl.LIVE)
     output = Feed(settings, pb.WatchWorldResponse, "snapshot")
 
     async def open_fold(run: Run, anew: bool) -> Fold:
         folds.append(Fold(run, anew, output, "" if anew else start_token))
         return folds[-1]
 
-    mount = Mount("qiki.sim.v1.SimService", add_SimServiceServicer_to_server, source)
+    mount = GrpcService("qiki.sim.v1.SimService", add_SimServiceServicer_to_server, source)
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(serving(Parts(mounts=[mount])))
+        server = await stack.enter_async_context(serving(ServiceParts(mounts=[mount])))
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        folder = Folder(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
+        folder = FoldRunner(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
         health.up()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(folder.run())
@@ -181,8 +181,8 @@ async def folding(start_token: str = "", digest: str = "spec", reader: str = "ra
                 task.cancel()
 
 
-def world(stub: Any, reader: str) -> Input:
-    return Input(
+def world(stub: Any, reader: str) -> FoldSource:
+    return FoldSource(
         service="svc_sim",
         reader=reader,
         get_run=stub.GetRun,
@@ -195,12 +195,12 @@ def world(stub: Any, reader: str) -> Input:
     )
 
 
-def base(service: str) -> Base:
-    return Base(Health(service, stall_s=60.0), Telemetry(service, "", 1.0), AuditReporter("", service))
+def base(service: str) -> ServiceContext:
+    return ServiceContext(Health(service, stall_s=60.0), Telemetry(service, "", 1.0), AuditReporter("", service))
 
 
 @asynccontextmanager
-async def serving(parts: Parts, port: int = 0) -> AsyncIterator[MeshServer]:
+async def serving(parts: ServiceParts, port: int = 0) -> AsyncIterator[MeshServer]:
     """Serve the parts, and run their loops, until the block ends."""
     its = base("test")
     interceptor = MeshInterceptor(RpcMetrics(its.telemetry.registry), its.telemetry.tracer)
@@ -240,22 +240,22 @@ async def test_the_output_reaches_a_time_only_once_all_events_up_to_it_are_folde
 
 async def test_the_outputs_replay_ends_at_the_sequence_the_source_had_when_its_own_replay_ended() -> None:
     async with folding() as it:
-        it.source.say(heartbeat(0, 1, refolding=True), event(1))
+        it.source.say(heartbeat(0, 1, replaying=True), event(1))
         await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1])
-        assert it.output.refolding
+        assert it.output.replaying
         it.source.say(event(2), heartbeat(2, 4))
         await it.until(lambda: it.folds[0].taken == [1, 2])
         it.source.say(event(3))
         await it.until(lambda: it.folds[0].taken == [1, 2, 3])
-        assert it.output.refolding
+        assert it.output.replaying
         it.source.say(event(4))
-        await it.until(lambda: not it.output.refolding)
+        await it.until(lambda: not it.output.replaying)
 
 
 async def test_a_fold_that_starts_at_the_sources_end_has_nothing_to_replay() -> None:
     async with folding(start_token=token(7)) as it:
         it.source.say(heartbeat(7, 7))
-        await it.until(lambda: not it.output.refolding and bool(it.folds))
+        await it.until(lambda: not it.output.replaying and bool(it.folds))
         assert it.source.watched_from == [token(7)]
 
 
@@ -330,7 +330,7 @@ async def test_a_source_that_comes_back_gets_the_safe_position_again() -> None:
     async with folding() as it:
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: it.source.confirmed == [token(1)])
-        it.source.say(None, heartbeat(1, 0, refolding=True))
+        it.source.say(None, heartbeat(1, 0, replaying=True))
         await it.until(lambda: it.source.confirmed.count(token(1)) >= 2)
 
 
@@ -426,9 +426,9 @@ async def test_a_lossless_run_reaches_its_end_when_the_simulator_is_restarted(
 ) -> None:
     """The replay passes half the retention: it can continue only because the radar repeats its safe position."""
     monkeypatch.setattr(mesh.folds.runner, "CONFIRM_PERIOD_S", 0.01)
-    common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 4.0, "http_port": 0}
+    common: Any = {"bot_spec": bot_spec, "flow_control": "lossless", "retention_s": 4.0, "http_port": 0}
 
-    def simulator(its: Base, **settings: Any) -> Parts:
+    def simulator(its: ServiceContext, **settings: Any) -> ServiceParts:
         return svc_sim.wiring.build(
             SimSettings(state_dir=tmp_path / "sim", scenario=scenario, **settings, **common), its
         )
@@ -447,7 +447,7 @@ async def test_a_lossless_run_reaches_its_end_when_the_simulator_is_restarted(
         before.resources.close()
         stack.enter_context(after.resources)
         again = simulator(after, speed="max")
-        assert again.feeds[0].refolding
+        assert again.feeds[0].replaying
         async with serving(again, server.port):
             while not frames.ended:
                 await frames.change.wait(1.0)
@@ -458,7 +458,7 @@ async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(
     tmp_path: Path, bot_spec: Path, scenario: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mesh.folds.runner, "CONFIRM_PERIOD_S", 0.01)
-    common: Any = {"bot_spec": bot_spec, "pace": "lossless", "retention_s": 2.21, "http_port": 0}
+    common: Any = {"bot_spec": bot_spec, "flow_control": "lossless", "retention_s": 2.21, "http_port": 0}
     sim_settings = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, speed="max", **common)
     parts = svc_sim.wiring.build(sim_settings, base("svc_sim"))
     async with serving(parts) as server, asyncio.timeout(WAIT_S):
@@ -474,7 +474,7 @@ async def test_a_checkpoint_period_beyond_the_producers_retention_is_reported_by
     tmp_path: Path, scenario: Path, radar_retention_s: float, refused: str
 ) -> None:
     """Otherwise all would be blocked for ever, and SERVING: the tracker confirms every 31 s, the radar 1.1 s later."""
-    common: Any = {"pace": "lossless", "http_port": 0}
+    common: Any = {"flow_control": "lossless", "http_port": 0}
     sim = SimSettings(state_dir=tmp_path / "sim", scenario=scenario, retention_s=60.0, **common)
     bases = {name: base(name) for name in ("svc_sim", "svc_radar", "svc_tracker")}
     async with AsyncExitStack() as stack, asyncio.timeout(WAIT_S):

@@ -13,8 +13,8 @@ import svc_tracker.wiring
 from mesh.feeds.feed import Feed
 from mesh.feeds.token import decode, short_digest
 from mesh.serving.health import Health
-from mesh.serving.runtime import Base, Parts
-from mesh.serving.server import Mount
+from mesh.serving.runtime import ServiceContext, ServiceParts
+from mesh.serving.server import GrpcService
 from mesh.telemetry.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_pb2 import RadarFrame
@@ -135,9 +135,9 @@ class OlderRadar(RadarServiceServicer):
         return response
 
 
-def tracker(port: int) -> Parts:
+def tracker(port: int) -> ServiceParts:
     settings = TrackerSettings(radar_target=f"127.0.0.1:{port}", grpc_port=0, http_port=0, registrar_target="")
-    base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
     return svc_tracker.wiring.build(settings, base)
 
 
@@ -148,7 +148,7 @@ def bodies(feed: Feed) -> list[bytes]:
 
 async def test_a_tracker_asks_for_columns_and_makes_the_same_tracks_of_messages(served: Served) -> None:
     older = OlderRadar(served.stub)  # type: ignore[abstract]  # its other RPCs are not asked for
-    parts = Parts(mounts=[Mount("qiki.radar.v1.RadarService", add_RadarServiceServicer_to_server, older)])
+    parts = ServiceParts(mounts=[GrpcService("qiki.radar.v1.RadarService", add_RadarServiceServicer_to_server, older)])
     async with AsyncExitStack() as stack:
         of_columns = tracker(served.server.port)
         of_messages = tracker((await stack.enter_async_context(running(parts))).port)

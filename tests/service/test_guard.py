@@ -138,9 +138,9 @@ async def test_a_feed_without_new_events_after_a_restart_still_knows_its_positio
         await simulate(tracks, 7)
         await tracks.until(lambda: safe_frame(tmp_path / "tracker") == 3 * 6 - 1)
     async with serve(GUARD, tmp_path / "again", tmp_path / "tracker") as again:
-        again.feed.refolded()
+        again.feed.replayed()
         heartbeat = (await guard_heartbeat(again, token)).heartbeat
-        assert (heartbeat.last_sequence, heartbeat.refolding) == (2, False)
+        assert (heartbeat.last_sequence, heartbeat.replaying) == (2, False)
         other = Token(place.epoch, place.feed, place.sequence, b"\x00" * 8).encode()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await guard_heartbeat(again, other)

@@ -325,7 +325,7 @@ async def test_a_required_reader_that_blocks_the_run_for_long_is_recorded_with_i
     async with AsyncExitStack() as stack:
         registrar = await stack.enter_async_context(running("svc_registrar"))
         target = {"registrar_target": registrar.grpc_target}
-        blocked = {"pace": "lossless", "speed": "max", "retention_s": 4.0, "blocked_alarm_s": 0.2}
+        blocked = {"flow_control": "lossless", "speed": "max", "retention_s": 4.0, "blocked_alarm_s": 0.2}
         await stack.enter_async_context(running("svc_sim", **target, **blocked))
         channel = await stack.enter_async_context(connect(registrar.grpc_target))
         call: Any = RegistrarServiceStub(channel).WatchEvents(

@@ -28,7 +28,7 @@ from botspec.example import example_bot_spec
 from mesh.feeds.token import Token, decode
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry
 from qiki.registrar.v1 import registrar_service_pb2 as pb
@@ -129,7 +129,7 @@ def digest(body: pb.AuditEvent) -> bytes:
 async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
     """Serve a registrar within this process."""
     name = "svc_registrar"
-    base = Base(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
+    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
     parts = svc_registrar.wiring.build(
         RegistrarSettings(state_dir=state_dir, heartbeat_s=HEARTBEAT_S, **settings), base
     )
@@ -521,7 +521,7 @@ async def test_a_stream_yields_the_recorded_events_with_their_context(tmp_path: 
         first = await call.read()
         assert first.WhichOneof("event") == "heartbeat"
         assert not first.heartbeat.HasField("simulation_time")
-        assert not first.heartbeat.refolding
+        assert not first.heartbeat.replaying
         while (response := await call.read()).context.sequence != receipt.sequence:
             pass
         context = response.context

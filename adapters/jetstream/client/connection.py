@@ -20,7 +20,7 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
 
-class Happening(StrEnum):
+class ConnectionState(StrEnum):
     """The kinds of connection events."""
 
     DISCONNECTED = "disconnected"
@@ -33,7 +33,7 @@ class Happening(StrEnum):
 class ConnectionEvent:
     """One event of a connection; `detail` is for people and may be empty."""
 
-    happening: Happening
+    happening: ConnectionState
     detail: str = ""
 
 
@@ -116,17 +116,17 @@ class _Listener:
         if self._client.is_closed:
             return  # `closed` follows and reports it
         _log.warning("NATS connection %s lost", self._name)
-        self._on_event(ConnectionEvent(Happening.DISCONNECTED))
+        self._on_event(ConnectionEvent(ConnectionState.DISCONNECTED))
 
     async def reconnected(self) -> None:
         _log.info("NATS connection %s is back", self._name)
-        self._on_event(ConnectionEvent(Happening.RECONNECTED))
+        self._on_event(ConnectionEvent(ConnectionState.RECONNECTED))
 
     async def closed(self) -> None:
         _log.info("NATS connection %s closed", self._name)
-        self._on_event(ConnectionEvent(Happening.CLOSED))
+        self._on_event(ConnectionEvent(ConnectionState.CLOSED))
 
     async def error(self, error: Exception) -> None:
         detail = str(error) or type(error).__name__
         _log.log(logging.WARNING if self.established else logging.DEBUG, "NATS connection %s: %s", self._name, detail)
-        self._on_event(ConnectionEvent(Happening.ERROR, detail))
+        self._on_event(ConnectionEvent(ConnectionState.ERROR, detail))

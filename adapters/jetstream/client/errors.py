@@ -19,11 +19,11 @@ class WriteError(Exception):
     """A write that failed, or has an unknown outcome. In every case the subject's tail shows what is stored."""
 
 
-class StaleTail(WriteError):
+class SequenceConflict(WriteError):
     """The subject's last message is not the expected one; nothing was stored. Read the tail."""
 
 
-class Doubt(WriteError):
+class UnknownOutcome(WriteError):
     """It is unknown whether the messages are stored. Read the tail."""
 
 
@@ -68,18 +68,18 @@ def read_answer(answer: bytes, stream: str, expected_last: int, batch_id: str | 
     try:
         body = json.loads(answer)
     except ValueError as error:
-        raise Doubt(f"the answer is not JetStream's: {answer[:80]!r}") from error
+        raise UnknownOutcome(f"the answer is not JetStream's: {answer[:80]!r}") from error
     if not isinstance(body, dict):
-        raise Doubt(f"the answer is not JetStream's: {answer[:80]!r}")
+        raise UnknownOutcome(f"the answer is not JetStream's: {answer[:80]!r}")
     if "error" in body:
         raise error_of(body["error"], stream)
     if body.get("duplicate"):
-        raise Doubt(f"{stream} has seen the message id before, and does not say where")
+        raise UnknownOutcome(f"{stream} has seen the message id before, and does not say where")
     sequence = body.get("seq")
     if body.get("stream") != stream or not isinstance(sequence, int) or sequence < expected_last + count:
-        raise Doubt(f"the answer does not confirm {count} messages in {stream} after {expected_last}: {body}")
+        raise UnknownOutcome(f"the answer does not confirm {count} messages in {stream} after {expected_last}: {body}")
     if batch_id is not None and (body.get("batch"), body.get("count")) != (batch_id, count):
-        raise Doubt(f"the answer does not confirm the batch {batch_id} of {count} messages: {body}")
+        raise UnknownOutcome(f"the answer does not confirm the batch {batch_id} of {count} messages: {body}")
     return Stored(sequence)
 
 
@@ -88,11 +88,16 @@ def error_of(error: object, stream: str) -> WriteError:
     fields = error if isinstance(error, dict) else {}
     code, description = fields.get("err_code"), str(fields.get("description", "no description"))
     if not isinstance(code, int):
-        return Doubt(f"the answer holds an error without a code: {error}")
+        return UnknownOutcome(f"the answer holds an error without a code: {error}")
     said = f"{stream}: {description} (error {code})"
     if code == _STREAM_MISSING:
         return StreamMissing(f"{said}; {RUN_INIT}")
-    for codes, kind in ((_STALE, StaleTail), (_FULL, StreamFull), (_TOO_LARGE, MessageTooLarge), (_UNCLEAR, Doubt)):
+    for codes, kind in (
+        (_STALE, SequenceConflict),
+        (_FULL, StreamFull),
+        (_TOO_LARGE, MessageTooLarge),
+        (_UNCLEAR, UnknownOutcome),
+    ):
         if code in codes:
             return kind(said)
     return WriteRefused(code, f"{stream}: {description}")

@@ -6,11 +6,11 @@ from collections import deque
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, Happening, connect
+from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, ConnectionState, connect
 from adapters.jetstream.client.history import HistoryUnavailableError, SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
-from mesh.feeds.notifier import Change
-from mesh.serving.health import Loop
+from mesh.feeds.notifier import Notifier
+from mesh.serving.health import Heartbeat
 from mesh.tasks import cleanup, raise_if_cancelled
 from qiki_sdk.backoff import Backoff
 
@@ -22,15 +22,15 @@ _LOG = logging.getLogger(__name__)
 class Link:
     """Provide histories and readers of subjects while NATS is connected, and the reason while it is not."""
 
-    def __init__(self, nats_url: str, name: str, pulse: Loop) -> None:
+    def __init__(self, nats_url: str, name: str, heartbeat: Heartbeat) -> None:
         """Create a link; it opens nothing before it runs. The server's monitor shows `name`."""
         self.state = "waiting for NATS"
         self._nats_url = nats_url
         self._name = name
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._client: Client | None = None
         self._left: deque[SubjectReader] = deque()
-        self._change = Change()
+        self._change = Notifier()
 
     def history(self, stream: str, subject: str) -> SubjectHistory:
         """Return the history of a subject; raises HistoryUnavailableError where NATS cannot be reached."""
@@ -55,7 +55,7 @@ class Link:
                 while not client.is_closed:
                     raise_if_cancelled()
                     await self._close_left()
-                    self._pulse.beat()
+                    self._heartbeat.beat()
                     await self._change.wait(BEAT_S)
             finally:
                 self._client = None
@@ -86,13 +86,15 @@ class Link:
         raise AssertionError("the waits have no end")
 
     def _on_event(self, event: ConnectionEvent) -> None:
-        if event.happening is Happening.ERROR:
+        if event.happening is ConnectionState.ERROR:
             return  # of one attempt or one subscription; the other events report the connection's state
-        self._say("connected" if event.happening is Happening.RECONNECTED else f"waiting for NATS: {event.happening}")
+        self._say(
+            "connected" if event.happening is ConnectionState.RECONNECTED else f"waiting for NATS: {event.happening}"
+        )
         self._change.notify()
 
     def _say(self, state: str) -> None:
         if state != self.state:
             _LOG.info("nats", extra={"state": state})
         self.state = state
-        self._pulse.beat(state)
+        self._heartbeat.beat(state)

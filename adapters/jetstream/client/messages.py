@@ -10,7 +10,7 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client
 
-from adapters.jetstream.client.errors import ConnectionGone, Doubt, error_of
+from adapters.jetstream.client.errors import ConnectionGone, UnknownOutcome, error_of
 from adapters.jetstream.client.requests import TopologyError, call
 
 ACK_TIMEOUT_S = 5.0
@@ -47,18 +47,18 @@ async def store(
     """
     condition = {} if expected_last is None else {_EXPECTED_LAST: str(expected_last)}
     if not client.is_connected and not client.is_closed:  # a request started now would leave its future in the client
-        raise Doubt(f"nothing is known about {subject}: not connected")
+        raise UnknownOutcome(f"nothing is known about {subject}: not connected")
     try:
         answer = await client.request(subject, payload, timeout=ACK_TIMEOUT_S, headers={**headers, **condition})
         body = json.loads(answer.data)
     except (nats.errors.Error, ValueError) as error:
         if client.is_closed:
             raise ConnectionGone("the NATS connection is closed") from error
-        raise Doubt(f"no clear answer about {subject}: {str(error) or type(error).__name__}") from error
+        raise UnknownOutcome(f"no clear answer about {subject}: {str(error) or type(error).__name__}") from error
     if "error" in body:
         raise error_of(body["error"], stream)
     if body.get("stream") != stream:
-        raise Doubt(f"the answer does not confirm {subject}: {body}")
+        raise UnknownOutcome(f"the answer does not confirm {subject}: {body}")
     return not body.get("duplicate")
 
 

@@ -16,7 +16,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from adapters.jetstream.client.history import HistoryUnavailableError
 from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from qiki_sdk.backoff import Backoff
 
 # Limits of a reader's buffer: more is requested only after all of it is taken.
@@ -56,7 +56,7 @@ class SubjectReader:
 
     def __init__(self, client: Client, stream: str, subject: str, first_sequence: int) -> None:
         """Read from the first message at or after stream sequence `first_sequence`; nothing is opened yet."""
-        self.change = Change()
+        self.change = Notifier()
         self.state = "not opened yet"
         self._client = client
         self._stream = stream

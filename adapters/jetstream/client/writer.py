@@ -19,12 +19,12 @@ from nats.aio.msg import Msg
 from adapters.jetstream.client.errors import (
     RUN_INIT,
     ConnectionGone,
-    Doubt,
     MessageTooLarge,
-    StaleTail,
+    SequenceConflict,
     Stored,
     StreamFull,
     StreamMissing,
+    UnknownOutcome,
     WriteError,
     WriteRefused,
     error_of,
@@ -36,14 +36,14 @@ from mesh import failpoints
 
 __all__ = [
     "ConnectionGone",
-    "Doubt",
     "Message",
     "MessageTooLarge",
-    "StaleTail",
+    "SequenceConflict",
     "StreamFull",
     "StreamMissing",
     "SubjectWriter",
     "Tail",
+    "UnknownOutcome",
     "WriteError",
     "WriteRefused",
     "leading_batch",
@@ -108,14 +108,14 @@ class SubjectWriter:
     async def tail(self, timeout_s: float) -> Tail | None:
         """Return the subject's last message, None where it has none.
 
-        Asks the stream's leader, never a replica that may lag. Raises `StreamMissing`, `Doubt` where no clear answer
-        comes within `timeout_s`, `ConnectionGone` or `WriteRefused`.
+        Asks the stream's leader, never a replica that may lag. Raises `StreamMissing`, `ConnectionGone`,
+        `WriteRefused`, or `UnknownOutcome` where no clear answer comes within `timeout_s`.
         """
         request = json.dumps({"last_by_subj": self._subject}).encode()
         try:
             answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{self._stream}", request, None, timeout_s)
         except nats.errors.NoRespondersError as error:
-            raise Doubt("JetStream does not answer: it is starting, or not enabled in the server") from error
+            raise UnknownOutcome("JetStream does not answer: it is starting, or not enabled in the server") from error
         return _read_tail(answer.data, self._stream, self._subject)
 
     def leading(self, messages: Sequence[Message]) -> int:
@@ -129,7 +129,8 @@ class SubjectWriter:
 
         `expected_last` is the stream sequence of the subject's last message, 0 for none. Several messages are one
         atomic batch, no longer than `leading_batch` allows. Nothing is sent where the client raises `MessageTooLarge`.
-        Raises `StaleTail`, `Doubt`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `WriteRefused`, `ConnectionGone`.
+        Raises `SequenceConflict`, `UnknownOutcome`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `WriteRefused` or
+        `ConnectionGone`.
         """
         if not messages or leading_batch(messages) < len(messages):
             raise ValueError(f"{len(messages)} messages do not make one batch: see leading_batch")
@@ -185,7 +186,7 @@ class SubjectWriter:
     def _lost(self, error: Exception) -> WriteError:
         if self._client.is_closed:
             return ConnectionGone("the NATS connection is closed")
-        return Doubt(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
+        return UnknownOutcome(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
 
     def _too_large(self, message: Message) -> str:
         # Above max_payload the server closes the connection for good; the client checks the payload without headers.
@@ -205,8 +206,8 @@ def _read_tail(answer: bytes, stream: str, subject: str) -> Tail | None:
             raise error_of(body["error"], stream)
         message = body["message"]
         if message["subject"] != subject:
-            raise Doubt(f"asked for {subject}, got {message['subject']}")
+            raise UnknownOutcome(f"asked for {subject}, got {message['subject']}")
         headers = parse_headers(base64.b64decode(message.get("hdrs", "")))
         return Tail(int(message["seq"]), headers, base64.b64decode(message.get("data", "")))
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise Doubt(f"the answer about the tail of {subject} cannot be read: {answer[:80]!r}") from error
+        raise UnknownOutcome(f"the answer about the tail of {subject} cannot be read: {answer[:80]!r}") from error

@@ -14,7 +14,7 @@ _ALIASED = ("id", "type", "source", "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StreamPosition:
     """Position of a command: its sequence in the command stream, and when the server created that stream."""
 
     stream_created: str
@@ -45,7 +45,7 @@ def to_command(headers: Mapping[str, str], payload: bytes) -> CommandMessage:
     return CommandMessage(found.payload, headers.get(TRACEPARENT) or found.context.traceparent)
 
 
-def answer_headers(result: CommandResult, bot_id: str, place: Place, traceparent: str) -> dict[str, str]:
+def answer_headers(result: CommandResult, bot_id: str, place: StreamPosition, traceparent: str) -> dict[str, str]:
     """Return the headers of the answer to the command at a position: a CloudEvent with `ce-subject` the command's id.
 
     Its id, which is also its `Nats-Msg-Id`, is a function of the run and the command's id: the answer to a command that
@@ -73,7 +73,7 @@ def answer_headers(result: CommandResult, bot_id: str, place: Place, traceparent
     return headers | aliases
 
 
-def is_answered(place: Place, newest_answer: Mapping[str, str]) -> bool:
+def is_answered(place: StreamPosition, newest_answer: Mapping[str, str]) -> bool:
     """Return whether the newest answer's headers show that the command at a position has been answered.
 
     Valid only within one command stream: in a recreated stream the positions start again.

@@ -5,10 +5,10 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-_PACKAGE = "qiki.opaque"
+_PACKAGE = "qiki.raw"
 
 
-def opaque(response: type[Message], payload_field: str) -> type[Message]:
+def raw_payload(response: type[Message], payload_field: str) -> type[Message]:
     """Return a message class that reads `response` on the wire, with the payload field as bytes.
 
     An embedded message and bytes have the same wire format: a length, and that many bytes.
@@ -24,7 +24,7 @@ def opaque(response: type[Message], payload_field: str) -> type[Message]:
     pool = descriptor_pool.Default()
     source = response.DESCRIPTOR.file
     file = FileDescriptorProto(
-        name=f"qiki/opaque/{message.name}.proto",
+        name=f"qiki/raw/{message.name}.proto",
         package=_PACKAGE,
         syntax="proto3",
         dependency=[each.name for each in source.dependencies],

@@ -12,7 +12,7 @@ from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology.consumers import DLQ_ADVISORIES
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from qiki_sdk.codes import COMMAND_EXHAUSTED
 
 FETCH = 10
@@ -45,11 +45,11 @@ class AdvisoryReader:
     server knows. Both dead letters have the same message id, so that one is stored.
     """
 
-    def __init__(self, metrics: CommandMetrics, base: Base) -> None:
+    def __init__(self, metrics: CommandMetrics, service: ServiceContext) -> None:
         self._metrics = metrics
-        self._audit = base.audit
-        pulse = base.health.loop("advisories")
-        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, pulse, "watching for what is given up")
+        self._audit = service.audit
+        heartbeat = service.health.loop("advisories")
+        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, heartbeat, "watching for what is given up")
 
     async def run(self, client: Client) -> None:
         """Process advisories over this connection until it is closed.

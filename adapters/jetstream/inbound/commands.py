@@ -15,15 +15,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from adapters.jetstream.client.errors import WriteError
 from adapters.jetstream.client.messages import get_last, store
 from adapters.jetstream.client.requests import TopologyError, call
-from adapters.jetstream.codec.commands import CommandMessage, Place, answer_headers, is_answered, to_command
+from adapters.jetstream.codec.commands import CommandMessage, StreamPosition, answer_headers, is_answered, to_command
 from adapters.jetstream.codec.foreign import UndecodableError
 from adapters.jetstream.inbound.dead_letters import put_aside
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
 from mesh import failpoints
-from mesh.serving.health import Loop
-from mesh.serving.runtime import Base
+from mesh.serving.health import Heartbeat
+from mesh.serving.runtime import ServiceContext
 from qiki.sim.v1.commands_pb2 import CommandOutcome, CommandResult
 from qiki.sim.v1.sim_service_pb2 import ExecuteCommandRequest, ExecuteCommandResponse
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
@@ -58,18 +58,18 @@ class CommandCarrier:
         bot_id: str,
         sim_target: str,
         metrics: CommandMetrics,
-        base: Base,
+        service: ServiceContext,
         *,
         durable: Durable = SIM_COMMANDS,
     ) -> None:
         self._bot_id = bot_id
         self._sim: SimServiceAsyncStub = SimServiceStub(connect(sim_target))
         self._metrics = metrics
-        self._audit = base.audit
-        self._tracer = base.telemetry.tracer
+        self._audit = service.audit
+        self._tracer = service.telemetry.tracer
         self._durable = durable
-        self._pulse: Loop = base.health.loop("commands")
-        self._reader = DurableReader(durable, 1, self._process, self._pulse, "taking commands")
+        self._heartbeat: Heartbeat = service.health.loop("commands")
+        self._reader = DurableReader(durable, 1, self._process, self._heartbeat, "taking commands")
         self._answered = self._put_aside = 0
 
     def facts(self) -> Mapping[str, object]:
@@ -127,7 +127,7 @@ class CommandCarrier:
         """Store the answer after the subject's tail, unless the tail shows that the command is answered."""
         subject = f"{RESPONSE_PREFIX}{self._bot_id}"
         created = str((await call(client, f"STREAM.INFO.{self._durable.stream}", {})).get("created"))
-        place = Place(created, message.metadata.sequence.stream)
+        place = StreamPosition(created, message.metadata.sequence.stream)
         tail = await get_last(client, RESPONSES, subject)
         if tail is not None and is_answered(place, tail.headers):
             return
@@ -141,7 +141,7 @@ class CommandCarrier:
         if 0 < self._durable.max_deliver <= deliveries:
             await self._give_up(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
             return
-        self._pulse.beat(f"waiting: {why}")
+        self._heartbeat.beat(f"waiting: {why}")
         self._metrics.given_back.inc()
         await message.nak(delay=self._durable.delay_s(deliveries))
 

@@ -11,7 +11,7 @@ from adapters.jetstream.client.errors import ConnectionGone, WriteError
 from adapters.jetstream.client.requests import TopologyError
 from adapters.jetstream.topology import consumers
 from adapters.jetstream.topology.consumers import Durable
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from mesh.tasks import cleanup, raise_if_cancelled
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.errors import QikiError
@@ -27,13 +27,13 @@ class DurableReader:
         durable: Durable,
         fetch: int,
         process: Callable[[Client, list[Msg]], Awaitable[None]],
-        pulse: Loop,
+        heartbeat: Heartbeat,
         doing: str,
     ) -> None:
         self._durable = durable
         self._fetch = fetch
         self._process = process
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._doing = doing
 
     async def run(self, client: Client) -> None:
@@ -50,7 +50,7 @@ class DurableReader:
                 delays = Backoff(cap_s=2.0).delays()
                 continue
             except (TopologyError, WriteError, QikiError, nats.errors.Error) as error:
-                self._pulse.beat(f"waiting: {error}")
+                self._heartbeat.beat(f"waiting: {error}")
             await asyncio.sleep(next(delays))
         raise ConnectionGone("the NATS connection is closed")
 
@@ -63,7 +63,7 @@ class DurableReader:
         try:
             while True:
                 raise_if_cancelled()
-                self._pulse.beat(self._doing)
+                self._heartbeat.beat(self._doing)
                 try:
                     messages = await subscription.fetch(self._fetch, timeout=FETCH_TIMEOUT_S)
                 except (nats.errors.TimeoutError, TimeoutError):

@@ -13,7 +13,7 @@ from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
 from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
 from mesh.folds import upstream
-from mesh.serving.health import Loop
+from mesh.serving.health import Heartbeat
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, RecordEventsRequest
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.audit import AuditReporter
@@ -37,11 +37,13 @@ class Intake:
     message is redelivered, and recognised: events by their id, dead letters by their stream sequence.
     """
 
-    def __init__(self, registrar_target: str, metrics: IntakeMetrics, audit: AuditReporter, pulse: Loop) -> None:
+    def __init__(
+        self, registrar_target: str, metrics: IntakeMetrics, audit: AuditReporter, heartbeat: Heartbeat
+    ) -> None:
         self._registrar: RegistrarServiceAsyncStub = RegistrarServiceStub(connect(registrar_target))
         self._metrics = metrics
         self._audit = audit
-        self._reader = DurableReader(REGISTRAR_INTAKE, FETCH, self._process, pulse, "taking events in")
+        self._reader = DurableReader(REGISTRAR_INTAKE, FETCH, self._process, heartbeat, "taking events in")
         self._recorded = self._put_aside = 0
 
     def facts(self) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
 from adapters.jetstream.outbound.confirming import Confirmations
 from adapters.jetstream.outbound.lost_log import decide_recorded, shortened
-from adapters.jetstream.outbound.queue import Inbox
+from adapters.jetstream.outbound.queue import SendQueue
 from adapters.jetstream.outbound.resumption import (
     ChannelStopped,
     Position,
@@ -27,7 +27,7 @@ from adapters.jetstream.outbound.source import Source
 from adapters.jetstream.topology.usage import is_used
 from botspec.channels import Channel
 from mesh import failpoints
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.tasks import raise_if_cancelled, task_group
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.backoff import Backoff
@@ -43,21 +43,27 @@ NEXT_RUN_PERIOD_S = 2.0
 STOP_CODES = {code.name: code for code in (AUDIT_LOG_LOST, CURSOR_LOST, RUN_SUPERSEDED)}
 
 
-class Carrier:
+class ChannelPublisher:
     """Publish one channel until cancelled; `facts` shows its progress."""
 
     def __init__(
-        self, channel: Channel, source: Source, metrics: BridgeMetrics, base: Base, *, accepted_log: str = ""
+        self,
+        channel: Channel,
+        source: Source,
+        metrics: BridgeMetrics,
+        service: ServiceContext,
+        *,
+        accepted_log: str = "",
     ) -> None:
         """Publish a channel; for a recorded channel, `accepted_log` is the id of a log that is accepted as lost."""
         self.channel = channel
         self._accepted_log = accepted_log
         self._run_id = ""
-        self.status = ChannelStatus(channel, metrics, base)
+        self.status = ChannelStatus(channel, metrics, service)
         self._source = source
-        self._outgoing = Outgoing(channel.subject, base.telemetry.tracer)
-        self._inbox = Inbox()
-        self.status.metrics.waiting.set_function(lambda: len(self._inbox))
+        self._outgoing = Outgoing(channel.subject, service.telemetry.tracer)
+        self._queue = SendQueue()
+        self.status.metrics.waiting.set_function(lambda: len(self._queue))
         self._tail = Position(0, "")  # the subject's last known tail
         self._confirmations = Confirmations(source)
         self._oldest_token = ""  # where to resume from the source, once it no longer has the events after the tail
@@ -67,7 +73,7 @@ class Carrier:
 
     def facts(self) -> Mapping[str, object]:
         """Return the fields of the status line."""
-        return {"sequence": self.sequence, "waiting": len(self._inbox), **self.status.facts(), "ended": self.ended}
+        return {"sequence": self.sequence, "waiting": len(self._queue), **self.status.facts(), "ended": self.ended}
 
     async def carry(self, client: Client) -> None:
         """Publish over this connection until it is closed; after any error, restart from the subject's tail.
@@ -133,7 +139,7 @@ class Carrier:
         if tail != self._tail:
             self.status.progress.stored(more_waits=False)
         self._tail = tail
-        self._inbox, self._confirmations.stored_token = Inbox(), start.resume_token
+        self._queue, self._confirmations.stored_token = SendQueue(), start.resume_token
         self._oldest_token, self._refusal = "", None
         self.sequence, self.ended = start.next_sequence - 1, False
 
@@ -149,7 +155,7 @@ class Carrier:
             self._oldest_token = error.metadata["oldest_resume_token"]
         except (ChannelStopped, HeaderError) as error:
             self._refusal = error
-        self._inbox.end()
+        self._queue.end()
 
     async def _read_events(self, start: Start, run: Run) -> None:
         stream = self._source.stream(start.resume_token, StreamSettings(), self._on_source)
@@ -166,7 +172,7 @@ class Carrier:
             else:
                 self._note_missing(check_first(start, sequence), start, run.run_id)
             previous = sequence
-            await self._inbox.put(self._outgoing.message(item), item.resume_token)
+            await self._queue.put(self._outgoing.message(item), item.resume_token)
             self.status.progress.waiting()
 
     def _note_missing(self, missing: int, start: Start, run_id: str) -> None:
@@ -207,7 +213,7 @@ class Carrier:
             await asyncio.sleep(next(delays))
 
     def _go_on_behind(self, tail: Position) -> None:
-        tokens = self._inbox.tokens()
+        tokens = self._queue.tokens()
         stored = count_stored(tail, self._tail, tokens)
         if stored is None:
             raise _TailElsewhereError(f"{self.channel.subject} ends in a message of another: {tail}")
@@ -215,13 +221,13 @@ class Carrier:
             self._take_as_stored(stored, tail)
 
     async def _write_on(self, writer: SubjectWriter) -> None:
-        while not (self._inbox.ended and len(self._inbox) == 0):
+        while not (self._queue.ended and len(self._queue) == 0):
             raise_if_cancelled()
             self.status.beat()
-            if not await self._inbox.wait():
+            if not await self._queue.wait():
                 continue
-            waiting = len(self._inbox)
-            taken = self._inbox.peek(waiting if waiting >= BATCH_FROM else 1)
+            waiting = len(self._queue)
+            taken = self._queue.peek(waiting if waiting >= BATCH_FROM else 1)
             messages = [message for message, _token in taken]
             count = writer.leading(messages)
             with self.status.metrics.write_seconds.time():
@@ -233,10 +239,10 @@ class Carrier:
 
     def _take_as_stored(self, count: int, tail: Position) -> None:
         """Remove the oldest messages from the queue: the subject now ends with the last of them."""
-        self._inbox.drop(count)
+        self._queue.drop(count)
         self.sequence += count
         self._tail, self._confirmations.stored_token = tail, tail.resume_token
-        self.status.stored(count, more_waits=len(self._inbox) > 0)
+        self.status.stored(count, more_waits=len(self._queue) > 0)
 
     async def _await_next_run(self, run: Run) -> None:
         self.status.say("the run has ended")

@@ -9,8 +9,8 @@ from typing import Any
 from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.store_progress import StoreProgress
 from botspec.channels import Channel
-from mesh.feeds.notifier import Change
-from mesh.serving.runtime import Base
+from mesh.feeds.notifier import Notifier
+from mesh.serving.runtime import ServiceContext
 from mesh.tasks import raise_if_cancelled
 from qiki_sdk.codes import GAP, STORE_RESUMED, STORE_STALLED, Code
 
@@ -24,16 +24,20 @@ class ChannelStatus:
     """The status of one channel. It changes on the event loop; the thread of `/healthz` and `/metrics` reads it."""
 
     def __init__(
-        self, channel: Channel, metrics: BridgeMetrics, base: Base, now: Callable[[], float] = time.monotonic
+        self,
+        channel: Channel,
+        metrics: BridgeMetrics,
+        service: ServiceContext,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.metrics = metrics.channel(channel.name)
         self.progress = StoreProgress(now)
         self._channel = channel
-        self._audit = base.audit
-        self._loop = base.health.loop(channel.name)
+        self._audit = service.audit
+        self._loop = service.health.loop(channel.name)
         self._said = "starting"
         self._stopped = self._stalled = False
-        self._change = Change()
+        self._change = Notifier()
         self.metrics.carrying.set_function(lambda: float(self.carrying))
         self.metrics.unstored_seconds.set_function(self.progress.unstored_s)
 

@@ -3,21 +3,21 @@
 from collections import deque
 
 from adapters.jetstream.client.writer import Message
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 
 MAX_MESSAGES = 1_000
 MAX_BYTES = 16 * 1024 * 1024
 SLICE_S = 0.5
 
 
-class Inbox:
+class SendQueue:
     """A queue of messages with their resume tokens; `put` waits while it is full, which slows the reader."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[Message, str]] = deque()
         self._bytes = 0
-        self._filled = Change()
-        self._emptied = Change()
+        self._filled = Notifier()
+        self._emptied = Notifier()
         self.ended = False
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 
-from adapters.jetstream.codec.raw import opaque
+from adapters.jetstream.codec.raw import raw_payload
 from botspec.channels import Channel, find_method
 from mesh.folds import upstream
 from qiki.common.v1.stream_pb2 import Run
@@ -29,7 +29,7 @@ class Source:
         self._watch = connection.unary_stream(
             f"/{method.service}/{method.method}",
             request_serializer=method.request.SerializeToString,
-            response_deserializer=opaque(method.response, method.payload_field).FromString,
+            response_deserializer=raw_payload(method.response, method.payload_field).FromString,
         )
         self._confirm_type, self._confirm = _unary(connection, channel.confirm)
         self._run_type, self._get_run = _unary(connection, f"{method.service}/GetRun")

@@ -24,7 +24,7 @@ DEAD_LETTERS = "QIKI_DLQ_V1"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LagSample:
     """One answer of the server, and its time of receipt on the monotonic clock, in seconds."""
 
     at_s: float
@@ -36,7 +36,7 @@ class LagWatch(Collector):
     """The last known lag of each durable, usage of each stream, and number of dead letters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._heard: Heard | None = None
+        self._heard: LagSample | None = None
         registry.register(self)
 
     async def run(self, client: Client) -> None:
@@ -57,13 +57,13 @@ class LagWatch(Collector):
         yield from _fills(heard.fills if heard and known else {})
 
 
-async def _ask(client: Client) -> Heard:
+async def _ask(client: Client) -> LagSample:
     lags = {}
     for durable in DURABLES:
         lag = await consumers.lag(client, durable)
         if lag is not None:
             lags[durable.stream, durable.name] = lag
-    return Heard(time.monotonic(), lags, await topology.fills(client))
+    return LagSample(time.monotonic(), lags, await topology.fills(client))
 
 
 def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:

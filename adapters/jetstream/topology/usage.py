@@ -5,7 +5,7 @@ import json
 import nats.errors
 from nats.aio.client import Client
 
-from adapters.jetstream.client.errors import Doubt, error_of
+from adapters.jetstream.client.errors import UnknownOutcome, error_of
 
 
 async def is_used(client: Client, stream: str, timeout_s: float) -> bool:
@@ -21,4 +21,4 @@ async def is_used(client: Client, stream: str, timeout_s: float) -> bool:
             raise error_of(body["error"], stream)
         return int(body["state"]["last_seq"]) > 0
     except (nats.errors.Error, ValueError, KeyError, TypeError) as error:
-        raise Doubt(f"no clear answer about {stream}: {str(error) or type(error).__name__}") from error
+        raise UnknownOutcome(f"no clear answer about {stream}: {str(error) or type(error).__name__}") from error

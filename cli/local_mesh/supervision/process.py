@@ -19,10 +19,10 @@ from cli.local_mesh.supervision.child import ChildSpec
 TETHER: Final = str(Path(__file__).with_name("parent_death.py"))
 
 
-class Lifeline:
+class ParentPipe:
     """A pipe on which nothing is ever written: its end of file means that the supervisor is dead."""
 
-    def __enter__(self) -> "Lifeline":
+    def __enter__(self) -> "ParentPipe":
         self.read_fd, self._write_fd = os.pipe()
         return self
 
@@ -33,7 +33,7 @@ class Lifeline:
         os.close(self.read_fd)
 
 
-async def spawn(spec: ChildSpec, lifeline: Lifeline) -> Process:
+async def spawn(spec: ChildSpec, parent_pipe: ParentPipe) -> Process:
     """Start the child with the parent pipe, in its own session. Raises OSError where no process can be created.
 
     In its own session the terminal's Ctrl-C reaches only the supervisor, which then ends the children in order.
@@ -42,7 +42,7 @@ async def spawn(spec: ChildSpec, lifeline: Lifeline) -> Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", TETHER, *spec.argv),
             env={**os.environ, **spec.env},
-            stdin=lifeline.read_fd,
+            stdin=parent_pipe.read_fd,
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HANGUP_LIMIT_S = 3.0
 
 
-class Interrupts:
+class SignalShutdown:
     """An `async with` block cancelled by SIGINT, SIGTERM and SIGHUP.
 
     The block ends without an exception when a signal cancelled it; `first` then names the signal. `second` is set by a
@@ -22,7 +22,7 @@ class Interrupts:
         self.second = asyncio.Event()
         self._on_first = on_first
 
-    async def __aenter__(self) -> "Interrupts":
+    async def __aenter__(self) -> "SignalShutdown":
         task = asyncio.current_task()
         assert task is not None
         self._task = task

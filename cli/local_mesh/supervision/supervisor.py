@@ -17,7 +17,7 @@ from cli.local_mesh.supervision.child import (
     exit_text,
     log_tail,
 )
-from cli.local_mesh.supervision.process import Lifeline, kill_group, spawn, terminate
+from cli.local_mesh.supervision.process import ParentPipe, kill_group, spawn, terminate
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Supervisor:
         self._draining = asyncio.Event()
         self._killing = False
         self._failure: ChildFailedError | None = None
-        self._lifeline = Lifeline()
+        self._parent_pipe = ParentPipe()
         self._tasks = asyncio.TaskGroup()
 
     async def start(self, *specs: ChildSpec) -> None:
@@ -100,7 +100,7 @@ class Supervisor:
         task = asyncio.current_task()
         assert task is not None
         self._owner = task
-        self._lifeline.__enter__()
+        self._parent_pipe.__enter__()
         await self._tasks.__aenter__()
         self._killer = self._tasks.create_task(self._kill_when_told())
         return self
@@ -118,7 +118,7 @@ class Supervisor:
                 ended = self._tasks.__aexit__(None, None, None)
                 await ended  # keeps the cancellation: a group raises it before a failure
             finally:
-                self._lifeline.__exit__(None, None, None)
+                self._parent_pipe.__exit__(None, None, None)
         if self._failure is not None:
             self._owner.uncancel()
             raise self._failure
@@ -155,7 +155,7 @@ class Supervisor:
         log_start = spec.log_path.stat().st_size if spec.log_path.exists() else 0
         child.state = ChildState.STARTING
         try:
-            process = child.process = await spawn(spec, self._lifeline)
+            process = child.process = await spawn(spec, self._parent_pipe)
         except OSError as error:
             return _Exit(f"could not be started: {error}", 0.0, ())
         try:

@@ -41,7 +41,7 @@ def _in_elevation(mean: Floats, frame: Frame) -> Booleans:
 
 
 def _single_pulse(snr_db: Floats, false_alarm_probability: float, swerling: SwerlingCase) -> Floats:
-    """Return the probability of detection (n,) of one pulse with these mean signal-to-noise ratios.
+    """Return the probability of detection (n,) of one heartbeat with these mean signal-to-noise ratios.
 
     With X the ratio and t = -ln Pfa: Swerling 1 exp(-t / (1 + X)); Swerling 3 (1 + t (X / 2) / (1 + X / 2)^2) exp(-t /
     (1 + X / 2)); without fluctuation North's approximation erfc(sqrt t - sqrt(X + 1/2)) / 2 (Richards, "Fundamentals

@@ -29,7 +29,7 @@ class Bus:
 
     port: int
     traces: dict[str, list[Trace]] = field(default_factory=lambda: {subject: [] for subject in SUBJECTS})
-    _places: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUBJECTS, 0))
+    _replay_points: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUBJECTS, 0))
 
     async def counts(self) -> Mapping[str, int]:
         """Return how many messages each subject holds; waits for a server that is away, `ANSWER_TIMEOUT_S` at most."""
@@ -60,14 +60,16 @@ class Bus:
         missing = found.get(subject, 0) - len(self.traces[subject])
         if missing <= 0:
             return
-        start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._places[subject] + 1)
+        start = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._replay_points[subject] + 1
+        )
         subscription = await context.subscribe(subject, stream=stream, ordered_consumer=True, config=start)
         for _ in range(missing):
             message = await subscription.next_msg(timeout=MESSAGE_TIMEOUT_S)
             headers = message.headers or {}
             digest = hashlib.sha256(message.data).hexdigest()
             self.traces[subject].append(Trace(headers["ce-id"], int(headers["ce-sequence"]), digest))
-            self._places[subject] = message.metadata.sequence.stream
+            self._replay_points[subject] = message.metadata.sequence.stream
         await subscription.unsubscribe()
 
     @asynccontextmanager

@@ -149,7 +149,7 @@ def _options(scenario: Path, retention: Retention, link: Link) -> MeshOptions:
     return MeshOptions(
         scenario=scenario,
         speed="1",
-        pace="lossless",
+        flow_control="lossless",
         run_id=RUN_ID,
         start_time=START_TIME,
         seed=SEED,

@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from adapters.jetstream.codec.cloudevents import from_foreign_headers
-from adapters.jetstream.codec.commands import Place, answer_headers, is_answered, to_command
+from adapters.jetstream.codec.commands import StreamPosition, answer_headers, is_answered, to_command
 from adapters.jetstream.codec.foreign import UndecodableError
 from adapters.jetstream.inbound.advisories import Advisory, read_advisory
 from qiki.sim.v1.commands_pb2 import Command, CommandResult, SetHelm
@@ -23,7 +23,7 @@ HEADERS = {
 }
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HOP = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
-PLACE = Place("2026-01-01T00:00:00Z", 17)
+PLACE = StreamPosition("2026-01-01T00:00:00Z", 17)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_answer_is_a_cloudevent_about_its_command_and_the_same_each_time() ->
     assert (context.source, context.run_id) == (f"/qiki/qiki-01/{RUN_ID}/responses", RUN_ID)
     assert (context.time, context.traceparent) == (RESULT.time, HOP)
     assert headers["Nats-Msg-Id"] == headers["ce-id"] == str(uuid.UUID(headers["ce-id"]))
-    later = answer_headers(RESULT, "qiki-01", Place(PLACE.stream_created, 99), "")
+    later = answer_headers(RESULT, "qiki-01", StreamPosition(PLACE.stream_created, 99), "")
     assert later["ce-id"] == headers["ce-id"]
     assert "traceparent" not in later
     other_run = CommandResult(command_id=COMMAND_ID, run_id=COMMAND_ID)
@@ -99,8 +99,12 @@ def test_answers_to_different_commands_have_different_ids() -> None:
 
 def test_a_command_counts_as_answered_if_the_newest_answer_is_to_it_or_to_a_later_one_of_its_stream() -> None:
     newest = answer_headers(RESULT, "qiki-01", PLACE, "")
-    assert [is_answered(Place(PLACE.stream_created, number), newest) for number in (16, 17, 18)] == [True, True, False]
-    assert not is_answered(Place("2026-02-02T00:00:00Z", 3), newest), "the stream was made anew"
+    assert [is_answered(StreamPosition(PLACE.stream_created, number), newest) for number in (16, 17, 18)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not is_answered(StreamPosition("2026-02-02T00:00:00Z", 3), newest), "the stream was made anew"
     for text in ("", "17", "2026-01-01T00:00:00Z/", "2026-01-01T00:00:00Z/x", "2026-01-01T00:00:00Z/\u0661\u0667"):
         assert not is_answered(PLACE, {"qiki-command-place": text})
     assert not is_answered(PLACE, {})

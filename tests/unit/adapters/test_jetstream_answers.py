@@ -5,11 +5,11 @@ import json
 import pytest
 
 from adapters.jetstream.client.errors import (
-    Doubt,
     MessageTooLarge,
-    StaleTail,
+    SequenceConflict,
     StreamFull,
     StreamMissing,
+    UnknownOutcome,
     WriteError,
     WriteRefused,
     read_answer,
@@ -36,18 +36,18 @@ def test_a_stored_batch_is_answered_with_its_last_sequence_its_id_and_its_size()
 @pytest.mark.parametrize(
     ("code", "description", "kind"),
     [
-        (10071, "wrong last sequence: 4", StaleTail),
-        (10164, "wrong last sequence", StaleTail),
+        (10071, "wrong last sequence: 4", SequenceConflict),
+        (10164, "wrong last sequence", SequenceConflict),
         (10077, "maximum bytes exceeded", StreamFull),
         (10023, "insufficient resources", StreamFull),
         (10047, "insufficient storage resources available", StreamFull),
         (10054, "message size exceeds maximum allowed", MessageTooLarge),
         (10097, "header size exceeds maximum allowed of 64k", MessageTooLarge),
         (10059, "stream not found", StreamMissing),
-        (10201, "atomic publish batch contains duplicate message id", Doubt),
-        (10176, "atomic publish batch is incomplete", Doubt),
-        (10008, "JetStream system temporarily unavailable", Doubt),
-        (10158, "duplicate message id is in process", Doubt),
+        (10201, "atomic publish batch contains duplicate message id", UnknownOutcome),
+        (10176, "atomic publish batch is incomplete", UnknownOutcome),
+        (10008, "JetStream system temporarily unavailable", UnknownOutcome),
+        (10158, "duplicate message id is in process", UnknownOutcome),
     ],
 )
 def test_a_known_error_code_becomes_the_error_with_its_remedy(
@@ -83,7 +83,7 @@ def test_any_other_error_is_a_refusal_with_its_code_and_description() -> None:
     ],
 )
 def test_an_unclear_answer_is_an_unknown_outcome_never_a_success(answer: object) -> None:
-    with pytest.raises(Doubt):
+    with pytest.raises(UnknownOutcome):
         read(answer)
 
 
@@ -97,5 +97,5 @@ def test_an_unclear_answer_is_an_unknown_outcome_never_a_success(answer: object)
     ],
 )
 def test_an_answer_that_does_not_confirm_the_whole_batch_is_an_unknown_outcome(answer: dict[str, object]) -> None:
-    with pytest.raises(Doubt):
+    with pytest.raises(UnknownOutcome):
         read(answer, batch_id="b", count=3)

@@ -183,7 +183,11 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
             "tracker.confirm_probability: should be less than 1",
         ),
         (POLICY, f"tracker: {{max_coast_s: 0}}\n{POLICY}", "tracker.max_coast_s: should be greater than 0"),
-        (POLICY, f"tracker: {{new_share: .nan}}\n{POLICY}", "tracker.new_share: should be a finite number"),
+        (
+            POLICY,
+            f"tracker: {{new_target_probability: .nan}}\n{POLICY}",
+            "tracker.new_target_probability: should be a finite number",
+        ),
         (POLICY, f"tracker: {{mode: []}}\n{POLICY}", "tracker.mode: "),
         (POLICY, f"tracker:\n  modes: []\n{POLICY}", "tracker.modes: "),
         (POLICY, f"tracker: {{compiled: perhaps}}\n{POLICY}", "tracker.compiled: "),

@@ -20,7 +20,7 @@ from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.probe import until_http_ok, until_serving
 from cli.local_mesh.processes import find_nats_server
 from cli.local_mesh.supervision.child import ChildEvent, ChildSpec, ChildState, RestartPolicy, exit_text, log_tail
-from cli.local_mesh.supervision.shutdown import Interrupts
+from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.local_mesh.supervision.supervisor import Supervisor
 
 # A child like the mesh's services: it ends on SIGTERM and when its standard input closes, and reports readiness
@@ -301,8 +301,8 @@ async def test_an_error_in_the_block_is_raised_as_it_is_once_all_have_ended(tmp_
 async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: Path) -> None:
     events = Events()
     heard: list[signal.Signals] = []
-    async with asyncio.timeout(20), Interrupts(heard.append) as interrupts:
-        async with Supervisor(events, interrupts.second) as supervisor:
+    async with asyncio.timeout(20), SignalShutdown(heard.append) as shutdown:
+        async with Supervisor(events, shutdown.second) as supervisor:
             await supervisor.start(spec(tmp_path, "mule", STUBBORN, stop_timeout_s=600))
             asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
             try:
@@ -311,7 +311,7 @@ async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: P
                 os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the cancelled block went on")
     assert heard == [signal.SIGTERM]
-    assert interrupts.first is signal.SIGTERM
+    assert shutdown.first is signal.SIGTERM
     assert events.seen[-1].text == "was ended by SIGKILL"
 
 
@@ -323,10 +323,10 @@ async def test_a_signal_ends_the_block_although_its_report_cannot_be_written() -
     def say(_signal: signal.Signals) -> None:
         raise OSError(errno.EIO, "the terminal is gone")
 
-    async with Interrupts(say) as interrupts, asyncio.timeout(20):
+    async with SignalShutdown(say) as shutdown, asyncio.timeout(20):
         os.kill(os.getpid(), signal.SIGHUP)
         await asyncio.Event().wait()
-    assert interrupts.first is signal.SIGHUP
+    assert shutdown.first is signal.SIGHUP
     assert len(failures) == 1
 
 
@@ -336,19 +336,19 @@ async def test_only_after_a_hangup_the_second_interrupt_follows_by_itself(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, bounded: bool
 ) -> None:
     monkeypatch.setattr("cli.local_mesh.supervision.shutdown.HANGUP_LIMIT_S", 0.01)
-    async with Interrupts(lambda _signal: None) as interrupts, asyncio.timeout(20):
+    async with SignalShutdown(lambda _signal: None) as shutdown, asyncio.timeout(20):
         os.kill(os.getpid(), number)
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0.2)
-            assert interrupts.second.is_set() is bounded
+            assert shutdown.second.is_set() is bounded
 
 
 @pytest.mark.asyncio
 async def test_a_cancellation_that_no_signal_caused_goes_through() -> None:
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01), Interrupts(lambda _signal: None):
+        async with asyncio.timeout(0.01), SignalShutdown(lambda _signal: None):
             await asyncio.Event().wait()
 
 

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from mesh.feeds.blockage import Blockage
-from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
-from mesh.folds.runner import admit
+from mesh.folds.runner import wait_for_readers
 from mesh.serving.health import Health
 from mesh.telemetry.metrics import watch_feeds
 from qiki.common.v1.stream_pb2 import Run
@@ -84,14 +84,16 @@ def test_an_abandoned_wait_is_not_reported_as_over(blockage: Blockage, told: Tol
 
 @pytest.mark.asyncio
 async def test_a_blocked_producer_shows_it_in_its_status_and_its_metrics(told: Told) -> None:
-    settings = FeedSettings("world", Retention(100, 10**9), ("bridge", "radar"), Pace.LOSSLESS, blocked_alarm_s=1e-9)
+    settings = FeedSettings(
+        "world", Retention(100, 10**9), ("bridge", "radar"), FlowControl.LOSSLESS, blocked_alarm_s=1e-9
+    )
     feed, health, registry = Feed(settings, WatchWorldResponse, "snapshot"), Health("svc", 60.0), CollectorRegistry()
     feed.blockage.report = told.report
     watch_feeds(registry, [feed])
     feed.begin(RUN)
     feed.append(WorldSnapshot(), sequence=1, time_ns=1, tick=1)
     feed.confirm("radar", feed.place(1).encode())
-    pulse = health.loop("simulation")
+    heartbeat = health.loop("simulation")
     health.up()
 
     def blocked_s(reader: str) -> float | None:
@@ -99,7 +101,7 @@ async def test_a_blocked_producer_shows_it_in_its_status_and_its_metrics(told: T
 
     assert (blocked_s("bridge"), blocked_s("radar")) == (0.0, 0.0)
     async with asyncio.TaskGroup() as group, asyncio.timeout(20):
-        waiting = group.create_task(admit(feed, 900, pulse))
+        waiting = group.create_task(wait_for_readers(feed, 900, heartbeat))
         while not told.events:
             await feed.change.wait(0.01)
         assert health.report().detail == "ALARM: blocked for more than 1e-09 s by world: bridge"
@@ -113,12 +115,12 @@ async def test_a_blocked_producer_shows_it_in_its_status_and_its_metrics(told: T
 
 @pytest.mark.asyncio
 async def test_a_producer_that_ends_while_blocked_is_not_reported_as_unblocked(told: Told) -> None:
-    settings = FeedSettings("world", Retention(100, 10**9), ("bridge",), Pace.LOSSLESS, blocked_alarm_s=1e-9)
+    settings = FeedSettings("world", Retention(100, 10**9), ("bridge",), FlowControl.LOSSLESS, blocked_alarm_s=1e-9)
     feed = Feed(settings, WatchWorldResponse, "snapshot")
     feed.blockage.report = told.report
     feed.begin(RUN)
     feed.append(WorldSnapshot(), sequence=1, time_ns=1, tick=1)
-    waiting = asyncio.create_task(admit(feed, 900, Health("svc", 60.0).loop("simulation")))
+    waiting = asyncio.create_task(wait_for_readers(feed, 900, Health("svc", 60.0).loop("simulation")))
     async with asyncio.timeout(20):
         while not told.events:
             await feed.change.wait(0.01)
@@ -126,4 +128,4 @@ async def test_a_producer_that_ends_while_blocked_is_not_reported_as_unblocked(t
         with pytest.raises(asyncio.CancelledError):
             await waiting
     assert [name for name, _attributes in told.events] == ["FEED_BLOCKED"]
-    assert feed.held_by == ""
+    assert feed.blocked_by == ""

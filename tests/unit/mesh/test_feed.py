@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mesh.clock import to_timestamp
 from mesh.feeds import identity
-from mesh.feeds.feed import MAX_EVENT_BYTES, MAX_OPEN_READERS, Feed, FeedSettings, Pace
+from mesh.feeds.feed import MAX_EVENT_BYTES, MAX_OPEN_READERS, Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Entry, Retention
 from mesh.serving.errors import (
     HistoryDivergedError,
@@ -40,12 +40,12 @@ ROOMY = Retention(1_000 * S, 100_000_000)
 
 def make_feed(
     *,
-    pace: Pace = Pace.LOSSLESS,
+    flow_control: FlowControl = FlowControl.LOSSLESS,
     retention: Retention = ROOMY,
     readers: tuple[str, ...] = ("bridge", "radar"),
     run: Run | None = RUN,
 ) -> Feed:
-    feed = Feed(FeedSettings("world", retention, readers, pace), WatchWorldResponse, "snapshot")
+    feed = Feed(FeedSettings("world", retention, readers, flow_control), WatchWorldResponse, "snapshot")
     if run is not None:
         feed.begin(run)
     return feed
@@ -138,12 +138,12 @@ def test_columns_over_the_limit_are_refused_as_well() -> None:
 def test_a_lossless_producer_that_keeps_two_layouts_reserves_twice_the_largest_event() -> None:
     feed = make_feed(retention=Retention(1_000 * S, 2_000_000))
     for sequence in (1, 2, 3):
-        assert feed.holder(START_NS + sequence * S) is None
+        assert feed.blocking_reader(START_NS + sequence * S) is None
         time_ns = START_NS + sequence * S
         feed.append(
             snapshot(sequence, 40_000), sequence=sequence, time_ns=time_ns, tick=1, columns=in_columns(1, 40_000)
         )
-    assert feed.holder(START_NS + 4 * S) == "bridge", "240 kB are not confirmed, and 1.8 MB must remain"
+    assert feed.blocking_reader(START_NS + 4 * S) == "bridge", "240 kB are not confirmed, and 1.8 MB must remain"
 
 
 def test_an_event_that_does_not_follow_is_refused() -> None:
@@ -183,7 +183,7 @@ def test_another_run_starts_with_an_empty_feed() -> None:
     feed.confirm("bridge", token)
     feed.end()
     feed.begin(OTHER_RUN)
-    assert (feed.ring.last_sequence, feed.ended, feed.refolding) == (0, False, True)
+    assert (feed.ring.last_sequence, feed.ended, feed.replaying) == (0, False, True)
     assert dict(feed.readers.confirmed) == {"bridge": 0, "radar": 0}
     assert feed.reached_time() == OTHER_RUN.start_time
     uses: list[Callable[[], object]] = [lambda: open_at(feed, token), lambda: feed.confirm("bridge", token)]
@@ -262,7 +262,7 @@ def test_a_confirmation_ahead_is_provisional_during_replay_and_refused_afterward
     tokens = [token_after(append(before, sequence)) for sequence in range(1, 6)]
     append(feed, 1)
     assert feed.confirm("bridge", tokens[3]) == 0
-    feed.refolded()
+    feed.replayed()
     with pytest.raises(HistoryDivergedError):
         feed.confirm("bridge", tokens[3])
     assert feed.readers.slowest() == ("bridge", 0), "the claim that could not be kept counts no more"
@@ -313,7 +313,7 @@ def test_the_end_of_the_run_also_ends_the_replay() -> None:
     feed = make_feed()
     feed.confirm("bridge", token_after(append(make_feed(), 1)))
     feed.end()
-    assert (feed.ended, feed.refolding) == (True, False)
+    assert (feed.ended, feed.replaying) == (True, False)
     assert feed.readers.slowest() == ("bridge", 0)
 
 
@@ -354,43 +354,43 @@ async def test_a_provisional_confirmation_wakes_the_waiting_producer_too() -> No
 
 
 def test_a_live_feed_and_one_without_required_readers_are_never_blocked() -> None:
-    for feed in (make_feed(pace=Pace.LIVE), make_feed(readers=())):
+    for feed in (make_feed(flow_control=FlowControl.LIVE), make_feed(readers=())):
         append(feed, 1)
-        assert feed.holder(START_NS + 10**9 * S) is None
+        assert feed.blocking_reader(START_NS + 10**9 * S) is None
 
 
 def test_a_producer_is_blocked_past_half_the_retention_in_time() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     append(feed, 1)
-    assert feed.holder(START_NS + 5 * S) is None
-    assert feed.holder(START_NS + 5 * S + 1) == "bridge"
+    assert feed.blocking_reader(START_NS + 5 * S) is None
+    assert feed.blocking_reader(START_NS + 5 * S + 1) == "bridge"
 
 
 def test_a_producer_is_blocked_past_half_the_retention_in_bytes() -> None:
     feed = make_feed(retention=Retention(1_000 * S, 4_000_000))
     append(feed, 1, size_bytes=800_000)
     append(feed, 2, size_bytes=800_000)
-    assert feed.holder(START_NS + 3 * S) is None
+    assert feed.blocking_reader(START_NS + 3 * S) is None
     append(feed, 3, size_bytes=800_000)
-    assert feed.holder(START_NS + 4 * S) == "bridge"
+    assert feed.blocking_reader(START_NS + 4 * S) == "bridge"
 
 
 def test_the_slowest_required_reader_blocks_and_is_named() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     tokens = [token_after(append(feed, sequence)) for sequence in range(1, 5)]
     feed.confirm("bridge", tokens[3])
-    assert feed.holder(START_NS + 9 * S) == "radar"
+    assert feed.blocking_reader(START_NS + 9 * S) == "radar"
     feed.confirm("radar", tokens[2])
-    assert feed.holder(START_NS + 9 * S) == "radar"
+    assert feed.blocking_reader(START_NS + 9 * S) == "radar"
     feed.confirm("radar", tokens[3])
-    assert feed.holder(START_NS + 10**6 * S) is None, "nothing is unconfirmed: there is nobody to wait for"
+    assert feed.blocking_reader(START_NS + 10**6 * S) is None, "nothing is unconfirmed: there is nobody to wait for"
 
 
 def test_after_a_restart_the_unconfirmed_time_counts_from_the_feeds_new_first_event() -> None:
     feed = make_feed(retention=Retention(10 * S, 10**8))
     append(feed, 501, at_s=501)
-    assert feed.holder(START_NS + 506 * S) is None
-    assert feed.holder(START_NS + 507 * S) == "bridge"
+    assert feed.blocking_reader(START_NS + 506 * S) is None
+    assert feed.blocking_reader(START_NS + 507 * S) == "bridge"
 
 
 def test_a_provisional_confirmation_lets_the_producer_continue_until_its_position_is_reached() -> None:
@@ -399,7 +399,7 @@ def test_a_provisional_confirmation_lets_the_producer_continue_until_its_positio
     feed = make_feed(readers=("bridge",), retention=Retention(10 * S, 10**8))
     feed.confirm("bridge", tokens[29])
     for sequence in range(1, 41):
-        if feed.holder(START_NS + sequence * S):
+        if feed.blocking_reader(START_NS + sequence * S):
             break
         append(feed, sequence)
     assert feed.ring.last_sequence == 35, "half the retention beyond what is confirmed"
@@ -429,7 +429,7 @@ def test_a_lossless_producer_that_waits_for_blocking_readers_never_evicts_unconf
             place = max(sequence - back, feed.ring.oldest_sequence - 1, 0)
             if feed.ring.last_sequence:
                 feed.confirm(reader, feed.place(place).encode())
-        if feed.holder(START_NS + int(at_s * S)) is None:
+        if feed.blocking_reader(START_NS + int(at_s * S)) is None:
             sequence += 1
             append(feed, sequence, at_s, size_bytes)
         begin = feed.ring.first_sequence - 1
@@ -438,7 +438,7 @@ def test_a_lossless_producer_that_waits_for_blocking_readers_never_evicts_unconf
     for reader in ("bridge", "radar"):
         if sequence > first_after:
             feed.confirm(reader, feed.place(sequence).encode())
-    assert feed.holder(START_NS + 10**6 * S) is None, "once all is confirmed it goes on"
+    assert feed.blocking_reader(START_NS + 10**6 * S) is None, "once all is confirmed it goes on"
 
 
 # -- a feed resumed at a sequence --------------------------------------------------------------------------------------
@@ -449,7 +449,7 @@ def test_a_resumed_feed_knows_its_position_before_the_first_append() -> None:
     entries = [append(before, sequence) for sequence in (1, 2, 3)]
     feed = make_feed()
     feed.resume(3, entries[2].digest, START_NS + 3 * S)
-    feed.refolded()
+    feed.replayed()
     assert open_at(feed, token_after(entries[2])) == open_at(feed) == open_at(feed, from_oldest=True) == 3
     with pytest.raises(TokenExpiredError):
         open_at(feed, token_after(entries[0]))

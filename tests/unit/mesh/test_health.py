@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
-from mesh.folds.runner import admit
+from mesh.folds.runner import wait_for_readers
 from mesh.serving.health import Health
 from mesh.serving.http import HttpServer
 from mesh.telemetry.metrics import watch_feeds
@@ -194,7 +194,9 @@ RUN = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", bot_id="qiki-01", tick_
 @pytest.mark.asyncio
 async def test_metrics_show_the_position_of_a_feed_and_its_blocking_reader(health: Health) -> None:
     retention = Retention(1_000, 10_000_000)
-    feed = Feed(FeedSettings("world", retention, ("bridge", "radar"), Pace.LOSSLESS), WatchWorldResponse, "snapshot")
+    feed = Feed(
+        FeedSettings("world", retention, ("bridge", "radar"), FlowControl.LOSSLESS), WatchWorldResponse, "snapshot"
+    )
     registry = CollectorRegistry()
     watch_feeds(registry, [feed])
 
@@ -206,11 +208,11 @@ async def test_metrics_show_the_position_of_a_feed_and_its_blocking_reader(healt
     for sequence in (1, 2, 3):
         feed.append(WorldSnapshot(), sequence=sequence, time_ns=sequence, tick=sequence)
     feed.confirm("bridge", feed.place(2).encode())
-    pulse = health.loop("simulation")
+    heartbeat = health.loop("simulation")
     async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
-        group.create_task(admit(feed, 900, pulse))
+        group.create_task(wait_for_readers(feed, 900, heartbeat))
         await asyncio.sleep(0)
-        assert pulse.detail == "held by world: radar"
+        assert heartbeat.detail == "held by world: radar"
         assert value("qiki_feed_held", reader="radar") == 1
         assert value("qiki_feed_held", reader="bridge") == 0
         assert value("qiki_feed_events_total") == 3

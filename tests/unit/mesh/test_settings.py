@@ -93,7 +93,7 @@ BAD_VALUES = [
     ("RUN_ID", "run-1", "valid UUID"),
     ("START_TIME", "2026-01-01T00:00:00", "timezone"),
     ("START_TIME", "yesterday", "valid datetime"),
-    ("PACE", "slow", "'live' or 'lossless'"),
+    ("FLOW_CONTROL", "slow", "'live' or 'lossless'"),
     ("PAUSED", "perhaps", "valid boolean"),
     ("RETENTION_S", "nan", "finite"),
     ("RETENTION_S", "0", "greater than 0"),
@@ -120,9 +120,9 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_its_variable(
 
 
 def test_every_wrong_value_is_reported_on_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_env(monkeypatch, QIKI_SIM_SPEED="x", QIKI_SIM_SEED="y", QIKI_SIM_PACE="z")
+    set_env(monkeypatch, QIKI_SIM_SPEED="x", QIKI_SIM_SEED="y", QIKI_SIM_FLOW_CONTROL="z")
     lines = refusal().splitlines()
-    assert sorted(line.split(":")[0] for line in lines) == ["QIKI_SIM_PACE", "QIKI_SIM_SEED", "QIKI_SIM_SPEED"]
+    assert sorted(line.split(":")[0] for line in lines) == ["QIKI_SIM_FLOW_CONTROL", "QIKI_SIM_SEED", "QIKI_SIM_SPEED"]
 
 
 def test_settings_are_not_changed_after_they_are_read() -> None:

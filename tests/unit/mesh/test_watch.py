@@ -77,12 +77,12 @@ async def test_a_token_before_the_first_event_of_a_restarted_producer_has_expire
 async def test_the_end_of_the_replay_is_reported_at_once() -> None:
     feed = make_feed()
     stream = open_stream(feed, heartbeat_s=3_600.0)
-    assert (await following(stream)).heartbeat.refolding
+    assert (await following(stream)).heartbeat.replaying
     async with asyncio.TaskGroup() as group:
         said = group.create_task(following(stream))
         await asyncio.sleep(0)
-        feed.refolded()
-    assert not said.result().heartbeat.refolding
+        feed.replayed()
+    assert not said.result().heartbeat.replaying
     await stream.aclose()
 
 
@@ -106,7 +106,7 @@ async def test_an_event_reaches_a_waiting_reader_at_once() -> None:
 async def test_the_end_of_the_run_reaches_a_waiting_reader_at_once_and_ends_its_stream() -> None:
     feed = make_feed()
     produce(feed, 1, 2)
-    feed.refolded()
+    feed.replayed()
     assert (await woken_by(feed, feed.end)).ended.last_sequence == 2
     stream = open_stream(feed)
     kinds = [(await following(stream)).WhichOneof("event") for _ in range(2)]

@@ -11,7 +11,7 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
 from qiki_sdk.codes import ALL, BY_NUMBER, Code, Family, Severity
-from svc_registrar.domain.fact import FactError
+from svc_registrar.domain.audit_record import FactError
 from svc_registrar.wire import to_query, to_submission
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"

@@ -12,7 +12,7 @@ from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.world import World
-from svc_sim.durability.commit_log import History
+from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal
 from svc_sim.durability.reservation import Reservation, prepare
 
@@ -39,10 +39,10 @@ def make_world() -> World:
     return World(load_scenario(SCENARIO), RUN.run_id, RUN.tick_ns)
 
 
-def make(state_dir: Path, world: World | None = None) -> tuple[History, Journal]:
+def make(state_dir: Path, world: World | None = None) -> tuple[CommitLog, Journal]:
     reservation = Reservation.open(state_dir, RUN.run_id, BLOCK_TICKS)
     journal = Journal.open(state_dir, RUN, reservation.journal_bytes)
-    return History(reservation, journal, world or make_world()), journal
+    return CommitLog(reservation, journal, world or make_world()), journal
 
 
 async def test_a_reservation_keeps_the_journals_length_so_that_a_shorter_journal_is_detected(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_writ
     journal.close()
     assert overtaken == [False]
     assert entering.result().result.tick == BLOCK_TICKS + 1
-    assert history.settled_tick == 2 * BLOCK_TICKS
+    assert history.committed_tick == 2 * BLOCK_TICKS

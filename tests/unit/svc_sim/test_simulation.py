@@ -12,7 +12,7 @@ import svc_sim.wiring
 from mesh.feeds.feed import Feed
 from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError, StartError
 from mesh.serving.health import Health
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki_sdk.audit import AuditReporter
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 
 WAIT_S = 20.0
 RUN_ID = "0b6e1c1e-0000-4000-8000-0000000000aa"
-NOBODY: Any = None  # the servicer does not use the call's context
+NOT_LISTED: Any = None  # the servicer does not use the call's context
 Phase = pb.SimulationPhase
 SHORT = """\
 schema_version: 1
@@ -57,11 +57,11 @@ class Running:
 
     async def step(self, ticks: int) -> pb.SimulationState:
         async with asyncio.timeout(WAIT_S):
-            response = await self.servicer.StepSimulation(pb.StepSimulationRequest(ticks=ticks), NOBODY)
+            response = await self.servicer.StepSimulation(pb.StepSimulationRequest(ticks=ticks), NOT_LISTED)
         return response.state
 
     async def state(self) -> pb.SimulationState:
-        return (await self.servicer.GetSimulation(pb.GetSimulationRequest(), NOBODY)).state
+        return (await self.servicer.GetSimulation(pb.GetSimulationRequest(), NOT_LISTED)).state
 
     def events(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Return id and digest of each event, without its recording and run creation times, by feed and sequence."""
@@ -97,7 +97,7 @@ def scenario(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def running(state_dir: Path | None, **settings: Any) -> AsyncIterator[Running]:
     """Run a simulator until the block ends, then stop it wherever it is."""
-    base = Base(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim", "", 1.0), AuditReporter("", "svc_sim"))
+    base = ServiceContext(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim", "", 1.0), AuditReporter("", "svc_sim"))
     with base.resources:
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **settings), base)
         servicer: Any = parts.mounts[0].servicer
@@ -119,7 +119,7 @@ async def test_a_restart_computes_the_same_events_again(tmp_path: Path) -> None:
         assert (await first.step(47)).tick == 47
         before = first.events()
     async with running(tmp_path, paused=True) as again:
-        await again.until(lambda: not again.simulation.refolding)
+        await again.until(lambda: not again.simulation.replaying)
         after = again.events()
         assert again.simulation.tick == 60, "what was reserved may have been seen: it is computed again"
     assert after.items() >= before.items()
@@ -131,7 +131,7 @@ async def test_a_restart_after_more_than_the_retention_starts_later_with_the_sam
         await first.step(331)
         before = first.events()
     async with running(tmp_path, paused=True, retention_s=4.0) as again:
-        await again.until(lambda: not again.simulation.refolding)
+        await again.until(lambda: not again.simulation.replaying)
         after = again.events()
         first_sequence = again.feeds["world"].ring.first_sequence
     common = before.keys() & after.keys()
@@ -157,7 +157,7 @@ async def test_the_same_run_gives_the_same_events_at_any_speed(tmp_path: Path, s
 
 async def test_a_simulation_that_is_paused_from_the_start_reserves_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
-        await sim.until(lambda: not sim.feeds["world"].refolding)
+        await sim.until(lambda: not sim.feeds["world"].replaying)
         assert (await sim.state()).phase == Phase.SIMULATION_PHASE_PAUSED
     assert names(tmp_path) == ["lock", "reserved_tick", "run.json"]
     assert f"{sim.simulation.run.run_id} 0 0\n" in (tmp_path / "reserved_tick").read_text()
@@ -216,7 +216,7 @@ async def test_a_step_during_replay_counts_from_the_last_visible_tick(tmp_path: 
     async with running(tmp_path, paused=True) as sim:
         await sim.step(95)
     async with running(tmp_path, paused=True) as sim:
-        assert sim.simulation.refolding
+        assert sim.simulation.replaying
         assert (await sim.step(5)).tick == 105, "100 were reserved"
 
 
@@ -234,7 +234,7 @@ async def test_a_number_of_steps_out_of_range_is_refused(tmp_path: Path, ticks: 
 
 
 async def test_a_step_cut_short_by_a_drain_is_refused_with_that_reason(tmp_path: Path) -> None:
-    async with running(tmp_path, paused=True, pace="lossless", retention_s=4.0) as sim:
+    async with running(tmp_path, paused=True, flow_control="lossless", retention_s=4.0) as sim:
         step, drained = await asyncio.gather(sim.step(1_000), drain_when_held(sim), return_exceptions=True)
     assert drained is None
     assert isinstance(step, ServerDrainingError)
@@ -242,7 +242,7 @@ async def test_a_step_cut_short_by_a_drain_is_refused_with_that_reason(tmp_path:
 
 
 async def drain_when_held(sim: Running) -> None:
-    await sim.until(lambda: sim.simulation.held_by != "")
+    await sim.until(lambda: sim.simulation.blocked_by != "")
     for feed in sim.feeds.values():
         feed.drain()
 
@@ -250,10 +250,10 @@ async def drain_when_held(sim: Running) -> None:
 async def test_a_pause_returns_the_tick_at_which_time_stopped(tmp_path: Path) -> None:
     async with running(tmp_path, speed="max") as sim:
         for _ in range(30):  # also while a reservation is being written
-            await sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOBODY)
+            await sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOT_LISTED)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            state = (await sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOBODY)).state
+            state = (await sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOT_LISTED)).state
             await sim.feeds["world"].change.wait(0.005)
             assert sim.simulation.tick == state.tick
             assert state.phase == Phase.SIMULATION_PHASE_PAUSED
@@ -269,10 +269,10 @@ async def test_an_ended_run_has_ended_feeds_and_refuses_control(tmp_path: Path, 
         assert sim.feeds["world"].ring.last_sequence == LAST_TICK // 2
         assert (await sim.state()).phase == Phase.SIMULATION_PHASE_ENDED
         for control in (
-            sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOBODY),
-            sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOBODY),
-            sim.servicer.SetSimulationSpeed(pb.SetSimulationSpeedRequest(factor=1), NOBODY),
-            sim.servicer.StepSimulation(pb.StepSimulationRequest(ticks=1), NOBODY),
+            sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOT_LISTED),
+            sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOT_LISTED),
+            sim.servicer.SetSimulationSpeed(pb.SetSimulationSpeedRequest(factor=1), NOT_LISTED),
+            sim.servicer.StepSimulation(pb.StepSimulationRequest(ticks=1), NOT_LISTED),
         ):
             with pytest.raises(RunEndedError, match="the run ended at tick 60"):
                 await control
@@ -306,30 +306,30 @@ async def test_an_invalid_speed_is_refused_and_the_old_one_stays(
 ) -> None:
     async with running(tmp_path, paused=True, speed=2.0) as sim:
         with pytest.raises(InvalidFieldError):
-            await sim.servicer.SetSimulationSpeed(request_, NOBODY)
+            await sim.servicer.SetSimulationSpeed(request_, NOT_LISTED)
         assert (await sim.state()).speed == 2.0
 
 
 async def test_a_lossless_simulation_is_blocked_by_a_required_reader_that_does_not_confirm(tmp_path: Path) -> None:
-    async with running(tmp_path, speed="max", pace="lossless", retention_s=4.0) as sim:
-        await sim.until(lambda: sim.simulation.held_by != "")
+    async with running(tmp_path, speed="max", flow_control="lossless", retention_s=4.0) as sim:
+        await sim.until(lambda: sim.simulation.blocked_by != "")
         state = await sim.state()
-        assert (state.tick, state.phase) == (40, Phase.SIMULATION_PHASE_HELD), "half of the retention"
-        held_by = f"world: {next(iter(sim.feeds['world'].readers.confirmed))}"
-        assert state.held_by == sim.simulation.facts()["held_by"] == held_by
-        assert sim.simulation.describe() == f"held by {held_by}"
+        assert (state.tick, state.phase) == (40, Phase.SIMULATION_PHASE_BLOCKED), "half of the retention"
+        blocked_by = f"world: {next(iter(sim.feeds['world'].readers.confirmed))}"
+        assert state.blocked_by == sim.simulation.facts()["blocked_by"] == blocked_by
+        assert sim.simulation.describe() == f"held by {blocked_by}"
         sim.confirm_all()
         await sim.until(lambda: sim.simulation.tick >= 80)
 
 
 async def test_before_the_first_snapshot_the_world_at_tick_0_is_returned_with_position_zero(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
-        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOBODY)
+        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOT_LISTED)
         assert response.snapshot.tick == 0
         assert not response.HasField("context")
         assert response.resume_token == sim.feeds["world"].place(0).encode()
         await sim.step(2)
-        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOBODY)
+        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOT_LISTED)
         assert (response.snapshot.tick, response.context.sequence) == (2, 1)
 
 
@@ -337,5 +337,5 @@ async def test_the_newest_reading_of_each_sensor_is_listed_if_any(tmp_path: Path
     async with running(tmp_path, paused=True) as sim:
         for ticks, expected in ((1, []), (3, [4]), (21, [20, 24])):
             await sim.step(ticks)
-            listed = await sim.servicer.ListSensors(pb.ListSensorsRequest(), NOBODY)
+            listed = await sim.servicer.ListSensors(pb.ListSensorsRequest(), NOT_LISTED)
             assert [reading.tick for reading in listed.readings] == expected

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import svc_tracker.checkpoints.keeper
-from mesh.feeds.notifier import Change
+from mesh.feeds.notifier import Notifier
 from qiki_sdk.audit import AuditReporter
 from svc_tracker.checkpoints.keeper import MAX_CHECKPOINTS, CheckpointKeeper
-from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Output, Place, Written
+from svc_tracker.checkpoints.store import Checkpoint, CheckpointPosition, CheckpointStore, FeedPosition, Written
 
 pytestmark = pytest.mark.asyncio
 
@@ -25,7 +25,9 @@ EVERYTHING = 10**6
 
 
 def checkpoint(number: int) -> Checkpoint:
-    place = Place(RUN, f"token {number}", number, number, Output(number * 10, "0a" * 8), Output(number, "0b" * 8))
+    place = CheckpointPosition(
+        RUN, f"token {number}", number, number, FeedPosition(number * 10, "0a" * 8), FeedPosition(number, "0b" * 8)
+    )
     return Checkpoint(place, b"tracker", b"guard")
 
 
@@ -54,7 +56,7 @@ class SlowStore(CheckpointStore):
         super().record(safe)
         self.done.append(f"recorded {safe[-1].place.frame_sequence}")
 
-    def remove(self, places: Sequence[Place]) -> None:
+    def remove(self, places: Sequence[CheckpointPosition]) -> None:
         super().remove(places)
         self.done.append("removed " + ", ".join(str(place.frame_sequence) for place in places))
 
@@ -68,7 +70,7 @@ class SlowStore(CheckpointStore):
 class Keeping:
     keeper: CheckpointKeeper
     store: SlowStore
-    change: Change
+    change: Notifier
     audit: AuditReporter
     task: asyncio.Task[None]
     confirmed: list[int] = field(default_factory=lambda: [0, 0])
@@ -91,7 +93,7 @@ class Keeping:
 
 @asynccontextmanager
 async def keeping(directory: Path, resumed_from: Sequence[Written] = ()) -> AsyncIterator[Keeping]:
-    store, change, audit = SlowStore(directory), Change(), AuditReporter("", "svc_tracker")
+    store, change, audit = SlowStore(directory), Notifier(), AuditReporter("", "svc_tracker")
     store.load()
     keeper = CheckpointKeeper(store, change, audit, resumed_from)
     confirmed, told = [0, 0], list[str]()

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import svc_tracker.checkpoints.store
-from svc_tracker.checkpoints.store import Checkpoint, CheckpointStore, Output, Place, Written
+from svc_tracker.checkpoints.store import Checkpoint, CheckpointPosition, CheckpointStore, FeedPosition, Written
 
 RUN = "11111111-2222-4333-8444-555555555555"
 OTHER_RUN = "99999999-2222-4333-8444-555555555555"
@@ -17,13 +17,13 @@ RECORD = "safe"
 
 
 def checkpoint(number: int, run_id: str = RUN) -> Checkpoint:
-    place = Place(
+    place = CheckpointPosition(
         run_id=run_id,
         frame_token=f"token {number}",
         frame_sequence=number * 45,
         time_ns=number * 10**9,
-        tracks=Output(number * 45, "0a" * 8),
-        guard=Output(number * 2, "0b" * 8),
+        tracks=FeedPosition(number * 45, "0a" * 8),
+        guard=FeedPosition(number * 2, "0b" * 8),
     )
     return Checkpoint(place, bytes([number]) * 100, b"guard" * number)
 

@@ -12,7 +12,7 @@ from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
 from mesh.serving.errors import StartError
 from mesh.serving.health import Health
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
 from svc_tracker import wiring
@@ -61,8 +61,8 @@ tracker:
   horizontal_speed_sigma_mps: 10
   vertical_speed_sigma_mps: 1
   gate_probability: 0.99
-  new_share: 0.5
-  births_per_scan: 2.5
+  new_target_probability: 0.5
+  birth_rate_per_scan: 2.5
   mean_lifetime_s: 1000
   confirm_probability: 0.9
   delete_probability: 0.1
@@ -107,7 +107,7 @@ def test_compiled_with_numba_reaches_the_model(tmp_path: Path) -> None:
 async def test_a_scan_longer_than_max_coast_is_refused_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
     path.write_text(f"{example_bot_spec().read_text()}\ntracker: {{max_coast_s: 1.0}}\n")
-    base = Base(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
     with pytest.raises(StartError, match="a scan takes 1 s: tracks are given up after 1 s unseen"):
         wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=path), base)
     path.write_text(f"{example_bot_spec().read_text()}\ntracker: {{max_coast_s: 1.1}}\n")

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 import svc_tracker.fold
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from mesh.feeds.feed import Feed, FeedSettings, Pace
-from mesh.feeds.notifier import Change
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
+from mesh.feeds.notifier import Notifier
 from mesh.feeds.ring import Retention
 from mesh.folds.quarantine import Quarantine
 from mesh.folds.runner import FoldReports
@@ -32,7 +32,7 @@ from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.tracker import Tracker
-from svc_tracker.fold import Follower, Outputs
+from svc_tracker.fold import Outputs, TrackerFold
 
 pytestmark = pytest.mark.asyncio
 
@@ -79,9 +79,9 @@ def frame(sequence: int) -> Event[RadarFrame]:
 
 
 def make_outputs() -> Outputs:
-    confirmations = Change()
+    confirmations = Notifier()
     retention = Retention(10**15, 10**9)
-    tracks, guard = (FeedSettings(name, retention, READERS, Pace.LOSSLESS) for name in ("tracks", "guard"))
+    tracks, guard = (FeedSettings(name, retention, READERS, FlowControl.LOSSLESS) for name in ("tracks", "guard"))
     return Outputs(
         Feed(tracks, WatchTracksResponse, "track_set", confirmations=confirmations),
         Feed(guard, WatchGuardResponse, "guard_event", confirmations=confirmations),
@@ -105,7 +105,7 @@ class Trail(AuditReporter):
 
 @dataclass
 class Folding:
-    fold: Follower
+    fold: TrackerFold
     outputs: Outputs
     audit: Trail
     registry: CollectorRegistry
@@ -152,7 +152,7 @@ async def folding(
     outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
     reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
     checkpointing = Checkpointing(directory, period_s)
-    fold = await Follower.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
+    fold = await TrackerFold.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
     for feed in (outputs.tracks, outputs.guard):
         feed.begin(RUN)
     fold.begin()

@@ -165,10 +165,10 @@ class Heartbeat(_message.Message):
 
     SIMULATION_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
-    REFOLDING_FIELD_NUMBER: _builtins.int
+    REPLAYING_FIELD_NUMBER: _builtins.int
     last_sequence: _builtins.int
     """Sequence of the newest event that the producer holds; 0: none."""
-    refolding: _builtins.bool
+    replaying: _builtins.bool
     """Whether the producer is still replaying earlier events after a restart; more of them will follow. A stream reports
     the end of the replay at once.
     """
@@ -181,11 +181,11 @@ class Heartbeat(_message.Message):
         *,
         simulation_time: _timestamp_pb2.Timestamp | None = ...,
         last_sequence: _builtins.int = ...,
-        refolding: _builtins.bool = ...,
+        replaying: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["simulation_time", b"simulation_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence", "refolding", b"refolding", "simulation_time", b"simulation_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence", "replaying", b"replaying", "simulation_time", b"simulation_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,11 +36,11 @@ class _SimulationPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Simul
     """Simulation time advances."""
     SIMULATION_PHASE_PAUSED: _SimulationPhase.ValueType  # 2
     """Simulation time is stopped until resumed or stepped."""
-    SIMULATION_PHASE_HELD: _SimulationPhase.ValueType  # 3
+    SIMULATION_PHASE_BLOCKED: _SimulationPhase.ValueType  # 3
     """Blocked by a required reader, or by a disk that cannot be written."""
     SIMULATION_PHASE_ENDED: _SimulationPhase.ValueType  # 4
     """The run is over."""
-    SIMULATION_PHASE_REFOLDING: _SimulationPhase.ValueType  # 5
+    SIMULATION_PHASE_REPLAYING: _SimulationPhase.ValueType  # 5
     """Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
 
 class SimulationPhase(_SimulationPhase, metaclass=_SimulationPhaseEnumTypeWrapper):
@@ -52,37 +52,37 @@ SIMULATION_PHASE_RUNNING: SimulationPhase.ValueType  # 1
 """Simulation time advances."""
 SIMULATION_PHASE_PAUSED: SimulationPhase.ValueType  # 2
 """Simulation time is stopped until resumed or stepped."""
-SIMULATION_PHASE_HELD: SimulationPhase.ValueType  # 3
+SIMULATION_PHASE_BLOCKED: SimulationPhase.ValueType  # 3
 """Blocked by a required reader, or by a disk that cannot be written."""
 SIMULATION_PHASE_ENDED: SimulationPhase.ValueType  # 4
 """The run is over."""
-SIMULATION_PHASE_REFOLDING: SimulationPhase.ValueType  # 5
+SIMULATION_PHASE_REPLAYING: SimulationPhase.ValueType  # 5
 """Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
 Global___SimulationPhase: _TypeAlias = SimulationPhase  # noqa: Y015
 
-class _Pace:
+class _FlowControl:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _PaceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pace.ValueType], _builtins.type):
+class _FlowControlEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlowControl.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    PACE_UNSPECIFIED: _Pace.ValueType  # 0
+    FLOW_CONTROL_UNSPECIFIED: _FlowControl.ValueType  # 0
     """Not known."""
-    PACE_LIVE: _Pace.ValueType  # 1
+    FLOW_CONTROL_LIVE: _FlowControl.ValueType  # 1
     """Never waits: a reader that falls behind the retained events gets the gap reported."""
-    PACE_LOSSLESS: _Pace.ValueType  # 2
+    FLOW_CONTROL_LOSSLESS: _FlowControl.ValueType  # 2
     """Waits before it is more than half the retention ahead of the slowest required reader."""
 
-class Pace(_Pace, metaclass=_PaceEnumTypeWrapper):
-    """Pace is the flow control of a producer: whether it waits for its required readers."""
+class FlowControl(_FlowControl, metaclass=_FlowControlEnumTypeWrapper):
+    """FlowControl is the flow control of a producer: whether it waits for its required readers."""
 
-PACE_UNSPECIFIED: Pace.ValueType  # 0
+FLOW_CONTROL_UNSPECIFIED: FlowControl.ValueType  # 0
 """Not known."""
-PACE_LIVE: Pace.ValueType  # 1
+FLOW_CONTROL_LIVE: FlowControl.ValueType  # 1
 """Never waits: a reader that falls behind the retained events gets the gap reported."""
-PACE_LOSSLESS: Pace.ValueType  # 2
+FLOW_CONTROL_LOSSLESS: FlowControl.ValueType  # 2
 """Waits before it is more than half the retention ahead of the slowest required reader."""
-Global___Pace: _TypeAlias = Pace  # noqa: Y015
+Global___FlowControl: _TypeAlias = FlowControl  # noqa: Y015
 
 @_typing.final
 class WatchWorldRequest(_message.Message):
@@ -569,22 +569,22 @@ class SimulationState(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     PHASE_FIELD_NUMBER: _builtins.int
     SPEED_FIELD_NUMBER: _builtins.int
-    PACE_FIELD_NUMBER: _builtins.int
-    HELD_BY_FIELD_NUMBER: _builtins.int
-    SETTLED_TICK_FIELD_NUMBER: _builtins.int
+    FLOW_CONTROL_FIELD_NUMBER: _builtins.int
+    BLOCKED_BY_FIELD_NUMBER: _builtins.int
+    COMMITTED_TICK_FIELD_NUMBER: _builtins.int
     tick: _builtins.int
     """The tick reached."""
     phase: Global___SimulationPhase.ValueType
     """Current phase."""
     speed: _builtins.float
     """Simulation seconds per wall second; 0: as fast as possible."""
-    pace: Global___Pace.ValueType
+    flow_control: Global___FlowControl.ValueType
     """Whether the simulation waits for its required readers."""
-    held_by: _builtins.str
+    blocked_by: _builtins.str
     """The reader or disk that blocks the simulation: a required reader, as `<feed>: <reader>`, or a disk on which no tick
     can be reserved, as `storage: <why>`; empty: not blocked.
     """
-    settled_tick: _builtins.int
+    committed_tick: _builtins.int
     """The last committed tick: no command can act in it or before it any more."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -597,13 +597,13 @@ class SimulationState(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         phase: Global___SimulationPhase.ValueType = ...,
         speed: _builtins.float = ...,
-        pace: Global___Pace.ValueType = ...,
-        held_by: _builtins.str = ...,
-        settled_tick: _builtins.int = ...,
+        flow_control: Global___FlowControl.ValueType = ...,
+        blocked_by: _builtins.str = ...,
+        committed_tick: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_by", b"held_by", "pace", b"pace", "phase", b"phase", "settled_tick", b"settled_tick", "speed", b"speed", "tick", b"tick", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_by", b"blocked_by", "committed_tick", b"committed_tick", "flow_control", b"flow_control", "phase", b"phase", "speed", b"speed", "tick", b"tick", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""One carrier in this process between a real gRPC source and a real nats-server, with all that it reports at hand."""
+"""One publisher in this process between a real gRPC source and a real nats-server, with all that it reports at hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from adapters.jetstream.client.connection import connect as connect_nats
 from adapters.jetstream.metrics import BridgeMetrics
-from adapters.jetstream.outbound.channel import Carrier
+from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import Source
 from adapters.jetstream.topology.streams import init, wanted_streams
 from botspec.example import example_bot_spec
@@ -21,7 +21,7 @@ from chain import read_subject
 from frame_source import STREAM, SUBJECT, FrameSource, served
 from mesh.feeds.ring import Retention
 from mesh.serving.health import Health, HealthReport
-from mesh.serving.runtime import Base
+from mesh.serving.runtime import ServiceContext
 from mesh.tasks import task_group
 from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
@@ -53,7 +53,7 @@ class RecordingSource(FrameSource):
     def __init__(self) -> None:
         super().__init__(RETENTION)
         self.confirmed: list[int] = []
-        self.feed.refolded()
+        self.feed.replayed()
         self.gate.set()
 
     async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: Any) -> pb.ConfirmFramesResponse:
@@ -64,18 +64,18 @@ class RecordingSource(FrameSource):
 
 @dataclass
 class Rig:
-    """A carrier that runs, and everything around it."""
+    """A publisher that runs, and everything around it."""
 
     source: RecordingSource
     server: NatsServer
-    carrier: Carrier
-    base: Base
+    publisher: ChannelPublisher
+    base: ServiceContext
     reports: Reports
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        return self.carrier.facts()
+        return self.publisher.facts()
 
     @property
     def health(self) -> HealthReport:
@@ -92,9 +92,9 @@ class Rig:
             self.source.append(size_bytes)
 
     async def confirmation(self) -> int:
-        """Return the sequence of the next confirmation; the carrier confirms again as after a restart of the source."""
+        """Return the sequence of the next confirmation; the publisher confirms again as after the source's restart."""
         before = len(self.source.confirmed)
-        self.carrier._confirmations.on_connection()
+        self.publisher._confirmations.on_connection()
         await until(lambda: len(self.source.confirmed) > before)
         return self.source.confirmed[-1]
 
@@ -141,15 +141,15 @@ async def rig(
 async def carrying(source: RecordingSource, server: NatsServer, port: int) -> AsyncIterator[Rig]:
     """Carry from a source to a server that run, for as long as the block lasts."""
     reports = Reports()
-    base = Base(Health("bridge", stall_s=60.0), Telemetry("bridge", "", 1.0), reports)
+    base = ServiceContext(Health("bridge", stall_s=60.0), Telemetry("bridge", "", 1.0), reports)
     spec = load_bot_spec(example_bot_spec()).spec
     channel = next(each for each in spec.channels if each.subject == SUBJECT)
     async with connect(f"127.0.0.1:{port}") as transport, task_group() as group:
         metrics = BridgeMetrics(base.telemetry.registry)
-        carrier = Carrier(channel, Source(channel, transport, required=True), metrics, base)
-        client: Client = await connect_nats(server.url, "carrier", lambda _event: None)
-        tasks = [group.create_task(carrier.carry(client)), group.create_task(carrier.status.watch())]
-        yield Rig(source, server, carrier, base, reports, tasks)
+        publisher = ChannelPublisher(channel, Source(channel, transport, required=True), metrics, base)
+        client: Client = await connect_nats(server.url, "publisher", lambda _event: None)
+        tasks = [group.create_task(publisher.carry(client)), group.create_task(publisher.status.watch())]
+        yield Rig(source, server, publisher, base, reports, tasks)
         for task in tasks:
             task.cancel()
         await client.close()

@@ -43,7 +43,7 @@ class Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class AuditRecord:
     """An audit event as received."""
 
     schema_version: int
@@ -59,7 +59,7 @@ class Fact:
     attributes: Sequence[tuple[str, str]]
 
 
-def check(fact: Fact) -> None:
+def check(fact: AuditRecord) -> None:
     """Check an event.
 
     Raises:
@@ -115,7 +115,7 @@ def check_instant(field: str, instant: Instant) -> None:
         raise FactError(field, f"nanos is {instant.nanos}, not in 0..999999999")
 
 
-def _check_code(fact: Fact) -> None:
+def _check_code(fact: AuditRecord) -> None:
     check_code("code", fact.code)
     name = BY_NUMBER[fact.code].name
     if fact.name != name:

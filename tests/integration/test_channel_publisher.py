@@ -12,7 +12,7 @@ from adapters.jetstream.client.writer import MAX_BATCH_BYTES
 from adapters.jetstream.codec.cloudevents import to_headers
 from adapters.jetstream.outbound.channel import BATCH_FROM
 from adapters.jetstream.outbound.channel_status import CARRYING
-from carrier_rig import RecordingSource, Rig, rig, until
+from publisher_rig import RecordingSource, Rig, rig, until
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1 import radar_service_pb2 as pb
 

@@ -13,7 +13,7 @@ import svc_radar.fold
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.clock import SimulationClock
-from mesh.feeds.feed import Feed, FeedSettings, Pace
+from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Entry, Retention
 from mesh.folds.quarantine import Quarantine
 from mesh.folds.runner import FoldReports
@@ -27,7 +27,7 @@ from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
 from svc_radar.config import to_model
 from svc_radar.domain import observe
-from svc_radar.fold import Feeds, Observer
+from svc_radar.fold import Feeds, RadarFold
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,7 +57,7 @@ def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
     return found
 
 
-def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[Observer, Feed]:
+def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[RadarFold, Feed]:
     models = tuple(
         replace(
             MODEL,
@@ -66,12 +66,14 @@ def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> 
         )
         for index, period in enumerate(periods)
     )
-    feed = Feed(FeedSettings("frames", Retention(10**15, 10**9), readers, Pace.LIVE), WatchFramesResponse, "frame")
+    feed = Feed(
+        FeedSettings("frames", Retention(10**15, 10**9), readers, FlowControl.LIVE), WatchFramesResponse, "frame"
+    )
     feed.begin(RUN)
-    pulse = Health("svc_radar", stall_s=60.0).loop("observer")
+    heartbeat = Health("svc_radar", stall_s=60.0).loop("observer")
     audit = AuditReporter("", "svc_radar")
-    reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), pulse)
-    return Observer(RUN, models, Feeds(feed), reports), feed
+    reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), heartbeat)
+    return RadarFold(RUN, models, Feeds(feed), reports), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:

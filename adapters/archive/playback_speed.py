@@ -9,7 +9,7 @@ from mesh.clock import NS_PER_S
 MAX_LATE_S = 0.1
 
 
-class Pace:
+class PlaybackSpeed:
     """Playback speed in simulation seconds per second; 0 is as fast as possible. `now` is a wall clock in seconds."""
 
     def __init__(self, speed: float, now: Callable[[], float] = time.monotonic) -> None:
