@@ -56,7 +56,7 @@ def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
 
     # A frame is safe once its readers have confirmed it, and depends on the snapshots of its whole scan.
     confirm_interval_s = longest_scan_s + spec.simulation.world_period_s
-    folder = FoldRunner(
+    runner = FoldRunner(
         _world(settings, bot_spec, confirm_interval_s),
         frames,
         bot_spec.digest,
@@ -68,7 +68,7 @@ def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
     mount = GrpcService(
         DESCRIPTOR.services_by_name["RadarService"].full_name, add_RadarServiceServicer_to_server, servicer
     )
-    return ServiceParts(mounts=[mount], feeds=[frames, *beside], loops=[folder.run])
+    return ServiceParts(mounts=[mount], feeds=[frames, *beside], loops=[runner.run])
 
 
 def facts(frames: Feed) -> Mapping[str, object]:

@@ -62,9 +62,9 @@ class Simulation:
         self.pacer = pacer
         self._commit_log = commit_log
         self.clock = SimulationClock.of(run)
-        self._refold_to = min(commit_log.committed_tick, run.last_tick or commit_log.committed_tick)
+        self._replay_to = min(commit_log.committed_tick, run.last_tick or commit_log.committed_tick)
         retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
-        self.tick = max(0, self._refold_to - retained_ticks)
+        self.tick = max(0, self._replay_to - retained_ticks)
         self._contacts = 0
         self._storage_failure = ""
         self._audit = audit
@@ -80,7 +80,7 @@ class Simulation:
     @property
     def replaying(self) -> bool:
         """Whether the simulation is replaying ticks that were visible before a restart."""
-        return self.tick < self._refold_to
+        return self.tick < self._replay_to
 
     def begin(self) -> None:
         """Start the feeds of the run."""
@@ -90,11 +90,11 @@ class Simulation:
     @property
     def newest_tick(self) -> int:
         """The newest tick that was ever visible: ahead of `tick` during replay."""
-        return max(self.tick, self._refold_to)
+        return max(self.tick, self._replay_to)
 
     async def advance(self, heartbeat: Heartbeat) -> None:
         """Run to the end, and then keep the heartbeat going."""
-        self._audit.report(RUN_RESUMED if self._refold_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._refold_to)
+        self._audit.report(RUN_RESUMED if self._replay_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._replay_to)
         storage = StorageHealth("ticks cannot be reserved", heartbeat, self._audit)
         while not self.ended:
             heartbeat.beat(self.describe())
@@ -203,7 +203,7 @@ class Simulation:
     def describe(self) -> str:
         """Return a short description of the simulation's activity."""
         if self.blocked_by:
-            return f"held by {self.blocked_by}"
+            return f"blocked by {self.blocked_by}"
         speed = f"{self.pacer.speed:g}x" if self.pacer.speed else "as fast as possible"
         name = SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_")
         return {"RUNNING": f"running, {speed}", "ENDED": "the run has ended"}.get(name, name.lower())

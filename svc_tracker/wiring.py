@@ -17,6 +17,7 @@ from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService
 from mesh.storage.state_dir import open_state_dir
 from mesh.telemetry.spans import WorkSpans
+from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1 import radar_service_pb2 as radar
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import DESCRIPTOR, WatchGuardResponse, WatchTracksResponse
@@ -69,11 +70,15 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     reports = FoldReports(service.audit, Quarantine(service.audit, service.telemetry.registry, "frames"), heartbeat)
     # A checkpoint is made at the first frame after each full period; without checkpoints, no frame is ever safe.
     confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
-    folder = FoldRunner(
+
+    async def open_fold(run: Run, from_scratch: bool) -> TrackerFold:
+        return await TrackerFold.open(run, outputs, rules, checkpointing, reports, from_scratch=from_scratch)
+
+    runner = FoldRunner(
         _frames(settings, bot_spec, confirm_interval_s),
         outputs.tracks,
         bot_spec.digest,
-        open_fold=lambda run, anew: TrackerFold.open(run, outputs, rules, checkpointing, reports, from_scratch=anew),
+        open_fold=open_fold,
         heartbeat=heartbeat,
         beside=(outputs.guard,),
     )
@@ -82,7 +87,7 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     servicer = TrackerServicer(outputs, rules, service.telemetry.registry, sessions, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
     mount = GrpcService(name, add_TrackerServiceServicer_to_server, servicer)
-    return ServiceParts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[folder.run])
+    return ServiceParts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[runner.run])
 
 
 def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Outputs:

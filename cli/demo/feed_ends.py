@@ -31,7 +31,7 @@ async def feed_ends(channels: Sequence[Channel], targets: Mapping[str, str], sta
 async def _feed_end(rpc: str, target: str, stall_limit_s: float, *, now: bool) -> int:
     """Watch from the newest event until the feed sends Ended; `now` returns the current sequence of an endless feed."""
     loop = asyncio.get_running_loop()
-    place, reason = -1, "nothing was heard"
+    newest, reason = -1, "nothing was heard"
     try:
         async with asyncio.timeout(stall_limit_s) as deadline, connect(target) as transport:
             while True:  # bounded by the deadline, which only a new event postpones
@@ -39,8 +39,8 @@ async def _feed_end(rpc: str, target: str, stall_limit_s: float, *, now: bool) -
                 try:
                     async for item in stream.items():
                         reached = item.heartbeat.last_sequence if isinstance(item, Idle) else item.context.sequence
-                        if reached > place:
-                            place, reason = reached, f"it stands at {reached}"
+                        if reached > newest:
+                            newest, reason = reached, f"it is at {reached}"
                             deadline.reschedule(loop.time() + stall_limit_s)
                         if now:
                             return reached

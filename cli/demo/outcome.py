@@ -13,7 +13,7 @@ from cli.demo.report import checked_lines, report_lines, score_text, speed_text,
 from cli.demo.statistics import DemoStatistics, statistics_of
 from cli.errors import CliError, UsageError
 
-NEXT = """What to try next:
+NEXT = """Try next:
   make up                                     the same mesh in real time, until Ctrl-C
   .venv/bin/qiki health 127.0.0.1:50051       then, in another terminal: is the simulator SERVING?
   .venv/bin/qiki nats check                   and: are the JetStream streams as declared?"""

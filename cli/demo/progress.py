@@ -74,7 +74,7 @@ class PlainMeter:
     def __init__(self, write: Callable[[str], None], now_s: Callable[[], float]) -> None:
         self._write = write
         self._now_s = now_s
-        self._told = ("", 0.0)
+        self._shown = ("", 0.0)
 
     def say(self, text: str) -> None:
         """Write a remark."""
@@ -82,8 +82,8 @@ class PlainMeter:
 
     def show(self, what: str, done: int, total: int) -> None:
         """Write a line if one is due."""
-        told, when_s = self._told
+        shown, when_s = self._shown
         now_s = self._now_s()
-        if told != what or now_s - when_s >= PLAIN_INTERVAL_S:
-            self._told = (what, now_s)
+        if shown != what or now_s - when_s >= PLAIN_INTERVAL_S:
+            self._shown = (what, now_s)
             self._write(f"{what}: {done}" + (f" of {total}" if total else ""))

@@ -100,7 +100,7 @@ class FoldRunner:
         *,
         beside: Sequence[Feed] = (),
     ) -> None:
-        """Fold with the result of `open_fold(run, anew)`; `anew` means to ignore the kept state of the run.
+        """Fold with the result of `open_fold(run, from_scratch)`; `from_scratch` ignores the kept state of the run.
 
         The feeds `beside` the output are made of the same input, and start and end with it.
         """
@@ -119,7 +119,7 @@ class FoldRunner:
         A fold can always start again from the events that the source retains. So after a diverged history or an expired
         token it starts from scratch, and its readers learn from their tokens whether they are affected.
         """
-        anew = False
+        from_scratch = False
         while True:
             raise_if_cancelled()
             run = await self._learn_run()
@@ -129,14 +129,14 @@ class FoldRunner:
                 continue
             _LOG.info("folding", extra={"run": run.run_id})
             try:
-                await self._fold_run(run, anew)
-                anew = False
+                await self._fold_run(run, from_scratch)
+                from_scratch = False
             except RunChangedError:
-                anew = False
+                from_scratch = False
                 _LOG.info("another run began", extra={"old_run": run.run_id})
             except (HistoryDivergedError, ResumeTokenExpiredError) as error:
-                anew = True
-                _LOG.warning("the fold begins anew", extra={"why": str(error)})
+                from_scratch = True
+                _LOG.warning("the fold starts from scratch", extra={"why": str(error)})
             except RetentionTooShortError as error:
                 self._refused = True
                 self._heartbeat.fail(
@@ -145,9 +145,9 @@ class FoldRunner:
                 _LOG.error("settings do not go together", extra={"why": self._heartbeat.detail})
                 await asyncio.sleep(CONFIGURATION_PERIOD_S)
 
-    async def _fold_run(self, run: Run, anew: bool) -> None:
+    async def _fold_run(self, run: Run, from_scratch: bool) -> None:
         """Fold one run to its end and wait for the next; concurrently keep what a restart needs and confirm it."""
-        fold = await self._open_fold(run, anew)
+        fold = await self._open_fold(run, from_scratch)
         for output in self._outputs:
             output.begin(run)
         fold.begin()
@@ -162,7 +162,7 @@ class FoldRunner:
 
         Replay ends at the sequence the source had reached when its own replay ended.
         """
-        refold_to, place = None, 0
+        replay_to, place = None, 0
         async with aclosing(self._items(fold.start_token)) as items:
             async for item in items:
                 if self._refused:
@@ -173,15 +173,15 @@ class FoldRunner:
                     place = decode(item.resume_token).sequence
                     if place >= item.heartbeat.last_sequence:  # else there are more events to fold before that time
                         self._advance(item.heartbeat.simulation_time.ToNanoseconds())
-                    if refold_to is None and not item.heartbeat.replaying:
-                        refold_to = item.heartbeat.last_sequence
+                    if replay_to is None and not item.heartbeat.replaying:
+                        replay_to = item.heartbeat.last_sequence
                 elif item.context.run_id != run.run_id:
                     return
                 else:
                     await fold.take(item)
                     place = item.context.sequence
                     self._advance(item.context.time.ToNanoseconds())
-                if refold_to is not None and place >= refold_to:
+                if replay_to is not None and place >= replay_to:
                     for output in self._outputs:
                         output.replayed()
         for output in self._outputs:

@@ -68,8 +68,8 @@ class RetentionTooShortError(InvalidFieldError):
             f"{confirm_interval_s:g} s; set the producer's retention_s above {2 * confirm_interval_s:g}, "
             "or let the reader confirm more often",
         )
-        told = {"retention_s": f"{retention_s:g}", "confirm_interval_s": f"{confirm_interval_s:g}"}
-        self.metadata = {**self.metadata, **told}
+        numbers = {"retention_s": f"{retention_s:g}", "confirm_interval_s": f"{confirm_interval_s:g}"}
+        self.metadata = {**self.metadata, **numbers}
 
 
 class RequestMalformedError(MeshError):

@@ -77,7 +77,7 @@ def run_service(settings_type: type[S], build: Callable[[S, ServiceContext], Ser
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIG)
     except BaseExceptionGroup:
-        _LOG.exception("a loop failed; the service ends so that it can be started anew")
+        _LOG.exception("a loop failed; the service ends so that it can be started again")
         sys.exit(EXIT_FAILED)
     sys.exit(0)
 

@@ -57,7 +57,7 @@ class Code:
 _I, _W, _E, _C = Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.CRITICAL
 
 BOOT_OK = Code(101, "BOOT_OK", _I, "A service has started and can do its work.")
-SHUTDOWN = Code(109, "SHUTDOWN", _I, "A service goes away because it was told to.")
+SHUTDOWN = Code(109, "SHUTDOWN", _I, "A service goes away on request.")
 RUN_BEGUN = Code(111, "RUN_BEGUN", _I, "A new run has begun.")
 RUN_RESUMED = Code(112, "RUN_RESUMED", _I, "A run goes on after a restart of its simulator.")
 RUN_ENDED = Code(119, "RUN_ENDED", _I, "A run has come to its end.")
@@ -101,7 +101,7 @@ STORE_RESUMED = Code(624, "STORE_RESUMED", _W, "The broker stores a channel's ev
 GAP = Code(631, "GAP", _E, "Events of a feed are missing, from a first to a last sequence.")
 CURSOR_LOST = Code(632, "CURSOR_LOST", _E, "Where a subject was left is no longer at its source; an operator decides.")
 RUN_SUPERSEDED = Code(633, "RUN_SUPERSEDED", _E, "A subject already holds a later run; the earlier one is not carried.")
-DEAD_LETTERED = Code(641, "DEAD_LETTERED", _W, "A message that could not be processed was put aside.")
+DEAD_LETTERED = Code(641, "DEAD_LETTERED", _W, "A message that could not be processed was dead-lettered.")
 SPOOL_DROPPED = Code(651, "SPOOL_DROPPED", _W, "A reporter had to drop events while the registrar was away.")
 
 LOG_TAIL_CUT = Code(701, "LOG_TAIL_CUT", _W, "The log ended in bytes that were never acknowledged; they were cut off.")
@@ -120,7 +120,7 @@ LOOP_STALLED = Code(902, "LOOP_STALLED", _E, "A service's loop has not advanced 
 INPUT_QUARANTINED = Code(
     903, "INPUT_QUARANTINED", _E, "An event made a fold fail; it was left out, and the fold goes on."
 )
-PROCESS_DIED = Code(911, "PROCESS_DIED", _E, "A process of the mesh has ended without being told to.")
+PROCESS_DIED = Code(911, "PROCESS_DIED", _E, "A process of the mesh has ended without a request to end.")
 
 ALL: tuple[Code, ...] = (
     *(BOOT_OK, SHUTDOWN, RUN_BEGUN, RUN_RESUMED, RUN_ENDED, FOLD_BEGUN),

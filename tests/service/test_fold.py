@@ -120,7 +120,7 @@ class Fold:
     """Keeps the events taken; every position is safe at once."""
 
     run: Run
-    anew: bool
+    from_scratch: bool
     output: Feed
     start_token: str = ""
     taken: list[int] = field(default_factory=list)
@@ -162,18 +162,18 @@ async def folding(start_token: str = "", digest: str = "spec", reader: str = "ra
     settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), FlowControl.LIVE)
     output = Feed(settings, pb.WatchWorldResponse, "snapshot")
 
-    async def open_fold(run: Run, anew: bool) -> Fold:
-        folds.append(Fold(run, anew, output, "" if anew else start_token))
+    async def open_fold(run: Run, from_scratch: bool) -> Fold:
+        folds.append(Fold(run, from_scratch, output, "" if from_scratch else start_token))
         return folds[-1]
 
     mount = GrpcService("qiki.sim.v1.SimService", add_SimServiceServicer_to_server, source)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(ServiceParts(mounts=[mount])))
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        folder = FoldRunner(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
+        runner = FoldRunner(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
         health.up()
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(folder.run())
+            task = group.create_task(runner.run())
             try:
                 yield Folding(source, output, folds, health)
             finally:
@@ -278,7 +278,7 @@ async def test_another_run_starts_the_fold_from_scratch_and_the_service_continue
         it.source.say(RunChangedError("moved on", run_id=RUN_B.run_id), heartbeat(0, 1), event(1, RUN_B))
         await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
         assert it.output.run == RUN_B
-        assert [fold.anew for fold in it.folds] == [False, False]
+        assert [fold.from_scratch for fold in it.folds] == [False, False]
 
 
 async def test_an_event_of_another_run_than_requested_is_not_folded() -> None:
@@ -294,7 +294,7 @@ async def test_another_history_starts_the_fold_from_scratch_without_its_saved_st
     async with folding(start_token=token(2)) as it:
         it.source.say(error, heartbeat(0, 1), event(1))
         await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
-        assert [fold.anew for fold in it.folds] == [False, True]
+        assert [fold.from_scratch for fold in it.folds] == [False, True]
         assert it.source.watched_from == [token(2), ""]
 
 
@@ -339,7 +339,7 @@ async def test_a_confirmation_refused_for_another_history_starts_the_fold_from_s
         it.source.refuse_confirm = HistoryDivergedError("x", sequence="1")
         it.source.say(heartbeat(0, 1), event(1))
         await it.until(lambda: len(it.folds) == 2)
-        assert it.folds[1].anew
+        assert it.folds[1].from_scratch
 
 
 async def test_the_source_is_sent_the_interval_between_confirmations() -> None:

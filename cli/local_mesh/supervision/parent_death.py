@@ -26,7 +26,7 @@ import time
 # Time for an orderly end. Together with the slowest wake-up this stays well below 5 s.
 GRACE_S = 3.0
 LOOK_INTERVAL_S = 0.05
-LIFELINE = 0
+PARENT_PIPE = 0
 EXIT_CANNOT_RUN = 2  # the services' exit status for an unusable configuration
 
 
@@ -50,7 +50,7 @@ def guard(program_pid: int) -> None:
             signal.signal(number, signal.SIG_IGN)
         os.close(1)
         os.close(2)
-        _wait_for_end_of_file(LIFELINE)
+        _wait_for_end_of_file(PARENT_PIPE)
         deadline_s = time.monotonic() + GRACE_S
         if os.getppid() == program_pid:
             os.kill(program_pid, signal.SIGTERM)

@@ -16,7 +16,7 @@ from typing import Final
 
 from cli.local_mesh.supervision.child import ChildSpec
 
-TETHER: Final = str(Path(__file__).with_name("parent_death.py"))
+PARENT_DEATH: Final = str(Path(__file__).with_name("parent_death.py"))
 
 
 class ParentPipe:
@@ -40,7 +40,7 @@ async def spawn(spec: ChildSpec, parent_pipe: ParentPipe) -> Process:
     """
     with spec.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", TETHER, *spec.argv),
+            *(sys.executable, "-I", "-S", PARENT_DEATH, *spec.argv),
             env={**os.environ, **spec.env},
             stdin=parent_pipe.read_fd,
             stdout=log,

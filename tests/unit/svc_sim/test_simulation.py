@@ -317,7 +317,7 @@ async def test_a_lossless_simulation_is_blocked_by_a_required_reader_that_does_n
         assert (state.tick, state.phase) == (40, Phase.SIMULATION_PHASE_BLOCKED), "half of the retention"
         blocked_by = f"world: {next(iter(sim.feeds['world'].readers.confirmed))}"
         assert state.blocked_by == sim.simulation.facts()["blocked_by"] == blocked_by
-        assert sim.simulation.describe() == f"held by {blocked_by}"
+        assert sim.simulation.describe() == f"blocked by {blocked_by}"
         sim.confirm_all()
         await sim.until(lambda: sim.simulation.tick >= 80)
 
