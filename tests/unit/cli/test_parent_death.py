@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.local_mesh.supervision import parent_death as tether
-from cli.local_mesh.supervision.process import TETHER
+from cli.local_mesh.supervision import parent_death
+from cli.local_mesh.supervision.process import PARENT_DEATH
 
 # The promise is 5 s; the tests wait for the end itself, and only a process that never ends takes this long.
 WAIT_S = 60.0
@@ -134,7 +134,7 @@ async def test_a_child_that_is_started_in_the_moment_of_the_supervisors_death_en
     read_fd, write_fd = os.pipe()
     os.close(write_fd)  # the supervisor is gone before the child has run its first line
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", TETHER, sys.executable, "-S", "-c", DEAF, str(tmp_path / "ready")),
+        *(sys.executable, "-I", "-S", PARENT_DEATH, sys.executable, "-S", "-c", DEAF, str(tmp_path / "ready")),
         stdin=read_fd,
         start_new_session=True,
     )
@@ -152,7 +152,7 @@ async def test_the_program_keeps_process_id_and_exit_status_and_its_guard_holds_
             sys.executable,
             "-I",
             "-S",
-            TETHER,
+            PARENT_DEATH,
             sys.executable,
             "-S",
             "-c",
@@ -172,4 +172,4 @@ async def test_the_program_keeps_process_id_and_exit_status_and_its_guard_holds_
 
 
 def test_the_grace_leaves_time_for_the_rest_of_the_five_seconds() -> None:
-    assert tether.GRACE_S <= 3.5
+    assert parent_death.GRACE_S <= 3.5
