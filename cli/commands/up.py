@@ -58,7 +58,7 @@ def up(
     new_run: Annotated[
         bool,
         typer.Option(
-            "--new-run", help="Set the run in the state directory aside and begin a new one; the records stay."
+            "--new-run", help="Move the run in the state directory away and begin a new one; the records stay."
         ),
     ] = False,
     nats_sync: Annotated[

@@ -16,7 +16,7 @@ WAIT_S = 30.0
 
 SERVICE = """
 import asyncio, sys, threading, time
-from mesh.serving.runtime import Base, Parts, run_service
+from mesh.serving.runtime import ServiceParts, run_service
 from mesh.settings import ServiceSettings
 from pydantic_settings import SettingsConfigDict
 
@@ -58,7 +58,7 @@ async def fails():
 
 failing = asyncio.Event()
 loops = [globals()[sys.argv[1]], fails]
-run_service(Settings, lambda settings, base: Parts(loops=loops))
+run_service(Settings, lambda settings, service: ServiceParts(loops=loops))
 """
 
 
