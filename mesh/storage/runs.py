@@ -16,7 +16,10 @@ from mesh.storage.platform_pin import platform_digest
 from qiki.common.v1.stream_pb2 import Run
 
 _FILE = "run.json"
-_ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
+# Added to each error about damaged, lost or older state of a run.
+RUN_ADVICE = (
+    "put back an undamaged copy; if there is none, or an earlier version wrote it, begin a new run: `qiki up --new-run`"
+)
 # The inputs of a run. A state directory whose run differs in one of them cannot be continued.
 _INPUTS = ("seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest")
 _PRODUCERS = ("code_digest", "platform_digest")
@@ -49,7 +52,7 @@ def load_or_create(state_dir: Path, inputs: RunInputs, prepare: Callable[[Run], 
     wanted = _new_run(inputs)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        body = read_checked(path, _ADVICE)
+        body = read_checked(path, RUN_ADVICE)
         if body is not None:
             return _found(path, body, wanted, inputs)
         prepare(wanted)
@@ -98,9 +101,9 @@ def _found(path: Path, body: bytes, wanted: Run, inputs: RunInputs) -> Run:
     try:
         run = json_format.Parse(body.decode(), Run())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise StartError(f"{path} holds no run ({error}); {_ADVICE}") from error
+        raise StartError(f"{path} holds no run ({error}); {RUN_ADVICE}") from error
     if not (_is_uuid(run.run_id) and run.HasField("created") and run.HasField("start_time")):
-        raise StartError(f"{path} holds no run (run_id, created or start_time); {_ADVICE}")
+        raise StartError(f"{path} holds no run (run_id, created or start_time); {RUN_ADVICE}")
     differing = [name for name in (*_INPUTS, *_PRODUCERS) if getattr(run, name) != getattr(wanted, name)]
     if inputs.run_id is not None and run.run_id != wanted.run_id:
         differing.append("run_id")

@@ -7,9 +7,9 @@ from typing import Self
 from mesh import failpoints
 from mesh.serving.errors import StartError
 from mesh.storage.files import read_checked, write_checked
+from mesh.storage.runs import RUN_ADVICE
 
 _FILE = "reserved_tick"
-_ADVICE = "put back an undamaged copy, or begin a new run in an empty state directory"
 _MAX_DIGITS = 18
 # run id, last reserved tick, length of the command journal at that time
 _CONTENT = re.compile(rb"([0-9a-f-]{36}) ([0-9]{1,%d}) ([0-9]{1,%d})\n" % (_MAX_DIGITS, _MAX_DIGITS))
@@ -39,9 +39,9 @@ class Reservation:
         path = state_dir / _FILE
         found = _read(path)
         if found is None:
-            raise StartError(f"{path} is gone: nobody knows which ticks of run {run_id} were seen; {_ADVICE}")
+            raise StartError(f"{path} is gone: nobody knows which ticks of run {run_id} were seen; {RUN_ADVICE}")
         if found[0] != run_id:
-            raise StartError(f"{path} is of run {found[0]}, the directory holds run {run_id}; {_ADVICE}")
+            raise StartError(f"{path} is of run {found[0]}, the directory holds run {run_id}; {RUN_ADVICE}")
         return cls(path, run_id, block_ticks, found[1], found[2])
 
     def covers(self, tick: int) -> bool:
@@ -73,15 +73,15 @@ def prepare(state_dir: Path, run_id: str) -> None:
     path = state_dir / _FILE
     found = _read(path)
     if found is not None and found[1]:
-        raise StartError(f"{state_dir} has lost run {found[0]}, of which {found[1]} ticks are reserved; {_ADVICE}")
+        raise StartError(f"{state_dir} has lost run {found[0]}, of which {found[1]} ticks are reserved; {RUN_ADVICE}")
     write_checked(path, b"%s 0 0\n" % run_id.encode())
 
 
 def _read(path: Path) -> tuple[str, int, int] | None:
-    body = read_checked(path, _ADVICE)
+    body = read_checked(path, RUN_ADVICE)
     if body is None:
         return None
     content = _CONTENT.fullmatch(body)
     if content is None:
-        raise StartError(f"{path} holds no reservation: {body!r}; {_ADVICE}")
+        raise StartError(f"{path} holds no reservation: {body!r}; {RUN_ADVICE}")
     return content[1].decode(), int(content[2]), int(content[3])

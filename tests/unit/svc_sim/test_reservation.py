@@ -75,7 +75,7 @@ def test_damage_to_any_byte_is_refused_with_the_remedy(state_dir: Path) -> None:
     path = state_dir / FILE
     for content in damaged(path.read_bytes()):
         path.write_bytes(content)
-        with pytest.raises(StartError, match=r"reserved_tick is damaged: .* begin a new run in an empty state"):
+        with pytest.raises(StartError, match=r"reserved_tick is damaged: .* begin a new run: `qiki up --new-run`"):
             reopened(state_dir)
         with pytest.raises(StartError, match="reserved_tick is damaged"):
             prepare(state_dir, OTHER)
