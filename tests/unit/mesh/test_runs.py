@@ -103,7 +103,7 @@ def test_damage_to_any_byte_is_refused_with_the_remedy(tmp_path: Path, monkeypat
     for content in damaged(path.read_bytes()):
         path.write_bytes(content)
         with pytest.raises(
-            StartError, match=r"run\.json is damaged: .*; put back an undamaged copy, or begin a new run"
+            StartError, match=r"run\.json is damaged: .*; put back an undamaged copy; .*begin a new run"
         ):
             load_or_create(tmp_path, INPUTS)
 
