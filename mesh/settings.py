@@ -10,14 +10,12 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from mesh.telemetry import trace_settings
+
 
 def Port(default: int) -> Any:
     """Return the field of a port number; 0 lets the system choose."""
     return Field(default=default, ge=0, le=65_535)
-
-
-# OpenTelemetry's own variable for the trace endpoint; a service's own setting overrides it.
-OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 class SettingsError(ValueError):
@@ -27,7 +25,8 @@ class SettingsError(ValueError):
 class ServiceSettings(BaseSettings):
     """Settings common to all services. Environment variables are the prefix and the field's name in capitals.
 
-    With an empty `registrar_target` no audit events are reported.
+    With an empty `registrar_target` no audit events are reported. The settings of traces have OpenTelemetry's own
+    variables as defaults: OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER and so on.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -40,11 +39,28 @@ class ServiceSettings(BaseSettings):
     registrar_target: str = "127.0.0.1:50054"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    otlp_endpoint: str = Field(default_factory=lambda: os.environ.get(OTLP_VARIABLE, ""))
-    trace_sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
+    trace_exporter: Literal["otlp", "console", "none"] = Field(
+        default_factory=trace_settings.default_exporter, validate_default=True
+    )
+    otlp_endpoint: str = Field(default_factory=trace_settings.default_endpoint)
+    otlp_protocol: Literal["grpc", "http/protobuf"] = Field(
+        default_factory=trace_settings.default_protocol, validate_default=True
+    )
+    trace_sample_ratio: float = Field(default_factory=trace_settings.default_sample_ratio, ge=0.0, le=1.0)
+    untraced_rpcs: tuple[str, ...] = trace_settings.TraceSettings().untraced_rpcs
     heartbeat_s: float = Field(default=5.0, ge=0.05, le=5.0)
     drain_s: float = Field(default=2.0, ge=0.0, le=3.0)
     stall_s: float = Field(default=30.0, ge=0.5, le=600.0)
+
+    def traces(self) -> trace_settings.TraceSettings:
+        """Return the settings of traces."""
+        return trace_settings.TraceSettings(
+            exporter=self.trace_exporter,
+            endpoint=self.otlp_endpoint,
+            protocol=self.otlp_protocol,
+            sample_ratio=self.trace_sample_ratio,
+            untraced_rpcs=self.untraced_rpcs,
+        )
 
     @classmethod
     def load(cls) -> Self:
@@ -58,6 +74,10 @@ class ServiceSettings(BaseSettings):
         unknown = sorted(key for key in os.environ if key.upper().startswith(prefix) and key.upper() not in known)
         if unknown:
             raise SettingsError(f"unknown setting in the environment: {', '.join(unknown)}; known: {_listed(known)}")
+        try:
+            trace_settings.default_sample_ratio()
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
         path = os.environ.get(f"{prefix}CONFIG")
         if path and not Path(path).is_file():
             raise SettingsError(f"{prefix}CONFIG: no such file: {path}")

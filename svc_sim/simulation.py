@@ -1,16 +1,19 @@
 """The simulation's loop: permit a tick, reserve it, compute it, publish the events due, until the run ends."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mesh import failpoints
 from mesh.clock import SimulationClock
+from mesh.feeds import identity
 from mesh.feeds.audit_summary import AuditSummary
 from mesh.feeds.feed import Feed, FlowControl
 from mesh.folds.runner import wait_for_readers
 from mesh.schedule import Schedule
 from mesh.serving.health import Heartbeat
+from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import FlowControl as WireFlowControl
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
@@ -52,8 +55,10 @@ class Simulation:
         pacer: Pacer,
         commit_log: CommitLog,
         audit: AuditReporter,
+        spans: WorkSpans,
     ) -> None:
         self.run = run
+        self._spans = spans
         self.world = world
         self._navigation = navigation
         self.sensor_ids = navigation.sensor_ids
@@ -146,6 +151,9 @@ class Simulation:
 
     def compute(self, tick: int) -> None:
         """Advance to this tick, and publish the events due."""
+        began_ns, recomputed = time.time_ns(), self.replaying
+        flags = self._spans.flags(identity.trace_id(self.run.run_id, tick), "")
+        cause = identity.tick_traceparent(self.run.run_id, tick, flags)
         self.tick = tick
         time_ns = self.clock.time_ns(tick)
         state = None
@@ -153,16 +161,28 @@ class Simulation:
             state = self.world.at(tick)
             self._contacts = len(state.contacts)
             snapshot = wire.to_snapshot(state, self.clock)
-            self._feeds.world.append(snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick)
+            self._feeds.world.append(
+                snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick, cause=cause, recomputed=recomputed
+            )
         for slot in self._navigation.schedule.due(tick):
             state = state or self.world.at(tick)
             reading = self._navigation.read(slot.source, state.own_ship, tick, self.clock)
+            subject = reading.sensor_id.value
             self._feeds.sensors.append(
-                reading, sequence=slot.sequence, time_ns=time_ns, tick=tick, subject=reading.sensor_id.value
+                reading,
+                sequence=slot.sequence,
+                time_ns=time_ns,
+                tick=tick,
+                cause=cause,
+                subject=subject,
+                recomputed=recomputed,
             )
             self._readings.take(slot.sequence, time_ns)
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.advance(time_ns)
+        if state is not None:
+            attributes: dict[str, str | int] = {"qiki.run_id": self.run.run_id, "qiki.tick": tick}
+            self._spans.record("tick", cause, "", began_ns, attributes, recomputed=recomputed)
 
     @property
     def blocked_by(self) -> str:

@@ -117,6 +117,7 @@ def _simulation(
         pacer=pacer,
         commit_log=commit_log,
         audit=service.audit,
+        spans=service.telemetry.spans,
     )
     simulation.begin()  # before the server starts: no reader sees a feed without its run
     return simulation

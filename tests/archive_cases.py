@@ -105,9 +105,9 @@ async def archive(directory: Path, **settings: Any) -> AsyncIterator[Archive]:
 async def served_on(nats: NatsServer, port: int = 0, **settings: Any) -> AsyncIterator[Archive]:
     """Serve an archive of what a nats-server holds."""
     common = {"grpc_port": 0, "http_port": 0, "registrar_target": "", "heartbeat_s": HEARTBEAT_S, **settings}
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     parts = adapters.archive.wiring.build(ArchiveSettings(nats_url=nats.url, **common), base)
-    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
     server = MeshServer(f"127.0.0.1:{port}", parts.mounts, parts.streams, base.health, interceptor)
     await server.start()
     base.health.up()

@@ -12,6 +12,7 @@ from mesh.feeds.ring import Retention
 from mesh.feeds.watch import watch
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
 from mesh.telemetry.telemetry import Telemetry
+from mesh.telemetry.trace_settings import TraceSettings
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
@@ -67,8 +68,8 @@ class FrameSource(RadarServiceServicer):
 @asynccontextmanager
 async def served(source: FrameSource, port: int = 0) -> AsyncIterator[int]:
     """Serve it for as long as the block lasts; give the port."""
-    telemetry = Telemetry("source", "", 0.0)
-    interceptor = MeshInterceptor(RpcMetrics(telemetry.registry), telemetry.tracer)
+    telemetry = Telemetry("source", TraceSettings(exporter="none", sample_ratio=0.0))
+    interceptor = MeshInterceptor(RpcMetrics(telemetry.registry), telemetry)
     server = grpc.aio.server(interceptors=[interceptor], options=SERVER_OPTIONS)
     add_RadarServiceServicer_to_server(source, server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

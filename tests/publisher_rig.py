@@ -141,7 +141,7 @@ async def rig(
 async def carrying(source: RecordingSource, server: NatsServer, port: int) -> AsyncIterator[Rig]:
     """Carry from a source to a server that run, for as long as the block lasts."""
     reports = Reports()
-    base = ServiceContext(Health("bridge", stall_s=60.0), Telemetry("bridge", "", 1.0), reports)
+    base = ServiceContext(Health("bridge", stall_s=60.0), Telemetry("bridge"), reports)
     spec = load_bot_spec(example_bot_spec()).spec
     channel = next(each for each in spec.channels if each.subject == SUBJECT)
     async with connect(f"127.0.0.1:{port}") as transport, task_group() as group:

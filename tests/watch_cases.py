@@ -244,7 +244,7 @@ async def serve(
 @asynccontextmanager
 async def running(parts: ServiceParts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
     base = _base()
-    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
     base.health.up()
@@ -263,7 +263,7 @@ async def _run(loop: Callable[[], Any]) -> None:
 
 
 def _base() -> ServiceContext:
-    return ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    return ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
 
 
 def _scans_through(tick: int) -> int:

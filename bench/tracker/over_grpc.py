@@ -216,9 +216,9 @@ def _serve(parent: Connection) -> None:
 
 
 async def _serving(parent: Connection) -> None:
-    service = ServiceContext(Health("bench", stall_s=60.0), Telemetry("bench", "", 1.0), AuditReporter("", "bench"))
+    service = ServiceContext(Health("bench", stall_s=60.0), Telemetry("bench"), AuditReporter("", "bench"))
     parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), service)
-    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, service.health, interceptor)
     await server.start()
     parent.send(server.port)

@@ -54,6 +54,7 @@ class Made:
     cause: str
     began_ns: int
     tick: int
+    recomputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +156,13 @@ class Feed:
         began_ns: int | None = None,
         columns: Message | None = None,
         input_sequence: int = 0,
+        recomputed: bool = False,
     ) -> Made:
         """Return an event, named and serialized, without adding it: a step that makes several adds all or none.
 
         `columns` is the same event in the layout for readers that ask for columns, kept beside the payload. The digest
         is that of the payload alone: ids, tokens and order do not depend on the layout that a reader asks for.
+        `recomputed` is whether an earlier process has made it already, which matters to its span alone.
 
         Raises:
             ValueError: it exceeds `MAX_EVENT_BYTES`.
@@ -189,7 +192,7 @@ class Feed:
         response = self._response(sequence, start, body)
         other = b"" if columns is None else self._response(sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
-        return Made(entry, own, cause, began_ns or recorded_ns, tick)
+        return Made(entry, own, cause, began_ns or recorded_ns, tick, recomputed)
 
     def add(self, made: Made) -> Entry:
         """Add an event that `make` returned, and wake the readers."""
@@ -205,6 +208,7 @@ class Feed:
                 "qiki.sequence": entry.sequence,
                 "qiki.subject": entry.subject,
             },
+            recomputed=made.recomputed,
         )
         self.ring.append(entry)
         if self.readers.reached(entry.sequence, entry.digest):

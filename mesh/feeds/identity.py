@@ -29,3 +29,9 @@ def traceparent(run_id: str, tick: int, feed: str, sequence: int, flags: str = S
     """
     span_id = hashlib.blake2b(f"{run_id}/{feed}/{sequence}".encode(), digest_size=8).hexdigest()
     return f"00-{trace_id(run_id, tick)}-{span_id}-{flags}"
+
+
+def tick_traceparent(run_id: str, tick: int, flags: str = SAMPLED) -> str:
+    """Return the W3C trace context of the tick: the root of its trace."""
+    span_id = hashlib.blake2b(f"{run_id}/tick/{tick}".encode(), digest_size=8).hexdigest()
+    return f"00-{trace_id(run_id, tick)}-{span_id}-{flags}"

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -17,9 +18,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mesh.serving.errors import MeshError, RequestMalformedError, to_status
 from mesh.serving.requests import check_decoded, decoded, tolerant
+from mesh.telemetry.telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
 _PROPAGATOR = TraceContextTextMapPropagator()
+_UNTRACED = trace.NoOpTracer()
+# The statuses that are the server's fault by OpenTelemetry's conventions; any other one is the caller's.
+_SERVER_FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 _UNARY_ANSWER = ("unary_unary", "stream_unary")
 _KINDS = (*_UNARY_ANSWER, "unary_stream", "stream_stream")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -38,9 +43,9 @@ class RpcMetrics:
 class MeshInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of every service on a server: the mesh's completely, others against malformed requests."""
 
-    def __init__(self, metrics: RpcMetrics, tracer: trace.Tracer) -> None:
+    def __init__(self, metrics: RpcMetrics, telemetry: Telemetry) -> None:
         self._metrics = metrics
-        self._tracer = tracer
+        self._telemetry = telemetry
 
     async def intercept_service(
         self,
@@ -64,23 +69,24 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
         return handler._replace(request_deserializer=deserializer, **{kind: wrapped})  # type: ignore[no-any-return]
 
     def _unary(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        tracer = self._telemetry.tracer if self._telemetry.traces.traces_rpc(method) else _UNTRACED
+
         async def handle(request: Any, context: _Context) -> Any:
-            parent = _PROPAGATOR.extract({str(k): str(v) for k, v in context.invocation_metadata() or ()})
-            attributes = {"rpc.system.name": "grpc", "rpc.method": method}
             started, code = time.perf_counter(), "CANCELLED"
-            with self._tracer.start_as_current_span(
-                method, context=parent, kind=SpanKind.SERVER, attributes=attributes, record_exception=False
-            ) as span:
+            with _server_span(tracer, method, context) as span:
                 try:
                     response = await call(_checked(request), context)
                     code = "OK"
                 except Exception as error:  # noqa: BLE001 (the one place where any exception becomes a status)
                     status = _describe(method, error)
                     code = status.code.name
-                    span.set_status(StatusCode.ERROR, status.message)
+                    if code in _SERVER_FAULTS:
+                        span.set_status(StatusCode.ERROR, status.message)
                     await _abort(context, status)
                 finally:
                     span.set_attribute("rpc.response.status_code", code)
+                    if code not in ("OK", "CANCELLED"):
+                        span.set_attribute("error.type", code)
                     self._metrics.seconds.labels(method).observe(time.perf_counter() - started)
                     self._metrics.handled.labels(method, code).inc()
                 return response
@@ -107,6 +113,18 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                 self._metrics.handled.labels(method, code).inc()
 
         return handle
+
+
+def _server_span(tracer: trace.Tracer, method: str, context: _Context) -> AbstractContextManager[trace.Span]:
+    """Return the span of a unary call, a child of the caller's. An exception sets nothing on it: the status does."""
+    return tracer.start_as_current_span(
+        method,
+        context=_PROPAGATOR.extract({str(k): str(v) for k, v in context.invocation_metadata() or ()}),
+        kind=SpanKind.SERVER,
+        attributes={"rpc.system.name": "grpc", "rpc.method": method},
+        record_exception=False,
+        set_status_on_exception=False,
+    )
 
 
 def _refusing(call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:

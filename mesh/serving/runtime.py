@@ -68,7 +68,7 @@ def run_service(settings_type: type[S], build: Callable[[S, ServiceContext], Ser
         setup_logs(name, settings.log_format, settings.log_level)
         service = ServiceContext(
             Health(name, settings.stall_s),
-            Telemetry(name, settings.otlp_endpoint, settings.trace_sample_ratio),
+            Telemetry(name, settings.traces()),
             AuditReporter(settings.registrar_target, name),
         )
         with service.resources:
@@ -103,7 +103,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
     watch_audit(service.telemetry.registry, service.audit)
     for feed in parts.feeds:
         feed.blockage.report = service.audit.report
-    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry)
     drainable = (*parts.feeds, *parts.streams)
     server = MeshServer(f"{settings.host}:{settings.grpc_port}", parts.mounts, drainable, service.health, interceptor)
     for port in (settings.http_port, settings.grpc_port):

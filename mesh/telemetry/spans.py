@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from opentelemetry.trace import SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
 
-_PROPAGATOR = TraceContextTextMapPropagator()
 _LOW_64_BITS = (1 << 64) - 1
 
 
@@ -19,16 +25,16 @@ class PlannedIds(IdGenerator):
     """
 
     def __init__(self) -> None:
-        self._random = RandomIdGenerator()
+        self.random = RandomIdGenerator()
         self.planned: tuple[int, int] | None = None
 
     def generate_trace_id(self) -> int:
         """Return the id of a new trace."""
-        return self.planned[0] if self.planned else self._random.generate_trace_id()
+        return self.planned[0] if self.planned else self.random.generate_trace_id()
 
     def generate_span_id(self) -> int:
         """Return the id of a new span."""
-        return self.planned[1] if self.planned else self._random.generate_span_id()
+        return self.planned[1] if self.planned else self.random.generate_span_id()
 
 
 class WorkSpans:
@@ -45,17 +51,42 @@ class WorkSpans:
             return cause[-2:]
         return "01" if int(trace_id, 16) & _LOW_64_BITS < self._bound else "00"
 
-    def record(self, name: str, own: str, cause: str, began_ns: int, attributes: Mapping[str, str | int]) -> None:
-        """Record one finished unit of work: `own` is its event's trace context, `cause` its input's."""
+    def record(
+        self,
+        name: str,
+        own: str,
+        cause: str,
+        began_ns: int,
+        attributes: Mapping[str, str | int],
+        *,
+        recomputed: bool = False,
+    ) -> None:
+        """Record one finished unit of work: `own` is its event's trace context, `cause` its input's.
+
+        Work that is `recomputed` after a restart is a span of its own, linked to the first: that one may be exported
+        already, and its children have its id.
+        """
         if self._tracer is None or self._ids is None:
             return
-        _version, trace_id, span_id, _flags = own.split("-")
-        parent = _PROPAGATOR.extract({"traceparent": cause}, context=Context()) if cause else Context()
-        self._ids.planned = int(trace_id, 16), int(span_id, 16)
+        first = _context(own)
+        parent = set_span_in_context(NonRecordingSpan(_context(cause)), Context()) if cause else Context()
+        span_id = self._ids.random.generate_span_id() if recomputed else first.span_id
+        self._ids.planned = first.trace_id, span_id
         try:
             span = self._tracer.start_span(
-                name, context=parent, kind=SpanKind.INTERNAL, start_time=began_ns, attributes=dict(attributes)
+                name,
+                context=parent,
+                kind=SpanKind.INTERNAL,
+                start_time=began_ns,
+                attributes={**attributes, "qiki.recomputed": True} if recomputed else dict(attributes),
+                links=[Link(first)] if recomputed else None,
             )
         finally:
             self._ids.planned = None
         span.end()
+
+
+def _context(traceparent: str) -> SpanContext:
+    """Return the span context that a `traceparent` of ours encodes."""
+    _version, trace_id, span_id, flags = traceparent.split("-")
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))

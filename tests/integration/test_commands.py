@@ -290,7 +290,7 @@ async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_
         sent = [helm(speed_mps=1.0), helm(speed_mps=2.0)]
         for command in sent:
             await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
-        base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+        base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
         metrics = CommandMetrics(base.telemetry.registry)
         carrier = CommandCarrier("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
         async with asyncio.TaskGroup() as group:
@@ -334,7 +334,7 @@ async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_aga
         await init(client, streams)
         await consumers.init(client)
         jetstream = client.jetstream()
-        base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+        base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
         carrier = CommandCarrier("qiki-01", f"127.0.0.1:{port}", CommandMetrics(base.telemetry.registry), base)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(carrier.run(client))

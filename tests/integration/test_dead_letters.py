@@ -133,7 +133,7 @@ async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client
         headers = HEADERS | {"ce-id": str(uuid.uuid4()), "X-Number": str(number)}
         await jetstream.publish(COMMANDS, f"{number}".encode(), headers=headers)
     subscription = await jetstream.pull_subscribe_bind(consumer="sim_commands", stream="QIKI_COMMANDS_V1")
-    base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge", "", 1.0), AuditReporter("", "bridge"))
+    base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
     reader = AdvisoryReader(CommandMetrics(base.telemetry.registry), base)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reader.run(client))

@@ -1,53 +1,17 @@
 """One trace shows the whole path of an event, from the simulator's tick to its message on JetStream."""
 
 import asyncio
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from chain import Stored, run_to_the_end
+from otlp_collector import collecting
 
 DURATION_S = 3.0
 SERVICES = ("sim", "radar", "tracker", "bridge")
-
-
-@dataclass
-class Collector(TraceServiceServicer):
-    """An OTLP receiver that keeps the received spans by id, with the name of their service."""
-
-    spans: dict[bytes, tuple[str, Span]] = field(default_factory=dict)
-
-    def Export(self, request: pb.ExportTraceServiceRequest, context: object) -> pb.ExportTraceServiceResponse:
-        for resource in request.resource_spans:
-            attributes = {each.key: each.value.string_value for each in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.spans[span.span_id] = (attributes["service.name"], span)
-        return pb.ExportTraceServiceResponse()
-
-
-@contextmanager
-def collecting() -> Iterator[tuple[Collector, str]]:
-    collector = Collector()
-    server = grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(collector, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield collector, f"http://127.0.0.1:{port}"
-    finally:
-        server.stop(0)
 
 
 @dataclass(frozen=True)
@@ -85,14 +49,15 @@ def test_the_hop_of_a_message_leads_back_through_every_service_to_the_tick(trace
             ("svc_tracker", "produce tracks"),
             ("svc_radar", "produce frames"),
             ("svc_sim", "produce world"),
+            ("svc_sim", "tick"),
         ]
 
 
 def test_the_origin_of_an_event_is_the_span_that_produced_it(traced: Traced) -> None:
     ways = {
-        "qiki.sim.v1.world": [("svc_sim", "produce world")],
-        "qiki.sim.v1.sensors": [("svc_sim", "produce sensors")],
-        "qiki.radar.v1.frames": [("svc_radar", "produce frames"), ("svc_sim", "produce world")],
+        "qiki.sim.v1.world": [("svc_sim", "produce world"), ("svc_sim", "tick")],
+        "qiki.sim.v1.sensors": [("svc_sim", "produce sensors"), ("svc_sim", "tick")],
+        "qiki.radar.v1.frames": [("svc_radar", "produce frames"), ("svc_sim", "produce world"), ("svc_sim", "tick")],
     }
     for subject, way in ways.items():
         for message in traced.stored[subject]:

@@ -125,11 +125,11 @@ def scenario(tmp_path: Path) -> Path:
 async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
     """Serve a simulator within this process, paused by default."""
     name = "svc_sim"
-    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
+    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name), AuditReporter("", name))
     with base.resources:
         wanted: Any = {"paused": True, "heartbeat_s": 0.1, **GIVEN, **settings}
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **wanted), base)
-        interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+        interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
         server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
         await server.start()
         base.health.up()

@@ -67,7 +67,7 @@ async def both_of(case: WatchCase, directory: Path) -> AsyncIterator[Both]:
         asyncio.TaskGroup() as group,
     ):
         channel = CHANNELS[case.feed_name]
-        base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+        base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
         publisher = ChannelPublisher(
             channel, Source(channel, transport, required=True), BridgeMetrics(CollectorRegistry()), base
         )

@@ -196,14 +196,14 @@ def world(stub: Any, reader: str) -> FoldSource:
 
 
 def base(service: str) -> ServiceContext:
-    return ServiceContext(Health(service, stall_s=60.0), Telemetry(service, "", 1.0), AuditReporter("", service))
+    return ServiceContext(Health(service, stall_s=60.0), Telemetry(service), AuditReporter("", service))
 
 
 @asynccontextmanager
 async def serving(parts: ServiceParts, port: int = 0) -> AsyncIterator[MeshServer]:
     """Serve the parts, and run their loops, until the block ends."""
     its = base("test")
-    interceptor = MeshInterceptor(RpcMetrics(its.telemetry.registry), its.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(its.telemetry.registry), its.telemetry)
     server = MeshServer(f"127.0.0.1:{port}", parts.mounts, parts.feeds, its.health, interceptor)
     await server.start()
     async with asyncio.TaskGroup() as group:

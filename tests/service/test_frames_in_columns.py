@@ -137,7 +137,7 @@ class OlderRadar(RadarServiceServicer):
 
 def tracker(port: int) -> ServiceParts:
     settings = TrackerSettings(radar_target=f"127.0.0.1:{port}", grpc_port=0, http_port=0, registrar_target="")
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     return svc_tracker.wiring.build(settings, base)
 
 

@@ -129,11 +129,11 @@ def digest(body: pb.AuditEvent) -> bytes:
 async def served(state_dir: Path, **settings: Any) -> AsyncIterator[Client]:
     """Serve a registrar within this process."""
     name = "svc_registrar"
-    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name, "", 1.0), AuditReporter("", name))
+    base = ServiceContext(Health(name, stall_s=60.0), Telemetry(name), AuditReporter("", name))
     parts = svc_registrar.wiring.build(
         RegistrarSettings(state_dir=state_dir, heartbeat_s=HEARTBEAT_S, **settings), base
     )
-    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry.tracer)
+    interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
     base.health.up()

@@ -195,7 +195,7 @@ async def test_sessions_use_the_tracker_settings_of_the_bot_spec(tmp_path: Path)
     bot_spec = tmp_path / "bot.yaml"
     straight = "{name: only, horizontal_noise_m2ps3: 1, vertical_noise_m2ps3: 1, mean_stay_s: 9}"
     bot_spec.write_text(f"{example_bot_spec().read_text()}\ntracker: {{modes: [{straight}]}}\n")
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=bot_spec), base)
     async with running(parts) as server, connect(f"127.0.0.1:{server.port}") as channel:
         call = TrackerServiceStub(channel).TrackFrames(iter([opening(), *frames(2)]))
@@ -295,7 +295,7 @@ async def test_an_invalid_frame_is_refused_by_its_field_and_has_no_effect_on_the
 
 
 async def test_refused_frames_are_counted_by_field() -> None:
-    telemetry = Telemetry("test", "", 1.0)
+    telemetry = Telemetry("test")
     base = ServiceContext(Health("test", stall_s=60.0), telemetry, AuditReporter("", "test"))
     parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), base)
     wrong = [TrackFramesRequest(frame=BAD[name][0]()) for name in ("NaN", "a negative range", "an unknown sensor")]
@@ -452,7 +452,7 @@ async def test_a_session_cancelled_during_its_frame_is_freed_at_once(
 async def test_a_tracker_with_an_unusable_state_directory_does_not_start_and_names_it(tmp_path: Path) -> None:
     (tmp_path / "not a directory").write_text("")
     directory = tmp_path / "not a directory" / "x"
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     with pytest.raises(StartError, match=f"{directory} cannot be used"):
         svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), base)
 

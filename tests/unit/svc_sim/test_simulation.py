@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 
 WAIT_S = 20.0
 RUN_ID = "0b6e1c1e-0000-4000-8000-0000000000aa"
-NOT_LISTED: Any = None  # the servicer does not use the call's context
+NO_CONTEXT: Any = None  # the servicer does not use the call's context
 Phase = pb.SimulationPhase
 SHORT = """\
 schema_version: 1
@@ -57,11 +57,11 @@ class Running:
 
     async def step(self, ticks: int) -> pb.SimulationState:
         async with asyncio.timeout(WAIT_S):
-            response = await self.servicer.StepSimulation(pb.StepSimulationRequest(ticks=ticks), NOT_LISTED)
+            response = await self.servicer.StepSimulation(pb.StepSimulationRequest(ticks=ticks), NO_CONTEXT)
         return response.state
 
     async def state(self) -> pb.SimulationState:
-        return (await self.servicer.GetSimulation(pb.GetSimulationRequest(), NOT_LISTED)).state
+        return (await self.servicer.GetSimulation(pb.GetSimulationRequest(), NO_CONTEXT)).state
 
     def events(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Return id and digest of each event, without its recording and run creation times, by feed and sequence."""
@@ -97,7 +97,7 @@ def scenario(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def running(state_dir: Path | None, **settings: Any) -> AsyncIterator[Running]:
     """Run a simulator until the block ends, then stop it wherever it is."""
-    base = ServiceContext(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim", "", 1.0), AuditReporter("", "svc_sim"))
+    base = ServiceContext(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim"), AuditReporter("", "svc_sim"))
     with base.resources:
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **settings), base)
         servicer: Any = parts.mounts[0].servicer
@@ -250,10 +250,10 @@ async def drain_when_held(sim: Running) -> None:
 async def test_a_pause_returns_the_tick_at_which_time_stopped(tmp_path: Path) -> None:
     async with running(tmp_path, speed="max") as sim:
         for _ in range(30):  # also while a reservation is being written
-            await sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOT_LISTED)
+            await sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NO_CONTEXT)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            state = (await sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOT_LISTED)).state
+            state = (await sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NO_CONTEXT)).state
             await sim.feeds["world"].change.wait(0.005)
             assert sim.simulation.tick == state.tick
             assert state.phase == Phase.SIMULATION_PHASE_PAUSED
@@ -269,10 +269,10 @@ async def test_an_ended_run_has_ended_feeds_and_refuses_control(tmp_path: Path, 
         assert sim.feeds["world"].ring.last_sequence == LAST_TICK // 2
         assert (await sim.state()).phase == Phase.SIMULATION_PHASE_ENDED
         for control in (
-            sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NOT_LISTED),
-            sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NOT_LISTED),
-            sim.servicer.SetSimulationSpeed(pb.SetSimulationSpeedRequest(factor=1), NOT_LISTED),
-            sim.servicer.StepSimulation(pb.StepSimulationRequest(ticks=1), NOT_LISTED),
+            sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NO_CONTEXT),
+            sim.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NO_CONTEXT),
+            sim.servicer.SetSimulationSpeed(pb.SetSimulationSpeedRequest(factor=1), NO_CONTEXT),
+            sim.servicer.StepSimulation(pb.StepSimulationRequest(ticks=1), NO_CONTEXT),
         ):
             with pytest.raises(RunEndedError, match="the run ended at tick 60"):
                 await control
@@ -306,7 +306,7 @@ async def test_an_invalid_speed_is_refused_and_the_old_one_stays(
 ) -> None:
     async with running(tmp_path, paused=True, speed=2.0) as sim:
         with pytest.raises(InvalidFieldError):
-            await sim.servicer.SetSimulationSpeed(request_, NOT_LISTED)
+            await sim.servicer.SetSimulationSpeed(request_, NO_CONTEXT)
         assert (await sim.state()).speed == 2.0
 
 
@@ -324,12 +324,12 @@ async def test_a_lossless_simulation_is_blocked_by_a_required_reader_that_does_n
 
 async def test_before_the_first_snapshot_the_world_at_tick_0_is_returned_with_position_zero(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as sim:
-        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOT_LISTED)
+        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NO_CONTEXT)
         assert response.snapshot.tick == 0
         assert not response.HasField("context")
         assert response.resume_token == sim.feeds["world"].place(0).encode()
         await sim.step(2)
-        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NOT_LISTED)
+        response = await sim.servicer.GetWorld(pb.GetWorldRequest(), NO_CONTEXT)
         assert (response.snapshot.tick, response.context.sequence) == (2, 1)
 
 
@@ -337,5 +337,5 @@ async def test_the_newest_reading_of_each_sensor_is_listed_if_any(tmp_path: Path
     async with running(tmp_path, paused=True) as sim:
         for ticks, expected in ((1, []), (3, [4]), (21, [20, 24])):
             await sim.step(ticks)
-            listed = await sim.servicer.ListSensors(pb.ListSensorsRequest(), NOT_LISTED)
+            listed = await sim.servicer.ListSensors(pb.ListSensorsRequest(), NO_CONTEXT)
             assert [reading.tick for reading in listed.readings] == expected

@@ -107,7 +107,7 @@ def test_compiled_with_numba_reaches_the_model(tmp_path: Path) -> None:
 async def test_a_scan_longer_than_max_coast_is_refused_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
     path.write_text(f"{example_bot_spec().read_text()}\ntracker: {{max_coast_s: 1.0}}\n")
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test", "", 1.0), AuditReporter("", "test"))
+    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     with pytest.raises(StartError, match="a scan takes 1 s: tracks are given up after 1 s unseen"):
         wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=path), base)
     path.write_text(f"{example_bot_spec().read_text()}\ntracker: {{max_coast_s: 1.1}}\n")
