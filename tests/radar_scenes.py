@@ -48,7 +48,7 @@ def at(range_m: float, bearing_deg: float = 0.0, elev_deg: float = 0.0) -> tuple
     return level * math.sin(bearing), level * math.cos(bearing), range_m * math.sin(elev)
 
 
-def things(
+def targets(
     *positions_m: Any, velocity_mps: Any = (0.0, 0.0, 0.0), rcs_dbsm: Any = 10.0, mode: int = 0, identity: str = "ID"
 ) -> Targets:
     """Return targets; a velocity and a cross section may be one for all, or one each."""
@@ -63,7 +63,7 @@ def things(
 
 
 def copies(count: int, range_m: float, bearing_deg: float = 0.0, elev_deg: float = 0.0, **values: Any) -> Targets:
-    return things(*[at(range_m, bearing_deg, elev_deg)] * count, **values)
+    return targets(*[at(range_m, bearing_deg, elev_deg)] * count, **values)
 
 
 def scan(model: RadarModel, seen: Targets, step: int = 1, own: Platform = ORIGIN, wrong: Faults = NO_FAULTS) -> Scan:

@@ -104,7 +104,9 @@ def test_a_command_counts_as_answered_if_the_newest_answer_is_to_it_or_to_a_late
         True,
         False,
     ]
-    assert not is_answered(StreamPosition("2026-02-02T00:00:00Z", 3), newest), "the stream was made anew"
+    assert not is_answered(StreamPosition("2026-02-02T00:00:00Z", 3), newest), (
+        "the stream was deleted and created again"
+    )
     for text in ("", "17", "2026-01-01T00:00:00Z/", "2026-01-01T00:00:00Z/x", "2026-01-01T00:00:00Z/\u0661\u0667"):
         assert not is_answered(PLACE, {"qiki-command-place": text})
     assert not is_answered(PLACE, {})

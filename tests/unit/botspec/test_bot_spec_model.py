@@ -209,24 +209,26 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
     ],
 )
 def test_a_problem_is_reported_with_its_line(tmp_path: Path, old: str, new: str, refusal: str) -> None:
-    assert any(told.startswith(refusal) for told in refusals(tmp_path, (old, new))), refusals(tmp_path, (old, new))
+    assert any(problem.startswith(refusal) for problem in refusals(tmp_path, (old, new))), refusals(
+        tmp_path, (old, new)
+    )
 
 
 def test_an_undeclared_stream_and_a_wrong_subject_are_both_reported(tmp_path: Path) -> None:
-    told = refusals(
+    problems = refusals(
         tmp_path,
         ("subject: qiki.radar.v1.frames\n    stream: QIKI_RADAR_V1", "subject: qiki.radar.>\n    stream: QIKI_X"),
     )
-    assert len(told) == 2
-    assert told[0].startswith("channels[2].subject: 'qiki.radar.>' is no NATS subject")
-    assert told[1].startswith("channels[2].stream: unbound channel: no stream 'QIKI_X'")
+    assert len(problems) == 2
+    assert problems[0].startswith("channels[2].subject: 'qiki.radar.>' is no NATS subject")
+    assert problems[1].startswith("channels[2].stream: unbound channel: no stream 'QIKI_X'")
 
 
 def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
-    told = refusals(
+    problems = refusals(
         tmp_path, ("0b6c1a2f7e12", "0b6c1a2f7e11"), ("  frames: [", "  fremes: ["), ("period_s: 0.5", "period_s: 0.25")
     )
-    assert [line.partition(":")[0] for line in told] == [
+    assert [line.partition(":")[0] for line in problems] == [
         "radars[1].sensor_id",
         "radars[1].scan_period_s",
         "required_readers.fremes",

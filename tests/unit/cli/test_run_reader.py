@@ -53,11 +53,11 @@ def frame(tick: int, *detections: tuple[float, float, float]) -> RadarFrame:
 
 
 def snapshot(tick: int, *contacts: str, **fields: Any) -> WorldSnapshot:
-    things = [
+    objects = [
         Contact(contact_id=UUID(value=name), position=Vector3d(x=tick, y=1.0), object_type=fields.get("kind", 6))
         for name in contacts
     ]
-    return WorldSnapshot(tick=tick, time=Timestamp(seconds=tick), contacts=things)
+    return WorldSnapshot(tick=tick, time=Timestamp(seconds=tick), contacts=objects)
 
 
 def reader(**ends: int) -> RunReader:

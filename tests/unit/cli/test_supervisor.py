@@ -249,8 +249,8 @@ async def test_a_child_that_ignores_sigterm_is_killed_and_that_is_reported(tmp_p
     events = Events()
     async with Supervisor(events) as supervisor:
         await supervisor.start(spec(tmp_path, "mule", STUBBORN, stop_timeout_s=0.2))
-    told = [event for event in events.seen if event.state is ChildState.STOPPING]
-    assert [event.text for event in told] == ["did not end within 0.2 s of SIGTERM: killed (SIGKILL)"]
+    reported = [event for event in events.seen if event.state is ChildState.STOPPING]
+    assert [event.text for event in reported] == ["did not end within 0.2 s of SIGTERM: killed (SIGKILL)"]
     assert events.seen[-1].text == "was ended by SIGKILL"
 
 
@@ -300,8 +300,8 @@ async def test_an_error_in_the_block_is_raised_as_it_is_once_all_have_ended(tmp_
 @pytest.mark.asyncio
 async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: Path) -> None:
     events = Events()
-    heard: list[signal.Signals] = []
-    async with asyncio.timeout(20), SignalShutdown(heard.append) as shutdown:
+    received: list[signal.Signals] = []
+    async with asyncio.timeout(20), SignalShutdown(received.append) as shutdown:
         async with Supervisor(events, shutdown.second) as supervisor:
             await supervisor.start(spec(tmp_path, "mule", STUBBORN, stop_timeout_s=600))
             asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
@@ -310,7 +310,7 @@ async def test_the_first_signal_ends_in_order_and_the_second_at_once(tmp_path: P
             finally:
                 os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the cancelled block went on")
-    assert heard == [signal.SIGTERM]
+    assert received == [signal.SIGTERM]
     assert shutdown.first is signal.SIGTERM
     assert events.seen[-1].text == "was ended by SIGKILL"
 

@@ -87,20 +87,20 @@ def objects(paths: tuple[Path, ...], scan: int) -> Objects:
     return Objects([name for name, _ in there], states[:, POSITION], states[:, VELOCITY])
 
 
-def scene(seed: int, things: int = 6, spread_m: float = 400.0) -> Scene:
+def scene(seed: int, count: int = 6, spread_m: float = 400.0) -> Scene:
     """Targets that appear, cross and disappear; tracks that follow one, switch to another, or follow none."""
     rng = np.random.default_rng(seed)
     steps_s = rng.uniform(0.5, 2.0, SCANS)
     truth = tuple(
-        Path(f"thing-{number}", begin, walk(rng, length, spread_m), str(rng.choice(["", "alpha", f"own-{number}"])))
-        for number in range(things)
+        Path(f"target-{number}", begin, walk(rng, length, spread_m), str(rng.choice(["", "alpha", f"own-{number}"])))
+        for number in range(count)
         # One target is always present: Stone Soup has no entry for times without any.
         for begin, length in [span(rng) if number else (0, SCANS)]
     )
     tracks = []
-    for number in range(things * 2):
+    for number in range(count * 2):
         begin, length = span(rng)
-        followed = [truth[rng.integers(things)] for _ in range(2)]
+        followed = [truth[rng.integers(count)] for _ in range(2)]
         change, error_m = rng.integers(length), rng.uniform(5.0, 90.0)
         wandering = walk(rng, length, spread_m)
         states = np.array(
@@ -133,7 +133,7 @@ def quiet(seed: int) -> Scene:
     for number in range(6):
         begin, length = span(rng)
         states = number * APART + walk(rng, length, 10.0)
-        truth.append(Path(f"thing-{number}", begin, states, f"own-{number}"))
+        truth.append(Path(f"target-{number}", begin, states, f"own-{number}"))
         for _ in range(rng.integers(0, 4)):
             first, last = sorted(rng.choice(length, 2, replace=False).tolist())
             near = states[first : last + 1] + rng.uniform(-15.0, 15.0, 4)
@@ -304,11 +304,11 @@ def test_all_segments_count_where_the_search_of_stone_soup_stops_early() -> None
 
 
 def test_the_fewest_segments_count_where_stone_soup_takes_the_track_seen_last() -> None:
-    thing = np.zeros((10, 4))
-    returning = thing.copy()
+    target = np.zeros((10, 4))
+    returning = target.copy()
     returning[3:8] += 1_000.0
-    tracks = (Path("track-returning", 0, returning, ""), Path("track-staying", 0, thing[:6], ""))
-    found = measure(Scene(tuple(map(float, range(10))), (Path("thing", 0, thing, ""),), tracks), 2, 1)
+    tracks = (Path("track-returning", 0, returning, ""), Path("track-staying", 0, target[:6], ""))
+    found = measure(Scene(tuple(map(float, range(10))), (Path("target", 0, target, ""),), tracks), 2, 1)
     assert found.ours.continuity.track_changes == 1
     assert found.theirs["SIAP Rate of Track Number Change"] == pytest.approx(2 / found.ours.continuity.tracked_s)
 
@@ -318,7 +318,7 @@ def followed(*spans: tuple[int, int]) -> Scene:
     tracks = tuple(
         Path(f"track-{n}", first, np.zeros((last + 1 - first, 4)), "") for n, (first, last) in enumerate(spans)
     )
-    return Scene(tuple(map(float, range(10))), (Path("thing", 0, np.zeros((10, 4)), ""),), tracks)
+    return Scene(tuple(map(float, range(10))), (Path("target", 0, np.zeros((10, 4)), ""),), tracks)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -350,7 +350,7 @@ def relay(seed: int) -> Scene:
     truth, tracks = [], []
     for number in range(4):
         states = number * APART + walk(rng, SCANS, 10.0)
-        truth.append(Path(f"thing-{number}", 0, states, ""))
+        truth.append(Path(f"target-{number}", 0, states, ""))
         changes = sorted(rng.choice(np.arange(1, SCANS), rng.integers(0, 6), replace=False).tolist())
         for first, end in pairwise([0, *changes, SCANS]):
             tracks.append(Path(f"track-{len(tracks)}", first, states[first:end] + 5.0, ""))
@@ -365,13 +365,13 @@ def test_switches_are_the_mismatches_of_stone_soup_for_targets_tracked_without_g
     counter, associations = IdSwitches(), set()
     for scan, picture in enumerate(drawn.pictures()):
         pairs = gospa(picture.truth.position_m, picture.tracks.position_m, C_M).pairs
-        things, tracks = (
+        targets, tracks = (
             [side.ids[row] for row in pairs[:, of]] for of, side in enumerate((picture.truth, picture.tracks))
         )
-        counter.take(things, tracks)
+        counter.take(targets, tracks)
         associations |= {
-            SingleTimeAssociation({paths[thing], paths[track]}, timestamp=drawn.timestamp(scan))
-            for thing, track in zip(things, tracks, strict=True)
+            SingleTimeAssociation({paths[target], paths[track]}, timestamp=drawn.timestamp(scan))
+            for target, track in zip(targets, tracks, strict=True)
         }
     manager.association_set = AssociationSet(associations)
     _, mota = ClearMotMetrics(distance_measure=MEASURE).compute_metric(manager)

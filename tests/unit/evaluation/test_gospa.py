@@ -54,9 +54,9 @@ POINTS = st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), max_size=4)
 def test_the_total_is_the_least_over_all_partial_assignments(truth: Any, estimates: Any, c: float, p: float) -> None:
     least = math.inf
     for size in range(min(len(truth), len(estimates)) + 1):
-        for things in combinations(truth, size):
+        for targets in combinations(truth, size):
             for taken in permutations(estimates, size):
-                near = sum(math.dist(a, b) ** p for a, b in zip(things, taken, strict=True))
+                near = sum(math.dist(a, b) ** p for a, b in zip(targets, taken, strict=True))
                 least = min(least, near + c**p / 2.0 * (len(truth) + len(estimates) - 2 * size))
     found = gospa(points(*truth), points(*estimates), c, p)
     assert found.total == pytest.approx(least ** (1.0 / p), abs=1e-6)
@@ -106,10 +106,10 @@ def test_pairs_are_rows_of_the_truth_and_of_its_estimates_in_the_order_of_the_tr
 def test_assignment_by_clusters_is_optimal(spread_m: float, p: float) -> None:
     rng = np.random.default_rng(7)
     c = 100.0
-    for things in (20, 60, 150):
-        truth = rng.uniform(-spread_m, spread_m, (things, 2))
-        false = rng.uniform(-spread_m, spread_m, (things // 8, 2))
-        estimates = np.concatenate([truth[rng.random(things) < 0.9], false])
+    for count in (20, 60, 150):
+        truth = rng.uniform(-spread_m, spread_m, (count, 2))
+        false = rng.uniform(-spread_m, spread_m, (count // 8, 2))
+        estimates = np.concatenate([truth[rng.random(count) < 0.9], false])
         estimates += rng.normal(0.0, 20.0, estimates.shape)
         powers = np.minimum(cdist(truth, estimates), c) ** p
         least = powers[linear_sum_assignment(powers)].sum()

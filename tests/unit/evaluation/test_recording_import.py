@@ -244,9 +244,9 @@ def test_the_window_is_where_most_rows_are_unless_configured(tmp_path: Path) -> 
     ]
     chosen = run(tmp_path, rows, Rules(duration_s=150.0, origin=ORIGIN)).report
     assert (chosen.start_s, chosen.rows_out, chosen.duration_s) == (START_S + 200, 300, 149.0)
-    told = run(tmp_path, rows, Rules(start_s=START_S + 50.0, duration_s=100.0, origin=ORIGIN)).report
-    assert (told.start_s, told.aircraft, told.rows_out) == (START_S + 50, 1, 100)
-    assert told.rejections[Reason.OUTSIDE_WINDOW].count == 450
+    configured = run(tmp_path, rows, Rules(start_s=START_S + 50.0, duration_s=100.0, origin=ORIGIN)).report
+    assert (configured.start_s, configured.aircraft, configured.rows_out) == (START_S + 50, 1, 100)
+    assert configured.rejections[Reason.OUTSIDE_WINDOW].count == 450
 
 
 def test_the_default_origin_is_the_centre_rounded_to_a_tenth_of_a_degree(tmp_path: Path) -> None:
@@ -261,13 +261,13 @@ def test_the_default_origin_is_the_centre_rounded_to_a_tenth_of_a_degree(tmp_pat
     ("kind", "factor"), [("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9), ("iso", 0), ("iso without zone", 0)]
 )
 def test_times_may_be_numbers_in_four_units_or_iso_8601(tmp_path: Path, kind: str, factor: int) -> None:
-    def told(time_s: int) -> object:
+    def encoded(time_s: int) -> object:
         if factor:
             return time_s * factor
         text = np.datetime_as_string(np.datetime64(time_s, "s"))
         return f"{text}Z" if kind == "iso" else str(text).replace("T", " ")
 
-    rows = [row | {"timestamp": told(row["timestamp"])} for row in flight()]
+    rows = [row | {"timestamp": encoded(row["timestamp"])} for row in flight()]
     assert run(tmp_path, rows).report.start_s == START_S
 
 

@@ -126,8 +126,8 @@ def test_a_recording_that_is_not_the_expected_one_is_not_written(sample: Sample,
         make_sample(
             replace(sample, statistics=tmp_path / "other.json"), tmp_path / "x.csv.gz", tmp_path / "cache", quiet
         )
-    for told in ("4b1a01 should not be there", "4b1a02: mean_up_m is ", "4b1a03 is missing"):
-        assert told in str(caught.value)
+    for problem in ("4b1a01 should not be there", "4b1a02: mean_up_m is ", "4b1a03 is missing"):
+        assert problem in str(caught.value)
     assert not (tmp_path / "x.csv.gz").exists()
 
 
@@ -171,7 +171,7 @@ def test_import_reports_the_fate_of_the_rows_and_info_the_result(tmp_path: Path)
     out = tmp_path / "out.csv.gz"
     done = qiki("import", FIXTURES / "dirty.csv", out, "--origin", "49.0,2.5", "--start", "2023-11-14T22:13:20Z")
     assert (done.returncode, done.stderr) == (0, "")
-    told = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    printed = [" ".join(line.split()) for line in done.stdout.splitlines()]
     for line in (
         "rows in the file 452",
         "used 391",
@@ -181,15 +181,15 @@ def test_import_reports_the_fate_of_the_rows_and_info_the_result(tmp_path: Path)
         "aircraft 3",
         "from 2023-11-14T22:13:20Z on, 159 s",
     ):
-        assert line in told
+        assert line in printed
     trajectory = load_scenario(out).trajectory
     assert trajectory is not None
     check(trajectory, read_statistics(FIXTURES / "dirty_statistics.json"), "what the command wrote")
 
     shown = qiki("info", out)
     assert (shown.returncode, shown.stderr) == (0, "")
-    told = [" ".join(line.split()) for line in shown.stdout.splitlines()]
-    assert told[:4] == ["aircraft 3", "at a time 3 median, 3 at most", "rows 400 in 3 pieces", "duration 159 s"]
+    printed = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert printed[:4] == ["aircraft 3", "at a time 3 median, 3 at most", "rows 400 in 3 pieces", "duration 159 s"]
 
 
 def test_import_without_usable_rows_reports_the_reason_and_fails(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_import_without_usable_rows_reports_the_reason_and_fails(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
         (("import", "nothing.csv", "out.csv"), 1, "nothing.csv: there is no such file"),
         (("import", "nothing.csv", "out.json"), 2, "out.json: the name should end in .csv or .csv.gz"),
@@ -215,11 +215,13 @@ def test_import_without_usable_rows_reports_the_reason_and_fails(tmp_path: Path)
         (("sample", "out.json"), 1, "out.json: the name should end in"),
     ],
 )
-def test_an_impossible_command_is_refused_in_one_sentence(arguments: tuple[str, ...], status: int, told: str) -> None:
+def test_an_impossible_command_is_refused_in_one_sentence(
+    arguments: tuple[str, ...], status: int, message: str
+) -> None:
     done = qiki(*arguments)
     assert done.returncode == status
     assert done.stderr.startswith("qiki: ")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -65,7 +65,7 @@ def test_a_json_value_that_is_no_row_is_reported_with_its_number(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("a.txt", "", "the name should end in"),
         ("a.json", "", "line 1, column 1: not JSON"),
@@ -83,11 +83,11 @@ def test_a_json_value_that_is_no_row_is_reported_with_its_number(tmp_path: Path,
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_the_location(
-    tmp_path: Path, name: str, content: str, told: str
+    tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     path = written(tmp_path, name, content)
     assert refusal(path).startswith(f"{path}: ")
-    assert told in refusal(path)
+    assert message in refusal(path)
 
 
 @pytest.mark.parametrize("raw", [b"no gzip", gzip.compress(b"time,icao24\n" * 100)[:-9], b"\x1f\x8b\x08"])
@@ -137,7 +137,7 @@ def test_a_column_may_be_given_with_its_unit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("altitude", "expected FIELD=NAME"),
         ("altitude=", "expected FIELD=NAME"),
@@ -147,10 +147,10 @@ def test_a_column_may_be_given_with_its_unit() -> None:
         ("track=track:deg", "units of track: none"),
     ],
 )
-def test_an_invalid_column_mapping_is_refused(given: str, told: str) -> None:
+def test_an_invalid_column_mapping_is_refused(given: str, message: str) -> None:
     with pytest.raises(RecordingError, match="--column") as caught:
         choose_columns(NAMES, [given])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", range(len(NAMES)))

@@ -88,9 +88,9 @@ def test_a_takeover_is_a_track_change_and_its_step_belongs_to_neither_track() ->
     assert found.continuity.longest_segment == pytest.approx(1 / 2)
 
 
-SCANS, THINGS, TRACKS = 6, 2, 3
+SCANS, TARGETS, TRACKS = 6, 2, 3
 CHOICES = st.lists(
-    st.lists(st.integers(-1, THINGS - 1), min_size=TRACKS, max_size=TRACKS), min_size=SCANS, max_size=SCANS
+    st.lists(st.integers(-1, TARGETS - 1), min_size=TRACKS, max_size=TRACKS), min_size=SCANS, max_size=SCANS
 )
 
 
@@ -100,13 +100,13 @@ def test_continuity_counts_the_fewest_segments_that_cover_all_tracked_times(
     choices: list[list[int]], steps_s: list[int]
 ) -> None:
     times_s = np.cumsum(steps_s).tolist()
-    things, tracks = objects(a=0.0, b=100.0), objects(x=0.0, y=0.0, z=0.0)
-    pictures = [Picture(things, tracks)] * SCANS
-    pairs = [[(thing, track) for track, thing in enumerate(chosen) if thing >= 0] for chosen in choices]
+    targets, tracks = objects(a=0.0, b=100.0), objects(x=0.0, y=0.0, z=0.0)
+    pictures = [Picture(targets, tracks)] * SCANS
+    pairs = [[(target, track) for track, target in enumerate(chosen) if target >= 0] for chosen in choices]
     found = siap(times_s, pictures, [np.array(one, dtype=np.intp).reshape(-1, 2) for one in pairs]).continuity
     changes, tracked_s, longest_s = 0, 0, 0
-    for thing in range(THINGS):
-        segments = segments_of(thing, choices)
+    for target in range(TARGETS):
+        segments = segments_of(target, choices)
         of_track: dict[int, int] = defaultdict(int)
         steps: set[int] = set()
         for track, first, last in segments:
@@ -115,14 +115,14 @@ def test_continuity_counts_the_fewest_segments_that_cover_all_tracked_times(
         changes += max(0, fewest(segments) - 1)
         tracked_s += sum(times_s[step + 1] - times_s[step] for step in steps)
         longest_s += max(of_track.values(), default=0)
-    assert found == Continuity(changes, tracked_s, longest_s, THINGS * (times_s[-1] - times_s[0]))
+    assert found == Continuity(changes, tracked_s, longest_s, TARGETS * (times_s[-1] - times_s[0]))
 
 
-def segments_of(thing: int, choices: list[list[int]]) -> list[tuple[int, int, int]]:
+def segments_of(target: int, choices: list[list[int]]) -> list[tuple[int, int, int]]:
     """The consecutive scans at which a track is on the target: the track, the first scan, the last."""
     found = []
     for track in range(TRACKS):
-        on = [chosen[track] == thing for chosen in choices]
+        on = [chosen[track] == target for chosen in choices]
         firsts = [n for n in range(SCANS) if on[n] and not (n and on[n - 1])]
         lasts = [n for n in range(SCANS) if on[n] and not (n + 1 < SCANS and on[n + 1])]
         found.extend((track, first, last) for first, last in zip(firsts, lasts, strict=True))

@@ -47,8 +47,8 @@ def test_a_track_that_moves_to_a_new_target_is_no_switch_of_that_target() -> Non
 
 def test_an_absent_target_has_no_break_and_its_return_under_another_track_is_a_switch() -> None:
     counter = IdSwitches()
-    for things, tracks, present in ((["a"], [1], {"a"}), ([], [], set[str]()), (["a"], [2], {"a"})):
-        counter.take(things, tracks, present)
+    for targets, tracks, present in ((["a"], [1], {"a"}), ([], [], set[str]()), (["a"], [2], {"a"})):
+        counter.take(targets, tracks, present)
     assert (counter.switches, counter.breaks) == (1, 0)
     counter.take([], [], {"a"})
     counter.take([], [], set())

@@ -122,7 +122,7 @@ def test_facts_are_collected_at_the_time_of_the_report(health: Health) -> None:
 @pytest.fixture
 def http(health: Health) -> Iterator[HttpServer]:
     registry = CollectorRegistry()
-    Counter("qiki_test_things", "Things.", registry=registry).inc(3)
+    Counter("qiki_test_events", "Events.", registry=registry).inc(3)
     server = HttpServer("127.0.0.1", 0, registry, health)
     server.start()
     yield server
@@ -163,7 +163,7 @@ def test_healthz_answers_503_with_the_reason_when_it_does_not(health: Health, cl
 def test_metrics_are_shown_as_prometheus_reads_them(http: HttpServer) -> None:
     status, body = get(http, "/metrics")
     assert status == 200
-    assert "qiki_test_things_total 3.0" in body.splitlines()
+    assert "qiki_test_events_total 3.0" in body.splitlines()
 
 
 def test_an_unknown_path_is_not_found_and_lists_the_known_ones(http: HttpServer) -> None:

@@ -66,13 +66,13 @@ def test_newlines_do_not_break_a_line() -> None:
 def test_an_exception_is_a_field_of_the_same_line() -> None:
     stream = logs()
     try:
-        fail("no\nsuch thing")
+        fail("no\nsuch file")
     except ValueError:
         LOG.exception("failed")
     line = only_line(stream)
     assert line["level"] == "error"
     assert line["exception"].startswith("Traceback")
-    assert line["exception"].endswith("ValueError: no\nsuch thing")
+    assert line["exception"].endswith("ValueError: no\nsuch file")
 
 
 def test_a_line_within_a_span_carries_the_traces_id() -> None:
@@ -134,10 +134,10 @@ def test_a_configured_format_wins_over_the_terminal() -> None:
 def test_readable_lines_show_an_exception_below() -> None:
     stream = logs("text")
     try:
-        fail("no such thing")
+        fail("no such file")
     except ValueError:
         LOG.exception("failed")
-    assert stream.getvalue().splitlines()[-1] == "ValueError: no such thing"
+    assert stream.getvalue().splitlines()[-1] == "ValueError: no such file"
 
 
 def test_lines_below_the_level_are_left_out() -> None:

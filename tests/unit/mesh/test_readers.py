@@ -13,7 +13,7 @@ def digest(sequence: int) -> bytes:
     return sequence.to_bytes(8, "big")
 
 
-def claim_of(sequence: int, *, true: bool = True) -> Token:
+def provisional_token(sequence: int, *, true: bool = True) -> Token:
     return Token(bytes(8), bytes(8), sequence, digest(sequence) if true else b"otherbyt")
 
 
@@ -25,7 +25,7 @@ class ReadersMachine(RuleBasedStateMachine):
         self.readers = RequiredReaders(NAMES)
         self.last = 0
         self.verified = dict.fromkeys(NAMES, 0)
-        self.claims: dict[str, tuple[int, bool]] = {}
+        self.provisional: dict[str, tuple[int, bool]] = {}
 
     @rule(name=READERS, back=st.integers(0, 10))
     def confirm(self, name: str, back: int) -> None:
@@ -34,26 +34,26 @@ class ReadersMachine(RuleBasedStateMachine):
         assert self.readers.confirm(name, sequence) == self.verified[name]
 
     @rule(name=READERS, ahead=st.integers(1, 8), true=st.booleans())
-    def claim(self, name: str, ahead: int, true: bool) -> None:
-        self.readers.claim(name, claim_of(self.last + ahead, true=true))
-        if self.last + ahead > self.claims.get(name, (0, True))[0]:
-            self.claims[name] = self.last + ahead, true
+    def confirm_provisionally(self, name: str, ahead: int, true: bool) -> None:
+        self.readers.claim(name, provisional_token(self.last + ahead, true=true))
+        if self.last + ahead > self.provisional.get(name, (0, True))[0]:
+            self.provisional[name] = self.last + ahead, true
 
     @rule(jump=st.sampled_from((1, 1, 1, 3)))
     def produce(self, jump: int) -> None:
         """A producer that starts from scratch may start later than event 1: earlier positions are never reached."""
         self.last += jump if self.last == 0 else 1
         self.readers.reached(self.last, digest(self.last))
-        for name, (sequence, true) in list(self.claims.items()):
+        for name, (sequence, true) in list(self.provisional.items()):
             if sequence <= self.last:
-                del self.claims[name]
+                del self.provisional[name]
                 if true and sequence == self.last:
                     self.verified[name] = max(self.verified[name], sequence)
 
     @rule()
     def drop_claims(self) -> None:
         self.readers.drop_claims()
-        self.claims.clear()
+        self.provisional.clear()
 
     @rule()
     def reset(self) -> None:
@@ -63,18 +63,18 @@ class ReadersMachine(RuleBasedStateMachine):
     def begin_again(self) -> None:
         self.last = 0
         self.verified = dict.fromkeys(NAMES, 0)
-        self.claims.clear()
+        self.provisional.clear()
 
     @invariant()
     def what_is_confirmed_was_verified(self) -> None:
         assert dict(self.readers.confirmed) == self.verified
 
     @invariant()
-    def the_slowest_counts_with_its_claim(self) -> None:
-        places = {name: max(self.verified[name], self.claims.get(name, (0, True))[0]) for name in NAMES}
+    def the_slowest_counts_with_its_provisional_confirmation(self) -> None:
+        positions = {name: max(self.verified[name], self.provisional.get(name, (0, True))[0]) for name in NAMES}
         slowest = self.readers.slowest()
         assert slowest is not None
-        assert slowest[1] == min(places.values()) == places[slowest[0]]
+        assert slowest[1] == min(positions.values()) == positions[slowest[0]]
 
 
 TestReadersMachine = ReadersMachine.TestCase
@@ -100,7 +100,7 @@ def test_a_confirmed_position_never_moves_back() -> None:
 
 def test_a_provisional_confirmation_counts_until_its_position_is_reached_and_then_only_with_the_same_digest() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", claim_of(3, true=False))
+    readers.claim("bridge", provisional_token(3, true=False))
     assert readers.slowest() == ("bridge", 3)
     assert readers.confirmed["bridge"] == 0
     readers.reached(3, digest(3))
@@ -109,20 +109,20 @@ def test_a_provisional_confirmation_counts_until_its_position_is_reached_and_the
 
 def test_an_earlier_provisional_confirmation_does_not_replace_a_later_one() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", claim_of(7))
-    readers.claim("bridge", claim_of(4))
+    readers.claim("bridge", provisional_token(7))
+    readers.claim("bridge", provisional_token(4))
     assert readers.slowest() == ("bridge", 7)
 
 
 def test_a_provisional_confirmation_before_the_producers_first_event_does_not_stay_open() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", claim_of(7))
+    readers.claim("bridge", provisional_token(7))
     readers.reached(9, digest(9))
     assert readers.slowest() == ("bridge", 0)
 
 
 def test_a_provisional_confirmation_never_reached_is_dropped_at_the_end_of_the_replay() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", claim_of(7))
+    readers.claim("bridge", provisional_token(7))
     readers.drop_claims()
     assert readers.slowest() == ("bridge", 0)

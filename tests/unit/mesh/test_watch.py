@@ -173,13 +173,13 @@ async def test_a_reader_of_columns_gets_columns_if_they_are_kept_and_the_payload
     feed.append(WorldSnapshot(tick=1), sequence=1, time_ns=S, tick=1, columns=WorldSnapshot(tick=101))
     produce(feed, 2, 2)
     request = WatchWorldRequest(from_oldest=True)
-    plain, told = (
+    plain, columnar = (
         cast(AsyncGenerator[WatchWorldResponse, None], watch(feed, request, WatchWorldResponse, 5.0, columns=columns))
         for columns in (False, True)
     )
-    one, other = [[await following(stream) for _ in range(3)] for stream in (plain, told)]
+    one, other = [[await following(stream) for _ in range(3)] for stream in (plain, columnar)]
     assert [response.snapshot.tick for response in one[1:]] == [1, 2]
     assert [response.snapshot.tick for response in other[1:]] == [101, 2]
     assert [response.resume_token for response in one] == [response.resume_token for response in other]
-    for stream in (plain, told):
+    for stream in (plain, columnar):
         await stream.aclose()

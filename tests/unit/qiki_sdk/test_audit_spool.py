@@ -140,8 +140,8 @@ async def test_dropped_events_are_reported_once_and_later_drops_by_another_event
                 audit.report(codes.GAP, f"again {number}")
             assert await audit.flush(WAIT_S)
         assert audit.counts().waiting == 0
-    told = [event for event in registrar.recorded.values() if event.code == codes.SPOOL_DROPPED.number]
-    assert [[(item.name, item.value) for item in event.attributes] for event in told] == [
+    reported = [event for event in registrar.recorded.values() if event.code == codes.SPOOL_DROPPED.number]
+    assert [[(item.name, item.value) for item in event.attributes] for event in reported] == [
         [("dropped", "3")],
         [("dropped", "5")],
     ]

@@ -45,24 +45,24 @@ def refusals(base: dict[str, Any] = LONG, **changes: Any) -> dict[str, str]:
 
 
 def test_the_physical_settings_derive_detection_probability_and_clutter_from_the_echo() -> None:
-    told = to_sensor_model(to_model(radar()))
-    assert told.detection_probability == pytest.approx(1e-8 ** (1.0 / (1.0 + 10.0**2.3)))
-    assert told.clutter_per_scan == pytest.approx(1e-8 * (99_000 / 75) * (360 / 2) * (90 / 3) * (600 / 10))
-    assert (told.range_ref_m, told.snr_ref_db, told.rcs_ref_dbsm) == (70_000.0, 23.0, 20.0)
-    assert told.swerling == SwerlingCase.CASE_1
+    sensor_model = to_sensor_model(to_model(radar()))
+    assert sensor_model.detection_probability == pytest.approx(1e-8 ** (1.0 / (1.0 + 10.0**2.3)))
+    assert sensor_model.clutter_per_scan == pytest.approx(1e-8 * (99_000 / 75) * (360 / 2) * (90 / 3) * (600 / 10))
+    assert (sensor_model.range_ref_m, sensor_model.snr_ref_db, sensor_model.rcs_ref_dbsm) == (70_000.0, 23.0, 20.0)
+    assert sensor_model.swerling == SwerlingCase.CASE_1
 
 
 def test_the_constant_settings_give_both_and_no_reference_target() -> None:
-    told = to_sensor_model(to_model(radar(CONSTANT)))
-    assert (told.detection_probability, told.clutter_per_scan) == (0.9, 3.0)
-    assert (told.range_sigma_m, told.bearing_sigma_deg) == (20.0, 0.1)
-    assert (told.range_ref_m, told.false_alarm_probability, told.swerling) == (0.0, 0.0, 0)
+    sensor_model = to_sensor_model(to_model(radar(CONSTANT)))
+    assert (sensor_model.detection_probability, sensor_model.clutter_per_scan) == (0.9, 3.0)
+    assert (sensor_model.range_sigma_m, sensor_model.bearing_sigma_deg) == (20.0, 0.1)
+    assert (sensor_model.range_ref_m, sensor_model.false_alarm_probability, sensor_model.swerling) == (0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize("name", PHYSICAL_WAY)
 def test_physical_and_constant_settings_together_are_refused(name: str) -> None:
-    told = refusals(CONSTANT, **{name: LONG[name]})
-    assert told == {name: "excludes detection_probability: either that is constant, or it follows from the echo"}
+    problems = refusals(CONSTANT, **{name: LONG[name]})
+    assert problems == {name: "excludes detection_probability: either that is constant, or it follows from the echo"}
 
 
 @pytest.mark.parametrize("name", PHYSICAL_WAY[1:])
@@ -71,13 +71,13 @@ def test_incomplete_physical_settings_are_refused(name: str) -> None:
 
 
 def test_incomplete_constant_settings_are_refused() -> None:
-    told = refusals(CONSTANT, clutter_per_scan=None)
-    assert told == {"clutter_per_scan": "required with detection_probability, and missing"}
+    problems = refusals(CONSTANT, clutter_per_scan=None)
+    assert problems == {"clutter_per_scan": "required with detection_probability, and missing"}
 
 
 def test_settings_of_neither_kind_are_refused_naming_both() -> None:
-    told = refusals(CONSTANT, detection_probability=None, clutter_per_scan=None)
-    assert told == {
+    problems = refusals(CONSTANT, detection_probability=None, clutter_per_scan=None)
+    assert problems == {
         "detection_probability": "required, and missing; or give false_alarm_probability, swerling and the resolutions"
     }
 
@@ -166,10 +166,12 @@ def test_any_settings_are_refused_or_give_a_radar_whose_frames_a_tracker_accepts
     except (ValidationError, StartError):
         return
     assert isinstance(model, RadarModel)
-    told = to_sensor_model(model)
+    sensor_model = to_sensor_model(model)
     for name in ("range_sigma_m", "bearing_sigma_deg", "elev_sigma_deg", "vr_sigma_mps", "clutter_per_scan"):
-        assert math.isfinite(getattr(told, name))
+        assert math.isfinite(getattr(sensor_model, name))
     same: dict[str, Any] = {
-        name: getattr(told, name) for name in SensorModel.__dataclass_fields__ if name not in ("coverage", "swerling")
+        name: getattr(sensor_model, name)
+        for name in SensorModel.__dataclass_fields__
+        if name not in ("coverage", "swerling")
     }
     SensorModel(**same)

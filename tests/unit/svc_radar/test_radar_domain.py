@@ -164,8 +164,8 @@ def test_angles_do_not_turn_with_the_platform() -> None:
 
 def test_the_signal_falls_by_twelve_decibels_per_doubling_of_the_range_and_rises_with_the_cross_section() -> None:
     def mean_db(north_m: float, rcs_dbsm: float) -> float:
-        things = targets((0, north_m, 0), rcs_dbsm=rcs_dbsm)
-        return float(mean_snr_db(PERFECT, things.rcs_dbsm, polar(platform(), things))[0])
+        target = targets((0, north_m, 0), rcs_dbsm=rcs_dbsm)
+        return float(mean_snr_db(PERFECT, target.rcs_dbsm, polar(platform(), target))[0])
 
     assert mean_db(10_000, 10.0) == pytest.approx(20.0)
     assert mean_db(20_000, 10.0) == pytest.approx(20.0 - 40.0 * math.log10(2.0))
@@ -279,11 +279,11 @@ def test_identities_stay_with_their_detections() -> None:
     many = crowd(200)
     seen = scan(PERFECT, many)
     relative_m = dict(zip(many.transponder_id, np.sqrt(np.sum(np.square(many.position_m), axis=1)), strict=True))
-    heard = [
+    replies = [
         (identity, range_m) for identity, range_m in zip(seen.transponder_id, seen.range_m, strict=True) if identity
     ]
-    assert len(heard) > 50
-    assert all(range_m == pytest.approx(relative_m[identity]) for identity, range_m in heard)
+    assert len(replies) > 50
+    assert all(range_m == pytest.approx(relative_m[identity]) for identity, range_m in replies)
 
 
 def test_clutter_never_replies() -> None:

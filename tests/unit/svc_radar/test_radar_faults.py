@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from radar_scenes import PHYSICAL, at, scan, things
+from radar_scenes import PHYSICAL, at, scan, targets
 from svc_radar.domain import Blind, BlindReason, Faults, Jamming, Sector, SwerlingCase
 from svc_radar.domain.faults import noise_db
 
@@ -18,7 +18,7 @@ NORTH = Sector(330.0, 60.0)
 
 
 def test_in_a_jammed_sector_the_echo_is_weaker_by_the_jamming() -> None:
-    both = things(at(5_000.0, 90.0), at(5_000.0, 270.0), rcs_dbsm=40.0)
+    both = targets(at(5_000.0, 90.0), at(5_000.0, 270.0), rcs_dbsm=40.0)
     free, jammed = scan(STEADY, both), scan(STEADY, both, wrong=Faults(jammed=(Jamming(EAST, 25.0),)))
     assert free.snr_db[0] - jammed.snr_db[0] == pytest.approx(25.0, abs=0.1)
     assert jammed.snr_db[1] == free.snr_db[1]
@@ -26,7 +26,7 @@ def test_in_a_jammed_sector_the_echo_is_weaker_by_the_jamming() -> None:
 
 
 def test_a_jammer_hides_weak_targets_and_strong_ones_burn_through() -> None:
-    crowd = things(at(10_000.0, 90.0), at(8_000.0, 80.0), rcs_dbsm=[10.0, 60.0])
+    crowd = targets(at(10_000.0, 90.0), at(8_000.0, 80.0), rcs_dbsm=[10.0, 60.0])
     seen = scan(STEADY, crowd, wrong=Faults(jammed=(Jamming(EAST, 40.0),)))
     assert seen.of == ((1,),)
 
@@ -39,14 +39,14 @@ def test_jammers_add_up_in_power() -> None:
 
 def test_a_sector_in_which_the_reference_target_is_hardly_detectable_is_reported_blind() -> None:
     hides, weakens = Jamming(EAST, 40.0), Jamming(NORTH, 10.0)
-    assert scan(STEADY, things(), wrong=Faults(jammed=(hides, weakens))).blind == (Blind(EAST, BlindReason.JAMMED),)
+    assert scan(STEADY, targets(), wrong=Faults(jammed=(hides, weakens))).blind == (Blind(EAST, BlindReason.JAMMED),)
 
 
 def test_a_radar_with_a_constant_probability_detects_nothing_in_a_jammed_sector_and_reports_it() -> None:
     constant = dataclasses.replace(
         STEADY, false_alarm_probability=0.0, detection_probability=1.0, clutter_per_scan=500.0, range_resolution_m=0.0
     )
-    seen = scan(constant, things(at(8_000.0, 90.0), at(8_000.0, 200.0)), wrong=Faults(jammed=(Jamming(EAST, 3.0),)))
+    seen = scan(constant, targets(at(8_000.0, 90.0), at(8_000.0, 200.0)), wrong=Faults(jammed=(Jamming(EAST, 3.0),)))
     assert seen.blind == (Blind(EAST, BlindReason.JAMMED),)
     assert not EAST.holds(seen.bearing_deg).any()
     assert (1,) in seen.of
@@ -54,7 +54,7 @@ def test_a_radar_with_a_constant_probability_detects_nothing_in_a_jammed_sector_
 
 def test_a_dead_sector_gives_neither_true_nor_false_detections_and_is_reported() -> None:
     noisy = dataclasses.replace(STEADY, false_alarm_probability=1e-7)
-    crowd = things(*[at(8_000.0, 10.0 * index + 5.0, 5.0) for index in range(36)], rcs_dbsm=40.0)
+    crowd = targets(*[at(8_000.0, 10.0 * index + 5.0, 5.0) for index in range(36)], rcs_dbsm=40.0)
     free, dead = scan(noisy, crowd), scan(noisy, crowd, wrong=Faults(dead=(NORTH,)))
     kept = ~NORTH.holds(free.bearing_deg)
     assert dead.blind == (Blind(NORTH, BlindReason.DEAD),)
@@ -63,26 +63,26 @@ def test_a_dead_sector_gives_neither_true_nor_false_detections_and_is_reported()
 
 
 def test_a_step_of_bias_is_added_to_the_radars_own() -> None:
-    thing = things(at(8_000.0, 90.0), rcs_dbsm=60.0)
-    plain, off = scan(STEADY, thing), scan(STEADY, thing, wrong=Faults(range_bias_m=-300.0, bearing_bias_deg=4.0))
+    target = targets(at(8_000.0, 90.0), rcs_dbsm=60.0)
+    plain, off = scan(STEADY, target), scan(STEADY, target, wrong=Faults(range_bias_m=-300.0, bearing_bias_deg=4.0))
     assert off.range_m - plain.range_m == pytest.approx([-300.0])
     assert off.bearing_deg - plain.bearing_deg == pytest.approx([4.0])
 
 
 def test_a_lost_scan_is_empty_and_marked_failed() -> None:
-    seen = scan(PHYSICAL, things(at(1_000.0)), wrong=Faults(dead=(NORTH,), dropout_probability=1.0))
+    seen = scan(PHYSICAL, targets(at(1_000.0)), wrong=Faults(dead=(NORTH,), dropout_probability=1.0))
     assert (len(seen), seen.failed, seen.truncated) == (0, True, False)
     assert seen.blind == (Blind(NORTH, BlindReason.DEAD),)
-    assert not scan(PHYSICAL, things(at(1_000.0))).failed
+    assert not scan(PHYSICAL, targets(at(1_000.0))).failed
 
 
 def test_scans_are_lost_with_the_configured_probability() -> None:
-    lost = [scan(PHYSICAL, things(), step, wrong=Faults(dropout_probability=0.3)).failed for step in range(2_000)]
+    lost = [scan(PHYSICAL, targets(), step, wrong=Faults(dropout_probability=0.3)).failed for step in range(2_000)]
     assert abs(np.mean(lost) - 0.3) < 5.0 * math.sqrt(0.3 * 0.7 / 2_000)
 
 
 def test_a_scan_that_is_not_lost_is_unaffected() -> None:
-    crowd = things(*[at(8_000.0, 10.0 * index, 5.0) for index in range(36)])
+    crowd = targets(*[at(8_000.0, 10.0 * index, 5.0) for index in range(36)])
     for step in range(5):
         risky = scan(PHYSICAL, crowd, step, wrong=Faults(dropout_probability=0.5))
         assert risky.failed or risky.range_m.tobytes() == scan(PHYSICAL, crowd, step).range_m.tobytes()

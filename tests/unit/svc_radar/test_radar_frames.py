@@ -109,7 +109,7 @@ def test_faults_of_one_sensor_are_combined_and_those_of_others_ignored() -> None
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"kind": world_pb2.SENSOR_FAULT_KIND_UNSPECIFIED}, "sensor_faults.kind is not known: 0"),
         ({"kind": world_pb2.SENSOR_FAULT_KIND_DEAD_SECTOR}, "width_deg must"),
@@ -117,6 +117,6 @@ def test_faults_of_one_sensor_are_combined_and_those_of_others_ignored() -> None
         ({"kind": world_pb2.SENSOR_FAULT_KIND_BIAS_STEP, "range_bias_m": float("nan")}, "range_bias_m must"),
     ],
 )
-def test_an_invalid_fault_is_refused_by_its_field(fields: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_an_invalid_fault_is_refused_by_its_field(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         wire.to_faults(snapshot(fault(**fields)), PHYSICAL.sensor_id)

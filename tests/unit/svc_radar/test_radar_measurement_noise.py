@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radar_scenes import ORIGIN, PHYSICAL, assert_distributed, at, moving, scan, things
+from radar_scenes import ORIGIN, PHYSICAL, assert_distributed, at, moving, scan, targets
 from svc_radar.domain import Bias, RadarModel, ScanKind
 from svc_radar.domain.measurement_noise import reference_sigmas, sigmas
 from svc_radar.domain.scene import polar
@@ -27,7 +27,7 @@ MEDIUM = dataclasses.replace(
     elev_sigma_deg=1e-6,
     vr_sigma_mps=1e-6,
 )
-SPREAD = things(*[at(5_000.0 + index, 123.0, 5.0) for index in range(DRAWS)], velocity_mps=(1.0, 2.0, 0.5))
+SPREAD = targets(*[at(5_000.0 + index, 123.0, 5.0) for index in range(DRAWS)], velocity_mps=(1.0, 2.0, 0.5))
 SPARSE = dataclasses.replace(MEDIUM, range_resolution_m=0.9)
 
 
@@ -63,7 +63,7 @@ def test_a_radar_whose_errors_do_not_follow_the_echo_leaves_the_sigmas_to_its_mo
     constant = dataclasses.replace(
         PHYSICAL, false_alarm_probability=0.0, detection_probability=1.0, range_resolution_m=0.0
     )
-    seen = scan(constant, things(at(8_000.0), at(9_000.0)))
+    seen = scan(constant, targets(at(8_000.0), at(9_000.0)))
     assert [seen.range_sigma_m.tolist(), seen.vr_sigma_mps.tolist()] == [[0.0, 0.0]] * 2
 
 
@@ -72,7 +72,7 @@ def test_a_radar_whose_errors_do_not_follow_the_echo_leaves_the_sigmas_to_its_mo
 
 def test_a_radar_without_elevation_reports_none_and_still_measures_slant_ranges() -> None:
     model = dataclasses.replace(MEDIUM, no_elevation=True, elev_resolution_deg=0.0)
-    seen = scan(model, things(at(8_000.0, 45.0, 40.0)))
+    seen = scan(model, targets(at(8_000.0, 45.0, 40.0)))
     assert seen.elev_deg.tolist() == seen.elev_sigma_deg.tolist() == [0.0]
     assert seen.range_m == pytest.approx([8_000.0], abs=60.0)
     assert reference_sigmas(model)[2] == 0.0
@@ -80,7 +80,7 @@ def test_a_radar_without_elevation_reports_none_and_still_measures_slant_ranges(
 
 def test_a_radar_without_radial_velocity_reports_none() -> None:
     model = dataclasses.replace(MEDIUM, no_radial_velocity=True, vr_resolution_mps=0.0)
-    seen = scan(model, things(at(8_000.0), velocity_mps=(0.0, 90.0, 0.0)))
+    seen = scan(model, targets(at(8_000.0), velocity_mps=(0.0, 90.0, 0.0)))
     assert seen.vr_mps.tolist() == seen.vr_sigma_mps.tolist() == [0.0]
     assert reference_sigmas(model)[3] == 0.0
 
@@ -101,13 +101,13 @@ def test_a_bias_is_added_to_every_range_and_bearing_and_is_not_reported() -> Non
 
 def test_a_bias_across_north_wraps() -> None:
     model = dataclasses.replace(MEDIUM, bias=Bias(bearing_deg=5.0))
-    (bearing_deg,) = scan(model, things(at(8_000.0, 358.0))).bearing_deg
+    (bearing_deg,) = scan(model, targets(at(8_000.0, 358.0))).bearing_deg
     assert bearing_deg == pytest.approx(3.0, abs=0.5)
 
 
 def test_a_fast_clock_reports_a_target_at_its_earlier_position() -> None:
     model = dataclasses.replace(MEDIUM, snr_ref_db=120.0, bias=Bias(time_s=2.0))
-    seen = scan(model, things(at(8_000.0), velocity_mps=(0.0, 100.0, 0.0)), own=moving((0.0, -50.0, 0.0)))
+    seen = scan(model, targets(at(8_000.0), velocity_mps=(0.0, 100.0, 0.0)), own=moving((0.0, -50.0, 0.0)))
     assert seen.range_m == pytest.approx([8_000.0 - 2.0 * 150.0], abs=0.1)
     assert seen.time_offset_s.tolist() == [0.0]
 
@@ -117,7 +117,7 @@ def test_a_fast_clock_reports_a_target_at_its_earlier_position() -> None:
 
 def frames_of(model: RadarModel, count: int = 1_000) -> list[tuple[float, float]]:
     """Return, of each of many scans, the reported sensor height and the bearing of a target due east."""
-    seen = [scan(model, things(at(8_000.0, 90.0), rcs_dbsm=90.0), step) for step in range(count)]
+    seen = [scan(model, targets(at(8_000.0, 90.0), rcs_dbsm=90.0), step) for step in range(count)]
     return [(float(each.sensor_position_m[2]), float(each.bearing_deg[0])) for each in seen if len(each) == 1]
 
 
@@ -130,7 +130,7 @@ def test_an_error_in_north_is_common_to_all_bearings_of_a_scan() -> None:
     model = dataclasses.replace(MEDIUM, snr_ref_db=120.0, north_sigma_deg=2.0)
     bearings = np.array([bearing for _, bearing in frames_of(model)])
     assert_distributed(stats.norm.cdf((bearings - 90.0) / 2.0))
-    both = scan(model, things(at(8_000.0, 90.0), at(9_000.0, 270.0)))
+    both = scan(model, targets(at(8_000.0, 90.0), at(9_000.0, 270.0)))
     assert both.bearing_deg[1] - both.bearing_deg[0] == pytest.approx(180.0, abs=0.05)
 
 
@@ -138,4 +138,4 @@ def test_an_error_in_north_is_common_to_all_bearings_of_a_scan() -> None:
 def test_an_exact_sensor_reports_its_true_position(kind: ScanKind) -> None:
     model = dataclasses.replace(MEDIUM, scan_kind=kind)
     own = moving((1.0, 2.0, 3.0), (5.0, 6.0, 7.0))
-    assert scan(model, things(), own=own).sensor_position_m.tolist() == [5.0, 6.0, 7.0]
+    assert scan(model, targets(), own=own).sensor_position_m.tolist() == [5.0, 6.0, 7.0]

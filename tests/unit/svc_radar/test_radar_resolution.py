@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radar_scenes import PHYSICAL, at, scan, things
+from radar_scenes import PHYSICAL, at, scan, targets
 from svc_radar.domain import SwerlingCase, TransponderMode
 from svc_radar.domain.resolution import Cell, groups_of, merged
 from svc_radar.domain.scene import Polar
@@ -49,16 +49,16 @@ def polar_of(*rows: tuple[float, float, float, float]) -> Polar:
 def test_two_targets_are_one_detection_unless_they_differ_by_a_resolution_in_some_quantity(
     other: tuple[float, float, float], velocity_mps: tuple[float, float, float], resolved: bool
 ) -> None:
-    seen = scan(CLEAR, things(at(10_000.0), other, velocity_mps=[(0.0, 0.0, 0.0), velocity_mps]))
+    seen = scan(CLEAR, targets(at(10_000.0), other, velocity_mps=[(0.0, 0.0, 0.0), velocity_mps]))
     assert len(seen) == (2 if resolved else 1)
     assert sorted(target for of in seen.of for target in of) == [0, 1]
 
 
 def test_a_quantity_that_is_not_measured_does_not_resolve_targets() -> None:
     flat = dataclasses.replace(CLEAR, no_elevation=True, elev_resolution_deg=0.0)
-    assert len(scan(flat, things(at(10_000.0, 0.0, 0.0), at(10_000.0, 0.0, 30.0)))) == 1
+    assert len(scan(flat, targets(at(10_000.0, 0.0, 0.0), at(10_000.0, 0.0, 30.0)))) == 1
     blunt = dataclasses.replace(CLEAR, no_radial_velocity=True, vr_resolution_mps=0.0)
-    assert len(scan(blunt, things(at(10_000.0), at(10_000.0), velocity_mps=[(0, 200, 0), (0, -200, 0)]))) == 1
+    assert len(scan(blunt, targets(at(10_000.0), at(10_000.0), velocity_mps=[(0, 200, 0), (0, -200, 0)]))) == 1
 
 
 def test_without_a_resolution_everything_is_resolved() -> None:
@@ -69,12 +69,12 @@ def test_without_a_resolution_everything_is_resolved() -> None:
         range_resolution_m=0.0,
         bearing_resolution_deg=0.0,
     )
-    assert len(scan(ideal, things(*[at(10_000.0)] * 5))) == 5
+    assert len(scan(ideal, targets(*[at(10_000.0)] * 5))) == 5
 
 
 def test_the_one_detection_lies_between_them_nearer_to_the_stronger() -> None:
-    things_there = things(at(10_000.0, 359.5), at(10_060.0, 0.5), rcs_dbsm=[10.0, 10.0 + 10.0 * np.log10(3.0)])
-    seen = scan(CLEAR, things_there)
+    pair = targets(at(10_000.0, 359.5), at(10_060.0, 0.5), rcs_dbsm=[10.0, 10.0 + 10.0 * np.log10(3.0)])
+    seen = scan(CLEAR, pair)
     assert seen.range_m == pytest.approx([10_045.0], abs=1.0)
     assert seen.bearing_deg == pytest.approx([0.25], abs=0.02)
     assert seen.snr_db == pytest.approx([100.0 + 10.0 * np.log10(4.0)], abs=0.1), "their powers add up"
@@ -140,7 +140,7 @@ GARBLING = dataclasses.replace(CLEAR, transponder_garble_range_m=500.0, transpon
 def test_two_overlapping_replies_are_both_received_and_neither_is_decoded(
     other: tuple[float, float, float], garbled: bool
 ) -> None:
-    seen = scan(GARBLING, things(at(10_000.0), other, mode=TransponderMode.ON))
+    seen = scan(GARBLING, targets(at(10_000.0), other, mode=TransponderMode.ON))
     assert seen.transponder_on.tolist() == [True, True]
     assert seen.transponder_mode.tolist() == [TransponderMode.ON] * 2
     assert seen.id_present.tolist() == [not garbled] * 2
@@ -149,7 +149,7 @@ def test_two_overlapping_replies_are_both_received_and_neither_is_decoded(
 
 @pytest.mark.parametrize("mode", [TransponderMode.OFF, TransponderMode.SILENT])
 def test_a_target_without_a_reply_garbles_none(mode: TransponderMode) -> None:
-    both = things(at(10_000.0), at(10_300.0), mode=TransponderMode.ON)
+    both = targets(at(10_000.0), at(10_300.0), mode=TransponderMode.ON)
     both = dataclasses.replace(both, transponder_mode=np.array([int(TransponderMode.ON), int(mode)]))
     seen = scan(GARBLING, both)
     assert set(seen.transponder_id) == {"ID-0", ""}
@@ -157,18 +157,18 @@ def test_a_target_without_a_reply_garbles_none(mode: TransponderMode) -> None:
 
 
 def test_the_reply_of_an_undetected_target_still_garbles_others() -> None:
-    hidden = things(at(10_000.0), at(10_300.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, -190.0])
+    hidden = targets(at(10_000.0), at(10_300.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, -190.0])
     seen = scan(GARBLING, hidden)
     assert (len(seen), seen.id_present.tolist(), seen.transponder_on.tolist()) == (1, [False], [True])
 
 
 def test_a_merged_detection_of_two_replying_targets_has_no_identity() -> None:
-    seen = scan(CLEAR, things(at(10_000.0), at(10_010.0), mode=TransponderMode.ON))
+    seen = scan(CLEAR, targets(at(10_000.0), at(10_010.0), mode=TransponderMode.ON))
     assert (seen.transponder_on.tolist(), seen.transponder_id) == ([True], ("",))
 
 
 def test_a_merged_detection_has_the_identity_of_the_only_replying_target() -> None:
-    both = things(at(10_000.0), at(10_010.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, 20.0])
+    both = targets(at(10_000.0), at(10_010.0), mode=TransponderMode.ON, rcs_dbsm=[10.0, 20.0])
     both = dataclasses.replace(both, transponder_mode=np.array([int(TransponderMode.SPOOF), 0]))
     seen = scan(CLEAR, both)
     assert (seen.transponder_on.tolist(), seen.transponder_id) == ([True], ("ID-0",))
@@ -176,5 +176,5 @@ def test_a_merged_detection_has_the_identity_of_the_only_replying_target() -> No
 
 def test_the_garbling_of_two_replies_does_not_depend_on_other_targets() -> None:
     crowd = [at(20_000.0 + 137.0 * index, 11.0 * index) for index in range(40)]
-    seen = scan(GARBLING, things(at(10_000.0), at(10_300.0), *crowd, mode=TransponderMode.ON))
+    seen = scan(GARBLING, targets(at(10_000.0), at(10_300.0), *crowd, mode=TransponderMode.ON))
     assert not {"ID-0", "ID-1"} & set(seen.transponder_id)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from radar_scenes import ORIGIN, PHYSICAL, assert_distributed, at, scan, things
+from radar_scenes import ORIGIN, PHYSICAL, assert_distributed, at, scan, targets
 from svc_radar.domain import Pattern, SwerlingCase
 from svc_radar.domain.scene import polar
 from svc_radar.domain.signal import (
@@ -111,7 +111,7 @@ def test_targets_are_detected_with_the_probability_of_the_closed_form(swerling: 
     )
     # A metre in all, and each in a cell of its own.
     ranges_m = np.linspace(9_999.5, 10_000.5, DRAWS)
-    crowd = things(*[at(range_m, 30.0, 5.0) for range_m in ranges_m.tolist()], rcs_dbsm=rcs_dbsm)
+    crowd = targets(*[at(range_m, 30.0, 5.0) for range_m in ranges_m.tolist()], rcs_dbsm=rcs_dbsm)
     seen = scan(dataclasses.replace(model, false_alarm_probability=1e-12), crowd, step=int(rcs_dbsm))
     expected = detection_probability(swerling, ratio(13.0 + rcs_dbsm - 10.0), 12.0 * math.log(10.0))
     found = len({target for of in seen.of for target in of})
@@ -130,7 +130,7 @@ def test_the_reference_target_in_the_frame_agrees_with_the_closed_form() -> None
 
 
 def snr_db(model: object, *positions: object, rcs_dbsm: float = 10.0) -> list[float]:
-    seen = things(*positions, rcs_dbsm=rcs_dbsm)
+    seen = targets(*positions, rcs_dbsm=rcs_dbsm)
     return mean_snr_db(model, seen.rcs_dbsm, polar(ORIGIN, seen)).tolist()  # type: ignore[arg-type, no-any-return]
 
 
@@ -150,13 +150,13 @@ def test_the_two_way_beam_loss_at_half_the_beamwidth_is_six_decibels() -> None:
 def test_the_reported_cross_section_compensates_the_beam_loss() -> None:
     strong = dataclasses.replace(PHYSICAL, swerling=SwerlingCase.CASE_0, snr_ref_db=60.0)
     model = dataclasses.replace(strong, pattern=Pattern(elev_deg=0.0, elev_width_deg=20.0))
-    seen = scan(model, things(at(10_000.0, 0.0, 8.0)))
+    seen = scan(model, targets(at(10_000.0, 0.0, 8.0)))
     assert seen.snr_db == pytest.approx([60.0 - 24.0 * 0.4**2], abs=0.2)
     assert seen.rcs_dbsm == pytest.approx([10.0], abs=0.2)
 
 
 def test_the_power_of_a_fluctuating_echo_reveals_little_of_the_change_of_range() -> None:
     model = dataclasses.replace(PHYSICAL, snr_ref_db=30.0)
-    seen = [scan(model, things(at(10_000.0)), step=step).snr_db.tolist() for step in range(200)]
+    seen = [scan(model, targets(at(10_000.0)), step=step).snr_db.tolist() for step in range(200)]
     found = np.concatenate(seen)
     assert np.std(found) > 3.0, "in decibels: a factor of two and more from scan to scan"

@@ -93,12 +93,12 @@ async def test_no_tick_is_reserved_while_a_command_that_acts_in_it_is_being_writ
         overtaken.append(reserved.wait(MEANWHILE_S))
         append(item)
 
-    def extend_and_tell(self: Reservation, tick: int, journal_bytes: int = 0) -> None:
+    def extend_and_signal(self: Reservation, tick: int, journal_bytes: int = 0) -> None:
         extend(self, tick, journal_bytes)
         reserved.set()
 
     monkeypatch.setattr(journal, "append", append_slowly)
-    monkeypatch.setattr(Reservation, "extend", extend_and_tell)
+    monkeypatch.setattr(Reservation, "extend", extend_and_signal)
     async with asyncio.TaskGroup() as group:
         entering = group.create_task(history.enter(lambda settled: record(settled + 1)))
         await writing.wait()

@@ -31,7 +31,7 @@ def refusals(tmp_path: Path, text: str) -> list[str]:
     path = write(tmp_path, text)
     with pytest.raises(SpecError) as caught:
         load_scenario(path)
-    return [told.removeprefix(f"{path}:") for told in str(caught.value).splitlines()]
+    return [problem.removeprefix(f"{path}:") for problem in str(caught.value).splitlines()]
 
 
 def test_the_example_is_a_world_worth_looking_at() -> None:
@@ -68,12 +68,12 @@ def test_a_start_time_is_utc(tmp_path: Path) -> None:
     ["2026-01-01T12:00:00", "2026-01-01T12:00:00+02:00", "1760000000", "1969-12-31T00:00:00Z", "soon", "2026-01-01"],
 )
 def test_a_start_time_that_is_not_utc_is_refused(tmp_path: Path, value: str) -> None:
-    (told,) = refusals(tmp_path, f"{BASE}start_time: {value}\n")
-    assert told.startswith("4: start_time: ")
+    (problem,) = refusals(tmp_path, f"{BASE}start_time: {value}\n")
+    assert problem.startswith("4: start_time: ")
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "problem"),
     [
         ("duration_s: 0\n", "4: duration_s: should be greater than 0, not 0"),
         ("duration_s: .inf\n", "4: duration_s: "),
@@ -106,15 +106,15 @@ def test_a_start_time_that_is_not_utc_is_refused(tmp_path: Path, value: str) -> 
         ("contacts:\n" + CONTACT.replace("drone", "bird") % "", "5: contacts[0].object_type: "),
     ],
 )
-def test_a_problem_is_reported_with_its_line(tmp_path: Path, extra: str, told: str) -> None:
-    assert refusals(tmp_path, BASE + extra)[0].startswith(told)
+def test_a_problem_is_reported_with_its_line(tmp_path: Path, extra: str, problem: str) -> None:
+    assert refusals(tmp_path, BASE + extra)[0].startswith(problem)
 
 
 def test_more_contacts_than_a_snapshot_can_hold_are_refused(tmp_path: Path) -> None:
     many = "".join(CONTACT.replace("name: a", f"name: a{number}") % "" for number in range(2001))
-    (told,) = refusals(tmp_path, f"{BASE}contacts:\n{many}")
-    assert told.startswith("4: contacts: ")
-    assert "at most 2000" in told
+    (problem,) = refusals(tmp_path, f"{BASE}contacts:\n{many}")
+    assert problem.startswith("4: contacts: ")
+    assert "at most 2000" in problem
 
 
 def test_a_trajectory_file_beside_the_scenario_replaces_its_contacts(tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_a_trajectory_file_beside_the_scenario_replaces_its_contacts(tmp_path: P
     path = write(tmp_path, BASE + "trajectory: traffic/two.csv\n")
     loaded = load_scenario(path)
     assert loaded.trajectory == load_scenario(EXAMPLES / "two_aircraft.csv").trajectory
-    (told,) = refusals(tmp_path, BASE + "trajectory: traffic/two.csv\ncontacts:\n" + CONTACT % "")
-    assert told == "4: trajectory: excludes contacts: give one of them"
+    (problem,) = refusals(tmp_path, BASE + "trajectory: traffic/two.csv\ncontacts:\n" + CONTACT % "")
+    assert problem == "4: trajectory: excludes contacts: give one of them"
 
 
 def test_the_digest_covers_scenario_and_trajectory(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_without_a_bot_the_sensors_of_faults_are_not_checked(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "problem"),
     [
         ("jamming", "5: sensor_faults[0].sector: required, and missing"),
         (f"jamming, {SECTOR}", "5: sensor_faults[0].jamming_db: required, and missing"),
@@ -199,14 +199,14 @@ def test_without_a_bot_the_sensors_of_faults_are_not_checked(tmp_path: Path) -> 
         ("haunted", "5: sensor_faults[0].kind: should be one of 'jamming', 'dead_sector', 'bias_step', 'dropout', not"),
     ],
 )
-def test_an_invalid_fault_is_reported_with_its_line(tmp_path: Path, fault: str, told: str) -> None:
-    assert refusals(tmp_path, f"{BASE}sensor_faults:\n{FAULT % fault}")[0].startswith(told)
+def test_an_invalid_fault_is_reported_with_its_line(tmp_path: Path, fault: str, problem: str) -> None:
+    assert refusals(tmp_path, f"{BASE}sensor_faults:\n{FAULT % fault}")[0].startswith(problem)
 
 
 def test_more_faults_than_a_frame_can_report_are_refused(tmp_path: Path) -> None:
-    (told,) = refusals(tmp_path, f"{BASE}sensor_faults:\n" + FAULT % "dropout" * 65)
-    assert told.startswith("4: sensor_faults: ")
-    assert "at most 64" in told
+    (problem,) = refusals(tmp_path, f"{BASE}sensor_faults:\n" + FAULT % "dropout" * 65)
+    assert problem.startswith("4: sensor_faults: ")
+    assert "at most 64" in problem
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

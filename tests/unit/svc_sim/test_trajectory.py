@@ -87,19 +87,19 @@ def test_the_callsign_is_the_first_known_one() -> None:
 )
 def test_an_invalid_number_is_refused_with_line_and_column(column: str, text: str) -> None:
     bad = row(text) if column == "t" else row(1, **{column: text})
-    (told,) = refusals(f"{HEADER}\n{row(0, 'other')}\n{bad}\n")
-    assert told.startswith(f"traffic.csv:3: {column}: ")
+    (problem,) = refusals(f"{HEADER}\n{row(0, 'other')}\n{bad}\n")
+    assert problem.startswith(f"traffic.csv:3: {column}: ")
 
 
 def test_a_time_before_0_is_refused() -> None:
-    (told,) = refusals(f"{HEADER}\n{row(-1)}\n")
-    assert told.startswith("traffic.csv:2: t: out of [0.0, ")
+    (problem,) = refusals(f"{HEADER}\n{row(-1)}\n")
+    assert problem.startswith("traffic.csv:2: t: out of [0.0, ")
 
 
 @pytest.mark.parametrize("t", [1, 0.5])
 def test_a_time_that_does_not_increase_is_refused_for_that_aircraft_only(t: float) -> None:
-    (told,) = refusals("\n".join([HEADER, row(1), row(0, "other"), row(t)]))
-    assert told == f"traffic.csv:4: t: {float(t)!r} does not come after 1.0, the row before of 'abc123'"
+    (problem,) = refusals("\n".join([HEADER, row(1), row(0, "other"), row(t)]))
+    assert problem == f"traffic.csv:4: t: {float(t)!r} does not come after 1.0, the row before of 'abc123'"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -110,13 +110,13 @@ def test_a_missing_column_is_named(column: str) -> None:
 
 def test_other_columns_or_another_order_are_refused() -> None:
     for header in (f"{HEADER},alt", ",".join(reversed(COLUMNS))):
-        (told,) = refusals(f"{header}\n{row(0)}\n")
-        assert told.startswith("traffic.csv:1: the columns should be t,icao24,")
+        (problem,) = refusals(f"{header}\n{row(0)}\n")
+        assert problem.startswith("traffic.csv:1: the columns should be t,icao24,")
 
 
 def test_a_row_with_too_few_or_too_many_fields_is_refused() -> None:
-    told = refusals(f"{HEADER}\n0,a,b\n{row(0)},7\n\n{row(1)}\n")
-    assert told == [
+    problems = refusals(f"{HEADER}\n0,a,b\n{row(0)},7\n\n{row(1)}\n")
+    assert problems == [
         "traffic.csv:2: squawk: 3 fields, should be 10",
         "traffic.csv:3: 11 fields, should be 10",
         "traffic.csv:4: t: 0 fields, should be 10",
@@ -133,13 +133,13 @@ def test_a_row_with_too_few_or_too_many_fields_is_refused() -> None:
     ],
 )
 def test_an_identity_that_is_empty_or_not_plain_text_is_refused(values: dict[str, str], column: str) -> None:
-    (told,) = refusals(f"{HEADER}\n{row(0, **values)}\n")
-    assert told.startswith(f"traffic.csv:2: {column}: ")
+    (problem,) = refusals(f"{HEADER}\n{row(0, **values)}\n")
+    assert problem.startswith(f"traffic.csv:2: {column}: ")
 
 
 @pytest.mark.parametrize("text", ["", HEADER, f"{HEADER}\n"])
 def test_a_table_without_rows_is_refused(text: str) -> None:
-    assert all(told.startswith("traffic.csv:1: ") for told in refusals(text))
+    assert all(problem.startswith("traffic.csv:1: ") for problem in refusals(text))
 
 
 def test_a_quote_that_is_not_closed_is_refused() -> None:

@@ -74,7 +74,7 @@ class Keeping:
     audit: AuditReporter
     task: asyncio.Task[None]
     confirmed: list[int] = field(default_factory=lambda: [0, 0])
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def confirm(self, tracks: int, guard: int = EVERYTHING) -> None:
         self.confirmed[:] = [tracks, guard]
@@ -96,15 +96,15 @@ async def keeping(directory: Path, resumed_from: Sequence[Written] = ()) -> Asyn
     store, change, audit = SlowStore(directory), Notifier(), AuditReporter("", "svc_tracker")
     store.load()
     keeper = CheckpointKeeper(store, change, audit, resumed_from)
-    confirmed, told = [0, 0], list[str]()
+    confirmed, reported = [0, 0], list[str]()
 
     def on_safe() -> None:
         assert keeper.safe is not None
-        told.append(f"{keeper.safe.frame_sequence} after {store.done[-1]}")
+        reported.append(f"{keeper.safe.frame_sequence} after {store.done[-1]}")
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(keeper.run(lambda: (confirmed[0], confirmed[1]), on_safe))
-        yield Keeping(keeper, store, change, audit, task, confirmed, told)
+        yield Keeping(keeper, store, change, audit, task, confirmed, reported)
         task.cancel()
 
 
@@ -141,7 +141,7 @@ async def test_older_checkpoints_are_removed_after_the_record_except_one(tmp_pat
         it.confirm(40)
         await it.until(lambda: it.keeper.safe == checkpoint(4).place and len(it.store.done) == 8)
         assert it.store.done[6:] == ["recorded 4", "removed 2"]
-        assert it.told == ["3 after recorded 3", "4 after recorded 4"]
+        assert it.reported == ["3 after recorded 3", "4 after recorded 4"]
 
 
 async def test_the_fold_goes_on_while_a_checkpoint_is_written(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_closest_approach_is_that_of_the_geometry() -> None:
 
 
 @pytest.mark.parametrize("motion", [(0.0, 10.0, 0.0), (0.0, 0.0, 0.0), (10.0, 0.0, 0.0), (1e-9, -1e-9, 0.0)])
-def test_a_track_that_recedes_or_stands_still_is_nearest_now(motion: object) -> None:
+def test_a_track_that_recedes_or_is_stationary_is_nearest_now(motion: object) -> None:
     found = one((0.0, 5_000.0, 0.0), motion, diagonal(10.0, 1.0))
     assert found.time_s[0] == found.time_sigma_s[0] == 0.0
     assert found.distance_m[0] == pytest.approx(5_000.0, abs=0.1)

@@ -121,9 +121,9 @@ def test_innovations_are_white_with_nis_within_bounds(name: str) -> None:
     ("sensor", "bias"), [(Sensor(), 0.0), (Sensor(bearing_sigma_deg=5.0, elev_sigma_deg=4.0), 0.5)]
 )
 def test_initial_positions_are_unbiased_and_not_overconfident(sensor: Sensor, bias: float, elev_deg: float) -> None:
-    """Along the line of sight, across it to the right, and across it upwards, by the errors claimed there.
+    """Errors along the line of sight, to its right and upwards, divided by their stated standard deviations.
 
-    Of directions known to degrees alone a place is the chord's, nearer than the arc: by less than the error claimed.
+    With angles known to degrees only, the position is on the chord, nearer than the arc: by less than that deviation.
     """
     bearing, elev, count = math.radians(75.0), math.radians(elev_deg), 4_000
     along = np.array([math.sin(bearing) * math.cos(elev), math.cos(bearing) * math.cos(elev), math.sin(elev)])

@@ -222,9 +222,9 @@ def test_detection_probabilities_of_zero_and_one_give_finite_scores() -> None:
 
 
 def test_tracks_end_with_their_targets_and_start_with_new_ones() -> None:
-    tracker, nobody = Tracker(MODEL), Scene(np.empty((0, 3)), np.empty((0, 3)))
+    tracker, empty_scene = Tracker(MODEL), Scene(np.empty((0, 3)), np.empty((0, 3)))
     for step in range(1, 31):
-        now = crowd(5, 40e3, 2).after(step) if not 10 <= step < 22 else nobody
+        now = crowd(5, 40e3, 2).after(step) if not 10 <= step < 22 else empty_scene
         tracks = tracker.step(frame(LONG, now, float(step), step))
         if step == 21:
             assert not np.isin(tracks.records.status, [TrackStatus.TRACKED, TrackStatus.COASTING]).any()

@@ -328,8 +328,8 @@ async def test_a_checkpoint_names_the_frame_it_was_made_from() -> None:
         for sequence in range(1, len(it.events()["tracks"]) + 1):
             entry = it.outputs.tracks.ring.get(sequence)
             assert entry is not None
-            told = WatchTracksResponse.FromString(entry.response).track_set.frame_sequence
-            assert entry.input_sequence == told
+            frame_sequence = WatchTracksResponse.FromString(entry.response).track_set.frame_sequence
+            assert entry.input_sequence == frame_sequence
 
 
 # -- quarantine --------------------------------------------------------------------------------------------------------

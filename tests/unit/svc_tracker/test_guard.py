@@ -91,12 +91,12 @@ def guard_input(time_s: float, *seen: Seen) -> GuardInput:
 
 def phases(guard: Guard, *steps: Seen, period_s: float = 1.0) -> str:
     """Return the events of one track, step by step: R raised, C cleared, a dot for none."""
-    letters = ""
+    symbols = ""
     for step, seen in enumerate(steps):
         events = guard.step(guard_input(step * period_s, seen))
         assert len(events) <= 1
-        letters += {GuardPhase.RAISED: "R", GuardPhase.CLEARED: "C"}[events[0].phase] if events else "."
-    return letters
+        symbols += {GuardPhase.RAISED: "R", GuardPhase.CLEARED: "C"}[events[0].phase] if events else "."
+    return symbols
 
 
 def ranges(*range_m: float) -> Iterator[Seen]:
@@ -154,7 +154,7 @@ def test_the_probability_of_a_distance_is_that_of_a_monte_carlo_sample() -> None
 # -- duration, hysteresis, cooldown -----------------------------------------------------------------------------------
 
 
-def test_an_alarm_stands_until_the_rule_is_no_longer_met() -> None:
+def test_an_alarm_stays_raised_until_the_rule_is_no_longer_met() -> None:
     assert phases(Guard([CLOSE]), *ranges(2_000, 900, 900, 900, 2_000, 2_000)) == ".R..C."
 
 

@@ -72,9 +72,10 @@ def received(*scans: str | None, policy: IdentityPolicy = POLICY, period_s: floa
 def test_another_identity_is_taken_after_three_replies_in_a_row(replies: str, expected: str) -> None:
     """Each character is one reply: an identity, or a dash for no reply."""
     taken = [
-        identities.identity[0] for identities in received(*(None if letter == "-" else letter for letter in replies))
+        identities.identity[0]
+        for identities in received(*(None if character == "-" else character for character in replies))
     ]
-    assert taken == ["" if letter == "-" else letter for letter in expected]
+    assert taken == ["" if character == "-" else character for character in expected]
 
 
 def test_a_transponder_counts_as_off_after_three_detections_without_a_reply() -> None:

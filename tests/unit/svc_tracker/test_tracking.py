@@ -54,9 +54,9 @@ def test_twenty_targets_in_clutter_are_tracked_within_bounds(seed: int) -> None:
 
 
 def test_clutter_alone_is_never_confirmed() -> None:
-    nobody = Scene(np.empty((0, 3)), np.empty((0, 3)))
+    empty_scene = Scene(np.empty((0, 3)), np.empty((0, 3)))
     tracker = Tracker(MODEL)
-    for _, seen in frames(dataclasses.replace(LONG, clutter_per_scan=200.0), nobody, 60):
+    for _, seen in frames(dataclasses.replace(LONG, clutter_per_scan=200.0), empty_scene, 60):
         assert not confirmed(tracker.step(seen)).any()
 
 
