@@ -77,17 +77,17 @@ def rows(output: str) -> dict[str, list[str]]:
 def test_the_demo_reports_statistics_counts_every_event_once_and_writes_a_picture(tmp_path: Path) -> None:
     result = demo(tmp_path, "--duration", "30")
     assert result.returncode == 0, result.stdout + result.stderr
-    told, table = facts(result.stdout), rows(result.stdout)
-    assert told["simulated"].startswith("30 s of short in ")
-    assert told["in the world"] == "1 drone, 1 aircraft; 1 of them in view of a radar"
-    assert told["scans"] == "30 of radar-long, 60 of radar-short"
-    assert told["tracks"] == "1 confirmed, 1 of them at the end"
-    assert re.match(r"\d+ m \(c = 2000 m, p = 2, alpha = 2\)", told["GOSPA"])
-    assert re.match(r"completeness \d\.\d{3}, ambiguity \d\.\d{3}, spuriousness \d\.\d{3} ", told["SIAP"])
-    assert re.match(r"\d+ switch(es)? of a contact's track, \d+ breaks? ", told["track ids"])
-    assert re.match(r"p50 \d+ ms, p99 \d+ ms over 90 frames", told["latency"])
-    assert f"101 BOOT_OK x {len(SERVICES)}" in told["audit events"]
-    assert re.match(r"\d+ messages: headers, ids, order, and each payload by the digest", told["checked"])
+    summary, table = facts(result.stdout), rows(result.stdout)
+    assert summary["simulated"].startswith("30 s of short in ")
+    assert summary["in the world"] == "1 drone, 1 aircraft; 1 of them in view of a radar"
+    assert summary["scans"] == "30 of radar-long, 60 of radar-short"
+    assert summary["tracks"] == "1 confirmed, 1 of them at the end"
+    assert re.match(r"\d+ m \(c = 2000 m, p = 2, alpha = 2\)", summary["GOSPA"])
+    assert re.match(r"completeness \d\.\d{3}, ambiguity \d\.\d{3}, spuriousness \d\.\d{3} ", summary["SIAP"])
+    assert re.match(r"\d+ switch(es)? of a contact's track, \d+ breaks? ", summary["track ids"])
+    assert re.match(r"p50 \d+ ms, p99 \d+ ms over 90 frames", summary["latency"])
+    assert f"101 BOOT_OK x {len(SERVICES)}" in summary["audit events"]
+    assert re.match(r"\d+ messages: headers, ids, order, and each payload by the digest", summary["checked"])
     assert "90 track sets and " in result.stdout
     assert "computed again from the stored frames" in result.stdout
     assert table.keys() == SUBJECTS

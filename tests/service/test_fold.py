@@ -365,7 +365,7 @@ async def test_a_longer_confirm_interval_of_an_output_reader_is_sent_to_the_sour
         it.output.readers.declare("bridge", 0.0)
         it.source.say(event(4))
         await it.until(lambda: it.folds[0].taken == [1, 2, 3, 4])
-        assert len(it.source.intervals_s) == 2, "more often than was told is no reason"
+        assert len(it.source.intervals_s) == 2, "a shorter interval than the one sent needs no new call"
         assert len(it.folds) == 1
 
 
@@ -493,8 +493,8 @@ async def test_a_checkpoint_period_beyond_the_producers_retention_is_reported_by
         health = bases[f"svc_{refused}"].health
         while health.report().serving:
             await parts.feeds[0].change.wait(0.05)
-        told = {
+        expected = {
             "tracker": "frames: retention 20 s: .* interval 31 s",
             "radar": "world: retention 60 s: .* interval 32.1 s",
         }
-        assert re.search(told[refused], health.report().detail)
+        assert re.search(expected[refused], health.report().detail)

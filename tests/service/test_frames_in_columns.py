@@ -63,9 +63,9 @@ async def test_a_reader_that_asks_for_columns_gets_the_same_events_with_their_de
 ) -> None:
     count = await served.produce(12)
     plain = await take(served, count, from_oldest=True)
-    told = await take(served, count, from_oldest=True, columns=True)
+    columnar = await take(served, count, from_oldest=True, columns=True)
     assert any(response.frame.detections for response in plain)
-    for one, other in zip(plain, told, strict=True):
+    for one, other in zip(plain, columnar, strict=True):
         assert without_detections(other) == without_detections(one)
         assert not other.frame.detections
         assert not one.frame.HasField("detection_columns")
@@ -82,17 +82,17 @@ async def test_a_reader_that_asks_for_columns_gets_the_same_events_with_their_de
 async def test_the_digest_in_a_token_is_of_the_payload_in_messages_whichever_layout_is_read(served: Served) -> None:
     count = await served.produce(4)
     plain = await take(served, count, from_oldest=True)
-    told = await take(served, count, from_oldest=True, columns=True)
-    for one, other in zip(plain, told, strict=True):
+    columnar = await take(served, count, from_oldest=True, columns=True)
+    for one, other in zip(plain, columnar, strict=True):
         assert decode(other.resume_token).digest == short_digest(one.frame.SerializeToString(deterministic=True))
 
 
 async def test_a_stream_can_resume_in_the_other_layout(served: Served) -> None:
     count = await served.produce(8)
     plain = await take(served, 3, from_oldest=True)
-    told = await take(served, 2, resume_token=plain[-1].resume_token, columns=True)
-    rest = await take(served, count - 5, resume_token=told[-1].resume_token)
-    assert [each.context.sequence for each in (*plain, *told, *rest)] == list(range(1, count + 1))
+    columnar = await take(served, 2, resume_token=plain[-1].resume_token, columns=True)
+    rest = await take(served, count - 5, resume_token=columnar[-1].resume_token)
+    assert [each.context.sequence for each in (*plain, *columnar, *rest)] == list(range(1, count + 1))
 
 
 async def test_the_clients_stream_asks_for_columns_again_after_a_disconnect(served: Served) -> None:

@@ -72,11 +72,9 @@ async def test_an_identity_in_two_places_is_an_alarm_over_both_tracks(tmp_path: 
             assert event.track.iff != FriendFoe.FRIEND_FOE_FRIEND
             assert event.severity == 3
         (newest,) = (await served.stub.GetTracks(pb.GetTracksRequest())).track_sets
-        bearers = [track for track in newest.tracks if track.transponder_id == "QK-AIR-7"]
-        slow, fast = sorted(bearers, key=lambda track: track.velocity.x**2 + track.velocity.y**2)
-        assert (slow.iff, fast.iff) == (FriendFoe.FRIEND_FOE_FOE, FriendFoe.FRIEND_FOE_FRIEND), (
-            "motion tells them apart"
-        )
+        duplicates = [track for track in newest.tracks if track.transponder_id == "QK-AIR-7"]
+        slow, fast = sorted(duplicates, key=lambda track: track.velocity.x**2 + track.velocity.y**2)
+        assert (slow.iff, fast.iff) == (FriendFoe.FRIEND_FOE_FOE, FriendFoe.FRIEND_FOE_FRIEND), "their speeds differ"
 
 
 async def test_every_alarm_refers_to_the_frame_that_caused_it(tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ async def refusal(service: str, **settings: object) -> str:
     text = err.decode()
     assert process.returncode == 2, text
     assert "Traceback" not in text
-    (told,) = [line for line in text.splitlines() if line.startswith(f"{service}: ")]
-    return told
+    (message,) = [line for line in text.splitlines() if line.startswith(f"{service}: ")]
+    return message
 
 
 @contextmanager
@@ -142,10 +142,10 @@ def write(path: Path, text: str) -> Path:
 @pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
 async def test_a_taken_port_is_named_with_the_remedy(service: str, setting: str) -> None:
     with taken_port() as port:
-        told = await refusal(service, **{setting: port})
-    assert f"127.0.0.1:{port}" in told
-    assert "choose another" in told
-    assert setting in told
+        message = await refusal(service, **{setting: port})
+    assert f"127.0.0.1:{port}" in message
+    assert "choose another" in message
+    assert setting in message
 
 
 @pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
@@ -197,8 +197,8 @@ async def test_an_unknown_setting_is_refused(service: str) -> None:
 
 
 async def test_a_wrong_speed_is_refused_in_one_line() -> None:
-    told = await refusal("svc_sim", speed="nan")
-    assert told.startswith("svc_sim: QIKI_SIM_SPEED: ")
+    message = await refusal("svc_sim", speed="nan")
+    assert message.startswith("svc_sim: QIKI_SIM_SPEED: ")
 
 
 async def test_an_unknown_scenario_key_is_refused_at_its_line(tmp_path: Path) -> None:
@@ -210,24 +210,24 @@ async def test_an_unknown_scenario_key_is_refused_at_its_line(tmp_path: Path) ->
 async def test_a_broken_trajectory_row_is_refused_at_its_line(tmp_path: Path) -> None:
     rows = [",".join(COLUMNS), "0,abc123,QK1,1000,0,0,100,0,0,0", "1,abc123,QK1,1000,nan,0,100,0,0,0"]
     path = write(tmp_path / "bad.csv", "\n".join(rows) + "\n")
-    told = await refusal("svc_sim", scenario=path)
-    assert f"svc_sim: {path}:3: east_m: " in told
+    message = await refusal("svc_sim", scenario=path)
+    assert f"svc_sim: {path}:3: east_m: " in message
 
 
 async def test_the_state_directory_of_another_run_is_refused(tmp_path: Path) -> None:
     async with running("svc_sim", state_dir=tmp_path, paused=True) as child:
         child.process.terminate()
         assert await child.exit_status() == 0
-    told = await refusal("svc_sim", state_dir=tmp_path, seed=99)
-    assert f"{tmp_path} holds run " in told
-    assert "made with another seed" in told
+    message = await refusal("svc_sim", state_dir=tmp_path, seed=99)
+    assert f"{tmp_path} holds run " in message
+    assert "made with another seed" in message
 
 
 @pytest.mark.parametrize("service", ["svc_sim", "svc_tracker"])
 async def test_a_state_directory_that_another_process_uses_is_refused(service: str, tmp_path: Path) -> None:
     async with running(service, state_dir=tmp_path) as child:
-        told = await refusal(service, state_dir=tmp_path)
-        assert f"the state directory {tmp_path} is in use by process {child.process.pid}: end that one" in told
+        message = await refusal(service, state_dir=tmp_path)
+        assert f"the state directory {tmp_path} is in use by process {child.process.pid}: end that one" in message
         child.process.kill()
         await child.exit_status()
     async with running(service, state_dir=tmp_path):

@@ -43,15 +43,15 @@ async def test_every_frame_has_its_truth_of_the_same_sequence(tmp_path: Path) ->
 
 
 async def test_the_truth_changes_nothing_in_the_frames_and_is_not_in_them(tmp_path: Path) -> None:
-    async with serve(TRUTH_CASE, tmp_path / "told") as served:
+    async with serve(TRUTH_CASE, tmp_path / "with_truth") as served:
         last = await served.produce(6)
-        told = await take(served.stub.WatchFrames(pb.WatchFramesRequest(from_oldest=True)), "frame", last)
+        with_truth = await take(served.stub.WatchFrames(pb.WatchFramesRequest(from_oldest=True)), "frame", last)
         world = [contact.contact_id for contact in served.simulation.world.at(20).contacts]
     async with serve(FRAMES, tmp_path / "plain") as served:
         await served.produce(6)
         plain = await take(served.watch(from_oldest=True), "frame", last)
-    assert [each.frame for each in told] == [each.frame for each in plain]
-    assert not any(name.encode() in each.SerializeToString() for name in world for each in told)
+    assert [each.frame for each in with_truth] == [each.frame for each in plain]
+    assert not any(name.encode() in each.SerializeToString() for name in world for each in with_truth)
 
 
 async def test_a_request_for_truth_that_is_not_served_is_refused_with_the_reason(tmp_path: Path) -> None:

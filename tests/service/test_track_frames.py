@@ -116,24 +116,24 @@ async def test_every_frame_is_answered_with_its_tracks(served: Served) -> None:
 
 def in_columns(request: TrackFramesRequest) -> TrackFramesRequest:
     """Return a frame's request with its detections as columns."""
-    told = TrackFramesRequest()
-    told.CopyFrom(request)
-    told.frame.ClearField("detections")
-    told.frame.detection_columns.CopyFrom(detection_columns(request.frame))
-    return told
+    converted = TrackFramesRequest()
+    converted.CopyFrom(request)
+    converted.frame.ClearField("detections")
+    converted.frame.detection_columns.CopyFrom(detection_columns(request.frame))
+    return converted
 
 
 async def test_frames_in_columns_are_answered_with_the_same_tracks(served: Served) -> None:
     plain = await converse(served, [opening(), *frames(8)])
-    told = await converse(served, [opening(), *map(in_columns, frames(8))])
+    columnar = await converse(served, [opening(), *map(in_columns, frames(8))])
     mixed = [in_columns(each) if index % 2 else each for index, each in enumerate(frames(8))]
-    assert plain == told == await converse(served, [opening(), *mixed])
+    assert plain == columnar == await converse(served, [opening(), *mixed])
 
 
 async def test_a_session_that_requests_columns_is_answered_in_columns_with_the_same_tracks(served: Served) -> None:
     plain = await converse(served, [opening(), *frames(8)])
-    told = await converse(served, [opening(track_columns=True), *frames(8)])
-    for one, other in zip(plain, told, strict=True):
+    columnar = await converse(served, [opening(track_columns=True), *frames(8)])
+    for one, other in zip(plain, columnar, strict=True):
         assert not other.track_set.tracks
         columns = other.track_set.track_columns
         assert list(columns.track_id) == [track.track_id.value for track in one.track_set.tracks]
