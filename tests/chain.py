@@ -105,7 +105,7 @@ def facts(mesh: Mesh, service: str) -> dict[str, Any]:
     return found
 
 
-async def on_record(mesh: Mesh, name: str, reporter: str) -> list[AuditEvent]:
+async def recorded_events(mesh: Mesh, name: str, reporter: str) -> list[AuditEvent]:
     """Return the events of this name and reporter that the registrar has recorded so far."""
     async with connect(f"127.0.0.1:{mesh.ports['registrar']}") as channel:
         page = await RegistrarServiceStub(channel).ListEvents(ListEventsRequest(page_size=1000), timeout=10)
@@ -114,7 +114,7 @@ async def on_record(mesh: Mesh, name: str, reporter: str) -> list[AuditEvent]:
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until it holds; the services tell it over HTTP, so it is asked for now and then."""
+    """Wait until the condition holds; poll it, because the services report their state over HTTP only."""
     try:
         async with asyncio.timeout(WAIT_S):
             while not await asyncio.to_thread(holds):  # noqa: ASYNC110 (another process sets no event of ours)

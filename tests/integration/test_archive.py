@@ -34,7 +34,7 @@ from archive_cases import (
     until,
 )
 from chain import RUN_ID, SUBJECTS, chain, facts, published_all
-from chain import until as until_told
+from chain import until as until_reported
 from mesh.feeds.token import Token, decode
 from nats_server import NatsServer
 from qiki.archive.v1.archive_service_pb2 import ListArchiveRequest, WatchArchiveRequest
@@ -57,7 +57,7 @@ SENSORS = next(case for case in DERIVED_CASES if case.feed_name == "sensors")
 @pytest.mark.asyncio
 async def test_the_archive_gives_the_events_of_the_live_streams_whatever_process_is_killed(tmp_path: Path) -> None:
     async with chain(tmp_path, 10.0) as mesh:
-        await until_told(lambda: published_all(mesh), "everything published")
+        await until_reported(lambda: published_all(mesh), "everything published")
         async with (
             connect(f"127.0.0.1:{mesh.ports['archive']}") as transport,
             connect(f"127.0.0.1:{mesh.ports['radar']}") as radar,
@@ -74,7 +74,7 @@ async def test_the_archive_gives_the_events_of_the_live_streams_whatever_process
             live_stub: Any = RadarServiceStub(radar)
             live = [event async for event in Stream[Any](live_stub.WatchFrames, WatchFramesRequest(from_oldest=True))]
             assert archived == live, "payloads, contexts and tokens"
-            await until_told(lambda: facts(mesh, "archive").get("nats") == "connected", "NATS is back")
+            await until_reported(lambda: facts(mesh, "archive").get("nats") == "connected", "NATS is back")
             listed = await stub.ListArchive(ListArchiveRequest(), timeout=20)
         assert [each.subject for each in listed.channels][:5] == list(SUBJECTS)
         frames = next(each for each in listed.channels if each.channel == "frames")
@@ -376,7 +376,7 @@ def test_lost_time_is_not_caught_up() -> None:
     speed = PlaybackSpeed(1.0, wall)
     speed.wait_s(0)
     wall.now_s += 50.0
-    assert speed.wait_s(1 * NS_PER_S) == 0.0, "late: it goes at once, and time is taken anew from here"
+    assert speed.wait_s(1 * NS_PER_S) == 0.0, "late: it is due at once, and later waits count from here"
     assert speed.wait_s(2 * NS_PER_S) == pytest.approx(1.0)
     wall.now_s += 1.0 + MAX_LATE_S / 2
     assert speed.wait_s(2 * NS_PER_S) == 0.0

@@ -90,7 +90,7 @@ def kill(pid: int) -> None:
         return
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["", "nats_stands_still"])
+@pytest.mark.parametrize("frozen", [False, True], ids=["", "nats_frozen"])
 async def test_a_bridge_whose_supervisor_is_killed_ends(tmp_path: Path, frozen: bool) -> None:
     async with rig(tmp_path) as running:
         if frozen:
@@ -100,7 +100,7 @@ async def test_a_bridge_whose_supervisor_is_killed_ends(tmp_path: Path, frozen: 
         await running.bridge_gone()
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["", "nats_stands_still"])
+@pytest.mark.parametrize("frozen", [False, True], ids=["", "nats_frozen"])
 async def test_a_bridge_stopped_while_its_supervisor_was_killed_ends_once_it_continues(
     tmp_path: Path, frozen: bool
 ) -> None:

@@ -41,7 +41,7 @@ from qiki_sdk.channel import connect
 
 pytestmark = pytest.mark.asyncio
 
-COMMANDS, RESPONSES, LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
+COMMANDS, RESPONSES, DEAD_LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
 APPLIED, REFUSED = CommandOutcome.COMMAND_OUTCOME_APPLIED, CommandOutcome.COMMAND_OUTCOME_REFUSED
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DURATION_S = 30.0
@@ -64,9 +64,9 @@ class Bus:
         await until(lambda: self.bridge("answered") >= count, f"{count} answered")
         return await read_subject(self.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
 
-    async def letters(self, count: int) -> list[Stored]:
-        await until(lambda: self.bridge("put_aside") >= count, f"{count} put aside")
-        return await read_subject(self.mesh.ports["nats"], LETTERS, "QIKI_DLQ_V1")
+    async def dead_letters(self, count: int) -> list[Stored]:
+        await until(lambda: self.bridge("put_aside") >= count, f"{count} dead-lettered")
+        return await read_subject(self.mesh.ports["nats"], DEAD_LETTERS, "QIKI_DLQ_V1")
 
     def bridge(self, name: str) -> int:
         return int(facts(self.mesh, "bridge").get("commands", {}).get(name, 0))
@@ -178,14 +178,14 @@ async def test_an_unprocessable_message_is_dead_lettered_unchanged_with_the_reas
         await bus.send(good)
         (answer,) = await bus.answers(1)
         assert CommandResult.FromString(answer.data).command_id == good.command_id
-        letters = await bus.letters(len(cases))
-        for letter, (subject, payload, sent, reason) in zip(letters, cases, strict=True):
-            assert (letter.data, letter.headers["qiki-dlq-reason"]) == (payload, reason)
-            assert (letter.headers["qiki-dlq-subject"], letter.headers["qiki-dlq-consumer"]) == (
+        dead_letters = await bus.dead_letters(len(cases))
+        for dead_letter, (subject, payload, sent, reason) in zip(dead_letters, cases, strict=True):
+            assert (dead_letter.data, dead_letter.headers["qiki-dlq-reason"]) == (payload, reason)
+            assert (dead_letter.headers["qiki-dlq-subject"], dead_letter.headers["qiki-dlq-consumer"]) == (
                 subject,
                 "sim_commands",
             )
-            assert sent.items() <= letter.headers.items()
+            assert sent.items() <= dead_letter.headers.items()
         assert len(await bus.audit("DEAD_LETTERED")) == len(cases)
         info = await bus.jetstream.consumer_info("QIKI_COMMANDS_V1", "sim_commands")
         assert (info.num_pending, info.num_ack_pending) == (0, 0)
@@ -208,7 +208,7 @@ async def test_commands_that_arrive_while_the_simulator_and_the_bridge_are_kille
         await until(lambda: lag_of_commands(bus.mesh) == 0, "every command is done with")
         answers = await read_subject(bus.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
         disturbed = await read_all(bus.mesh)
-        assert await read_subject(bus.mesh.ports["nats"], LETTERS, "QIKI_DLQ_V1") == []
+        assert await read_subject(bus.mesh.ports["nats"], DEAD_LETTERS, "QIKI_DLQ_V1") == []
     results = [CommandResult.FromString(answer.data) for answer in answers]
     assert [result.command_id for result in results] == [command.command_id for command in sent], "each once, in order"
     applied = [(result.tick, command) for result, command in zip(results, sent, strict=True) if result.tick]
@@ -295,15 +295,15 @@ async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_
         carrier = CommandCarrier("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(carrier.run(client))
-            subscription = await jetstream.subscribe(LETTERS, ordered_consumer=True)
-            letters = [await subscription.next_msg(timeout=30) for _ in sent]
+            subscription = await jetstream.subscribe(DEAD_LETTERS, ordered_consumer=True)
+            dead_letters = [await subscription.next_msg(timeout=30) for _ in sent]
             task.cancel()
         await client.close()
-    assert [letter.data for letter in letters] == [command.SerializeToString() for command in sent]
-    for letter in letters:
-        told = letter.headers or {}
-        assert told["qiki-dlq-reason"] == "EXHAUSTED"
-        assert told["qiki-dlq-detail"].startswith("delivered 3 times; the last time: UNAVAILABLE")
+    assert [dead_letter.data for dead_letter in dead_letters] == [command.SerializeToString() for command in sent]
+    for dead_letter in dead_letters:
+        found = dead_letter.headers or {}
+        assert found["qiki-dlq-reason"] == "EXHAUSTED"
+        assert found["qiki-dlq-detail"].startswith("delivered 3 times; the last time: UNAVAILABLE")
     assert base.audit.counts().reported == 2
 
 

@@ -17,9 +17,9 @@ from chain import (
     Stored,
     chain,
     facts,
-    on_record,
     published_all,
     read_all,
+    recorded_events,
     run_to_the_end,
     until,
 )
@@ -69,7 +69,7 @@ async def refused(mesh: Mesh, name: str) -> None:
 async def said_to_refuse(mesh: Mesh, name: str) -> bool:
     if name == "nats":
         return bool(await stored_badly(mesh.ports["nats-monitor"]))
-    return bool(await on_record(mesh, "STORAGE_FAILED", f"svc_{name}"))
+    return bool(await recorded_events(mesh, "STORAGE_FAILED", f"svc_{name}"))
 
 
 async def with_full_disk(directory: Path, name: str) -> dict[str, list[Stored]]:

@@ -77,7 +77,7 @@ class Rig:
             int(message.headers["ce-sequence"]) for message in await read_subject(self.server.port, SUBJECT, STREAM)
         ]
 
-    async def told(self, name: str) -> dict[str, str]:
+    async def attributes_of(self, name: str) -> dict[str, str]:
         """Return the attributes of the one recorded event of this name, once it exists."""
         async with connect(f"127.0.0.1:{self.registrar_port}") as channel, asyncio.timeout(TIMEOUT_S):
             stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
@@ -145,7 +145,7 @@ async def test_an_outage_longer_than_the_retention_is_a_gap_reported_with_its_fi
             await running.carried(350)
             append(running.source, 10)
             await running.carried(360)
-            assert await running.told("GAP") == {"channel": "frames", "first": "51", "last": str(oldest - 1)}
+            assert await running.attributes_of("GAP") == {"channel": "frames", "first": "51", "last": str(oldest - 1)}
         assert await running.sequences() == [*range(1, 51), *range(oldest, 361)]
 
 
@@ -157,7 +157,7 @@ async def test_an_unused_stream_starts_at_the_oldest_event_and_the_missing_ones_
         oldest = running.source.feed.ring.oldest_sequence
         async with running.bridge():
             await running.carried(250)
-            assert await running.told("GAP") == {"channel": "frames", "first": "1", "last": str(oldest - 1)}
+            assert await running.attributes_of("GAP") == {"channel": "frames", "first": "1", "last": str(oldest - 1)}
         assert await running.sequences() == [*range(oldest, 251)]
 
 
@@ -172,7 +172,7 @@ async def test_a_subject_emptied_behind_the_bridge_is_a_lost_cursor_and_stops_th
         append(running.source, 300)
         async with running.bridge():
             assert "CURSOR_LOST" in await running.stopped()
-            assert (await running.told("CURSOR_LOST"))["channel"] == "frames"
+            assert (await running.attributes_of("CURSOR_LOST"))["channel"] == "frames"
         assert await running.sequences() == []
 
 
@@ -185,5 +185,5 @@ async def test_a_message_over_the_limit_stops_the_channel_and_is_reported(tmp_pa
         append(running.source, 20)
         async with running.bridge():
             assert "at most 65536" in await running.stopped()
-            assert (await running.told("CHANNEL_STOPPED"))["channel"] == "frames"
+            assert (await running.attributes_of("CHANNEL_STOPPED"))["channel"] == "frames"
         assert await running.sequences() == [*range(1, 21)]

@@ -27,7 +27,7 @@ class Left:
     audit: list[Stored]
     put_aside: int
 
-    def alarms_on_record(self) -> list[AuditEvent]:
+    def recorded_alarms(self) -> list[AuditEvent]:
         return [event for event in self.recorded if any(each.name == "alarm_id" for each in event.attributes)]
 
     def guard_events(self) -> list[GuardEvent]:
@@ -73,7 +73,7 @@ def test_alarms_have_the_same_metadata_as_other_events(left: Left) -> None:
 
 
 def test_every_alarm_is_recorded_once_and_there_are_no_dead_letters(left: Left) -> None:
-    recorded = left.alarms_on_record()
+    recorded = left.recorded_alarms()
     assert recorded
     assert len({event.event_id for event in recorded}) == len(recorded)
     for found, event in zip(recorded, left.guard_events(), strict=True):  # in order, each once
@@ -84,7 +84,7 @@ def test_every_alarm_is_recorded_once_and_there_are_no_dead_letters(left: Left) 
 
 
 def test_the_audit_event_of_an_alarm_is_on_the_bus_and_is_not_recorded_again(left: Left) -> None:
-    ids = [event.event_id for event in left.alarms_on_record()]
+    ids = [event.event_id for event in left.recorded_alarms()]
     on_the_bus = [message.headers["ce-id"] for message in left.audit if message.headers["ce-id"] in ids]
     assert on_the_bus == ids
     assert not {message.headers["ce-id"] for message in left.alarms} & set(on_the_bus)

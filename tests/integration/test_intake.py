@@ -115,16 +115,18 @@ async def test_a_message_that_is_no_audit_event_is_dead_lettered_unchanged_with_
     ]
     for payload, sent_headers, _reason in cases:
         await bus.publish("qiki.events.v1.junk", payload, sent_headers)
-    await until(lambda: bus.intake("put_aside") == len(cases), "all put aside")
-    letters = await bus.dead_letters(len(cases))
-    assert sorted(letter.headers["qiki-dlq-reason"] for letter in letters) == sorted(reason for *_, reason in cases)
-    for letter in letters:
-        sequence = int(letter.headers["qiki-dlq-sequence"])
+    await until(lambda: bus.intake("put_aside") == len(cases), "all dead-lettered")
+    dead_letters = await bus.dead_letters(len(cases))
+    assert sorted(dead_letter.headers["qiki-dlq-reason"] for dead_letter in dead_letters) == sorted(
+        reason for *_, reason in cases
+    )
+    for dead_letter in dead_letters:
+        sequence = int(dead_letter.headers["qiki-dlq-sequence"])
         origin = await bus.jetstream.get_msg("QIKI_EVENTS_V1", sequence)
-        assert letter.data == origin.data
-        assert letter.headers["qiki-dlq-subject"] == "qiki.events.v1.junk"
+        assert dead_letter.data == origin.data
+        assert dead_letter.headers["qiki-dlq-subject"] == "qiki.events.v1.junk"
         kept = {name: value for name, value in (origin.headers or {}).items() if not name.startswith("Nats-")}
-        assert kept.items() <= letter.headers.items()
+        assert kept.items() <= dead_letter.headers.items()
     async with connect(f"127.0.0.1:{bus.mesh.ports['registrar']}") as channel:
         listed = await RegistrarServiceStub(channel).ListEvents(ListEventsRequest(page_size=1000), timeout=10)
     assert sum(each.audit_event.name == "DEAD_LETTERED" for each in listed.events) == len(cases)

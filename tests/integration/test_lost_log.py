@@ -110,7 +110,7 @@ class Running:
         assert (await asyncio.to_thread(self._health))["status"] == "NOT_SERVING"
         return state
 
-    async def on_record(self, name: str) -> None:
+    async def until_recorded(self, name: str) -> None:
         """Wait until an event of this name is recorded."""
         await self.log()
         async with asyncio.timeout(TIMEOUT_S):
@@ -157,12 +157,12 @@ async def test_a_deleted_log_stops_its_channel_until_the_loss_is_accepted_by_its
             assert f"AUDIT_LOG_LOST: the bus holds audit events up to {len(before)} of log {lost}" in why
             assert f"the registrar serves log {new}. Put the directory of log {lost} back" in why
             assert f"QIKI_BRIDGE_ACCEPT_LOST_LOG={lost}" in why
-            await running.on_record("AUDIT_LOG_LOST")
+            await running.until_recorded("AUDIT_LOG_LOST")
         assert await it.bus() == before, "nothing of the new log is on the bus"
         async with it.running(accepted_log=new) as running:
             assert "AUDIT_LOG_LOST" in await running.stopped(), "only the lost log's own id accepts its loss"
         async with it.running(accepted_log=lost) as running:
-            await running.on_record("AUDIT_LOG_LOST")
+            await running.until_recorded("AUDIT_LOG_LOST")
             await running.carried()
         found = await it.bus()
         assert found[: len(before)] == before

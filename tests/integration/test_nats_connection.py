@@ -18,15 +18,15 @@ from nats_server import NatsServer, free_port
 
 @pytest.mark.asyncio
 async def test_a_missing_server_is_an_error_with_the_remedy_within_the_timeout() -> None:
-    heard: list[ConnectionEvent] = []
+    received: list[ConnectionEvent] = []
     address = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
     with pytest.raises(ConnectError, match="start it, or correct the address") as refused:
-        await connect(f"nats://user:secret@{address}", "test", heard.append, timeout_s=0.5)
+        await connect(f"nats://user:secret@{address}", "test", received.append, timeout_s=0.5)
     assert time.monotonic() - began < 5
     assert address in str(refused.value)
     assert "secret" not in str(refused.value)
-    assert {event.happening for event in heard} == {ConnectionState.ERROR}
+    assert {event.happening for event in received} == {ConnectionState.ERROR}
 
 
 @pytest.mark.asyncio
@@ -43,21 +43,21 @@ async def test_a_server_that_accepts_and_stays_silent_is_an_error_within_the_tim
 
 @pytest.mark.asyncio
 async def test_a_killed_server_is_reported_and_the_connection_returns_with_it(tmp_path: Path) -> None:
-    heard: asyncio.Queue[ConnectionState] = asyncio.Queue()
+    received: asyncio.Queue[ConnectionState] = asyncio.Queue()
     async with NatsServer(tmp_path) as server:
-        client = await connect(server.url, "test", lambda event: heard.put_nowait(event.happening))
+        client = await connect(server.url, "test", lambda event: received.put_nowait(event.happening))
         await server.kill()
-        await until(heard, ConnectionState.DISCONNECTED)
+        await until(received, ConnectionState.DISCONNECTED)
         await server.start()
-        await until(heard, ConnectionState.RECONNECTED)
+        await until(received, ConnectionState.RECONNECTED)
         assert (await client.request("$JS.API.INFO", b"", timeout=5)).data
         await client.close()
-        await until(heard, ConnectionState.CLOSED)
+        await until(received, ConnectionState.CLOSED)
 
 
-async def until(heard: asyncio.Queue[ConnectionState], happening: ConnectionState) -> None:
+async def until(received: asyncio.Queue[ConnectionState], happening: ConnectionState) -> None:
     async with asyncio.timeout(20):
-        while await heard.get() is not happening:
+        while await received.get() is not happening:
             pass
 
 

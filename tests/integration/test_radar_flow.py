@@ -46,7 +46,7 @@ def test_every_frame_has_a_schema_and_a_unique_id(frames: list, stored: dict[str
 
 def test_detections_comply_with_the_contract(frames: list) -> None:
     detections = [(frame, detection) for frame in frames for detection in frame.detections]
-    assert len(detections) > len(frames), "two things in view of both radars, nine times out of ten"
+    assert len(detections) > len(frames), "two targets in view of both radars, each detected nine times out of ten"
     for frame, detection in detections:
         assert detection.range_m > 0
         assert 0 <= detection.bearing_deg < 360
