@@ -16,7 +16,7 @@ from chaos.watcher import NotRecovered
 from mesh.tasks import raise_if_cancelled
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
 
-COMMANDS, RESPONSES, LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
+COMMANDS, RESPONSES, DEAD_LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
 PERIOD_S = 0.5
 ACK_TIMEOUT_S = 2.0
 ANSWERED_TIMEOUT_S = 120.0
@@ -73,8 +73,8 @@ class Pilot:
             if applied and self.refused:
                 return f"command {command_id} was applied after one that came when the run was over"
             self.refused += not applied
-        letters = await read_subject(port, LETTERS, "QIKI_DLQ_V1")
-        return f"{len(letters)} commands were put aside" if letters else ""
+        dead_letters = await read_subject(port, DEAD_LETTERS, "QIKI_DLQ_V1")
+        return f"{len(dead_letters)} commands were dead-lettered" if dead_letters else ""
 
     async def answered(self) -> None:
         """Return once every command that was sent has been answered. Raises NotRecovered."""

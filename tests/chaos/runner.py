@@ -161,7 +161,7 @@ async def _suffer(running: Arena, fault: Fault) -> None:
 async def _alive(running: Arena, process: str) -> int:
     try:
         async with asyncio.timeout(APPEAR_TIMEOUT_S):
-            while (pid := running.pid(process)) is None:  # noqa: ASYNC110 - the supervisor tells nobody
+            while (pid := running.pid(process)) is None:  # noqa: ASYNC110 - the supervisor announces it nowhere
                 await asyncio.sleep(APPEAR_POLL_S)
     except TimeoutError:
         raise NotRecovered(f"{process} is not started again within {APPEAR_TIMEOUT_S} s") from None
@@ -174,7 +174,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 async def _hurry(running: Arena) -> None:
-    """Let the rest of the run go as fast as possible; a run that has ended needs nothing."""
+    """Set the simulation to run as fast as possible; do nothing if the run has ended. Raises NotRecovered."""
     async with connect(f"127.0.0.1:{running.mesh.ports['sim']}") as channel:
         for _ in range(SPEED_TRIES):
             try:
@@ -187,7 +187,7 @@ async def _hurry(running: Arena) -> None:
                 await asyncio.sleep(APPEAR_POLL_S)
             else:
                 return
-    raise NotRecovered("the simulator cannot be told to hurry")
+    raise NotRecovered("the simulator does not accept SetSimulationSpeed")
 
 
 def _not_landed(outcome: Outcome) -> str:

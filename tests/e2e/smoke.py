@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def check(compose: Compose) -> None:
-    """Start the mesh and hold it to what it promises. Raises SmokeError, naming everything that does not hold."""
+    """Start the mesh and check its output. Raises SmokeError, which names every failed check."""
     compose.run("building the image", "build", "--quiet")
     compose.run(
         "starting nats and the services, and waiting until they are healthy",
@@ -72,7 +72,7 @@ def check(compose: Compose) -> None:
     asyncio.run(search(url, [radar, audit], compose.within(SEARCH_LIMIT_S)))
     problems += [*radar.problems(), *audit.problems()]
     if problems:
-        raise SmokeError("\n  ".join((f"{len(problems)} things do not hold:", *problems)))
+        raise SmokeError("\n  ".join((f"{len(problems)} checks failed:", *problems)))
     say(f"{len(radar.frames)} frames and {len(radar.parts)} sets of tracks after them are as promised")
     say(f"{len(audit.events)} audit events are as promised: {', '.join(event.name for _, event in audit.events)}")
 
