@@ -71,7 +71,7 @@ def cases(kind: str) -> list[object]:
 
 
 @pytest.mark.parametrize("case", cases("encode"))
-def test_a_value_is_percent_encoded_as_the_binding_says(case: dict[str, str]) -> None:
+def test_a_value_is_percent_encoded_as_the_binding_requires(case: dict[str, str]) -> None:
     assert encode_value(case["text"]) == case["header"]
     assert decode_value(case["header"]) == case["text"]
 

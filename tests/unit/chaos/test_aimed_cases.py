@@ -37,7 +37,7 @@ def test_when_all_processes_die_the_struck_one_dies_first() -> None:
             assert sorted(case.killed) == sorted(PROCESSES)
 
 
-def test_nothing_is_waited_for_that_cannot_happen() -> None:
+def test_no_case_waits_for_a_confirmation_of_a_stopped_bridge() -> None:
     for case in possible():
         if case.bridge is Bridge.STOPPED:
             assert case.process != "bridge"

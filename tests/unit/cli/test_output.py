@@ -60,7 +60,7 @@ def test_a_full_disk_below_the_output_ends_nothing() -> None:
     assert run(os.open("/dev/full", os.O_WRONLY), lambda: None) == 7
 
 
-def test_what_can_be_written_is_written() -> None:
+def test_output_to_an_open_pipe_is_written_whole() -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as output:
         process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=writer, stderr=writer)

@@ -268,7 +268,7 @@ async def test_end_now_kills_all_children_at_once_whatever_they_wait_for(tmp_pat
 
 
 @pytest.mark.asyncio
-async def test_what_a_child_has_started_ends_with_it(tmp_path: Path) -> None:
+async def test_processes_started_by_a_child_end_with_it(tmp_path: Path) -> None:
     parent = """
         import pathlib, subprocess, sys
         child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])

@@ -54,7 +54,7 @@ def test_a_run_takes_a_given_id_and_start_time(tmp_path: Path) -> None:
     run = load_or_create(tmp_path, inputs)
     assert (run.run_id, run.start_time.ToNanoseconds()) == (run_id, 0)
     assert load_or_create(tmp_path, inputs) == run
-    assert load_or_create(tmp_path, INPUTS) == run, "not given, it is whatever is there"
+    assert load_or_create(tmp_path, INPUTS) == run, "without a given id, the existing run continues"
 
 
 @pytest.mark.parametrize(

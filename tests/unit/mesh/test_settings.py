@@ -51,7 +51,7 @@ def test_by_default_a_service_listens_on_loopback_alone() -> None:
         assert settings.host == "127.0.0.1"
 
 
-def test_the_environment_sets_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_settings_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     set_env(monkeypatch, QIKI_SIM_GRPC_PORT="0", QIKI_SIM_SPEED="2.5", QIKI_SIM_SEED="7", QIKI_SIM_PAUSED="true")
     settings = SimSettings.load()
     assert (settings.grpc_port, settings.speed_factor(), settings.seed, settings.paused) == (0, 2.5, 7, True)
@@ -133,7 +133,7 @@ def test_settings_are_not_changed_after_they_are_read() -> None:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_yaml_file_sets_what_it_names(config: Path) -> None:
+def test_a_yaml_file_sets_the_settings_it_names(config: Path) -> None:
     config.write_text("speed: max\nseed: 11\nstart_time: 2026-01-01T00:00:00Z\n", encoding="utf-8")
     settings = SimSettings.load()
     assert (settings.speed, settings.seed) == ("max", 11)

@@ -123,7 +123,7 @@ async def test_a_waiting_reader_is_asked_to_reconnect_as_soon_as_the_server_drai
     assert decode(said.resume_token).sequence == 2
 
 
-async def test_a_filtered_stream_yields_what_is_accepted_and_its_token_moves_past_the_rest() -> None:
+async def test_a_filtered_stream_yields_the_accepted_events_and_its_token_moves_past_the_others() -> None:
     feed = make_feed()
     produce(feed, 1, 5)
     stream = open_stream(feed, heartbeat_s=0.05, accept=lambda entry: entry.sequence in (1, 3), from_oldest=True)

@@ -24,14 +24,14 @@ class EndlessCall:
         self._sent = 0
 
     async def read(self) -> Any:
-        await asyncio.sleep(0)  # as a call does, it lets the loop clear up its timers
+        await asyncio.sleep(0)  # yields to the loop, as a real call does, so that it clears its timers
         self._sent += 1
         return WatchFramesResponse(
             resume_token=f"{self._sent:060d}", context=EventContext(sequence=self._sent), frame=RadarFrame()
         )
 
     def cancel(self) -> None:
-        """Nothing runs."""
+        """Do nothing: there is no call to cancel."""
 
 
 def resident_kib() -> int:

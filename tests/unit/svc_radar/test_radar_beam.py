@@ -54,7 +54,9 @@ def test_a_target_is_detected_at_its_position_when_the_beam_passed_it() -> None:
     relative_m = end_m + offset_s * velocity_mps - offset_s * own_mps
     assert seen.range_m == pytest.approx([np.linalg.norm(relative_m)], abs=0.1)
     assert seen.bearing_deg == pytest.approx([math.degrees(math.atan2(relative_m[0], relative_m[1])) % 360.0], abs=1e-3)
-    assert offset_s == pytest.approx(4.0 * (seen.bearing_deg[0] / 360.0 - 1.0), abs=0.01), "then the beam was there"
+    assert offset_s == pytest.approx(4.0 * (seen.bearing_deg[0] / 360.0 - 1.0), abs=0.01), (
+        "the time at which the beam passed"
+    )
 
 
 @given(bearing_deg=st.floats(-720.0, 720.0), kind=st.sampled_from(ScanKind))
@@ -137,10 +139,10 @@ def test_the_doppler_filter_compensates_the_radars_own_motion() -> None:
     model = dataclasses.replace(SURE, min_radial_speed_mps=15.0)
     own = moving((60.0, 120.0, -10.0))
     assert len(scan(model, targets(at(8_000.0, 70.0)), own=own)) == 0, (
-        "it stands still on the ground, and seems to close"
+        "static on the ground, closing only by own motion"
     )
     along = targets(at(8_000.0, 70.0), velocity_mps=(60.0, 120.0, -10.0))
-    assert len(scan(model, along, own=own)) == 1, "its range does not change, and it moves"
+    assert len(scan(model, along, own=own)) == 1, "constant range, but moving over the ground"
 
 
 def test_a_crossing_target_is_lost_in_the_doppler_notch() -> None:

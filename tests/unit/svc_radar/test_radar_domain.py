@@ -175,7 +175,7 @@ def test_the_signal_falls_by_twelve_decibels_per_doubling_of_the_range_and_rises
 def test_receiver_noise_hides_the_change_of_range_from_scan_to_scan() -> None:
     seen = [scan(PERFECT, targets((0, 10_000, 0)), step=step).snr_db[0] for step in range(200)]
     assert np.mean(seen) == pytest.approx(20.0, abs=0.3)
-    # Of a ratio of 100 the noise moves the power by a seventh.
+    # At a signal-to-noise ratio of 100, noise changes the power by a seventh.
     assert np.std(seen) == pytest.approx(10.0 * math.log10(1.0 + math.sqrt(2.0 / 100.0)), rel=0.2)
 
 

@@ -58,7 +58,7 @@ def test_a_dead_sector_gives_neither_true_nor_false_detections_and_is_reported()
     free, dead = scan(noisy, crowd), scan(noisy, crowd, wrong=Faults(dead=(NORTH,)))
     kept = ~NORTH.holds(free.bearing_deg)
     assert dead.blind == (Blind(NORTH, BlindReason.DEAD),)
-    assert dead.bearing_deg.tolist() == free.bearing_deg[kept].tolist(), "and the rest is as it was"
+    assert dead.bearing_deg.tolist() == free.bearing_deg[kept].tolist(), "other detections are unchanged"
     assert len(dead) < len(free)
 
 

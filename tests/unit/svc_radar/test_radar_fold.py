@@ -121,7 +121,7 @@ async def test_with_all_frames_safe_the_confirmed_position_lags_by_at_most_a_sca
             feed.confirm("bridge", feed.place(feed.ring.last_sequence).encode())
         place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
         next_snapshot = event.context.sequence + 1
-        assert next_snapshot - place <= max(periods) + 1, "what check_retention counts with"
+        assert next_snapshot - place <= max(periods) + 1, "the interval that check_retention assumes"
 
 
 async def test_before_a_whole_scan_there_is_no_position_to_confirm() -> None:
@@ -143,7 +143,7 @@ async def test_scans_cut_by_the_start_of_the_retention_yield_no_frame() -> None:
     first, feed = observer([5, 2])
     for event in snapshots(11, 20):
         await first.take(event)
-    assert feed.ring.oldest_sequence == 16 // 5 + 16 // 2, "the first one at snapshot 16, a whole scan after 11"
+    assert feed.ring.oldest_sequence == 16 // 5 + 16 // 2, "the first frame is at snapshot 16, one full scan after 11"
     assert feed.ring.last_sequence == 20 // 5 + 20 // 2
 
 

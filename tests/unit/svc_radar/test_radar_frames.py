@@ -1,4 +1,4 @@
-"""A frame carries all that a tracker needs, and nothing that the radar cannot know."""
+"""A frame carries every value that a tracker needs, and none that the radar cannot know."""
 
 import dataclasses
 
@@ -65,8 +65,10 @@ def test_the_truth_names_the_contacts_behind_each_detection_in_the_frames_order(
     frame, truth = frame_of(model, snapshot())
     both = list(zip(frame.detections, truth, strict=True))
     strong = {round(each.bearing_deg): sorted(names) for each, names in both if each.snr_db > 30.0}
-    assert strong == {10: ["contact-0", "contact-1"], 200: ["contact-2"]}, "two are not resolved"
-    assert [names for each, names in both if each.snr_db < 30.0] == [[]] * (len(both) - 2), "false ones are of nothing"
+    assert strong == {10: ["contact-0", "contact-1"], 200: ["contact-2"]}, "two contacts are not resolved"
+    assert [names for each, names in both if each.snr_db < 30.0] == [[]] * (len(both) - 2), (
+        "false detections have no contact"
+    )
     assert len(both) > 2
 
 

@@ -17,7 +17,7 @@ from svc_radar.domain.scene import polar
 
 DRAWS = 4_000
 SIGMAS = 5.0
-# Strong enough to be seen always, and too weak for the floors.
+# Strong enough to be detected always, and too weak for the floors of the errors.
 MEDIUM = dataclasses.replace(
     PHYSICAL,
     false_alarm_probability=1e-12,

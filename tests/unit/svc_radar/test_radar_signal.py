@@ -91,14 +91,14 @@ def test_the_textbooks_example_comes_out() -> None:
 
 @pytest.mark.parametrize("snr", [0.0, 1.0, 20.0])
 @pytest.mark.parametrize("swerling", [SwerlingCase.CASE_0, SwerlingCase.CASE_1])
-def test_received_power_is_distributed_as_the_case_says(swerling: SwerlingCase, snr: float) -> None:
+def test_received_power_has_the_distribution_of_its_swerling_case(swerling: SwerlingCase, snr: float) -> None:
     draws = draw_echoes(np.random.default_rng(5), DRAWS)
     power = received_power(swerling, np.full(DRAWS, snr), draws)
     assert_distributed(law(swerling, snr).cdf(power))
 
 
 @pytest.mark.parametrize("snr", [1.0, 20.0])
-def test_received_power_of_case_3_is_distributed_as_its_closed_form_says(snr: float) -> None:
+def test_received_power_of_case_3_has_the_distribution_of_its_closed_form(snr: float) -> None:
     power = received_power(SwerlingCase.CASE_3, np.full(DRAWS, snr), draw_echoes(np.random.default_rng(6), DRAWS))
     assert_distributed(np.array([detection_probability(SwerlingCase.CASE_3, snr, value) for value in power.tolist()]))
 
@@ -109,7 +109,7 @@ def test_targets_are_detected_with_the_probability_of_the_closed_form(swerling: 
     model = dataclasses.replace(
         PHYSICAL, swerling=swerling, range_resolution_m=1e-6, min_range_m=9_999.0, max_range_m=10_002.0
     )
-    # A metre in all, and each in a cell of its own.
+    # One metre in total, each target in its own cell.
     ranges_m = np.linspace(9_999.5, 10_000.5, DRAWS)
     crowd = targets(*[at(range_m, 30.0, 5.0) for range_m in ranges_m.tolist()], rcs_dbsm=rcs_dbsm)
     seen = scan(dataclasses.replace(model, false_alarm_probability=1e-12), crowd, step=int(rcs_dbsm))

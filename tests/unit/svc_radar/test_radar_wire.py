@@ -175,7 +175,7 @@ def test_an_older_client_reads_the_values_that_are_written_today(legacy: LegacyR
         assert values_of(read, older.DESCRIPTOR) == values_of(written, older.DESCRIPTOR)
 
 
-def test_what_an_older_client_writes_is_read_with_the_same_values(legacy: LegacyRadar) -> None:
+def test_messages_of_an_older_client_are_read_with_the_same_values(legacy: LegacyRadar) -> None:
     for older, today in kinds(legacy):
         written = filled(older, older.DESCRIPTOR)
         read = today.FromString(written.SerializeToString())
@@ -240,7 +240,7 @@ def test_an_older_client_reads_a_frame_in_columns_as_a_frame_without_detections(
     assert (read.schema_version, read.sensor_id.value, len(read.detections)) == (1, "sensor", 0)
 
 
-def test_columns_mean_what_the_fields_of_the_same_names_mean() -> None:
+def test_columns_have_the_meaning_of_the_fields_of_the_same_names() -> None:
     for columns, single, names in (
         (radar_pb2.DetectionColumns, radar_pb2.RadarDetection, {}),
         (track_pb2.TrackColumns, track_pb2.RadarTrack, TRACK_COLUMNS),

@@ -177,7 +177,7 @@ def test_every_cut_and_every_flipped_byte_of_a_sealed_journal_is_refused(
         (tmp_path / FILE).write_bytes(damaged)
         with pytest.raises(JournalDamagedError):
             Journal.open(tmp_path, RUN, ends[-1])
-        assert (tmp_path / FILE).read_bytes() == damaged, "what is left stays as it is"
+        assert (tmp_path / FILE).read_bytes() == damaged, "a refused journal is unchanged"
 
 
 def test_damage_to_a_record_with_another_after_it_is_never_cut_off(

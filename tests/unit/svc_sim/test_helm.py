@@ -54,7 +54,7 @@ def test_a_value_that_a_helm_omits_keeps_its_current_value_and_the_plan_ends() -
     assert after.velocity_mps[:2] == pytest.approx(before.velocity_mps[:2], abs=1e-9)
     assert after.velocity_mps[2] == -4.0
     turned_deg = math.degrees(steered.legs[-1].course_at(60.0)) - 90.0
-    assert turned_deg == pytest.approx(3.0 * 60.0), "the turn that was under way goes on"
+    assert turned_deg == pytest.approx(3.0 * 60.0), "the current turn continues"
 
 
 def test_a_course_is_steered_from_the_helms_time_and_a_turn_rate_of_zero_goes_straight_on() -> None:

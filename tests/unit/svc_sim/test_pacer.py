@@ -40,7 +40,7 @@ async def permitted(pacer: Pacer) -> bool:
 
 
 async def ticks_in(pacer: Pacer, clock: Clock, wall_s: float, step_s: float = 1 / 64) -> int:
-    """Let the clock go on in steps, and count the ticks that are permitted."""
+    """Advance the clock in steps, and count the permitted ticks."""
     found, end_s = 0, clock.now_s + wall_s
     while clock.now_s < end_s:
         clock.now_s += step_s
@@ -79,7 +79,7 @@ async def test_lost_time_is_not_caught_up(clock: Clock) -> None:
 
 async def test_a_little_lateness_does_not_slow_time_down(clock: Clock) -> None:
     pacer, found = make_pacer(clock), 0
-    for _ in range(40):  # the loop comes late each time, by less than what is forgiven
+    for _ in range(40):  # the loop is late each time, by less than the tolerance
         clock.now_s += TICK_S + (MAX_LATE_S / 2 if found % 2 else -MAX_LATE_S / 2)
         found += await permitted(pacer)
     assert found >= 39

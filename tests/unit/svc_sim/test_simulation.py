@@ -121,7 +121,7 @@ async def test_a_restart_computes_the_same_events_again(tmp_path: Path) -> None:
     async with running(tmp_path, paused=True) as again:
         await again.until(lambda: not again.simulation.replaying)
         after = again.events()
-        assert again.simulation.tick == 60, "what was reserved may have been seen: it is computed again"
+        assert again.simulation.tick == 60, "reserved ticks may have been visible: they are computed again"
     assert after.items() >= before.items()
     assert len(before) == 47 // 2 + 47 // 2 + 47 // 20, "snapshots, IMU and GNSS readings"
 
@@ -208,7 +208,7 @@ async def test_a_step_of_a_running_simulation_pauses_it_after_exactly_the_reques
         before = sim.simulation.tick
         state = await sim.step(10)
         assert (state.tick, state.phase) == (before + 10, Phase.SIMULATION_PHASE_PAUSED)
-        assert not await sim.feeds["world"].change.wait(0.05), "nothing comes after it"
+        assert not await sim.feeds["world"].change.wait(0.05), "no event follows"
         assert (await sim.state()).tick == before + 10
 
 

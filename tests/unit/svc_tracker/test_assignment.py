@@ -164,7 +164,7 @@ def test_an_empty_gate_assigns_no_detection() -> None:
 
 
 def test_the_clutter_density_follows_from_the_clutter_per_scan() -> None:
-    """A detection speaks for its track by ln(Pd N / lambda): lambda is uniform in what is measured, the new in it."""
+    """A detection adds ln(Pd N / lambda) to the score: lambda, with new targets, is uniform in measurement space."""
     x, P, S = ellipse()
     model = TrackerModel(axes=2, modes=STRAIGHT)
     sensor = Sensor(elev_sigma_deg=None, vr_sigma_mps=None, max_range_m=50e3, clutter_per_scan=40.0)

@@ -43,7 +43,7 @@ def states(axes: int, count: int, seed: int = 3) -> tuple[Floats, Floats]:
 
 
 def interleaved(axes: int) -> list[int]:
-    """Return where Stone Soup's state (east, its rate, north, its rate, ...) is in ours."""
+    """Return the index in our state of each element of Stone Soup's (east, its rate, north, its rate, ...)."""
     return [place for axis in range(axes) for place in (axis, axis + axes)]
 
 
@@ -53,7 +53,7 @@ def stone_soup_state(x: Floats, P: Floats, kind: Any = GaussianState) -> Any:
 
 
 def agree(mean: Floats, covariance: Floats, reference: Any, relative: float) -> None:
-    """Check a state and a covariance, each within so much of the reference's standard deviations."""
+    """Check that state and covariance agree with the reference, within `relative` of its standard deviations."""
     back = np.argsort(interleaved(len(mean) // 2))
     expected, spread = np.asarray(reference.mean).ravel()[back], np.asarray(reference.covar)[np.ix_(back, back)]
     sigma = np.sqrt(np.diag(spread))

@@ -82,7 +82,7 @@ def test_a_detection_with_a_time_offset_updates_the_state_at_its_own_time(
     assert assigned(result) == [0]
     found, covariance = moments(result.tracks.estimates)
     sigma = np.sqrt(np.diag(predicted[:, :, 0]))
-    # The line of sight turns by two degrees meanwhile, along which it is linearised.
+    # Meanwhile the line of sight, along which the measurement is linearised, turns by two degrees.
     np.testing.assert_allclose((found[:, 0] - mean[:, 0]) / sigma, 0.0, atol=0.15)
     unit = np.outer(sigma, sigma)
     np.testing.assert_allclose(covariance[:, :, 0] / unit, predicted[:, :, 0] / unit, atol=0.15)
