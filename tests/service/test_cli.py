@@ -94,7 +94,7 @@ def test_a_typo_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_version_names_what_results_depend_on() -> None:
+def test_version_names_the_versions_that_results_depend_on() -> None:
     result = qiki("version")
     assert result.returncode == 0
     assert {line.split()[0] for line in result.stdout.splitlines()} >= {"qiki-mesh", "numpy", "grpcio", "Python"}

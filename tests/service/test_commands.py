@@ -367,7 +367,7 @@ async def test_a_restart_replays_the_same_history_with_its_commands(tmp_path: Pa
         await client.step(118)
         assert await client.speed_mps() == pytest.approx(3.0)
         await client.step(2)
-        assert await client.speed_mps() == pytest.approx(1.0), "the one for tick 200 was not forgotten"
+        assert await client.speed_mps() == pytest.approx(1.0), "the command for tick 200 was kept"
 
 
 async def test_a_fresh_run_with_another_runs_journal_has_that_runs_history(tmp_path: Path, scenario: Path) -> None:
@@ -405,7 +405,7 @@ async def test_commands_answered_before_a_kill_take_effect_once_after_it(tmp_pat
         for command, result in answered.values():
             assert await client.execute(command) == pb.ExecuteCommandResponse(result=result, repeated=True)
         final = await client.history(LAST_TICK // 2)
-    assert seen.items() <= final.items(), "what was seen before a kill is there after it"
+    assert seen.items() <= final.items(), "snapshots read before a kill are the same after it"
     journal = state_dir / "commands.journal"
     async with served(tmp_path / "clean", scenario=scenario, journal=journal, paused=False, speed="max") as client:
         assert await client.history(LAST_TICK // 2) == final
@@ -459,7 +459,7 @@ async def test_a_torn_tail_is_cut_off_and_damage_before_it_fails_the_start_with_
 
 
 async def test_damage_to_the_last_command_of_a_sealed_journal_is_no_torn_tail(tmp_path: Path) -> None:
-    """It was answered as executed: a start that cut it off would silently revoke it."""
+    """The command was answered as executed: a start that truncated its record would silently revoke it."""
     path = tmp_path / "commands.journal"
     async with served(tmp_path) as client:
         await client.execute(helm(course_deg=90.0))
@@ -508,7 +508,7 @@ async def test_on_a_full_disk_commands_are_refused_and_the_run_waits_until_space
 async def test_a_write_with_a_failed_flush_has_no_effect_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record has reached the file and perhaps not the disk: the tick passes without it."""
+    """The record is in the file but perhaps not on the disk: the tick passes without the command."""
     command, fsync = helm(speed_mps=99.0), os.fsync
     async with served(tmp_path) as client:
         await client.result(helm(speed_mps=1.0))

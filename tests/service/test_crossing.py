@@ -246,7 +246,7 @@ async def test_without_an_archive_an_expired_token_is_raised_to_the_reader(tmp_p
         stream: Stream[Any] = Stream(live.stub.WatchFrames, live.request(resume_token=token), SETTINGS)
         with pytest.raises(ResumeTokenExpiredError):
             await collect(stream, 1)
-        assert decode(stream.resume_token).sequence == 0, "and its place is still known"
+        assert decode(stream.resume_token).sequence == 0, "its position is still known"
 
 
 async def test_a_stream_with_a_filter_is_not_given_an_archive(tmp_path: Path) -> None:

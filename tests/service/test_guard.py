@@ -89,14 +89,14 @@ async def test_every_alarm_refers_to_the_frame_that_caused_it(tmp_path: Path) ->
             assert context.time == event.time == event.track.timestamp
             assert context.subject == event.rule
             assert event.frame_id.value == identity.event_id(context.run_id, "frames", event.frame_sequence)
-            assert event.track in sets[event.frame_sequence], "as the tracks after that frame have it, and no other"
+            assert event.track in sets[event.frame_sequence], "the track equals the one in the set after that frame"
         cleared = [event for event in events(served) if event.phase != RAISED]
         raised_ids = [event.alarm_id for event in events(served) if event.phase == RAISED]
         assert all(event.alarm_id in raised_ids for event in cleared)
 
 
 def safe_frame(directory: Path) -> int:
-    """Return the frame of the newest checkpoint that is recorded as safe, 0 for none; three frames come in a second."""
+    """Return the frame of the newest checkpoint recorded as safe, 0 for none; there are three frames a second."""
     record = directory / "safe"
     if not record.exists():
         return 0
@@ -118,7 +118,7 @@ async def test_after_a_restart_from_a_checkpoint_the_alarms_are_the_same(tmp_pat
         await simulate(tracks, 7)
         await tracks.until(lambda: safe_frame(tmp_path / "tracker") == 3 * 6 - 1)
     async with serve(GUARD, tmp_path / "again", tmp_path / "tracker") as again:
-        assert again.feed.ring.last_sequence == 2, "it stands where the checkpoint does"
+        assert again.feed.ring.last_sequence == 2, "the feed resumes at the checkpoint"
         await simulate(again, SECONDS)
         found = [event.SerializeToString(deterministic=True) for event in events(again, first=3)]
         assert found == expected[2:]

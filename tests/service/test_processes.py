@@ -258,7 +258,7 @@ async def test_a_signal_drains_every_stream_and_ends_the_process_with_status_0(n
         watching = health.Watch(health_pb2.HealthCheckRequest())
         for call in (*calls, watching):
             await call.read()
-        with socket.create_connection(("127.0.0.1", child.http_port)):  # and one who says nothing
+        with socket.create_connection(("127.0.0.1", child.http_port)):  # and an idle client
             child.process.send_signal(number)
             lasts = [await last_of(call) for call in calls]
             assert await child.exit_status() == 0
@@ -276,9 +276,9 @@ async def last_of(call: Any) -> Any:
 
 @BOTH
 async def test_a_second_signal_ends_the_process_at_once(service: str, tmp_path: Path) -> None:
-    async with running(service, environment={"TMPDIR": str(tmp_path)}) as child:  # where it leaves what it had
+    async with running(service, environment={"TMPDIR": str(tmp_path)}) as child:  # for its leftovers
         child.process.send_signal(signal.SIGSTOP)
-        for number in (signal.SIGINT, signal.SIGTERM):  # both wait for it when it goes on
+        for number in (signal.SIGINT, signal.SIGTERM):  # both are pending when it continues
             child.process.send_signal(number)
         child.process.send_signal(signal.SIGCONT)
         assert await child.exit_status() in (128 + signal.SIGINT, 128 + signal.SIGTERM)

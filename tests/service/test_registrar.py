@@ -457,7 +457,7 @@ async def test_a_full_disk_is_a_typed_refusal_and_not_serving_until_there_is_roo
         sent = [event(number) for number in range(1, 20)]
 
         async def fill() -> None:
-            for item in sent:  # each is some 200 bytes: a few still find room
+            for item in sent:  # of some 200 bytes each: a few fit
                 receipts.extend(await client.receipts(item))
 
         with pytest.raises(QikiError) as caught:
@@ -549,7 +549,7 @@ async def test_a_stream_resumes_exactly_after_its_token_across_restarts(tmp_path
             )
             async for item in stream:
                 seen.append(item.context.sequence)
-                if item.context.sequence >= goal - start:  # leaves some for the next one
+                if item.context.sequence >= goal - start:  # leaves some events for the next stream
                     break
             token = stream.resume_token
     assert seen == list(range(1, len(seen) + 1))
@@ -576,7 +576,7 @@ async def test_an_idle_stream_reports_its_position_and_draining_ends_it(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_a_foreign_token_is_refused_as_the_contract_says(tmp_path: Path) -> None:
+async def test_a_foreign_token_is_refused_as_the_contract_requires(tmp_path: Path) -> None:
     async with served(tmp_path / "a") as client:
         await client.receipts(event(1))
         place = decode((await client.call("GetLog", pb.GetLogRequest())).resume_token)

@@ -211,7 +211,7 @@ def test_an_event_that_the_frames_do_not_cause_is_named_although_consistent_in_i
     last = run[subject][-1]
     kind = next(channel.type for channel in SPEC.channels if channel.subject == subject)
     assert last.headers["ce-type"] == kind
-    data = last.data + b"\xf8\x07\x01"  # field 127, of no message of the API: time and all fields stay as they are
+    data = last.data + b"\xf8\x07\x01"  # field 127, unknown to every message of the API: the known fields are unchanged
     problems, _ = check(with_(run, subject, [*run[subject][:-1], forged(last, data)]))
     number = len(run[subject])
     assert problems == [f"{subject}, event {number}: replay: has other bytes than what the stored frames make."]
@@ -279,7 +279,7 @@ def test_another_run_on_the_same_subject_is_checked_separately(run: Streams) -> 
 # -- with a real nats-server ------------------------------------------------------------------------------------------
 
 
-def test_the_demo_reads_back_what_was_altered_on_the_server_and_names_it(run: Streams, tmp_path: Path) -> None:
+def test_the_demo_reads_back_and_names_a_message_altered_on_the_server(run: Streams, tmp_path: Path) -> None:
     sensors, guard = run[SENSORS], run[GUARD]
     sabotaged = {
         **run,

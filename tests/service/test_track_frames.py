@@ -388,7 +388,7 @@ class Gate(ThreadPoolExecutor):
         return self.futures[-1]
 
     async def until(self, *, begun: int, waiting: int) -> None:
-        """Wait until these numbers of frames have started in all and wait for their turn."""
+        """Wait until `begun` frames have started in all, and `waiting` are queued."""
 
         def holds() -> bool:
             queued = [future for future in self.futures if not future.running() and not future.done()]
@@ -440,7 +440,7 @@ async def test_a_session_cancelled_during_its_frame_is_freed_at_once(
     assert error.reason == "LIMIT_REACHED"
     for call in calls:
         call.cancel()
-    await gate.until(begun=1, waiting=0)  # those that wait are taken out of the queue
+    await gate.until(begun=1, waiting=0)  # queued frames are removed
     another = served.stub.TrackFrames(iter([opening(), TrackFramesRequest(frame=frame(99, flight(99)))]))
     await gate.until(begun=1, waiting=1)
     gate.opened.set()
