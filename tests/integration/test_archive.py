@@ -189,7 +189,9 @@ async def test_every_run_is_listed_and_can_be_selected(filled: Filled) -> None:
     assert (first.run_id, first.first_sequence, first.last_sequence) == (CASE_RUN_ID, 1, EVENTS)
     assert (second.run_id, second.first_sequence, second.last_sequence) == (OTHER_RUN_ID, 1, 7)
     assert second.created.seconds == LATER_S
-    assert sequences(await filled.whole(run_id=CASE_RUN_ID)) == list(range(1, EVENTS + 1)), "it ends by itself"
+    assert sequences(await filled.whole(run_id=CASE_RUN_ID)) == list(range(1, EVENTS + 1)), (
+        "the stream ends without a cancel"
+    )
     assert all(
         same(archived, event)
         for archived, event in zip(await filled.whole(run_id=OTHER_RUN_ID, until_newest=True), later, strict=True)
@@ -325,7 +327,7 @@ async def test_a_reader_that_does_not_read_holds_no_more_than_a_batch(filled: Fi
     whole = await filled.whole(until_newest=True)
     assert len(whole) == EVENTS + 2 * BATCH_MESSAGES
     waiting = filled.archive.servicer.facts()["waiting"]
-    assert 0 < waiting <= BATCH_BYTES / 40_000, "bytes are bounded, not messages alone"  # type: ignore[operator]
+    assert 0 < waiting <= BATCH_BYTES / 40_000, "bytes are bounded as well as messages"  # type: ignore[operator]
     assert sequences(await take(slow, len(whole) - 1)) == list(range(2, len(whole) + 1))
 
 
@@ -359,14 +361,14 @@ class Wall:
 def test_an_event_is_due_when_its_time_has_passed_at_the_playback_speed() -> None:
     wall = Wall()
     speed = PlaybackSpeed(4.0, wall)
-    assert speed.wait_s(10 * NS_PER_S) == 0.0, "the first one begins"
+    assert speed.wait_s(10 * NS_PER_S) == 0.0, "the first event starts the clock"
     assert speed.wait_s(12 * NS_PER_S) == pytest.approx(0.5)
     wall.now_s += 0.5
     assert speed.wait_s(12 * NS_PER_S) == pytest.approx(0.0)
     assert speed.wait_s(14 * NS_PER_S) == pytest.approx(0.5)
 
 
-def test_as_fast_as_possible_everything_is_due() -> None:
+def test_as_fast_as_possible_every_event_is_due() -> None:
     speed = PlaybackSpeed(0.0, Wall())
     assert [speed.wait_s(second * NS_PER_S) for second in (1, 1_000, 5)] == [0.0, 0.0, 0.0]
 
@@ -380,7 +382,7 @@ def test_lost_time_is_not_caught_up() -> None:
     assert speed.wait_s(2 * NS_PER_S) == pytest.approx(1.0)
     wall.now_s += 1.0 + MAX_LATE_S / 2
     assert speed.wait_s(2 * NS_PER_S) == 0.0
-    assert speed.wait_s(3 * NS_PER_S) == pytest.approx(1.0 - MAX_LATE_S / 2), "a little late is made up for"
+    assert speed.wait_s(3 * NS_PER_S) == pytest.approx(1.0 - MAX_LATE_S / 2), "a small delay is made up for"
 
 
 def test_times_that_go_back_delay_no_event() -> None:

@@ -70,7 +70,7 @@ def test_a_lost_track_is_reported_once_and_its_id_is_not_reused(track_sets: list
             assert track.track_id.value not in lost_at, "it was lost before"
             if track.status == LOST:
                 lost_at[track.track_id.value] = index
-    assert lost_at, "clutter begins tracks, and they are given up"
+    assert lost_at, "clutter initiates tracks, which are deleted"
 
 
 def test_tracks_carry_the_fields_of_the_contract(track_sets: list[TrackSet]) -> None:
