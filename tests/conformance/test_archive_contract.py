@@ -89,7 +89,7 @@ async def test_every_event_is_the_live_one_to_the_byte(both: Both) -> None:
     assert payload_of(found[0]).DESCRIPTOR.full_name == CHANNELS[both.reader.channel].type
 
 
-async def test_without_a_token_a_stream_starts_with_what_comes_next(both: Both) -> None:
+async def test_without_a_token_a_stream_starts_with_the_next_event(both: Both) -> None:
     call = both.reader.watch()
     await read(call)
     await both.store(STORED + 1, EVENTS)
@@ -138,7 +138,9 @@ async def test_an_expired_token_is_refused_with_the_oldest_that_works(both: Both
     assert error.metadata["oldest_sequence"] == "5"
     rest = await take(both.reader.watch(resume_token=error.metadata["oldest_resume_token"]), STORED - 4)
     assert sequences(rest) == list(range(5, STORED + 1))
-    assert sequences(await both.opened(STORED - 4)) == list(range(5, STORED + 1)), "the oldest is what is there"
+    assert sequences(await both.opened(STORED - 4)) == list(range(5, STORED + 1)), (
+        "it starts at the oldest stored event"
+    )
 
 
 async def test_a_token_whose_own_event_is_trimmed_still_resumes(both: Both) -> None:

@@ -1,6 +1,6 @@
-"""Clients that send what is no request, or go away in the middle, over every RPC of every service.
+"""Clients that send invalid requests or disconnect during a call, over every RPC of every service.
 
-What they sent is refused with a reason, the log has no error, and the server goes on.
+The request is refused with a reason, the log has no error, and the server keeps serving.
 """
 
 import asyncio
@@ -46,17 +46,17 @@ MALFORMED = {
     "a group that is not closed": b"\x0b",
     "a tag without its value": b"\x08",
 }
-# Field 1,000 with bytes in it: of no message of the API, and for every one of them nothing but size.
+# Field 1,000 with bytes: unknown to every message of the API, so that it adds only size.
 TOO_LARGE = b"\xc2\x3e" + b"\x80\x80\xc0\x02" + bytes(5 * 1024 * 1024)
 UNKNOWN_ENUM = 9_999
-# What a request must hold besides the field that is looked at.
+# The other required fields of a request.
 VALID = {"WatchArchive": WatchArchiveRequest(channel="frames")}
-# It answers what is wrong with a command in a durable result: see test_commands.
+# It reports an invalid command in a durable result: see test_commands.
 ANSWERS_BY_RESULT = "ExecuteCommand"
-# The radar serves it only where its settings say so, and refuses it for that before it looks at the request.
+# The radar serves it only if configured to, and refuses it before it reads the request.
 NOT_SERVED = "WatchTruth"
 NOT_FINITE = (math.nan, math.inf, -math.inf)
-# A client must never see these: the first two are ours to avoid, the third would be a crash.
+# A client must never see these: the first two mean a bug in the server, the third a crash.
 FAULTS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
 KILLED = """
 import asyncio, sys
@@ -147,7 +147,7 @@ async def methods_of(channel: grpc.aio.Channel) -> tuple[MethodDescriptor, ...]:
 
 @pytest.fixture(autouse=True)
 def no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Nothing of all this is an error of the server: not in its log, and not beside it."""
+    """Fail a test after which the server has logged an error or printed a traceback."""
     caplog.set_level(logging.INFO)
     yield
     wrong = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR or record.exc_info]
@@ -155,7 +155,7 @@ def no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str
     assert "Traceback" not in capfd.readouterr().err
 
 
-# -- what is no request -----------------------------------------------------------------------------------------------
+# -- invalid requests ----------------------------------------------------------------------------------------------
 
 
 async def test_bytes_that_are_no_request_are_refused_with_a_reason_by_every_method(server: Server) -> None:
@@ -291,7 +291,9 @@ async def test_a_writer_that_goes_away_before_its_receipt_is_no_error(tmp_path: 
         assert await served.produce(1) > before
 
 
-async def test_what_the_library_itself_calls_a_mistake_stays_an_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_of_the_grpc_library_itself_is_still_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     logger = logging.getLogger(GRPC_LOGGER)
     for text, level in (
         ('Failed "execute_batch": (x,)', logging.DEBUG),

@@ -133,7 +133,7 @@ async def test_from_oldest_gives_every_retained_event_in_order(served: Served) -
     assert sequences(await take(served.watch(from_oldest=True), 12)) == list(range(1, 13))
 
 
-async def test_without_a_token_a_stream_starts_with_what_comes_next(served: Served) -> None:
+async def test_without_a_token_a_stream_starts_with_the_next_event(served: Served) -> None:
     last = await served.produce(4)
     call = served.watch()
     await read(call)
@@ -296,7 +296,7 @@ async def test_a_slow_reader_does_not_slow_others(served: Served) -> None:
     fast = served.watch(from_oldest=True)
     last = await served.produce(60)
     assert sequences(await take(fast, last)) == list(range(1, last + 1))
-    assert sequences(await take(slow, last)) == list(range(1, last + 1)), "and what it has not read yet is still there"
+    assert sequences(await take(slow, last)) == list(range(1, last + 1)), "its unread events are retained"
 
 
 async def test_a_reader_behind_the_retention_is_refused_as_expired(derived_case: WatchCase, tmp_path: Path) -> None:
@@ -346,12 +346,14 @@ async def test_a_lossless_producer_refuses_a_required_reader_that_confirms_too_s
             }
             wanted = f"retention 20 s: half of it must exceed the reader's confirm interval {interval_s:g} s"
             assert wanted in error.message
-        assert served.feed.readers.confirm_interval_s < 10.0, "what is refused is not counted with"
+        assert served.feed.readers.confirm_interval_s < 10.0, "a refused interval has no effect"
         for interval_s in (9.99, 0.0):
             call = served.watch(reader=reader, confirm_interval_s=interval_s)
             assert (await read(call)).WhichOneof("event") == "heartbeat"
         ordinary = served.watch(confirm_interval_s=30.0)
-        assert (await read(ordinary)).WhichOneof("event") == "heartbeat", "nobody waits for one that is not required"
+        assert (await read(ordinary)).WhichOneof("event") == "heartbeat", (
+            "the producer does not wait for a reader that is not required"
+        )
 
 
 async def test_a_live_producer_accepts_any_confirm_interval(confirmed: Served) -> None:
