@@ -108,7 +108,7 @@ def _server_of(link: str) -> str:
 
 
 def _rewired(links: dict[str, Link]) -> list[tuple[str, str, str]]:
-    """Return the settings that lead every client among the processes through its link; others find theirs."""
+    """Return the settings that route every client process through its link; skip clients that are no such process."""
     settings = []
     for name, link in links.items():
         server = _server_of(name)

@@ -16,7 +16,7 @@ from chaos.killed_up import End, Phase, end_in, kill_children_of_a_start
 
 LIMIT_S = 5.0
 KILLS_PER_START = 5
-# SIGKILL leaves the least to the mesh itself, and so comes most often.
+# SIGKILL is the hardest case, as `qiki up` cannot clean up, and so is used most often.
 ROUNDS = [(how, phase) for how in (*[End.KILL] * 5, End.HANGUP, End.TERMINAL_CLOSED) for phase in Phase]
 
 

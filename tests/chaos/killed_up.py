@@ -1,7 +1,7 @@
 """`qiki up` in a separate process, ended in every phase and every way, and its processes left afterwards.
 
-Every process of a mesh inherits a variable of the environment with a value of its own, and so can be found (on Linux)
-whatever has become of its parent.
+Every process of a mesh inherits an environment variable with a unique value, and so can be found (on Linux) even if
+its parent is gone.
 """
 
 import asyncio
@@ -75,14 +75,14 @@ class UpProcess:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    if wanted in (entry / "environ").read_bytes().split(b"\0"):  # of a zombie nothing can be read
+                    if wanted in (entry / "environ").read_bytes().split(b"\0"):  # a zombie has no environment to read
                         found.add(int(entry.name))
                 except OSError:
                     continue
         return found
 
     def children(self) -> list[int]:
-        """Return NATS and the services that run now, without their guards."""
+        """Return the running NATS and services, without their guards."""
         pid = self.process.pid
         listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
         return [int(child) for child in listed]
@@ -110,7 +110,7 @@ class UpProcess:
         return time.monotonic() - began_s
 
     def end(self, how: End) -> None:
-        """End it; the terminal's end is a SIGHUP from the kernel, and errors for whoever writes to it."""
+        """End `qiki up`; closing the terminal causes a SIGHUP from the kernel and write errors."""
         if how is End.TERMINAL_CLOSED:
             self._close_terminal()
         else:
@@ -187,7 +187,7 @@ async def end_in(phase: Phase, how: End, directory: Path, draw: random.Random, l
 
 
 async def kill_children_of_a_start(directory: Path, draw: random.Random, kills: int) -> None:
-    """Start a mesh, kill so many of its children while it starts, and return once all are SERVING."""
+    """Start a mesh, kill this many of its children while it starts, and return once all are SERVING."""
     async with marked_up(directory) as up:
         killed = 0
         while killed < kills and not (up.state_dir / "endpoints.json").exists():
@@ -210,7 +210,7 @@ def _continue(pid: int) -> None:
 
 
 def _drain(terminal: int, shown: bytearray) -> None:
-    """Read what is written to the terminal, so that nobody waits for a reader, and keep the end of it."""
+    """Read the terminal, so that no writer blocks, and keep the end of the output."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:

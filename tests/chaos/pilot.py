@@ -55,7 +55,7 @@ class Pilot:
     async def difference(self) -> str:
         """Return the first way in which commands and answers do not agree, once all are answered; empty where none.
 
-        On a slow machine the run may be over before the faults are: from then on, and not before, commands are refused.
+        On a slow machine the run may end before the last fault: commands may be refused after its end only.
         """
         port = self.arena.mesh.ports["nats"]
         found: dict[str, set[bytes]] = {}

@@ -30,7 +30,7 @@ class _Pair:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    # Once a byte was dropped the stream of bytes is corrupt: no more may pass.
+    # Once a byte was dropped, the byte stream is corrupt: forward no more.
     spoilt: bool = False
     client_ended: bool = False  # the client was sent an end of file
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Link:
         await self._tasks.__aexit__(None, None, None)
 
     async def suffer(self, trouble: Trouble, duration_s: float) -> None:
-        """Trouble the link; afterwards it is sound, and what was spoilt is reset."""
+        """Disturb the link for a while, then restore it and reset corrupted connections."""
         self._troubles.append(trouble)
         hit = list(self._pairs)
         try:

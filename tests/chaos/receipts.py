@@ -81,7 +81,7 @@ async def audit_difference(arena: Arena, receipts: list[Receipt]) -> str:
 
 
 def compare_audit(bus: list[Stored], record: list[RecordedEvent], receipts: list[Receipt]) -> str:
-    """Return the first difference: the bus must hold the whole audit trail in order, and it every receipt once."""
+    """Return the first difference: the bus must hold the whole trail in order, and the trail each receipt once."""
     for place, message in enumerate(bus, start=1):
         if int(message.headers["ce-sequence"]) != place:
             return f"audit: message {place} on the bus has the sequence {message.headers['ce-sequence']}"

@@ -89,7 +89,7 @@ def _faults(random: Random, count: int, with_long: bool) -> Iterator[Fault]:
 
 
 def _duration_s(random: Random, with_long: bool) -> float:
-    """Mostly short; where there is time for it, one in ten longer than whatever waits for an answer."""
+    """Draw a duration: mostly short; if time allows, one in ten exceeds every timeout."""
     long = with_long and random.random() < 0.1
     return round(random.uniform(LONGER_THAN_ANY_TIMEOUT_S, 18.0) if long else random.uniform(0.3, 3.0), 1)
 

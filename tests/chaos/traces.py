@@ -51,7 +51,7 @@ def difference(
 ) -> str:
     """Return the first difference from what is wanted, or the first gap in it; empty where there is none.
 
-    What is not yet `whole` may end earlier.
+    A trace that is not yet `whole` may end earlier.
     """
     for subject, expected in wanted.items():
         actual = found.get(subject, [])

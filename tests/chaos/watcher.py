@@ -44,9 +44,9 @@ class Watcher:
         return tick
 
     async def recovered(self) -> bool:
-        """Wait until every process serves, and every derived subject and what reads it is further than it was before.
+        """Wait until every process serves, and every derived subject and its reader have advanced.
 
-        Return whether events flowed: False where the run has ended instead, and nothing can be further.
+        Return whether events flowed; False if the run has ended, as nothing can advance then.
 
         Raises NotRecovered.
         """

@@ -94,7 +94,7 @@ class Campaign:
         return self._result
 
     async def _chain(self, chain: Sequence[Case]) -> list[Case]:
-        """Carry out cases on one mesh; return those that another mesh is needed for."""
+        """Carry out cases on one mesh; return the cases that need another mesh."""
         steered = chain[0].is_steered
         if not steered and self._calm is None:
             self._say("the same run undisturbed ...")
@@ -153,7 +153,7 @@ class _Play:
             self._set_next(running, process, 0)
 
     async def run(self, running: Stage, landed: Callable[[Case, str], None]) -> None:
-        """Strike by strike, and then to the run's end. Raises what a case fails with."""
+        """Carry out each strike, then run to the end. Raises the failure of a case."""
         witness, pilot = Witness(running.arena), Pilot(running.arena, Random(1))
         self._striker = striker = Striker(running, witness, self._calm)
         async with task_group(*FAILURES) as group:
@@ -236,7 +236,7 @@ async def carried(running: Stage) -> None:
 
 
 def chains(cases: Sequence[Case], longest: int = MAX_CHAIN) -> list[list[Case]]:
-    """Return the cases in chains, each for one mesh: of one retention, all with commands or all without.
+    """Group the cases into chains, one mesh each: of one retention, and with commands in all cases or in none.
 
     A case that needs a new run is the first of its chain. The order of the chains is that of their first cases.
     """

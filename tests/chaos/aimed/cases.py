@@ -84,7 +84,7 @@ class Retention(StrEnum):
     """The retention of the producers."""
 
     NORMAL = "normal"
-    SMALL = "small"  # so small that they wait for confirmations all the time
+    SMALL = "small"  # so small that the producers wait for confirmations all the time
 
 
 class Speed(StrEnum):
@@ -95,7 +95,7 @@ class Speed(StrEnum):
     MAX = "max"
 
 
-# Of rows that would add as much the first is taken: shuffled, so that no column keeps to its first value.
+# Of rows that add equally many combinations the first is taken: shuffle them, so that every value is used.
 SHUFFLE = 1
 ALL, ALONE = "all", "alone"
 LATE_PASSING = {"tick.visible": 37, "message.send": 20, "message.stored": 20}
@@ -193,5 +193,5 @@ def _row(case: Case) -> tuple[Hashable, ...]:
 
 
 def _bridges(process: str) -> tuple[Bridge, ...]:
-    """Return the bridge's possible conditions: if struck itself, it is neither stopped nor has it stored all before."""
+    """Return the possible conditions of the bridge: a struck bridge is neither stopped nor ahead."""
     return (Bridge.NORMAL, Bridge.SLOW) if process == "bridge" else tuple(Bridge)

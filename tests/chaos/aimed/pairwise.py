@@ -9,12 +9,12 @@ Row = TypeVar("Row", bound=tuple[Hashable, ...])
 
 
 def cover(rows: Sequence[Row], strength: int = 2, beginning: Sequence[Row] = ()) -> list[Row]:
-    """Return rows, of those given, that hold every combination of `strength` columns' values that any of them holds.
+    """Select rows that cover every combination of `strength` columns' values that occurs in the given rows.
 
-    The rows of the `beginning` are taken first, whether they are needed or not.
+    The rows of the `beginning` are always selected, and first.
 
-    Greedy, and the same for the same rows: next is the row that holds most combinations not yet held, of several the
-    first. What a row adds only shrinks as others are taken, so that a stale count in the heap is an upper bound.
+    Greedy and deterministic: the next row is the first of those that cover the most uncovered combinations. The gain of
+    a row only shrinks as others are selected, so a stale count in the heap is an upper bound.
     """
     combined = [frozenset(combinations(enumerate(row), strength)) for row in rows]
     missing = frozenset().union(*combined)

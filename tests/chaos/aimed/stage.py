@@ -69,9 +69,9 @@ class Stage:
     _set: int = field(default=0)
 
     def set_trap(self, case: Case) -> Trap:
-        """Let the process of a case have its failpoint from its next start on.
+        """Set the failpoint of the struck process, from its next start on.
 
-        Alone it kills itself, so that nothing happens in between; with others it stops, until all are killed.
+        If it dies alone, it kills itself at the point; if others die too, it stops there until all are killed.
         """
         self._set += 1
         directory = self._traps / f"{self._set:03}-{case.process}"
@@ -84,25 +84,25 @@ class Stage:
         return Trap(directory)
 
     def signal(self, process: str, number: signal.Signals) -> None:
-        """Send a process a signal; one that is not alive gets none."""
+        """Send a signal to a process that is alive."""
         pid = self.arena.pid(process)
         if pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def pids(self) -> Mapping[str, int]:
-        """Return the process ids of those that are ready."""
+        """Return the ids of the ready processes."""
         ready = {name for name, state in self._supervisor.states().items() if state is ChildState.READY}
         return {name: pid for name, pid in self._supervisor.pids().items() if name in ready}
 
     async def prelude(self) -> None:
-        """Let a paused simulation make its first ticks."""
+        """Step a paused simulation through its first ticks."""
         async with connect(f"{HOST}:{self.arena.mesh.ports['sim']}") as channel:
             request = StepSimulationRequest(ticks=PRELUDE_TICKS)
             await SimServiceStub(channel).StepSimulation(request, timeout=CALL_TIMEOUT_S)
 
     async def go(self, speed: str) -> None:
-        """Let simulation time pass at this speed, now and after every start of the simulator."""
+        """Set the simulation speed, now and after every start of the simulator."""
         self.environments["sim"] |= {"QIKI_SIM_SPEED": speed, "QIKI_SIM_PAUSED": "false"}
         request = SetSimulationSpeedRequest(as_fast_as_possible=True)
         if speed != "max":

@@ -6,7 +6,7 @@
 4. The victims are killed, the condition ends.
 5. Other processes are ready in place of the victims; then every dense subject gains messages, and there is a receipt
    for a new event: events flow after.
-6. All that the subjects hold is compared with the undisturbed run.
+6. Every stored message is compared with the undisturbed run.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class Striker:
     def compare(self, *, whole: bool) -> None:
         """Compare the messages read with the undisturbed run: as far as they go, or to the end. Raises CaseFailed."""
         found = self.bus.traces
-        wanted = found if self.wanted is None else self.wanted  # with itself: whether a sequence is missing
+        wanted = found if self.wanted is None else self.wanted  # compared with itself: only a missing sequence shows
         if problem := difference(found, wanted, "the undisturbed run", whole=whole):
             raise CaseFailed(problem)
 
@@ -171,7 +171,7 @@ class Striker:
                 await asyncio.sleep(POLL_S)
 
     async def _flows_after(self, killed: Mapping[str, int]) -> None:
-        """Wait until others are ready in place of the killed processes; and then for events that come after that."""
+        """Wait until the killed processes are replaced by ready ones, and then for new events."""
         clock, began, receipts = time.monotonic, time.monotonic(), len(self.witness.receipts)
 
         async def ready() -> bool:
@@ -208,7 +208,7 @@ async def _done(value: bool) -> bool:
 async def _until(
     holds: Callable[[], Awaitable[bool]], timeout_s: float, refusal: CaseFailed, poll_s: float = POLL_S
 ) -> None:
-    """Wait until it holds: what happens in other processes sets no event of ours. Raises the refusal."""
+    """Poll until the condition holds: other processes set no event here. Raises the refusal."""
     try:
         async with asyncio.timeout(timeout_s):
             while not await holds():  # noqa: ASYNC110
