@@ -26,11 +26,11 @@ class AuditTrail:
         self._wanted.discard((event.name, event.reporter))
 
     def missing(self) -> str:
-        """Return what has not been found yet."""
+        """Return the events that are still missing."""
         return ", ".join(f"{name} of {reporter}" for name, reporter in sorted(self._wanted))
 
     def problems(self) -> Iterator[str]:
-        """Hold what was found to what is promised."""
+        """Check headers, ids and order of the found events; yield each difference."""
         for message, event in self.events:
             yield from header_problems(message, "audit", AuditEvent)
             yield from same(message, "event_id", event.event_id, message.headers.get("ce-id"))

@@ -14,7 +14,7 @@ from outcome import SmokeError, say
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it was found."""
+    """One message as stored."""
 
     subject: str
     headers: Mapping[str, str]
@@ -22,7 +22,7 @@ class Message:
 
     @property
     def sequence(self) -> str:
-        """The event's sequence as its header says it; empty where there is none."""
+        """The event's sequence in its header; empty if there is none."""
         return self.headers.get("ce-sequence", "")
 
 
@@ -32,17 +32,17 @@ class Search(Protocol):
     subject: str
 
     def take(self, message: Message) -> None:
-        """Look at the next message."""
+        """Process the next message."""
 
     def missing(self) -> str:
-        """Return what has not been found yet, in words; empty where everything has."""
+        """Describe the messages that are still missing; empty if none is."""
 
 
 async def search(url: str, searches: list[Search], limit_s: float) -> None:
     """Read until everything is found, one search after the other.
 
     Raises:
-        SmokeError: it was not found in time; says what was not.
+        SmokeError: messages were not found in time; the text names them.
     """
     current = searches[0]
     try:

@@ -27,7 +27,7 @@ HEADER_FORMS = {
     "qiki-resume-token": r"\S+",
 }
 TIMES = ("ce-time", "ce-recordedtime", "ce-runcreated")
-# header -> the one that it repeats
+# alias -> header
 ALIASES = {
     "ce_id": "ce-id",
     "Nats-Msg-Id": "ce-id",
@@ -39,7 +39,7 @@ P = TypeVar("P", bound=protobuf.Message)
 
 
 def header_problems(message: Message, feed: str, payload_type: type[protobuf.Message]) -> Iterator[str]:
-    """Hold a message's headers to what is promised of the feed that its subject carries."""
+    """Check a message's headers against the contract of its feed; yield each difference."""
     headers, name_of_type = message.headers, payload_type.DESCRIPTOR.full_name
     forms = HEADER_FORMS | {
         "ce-type": re.escape(name_of_type),
@@ -59,7 +59,7 @@ def header_problems(message: Message, feed: str, payload_type: type[protobuf.Mes
 
 
 def order_problems(messages: Sequence[Message]) -> Iterator[str]:
-    """Hold a subject of a new mesh to its order: sequences contiguous from 1, of one source."""
+    """Check the order of a subject of a new mesh: sequences contiguous from 1, of one source."""
     if [message.sequence for message in messages] != [f"{number:020d}" for number in range(1, len(messages) + 1)]:
         found = ", ".join(message.sequence.lstrip("0") for message in messages)
         yield f"{messages[0].subject}: the sequences are not contiguous from 1: {found}"
@@ -68,13 +68,13 @@ def order_problems(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def same(message: Message, what: str, found: object, expected: object) -> Iterator[str]:
-    """Yield how the two differ, if they do."""
+    """Yield the difference between the two values, if any."""
     if found != expected:
         yield f"{message.subject} {message.sequence}: {what} is {found!r}, expected {expected!r}"
 
 
 def instant(message: Message, name: str) -> Timestamp | None:
-    """Return the time in a header; nothing where it holds none."""
+    """Return the time in a header, None if it holds none."""
     found = Timestamp()
     try:
         found.FromJsonString(message.headers.get(name, ""))
@@ -84,12 +84,12 @@ def instant(message: Message, name: str) -> Timestamp | None:
 
 
 def trace_id(message: Message) -> str:
-    """Return the id of the trace that the event belongs to; empty where it has none."""
+    """Return the event's trace id; empty if it has none."""
     return "".join(message.headers.get("ce-traceparent", "").split("-")[1:2])
 
 
 def decode(message: Message, payload_type: type[P]) -> P:
-    """Return the payload. Raises SmokeError where it is none of this type."""
+    """Return the payload. Raises SmokeError if it is not of this type."""
     try:
         return payload_type.FromString(message.payload)
     except protobuf.DecodeError as error:

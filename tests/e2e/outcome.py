@@ -2,9 +2,9 @@
 
 
 class SmokeError(Exception):
-    """Something did not hold; the text says what."""
+    """A check failed; the text names it."""
 
 
 def say(text: str) -> None:
-    """Print a line at once: whoever watches a slow step sees where it is."""
+    """Print a line without buffering, so that the progress of slow steps is visible."""
     print(f"smoke: {text}", flush=True)

@@ -23,21 +23,21 @@ class FramesAndTracks:
         self.parts: list[tuple[Message, TrackSet]] = []
 
     def take(self, message: Message) -> None:
-        """Keep the message if it is one of those."""
+        """Keep the message if it is one of the first frames or a part of a track set."""
         if message.subject == FRAMES_SUBJECT and len(self.frames) < FRAMES:
             self.frames.append((message, decode(message, RadarFrame)))
         elif message.subject == TRACKS_SUBJECT:
             self.parts.append((message, decode(message, TrackSet)))
 
     def missing(self) -> str:
-        """Return what has not been found yet."""
+        """Return the frames or track sets that are still missing."""
         if len(self.frames) < FRAMES:
             return f"{FRAMES - len(self.frames)} of {FRAMES} radar frames"
         without = [message.sequence for message, frame in self.frames if not self._whole(frame)]
         return f"the whole set of tracks of the frames {', '.join(without)}" if without else ""
 
     def problems(self) -> Iterator[str]:
-        """Hold what was found to what is promised."""
+        """Check headers, ids and order of the found frames and track sets; yield each difference."""
         for message, frame in self.frames:
             yield from header_problems(message, "frames", RadarFrame)
             yield from same(message, "frame_id", frame.frame_id.value, message.headers.get("ce-id"))
@@ -49,11 +49,11 @@ class FramesAndTracks:
         yield from order_problems([message for message, _ in self.parts])
 
     def _whole(self, frame: RadarFrame) -> bool:
-        """Return whether the last part of the frame's tracks is there; that none before it is missing, order says."""
+        """Return whether the last part of the frame's tracks is there; `order_problems` finds missing earlier ones."""
         return any(found.frame_id == frame.frame_id and found.part == found.parts for _, found in self.parts)
 
     def _set_problems(self, message: Message, track_set: TrackSet) -> Iterator[str]:
-        if track_set.frame_sequence > FRAMES:  # of a frame that was not looked at
+        if track_set.frame_sequence > FRAMES:  # of a frame that was not read
             return
         about, frame = self.frames[max(track_set.frame_sequence, 1) - 1]
         siblings = [found for _, found in self.parts if found.frame_id == track_set.frame_id]
@@ -69,6 +69,6 @@ class FramesAndTracks:
 
 
 def _same_event(message: Message, frame: RadarFrame) -> Iterator[str]:
-    """Hold the headers of a frame or of its tracks to the frame itself."""
+    """Compare the headers of a frame or of its tracks with the frame."""
     yield from same(message, "ce-subject", message.headers.get("ce-subject"), frame.sensor_id.value)
     yield from same(message, "ce-time", instant(message, "ce-time"), frame.timestamp)

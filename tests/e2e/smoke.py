@@ -1,8 +1,8 @@
-"""Smoke test of compose.yaml: build, start, ask all services for their health, look at what is on NATS, take down.
+"""Smoke test of compose.yaml: build, start, query the health of all services, check the messages on NATS, take down.
 
 Run it with the virtualenv's Python; it needs Docker with compose v2, and no free port. The settings of compose.yaml
 apply, and it runs under a project name of its own: beside a mesh that is up, and without touching its volumes.
-Exit status 0: everything held. 1: something did not, with the reasons and the services' logs.
+Exit status 0: every check passed. 1: a check failed; the reasons and the services' logs are printed.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def main() -> int:
         say(f"FAILED: {error}")
         compose.show_logs()
     finally:
-        # from here on nothing may interrupt: what was started is taken down
+        # no interrupt from here on: the containers must be taken down
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         if not compose.take_down():
@@ -78,7 +78,7 @@ def check(compose: Compose) -> None:
 
 
 def health_problems(name: str, target: str) -> Iterator[str]:
-    """Ask a service over gRPC for its overall health; yield why it is not good."""
+    """Query a service for its overall health over gRPC; yield each problem."""
     with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
