@@ -65,12 +65,12 @@ class Archive:
             messages = messages[count:]
 
     async def trim(self, channel: str, first_kept: int) -> None:
-        """Remove the channel's messages before this one of the subject, counted from 1 where it alone was filled."""
+        """Remove the channel's messages before this stream sequence, which starts at 1 if it alone is filled."""
         declared = CHANNELS[channel]
         await self.client.jetstream().purge_stream(declared.stream, subject=declared.subject, seq=first_kept)
 
     async def consumers(self, channel: str) -> list[str]:
-        """Return what the server holds for readers of the channel's stream."""
+        """Return the names of the archive's consumers of the channel's stream."""
         found = await self.client.jetstream().consumers_info(CHANNELS[channel].stream)
         return [each.name for each in found if each.name.startswith("archive-")]
 
@@ -164,7 +164,7 @@ def of_run(response: Any, run_id: str, created_s: int) -> Any:
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    """Wait until it holds, or what it returns to be awaited does; what happens elsewhere sets no event here."""
+    """Poll until the condition, plain or awaitable, is true: other processes set no event here."""
     async with asyncio.timeout(WAIT_S):
         while not (await found if inspect.isawaitable(found := holds()) else found):  # noqa: ASYNC110 (see above)
             await asyncio.sleep(0.01)

@@ -30,7 +30,7 @@ async def process(*argv: str, log: Path, env: dict[str, str] | None = None) -> A
         yield started
     finally:
         if started.returncode is None:
-            started.send_signal(signal.SIGCONT)  # one that a test has stopped hears nothing else
+            started.send_signal(signal.SIGCONT)  # a stopped process receives no other signal
             started.terminate()
         try:
             await asyncio.wait_for(started.wait(), STOP_TIMEOUT_S)

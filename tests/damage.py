@@ -1,4 +1,4 @@
-"""Ways in which a file of state may be damaged, one after the other over every byte of it."""
+"""Damage to a state file: every cut, every flipped bit, zeros, and appended bytes."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ def cuts(data: bytes) -> Iterator[bytes]:
 
 
 def flips(data: bytes, bits: int = BITS) -> Iterator[tuple[int, bytes]]:
-    """Yield a place and the content with a bit of that byte flipped: each bit of a byte, or one where `bits` is 1."""
+    """Yield an offset and the content with one bit of that byte flipped: every bit in turn, or one if `bits` is 1."""
     for place in range(len(data)):
         for bit in range(bits):
             flipped = 1 << (bit if bits == BITS else place % BITS)
@@ -20,7 +20,7 @@ def flips(data: bytes, bits: int = BITS) -> Iterator[tuple[int, bytes]]:
 
 
 def damaged(data: bytes) -> Iterator[bytes]:
-    """Yield every cut, every flipped bit, zeros in place of the content, and more than the content."""
+    """Yield every cut, every flipped bit, zeros in place of the content, and the content with bytes appended."""
     yield from cuts(data)
     yield from (content for _place, content in flips(data))
     yield bytes(len(data))

@@ -32,7 +32,7 @@ async def _finish(directory: Path, scenario: Path) -> Streams:
 
 
 async def store_again(client: Client, streams: Mapping[str, Sequence[Stored]]) -> None:
-    """Publish messages as they are, whatever is wrong with them: without conditions, and without their ids."""
+    """Publish messages unchanged, even invalid ones: without conditions, and without their ids."""
     for subject, messages in streams.items():
         for message in messages:
             headers = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_WRITER)}

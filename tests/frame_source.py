@@ -1,4 +1,4 @@
-"""A producer to be carried from: a real gRPC server with a real feed of radar frames of a wanted size."""
+"""A source for a bridge: a real gRPC server with a real feed of radar frames of a chosen size."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -93,20 +93,20 @@ class NatsServer:
                 return
 
     async def kill(self) -> None:
-        """End the server at once (SIGKILL): nothing is flushed, nothing is said to its clients."""
+        """Kill the server (SIGKILL): it neither flushes its files nor closes its connections in order."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End the server in good order, by force where it does not come to an end."""
+        """Stop the server in good order; kill it if it does not end."""
         await self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """Stop the server's process (SIGSTOP): its connections stand and nothing is answered."""
+        """Suspend the server's process (SIGSTOP): its connections stay open and nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
-        os.waitpid(self.pid, os.WUNTRACED)  # returns once every thread stands; the signal alone does not say so
+        os.waitpid(self.pid, os.WUNTRACED)  # returns once every thread is stopped; the signal does not wait
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Resume a frozen server."""
         os.kill(self.pid, signal.SIGCONT)
 
     async def restart(self) -> None:
@@ -119,7 +119,7 @@ class NatsServer:
         if process is None:
             return
         if process.returncode is None:
-            process.send_signal(signal.SIGCONT)  # one that a test has stopped hears nothing else
+            process.send_signal(signal.SIGCONT)  # a frozen server receives no other signal
             process.send_signal(sign)
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""One publisher in this process between a real gRPC source and a real nats-server, with all that it reports at hand."""
+"""One publisher in this process between a real gRPC source and a real nats-server, and everything that it reports."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -119,10 +119,10 @@ async def rig(
     before: Callable[[str], Awaitable[None]] | None = None,
     **radar_stream: Any,
 ) -> AsyncIterator[Rig]:
-    """Carry for as long as the block lasts.
+    """Run a publisher for as long as the block lasts.
 
     `tail` are the headers of a message that the subject holds beforehand; `before` is called with the server's address
-    before anything is carried; `radar_stream` changes the stream's policy.
+    before the first event is published; `radar_stream` changes the stream's policy.
     """
     async with NatsServer(directory / "nats") as server, served(source) as port:
         client = await nats.connect(server.url)
@@ -139,7 +139,7 @@ async def rig(
 
 @asynccontextmanager
 async def carrying(source: RecordingSource, server: NatsServer, port: int) -> AsyncIterator[Rig]:
-    """Carry from a source to a server that run, for as long as the block lasts."""
+    """Run a publisher between a running source and server, for as long as the block lasts."""
     reports = Reports()
     base = ServiceContext(Health("bridge", stall_s=60.0), Telemetry("bridge"), reports)
     spec = load_bot_spec(example_bot_spec()).spec

@@ -42,7 +42,7 @@ def moving(velocity_mps: Any, position_m: Any = (0.0, 0.0, 0.0)) -> Platform:
 
 
 def at(range_m: float, bearing_deg: float = 0.0, elev_deg: float = 0.0) -> tuple[float, float, float]:
-    """Return where that is, in ENU about the origin."""
+    """Return the position in ENU about the origin, in m."""
     bearing, elev = math.radians(bearing_deg), math.radians(elev_deg)
     level = range_m * math.cos(elev)
     return level * math.sin(bearing), level * math.cos(bearing), range_m * math.sin(elev)

@@ -148,7 +148,7 @@ class Served:
         return int(response.confirmed_sequence)
 
     async def produce(self, count: int) -> int:
-        """Make the feed have that many events more, at least; return its last sequence."""
+        """Append at least that many events to the feed; return its last sequence."""
         if self.case.service == "registrar":
             await self._record(count)
         elif self.case.feed_name == "guard":
@@ -166,7 +166,7 @@ class Served:
                 await self.until(lambda: self.feed.ring.last_sequence >= _scans_through(self.simulation.tick))
 
     def _alarm(self, count: int) -> None:
-        """Append alarms of the BotSpec's rules in turn, ten a second; the run stands still, so the guard has none."""
+        """Append alarms of the BotSpec's rules in turn, ten a second; the simulation is stopped and raises none."""
         run = self.feed.run
         assert run is not None
         first = self.feed.ring.last_sequence + 1
@@ -193,7 +193,7 @@ class Served:
         await self.until(lambda: not self.feed.replaying)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until the feed's changes have made it so."""
+        """Wait until the condition holds; check it after each change of the feed."""
         async with asyncio.timeout(WAIT_S):
             while not holds():
                 await self.feed.change.wait(0.05)
