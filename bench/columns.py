@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.tracker.scene import CV, RANGE_SIGMA_M, Scan, Scene
+from bench.tracker.scenes.air_traffic import CV, RANGE_SIGMA_M, Scene
+from bench.tracker.scenes.scan import Scan
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.radar.v1.track_pb2 import RadarTrack, TrackSet
 from qiki_sdk.columns import extend
@@ -63,13 +64,13 @@ def frame_costs(scene: Scene, scan: Scan) -> list[Cost]:
 def track_costs(tracks: TrackTable, frame: RadarFrame) -> list[Cost]:
     """Return the cost of sets of tracks in either layout; the ids are those of earlier tracks."""
     what, costs, ids = f"{len(tracks):,} tracks", [], wire.TrackIds(uuid.UUID(int=0))
-    for layout, tell, read in (
+    for layout, encode, read in (
         ("messages", wire.to_track_sets, from_messages),
         ("columns", wire.to_track_columns, from_columns),
     ):
 
-        def write(tell: Callable[..., list[TrackSet]] = tell) -> list[bytes]:
-            return [part.SerializeToString() for part in tell(tracks, frame, 1, ids)]
+        def write(encode: Callable[..., list[TrackSet]] = encode) -> list[bytes]:
+            return [part.SerializeToString() for part in encode(tracks, frame, 1, ids)]
 
         parts = write()
         read_ms = best_ms(lambda parts=parts, read=read: [read(TrackSet.FromString(part)) for part in parts])  # type: ignore[misc]
@@ -108,9 +109,9 @@ def in_columns(scene: Scene, scan: Scan) -> RadarFrame:
     return frame
 
 
-def from_messages(told: TrackSet) -> dict[str, Floats]:
+def from_messages(track_set: TrackSet) -> dict[str, Floats]:
     """Return as arrays the values that most readers use, from tracks as messages."""
-    tracks: list[RadarTrack] = list(told.tracks)
+    tracks: list[RadarTrack] = list(track_set.tracks)
     position = [(track.position.x, track.position.y, track.position.z) for track in tracks]
     return {
         "position_m": np.array(position),
@@ -120,9 +121,9 @@ def from_messages(told: TrackSet) -> dict[str, Floats]:
     }
 
 
-def from_columns(told: TrackSet) -> dict[str, Floats]:
+def from_columns(track_set: TrackSet) -> dict[str, Floats]:
     """Return the same values from tracks as columns."""
-    columns = told.track_columns
+    columns = track_set.track_columns
     return {name: np.array(getattr(columns, name)) for name in ("position_m", "covariance", "score", "status")}
 
 

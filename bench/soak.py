@@ -4,7 +4,7 @@ The growth is that of the median resident memory from the eighth after the middl
 stream that still fills is no leak, so by the middle every stream of the broker must hold as much as it may: with the
 topology that users get, the last does so after some 475,000 events. The archive is read meanwhile, on every channel.
 
-A process that ended meanwhile is a failure, however well it was started again: its memory began anew.
+A process that ends during the run is a failure even if it is restarted: its memory starts again from zero.
 """
 
 import argparse
@@ -80,7 +80,7 @@ async def _read(stream: Stream[Any]) -> None:
 
 async def _sample(running: Arena, events: int) -> list[Sample]:
     watcher, samples = Watcher(running), list[Sample]()
-    told, began = 0, time.monotonic()
+    reported, began = 0, time.monotonic()
     whole = False
     while not whole:
         whole = await watcher.look()
@@ -90,10 +90,10 @@ async def _sample(running: Arena, events: int) -> list[Sample]:
         samples.append(sample)
         if died := ended(samples[:1] + samples[-1:]):
             raise ProcessEnded(f"{', '.join(died)} ended after {sample.events} events")
-        if sample.events - told >= events // 10:
-            told = sample.events
+        if sample.events - reported >= events // 10:
+            reported = sample.events
             sizes = " ".join(f"{name} {kib / 1024:.1f}" for name, kib in sizes_kib.items())
-            print(f"{told} events, {told / (time.monotonic() - began):.0f}/s, MiB: {sizes}", flush=True)
+            print(f"{reported} events, {reported / (time.monotonic() - began):.0f}/s, MiB: {sizes}", flush=True)
         await asyncio.sleep(PERIOD_S)
     return samples
 

@@ -57,21 +57,21 @@ def read_statistics(path: Path) -> dict[str, AircraftStatistics]:
 
 def differences(found: Mapping[str, AircraftStatistics], expected: Mapping[str, AircraftStatistics]) -> list[str]:
     """Return the differences beyond the tolerances, in words, at most `MAX_DIFFERENCES`."""
-    told = [f"{name} is missing" for name in expected.keys() - found.keys()]
-    told += [f"{name} should not be there" for name in found.keys() - expected.keys()]
+    texts = [f"{name} is missing" for name in expected.keys() - found.keys()]
+    texts += [f"{name} should not be there" for name in found.keys() - expected.keys()]
     for name in expected.keys() & found.keys():
         theirs, ours = asdict(found[name]), asdict(expected[name])
         for field, value in ours.items():
             if not math.isclose(theirs[field], value, rel_tol=0.0, abs_tol=_tolerance(field)):
-                told.append(f"{name}: {field} is {theirs[field]:g} instead of {value:g}")
-    return sorted(told)[:MAX_DIFFERENCES]
+                texts.append(f"{name}: {field} is {theirs[field]:g} instead of {value:g}")
+    return sorted(texts)[:MAX_DIFFERENCES]
 
 
 def check(trajectory: Trajectory, expected: Mapping[str, AircraftStatistics], what: str) -> None:
     """Raise `RecordingError` if the trajectory has other statistics."""
-    told = differences(statistics_of(trajectory), expected)
-    if told:
-        raise RecordingError(f"{what} is not the recording it should be: {'; '.join(told)}")
+    problems = differences(statistics_of(trajectory), expected)
+    if problems:
+        raise RecordingError(f"{what} is not the recording it should be: {'; '.join(problems)}")
 
 
 def _of(aircraft: Aircraft) -> AircraftStatistics:

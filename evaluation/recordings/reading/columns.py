@@ -64,8 +64,8 @@ def choose_columns(names: Sequence[str], given: Iterable[str] = ()) -> Columns:
     If the speed is OpenSky's `velocity`, which is metric, `geoaltitude` is in metres too; others give it in feet.
     Raises `RecordingError` for an invalid `given`, and if a required column is missing.
     """
-    told = dict(_given(text, names) for text in given)
-    by_field = dict(told)
+    requested = dict(_given(text, names) for text in given)
+    by_field = dict(requested)
     known = {name.strip().lower(): name for name in reversed(names)}
     for field, aliases in ALIASES.items():
         for alias in aliases:
@@ -73,14 +73,18 @@ def choose_columns(names: Sequence[str], given: Iterable[str] = ()) -> Columns:
             if field not in by_field and name.lower() in known:
                 by_field[field] = _column(field, known[name.lower()], unit)
     called = {field: column.name.lower() for field, column in by_field.items()}
-    if "altitude" not in told and called.get("altitude") == "geoaltitude" and called.get("groundspeed") == "velocity":
+    if (
+        "altitude" not in requested
+        and called.get("altitude") == "geoaltitude"
+        and called.get("groundspeed") == "velocity"
+    ):
         by_field["altitude"] = _column("altitude", by_field["altitude"].name, "m")
     is_ais = called.get("id") == _AIS_ID
     for field in _ALWAYS if is_ais else (*_ALWAYS, "altitude"):
         if field not in by_field:
             accepted = ", ".join(alias.partition(":")[0] for alias in ALIASES[field])
             raise RecordingError(
-                f"no column for {field}: it may be called {accepted}, or be told (--column {field}=NAME). "
+                f"no column for {field}: expected {accepted}; or name it: --column {field}=NAME. "
                 f"The columns are {', '.join(names)[:300] or 'none'}"
             )
     used = {column.name for column in by_field.values()}

@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.tracker.accuracy import Result as AccuracyResult
-from bench.tracker.accuracy import Trial, run
-from bench.tracker.findings import Findings, goals
-from bench.tracker.judge import score
-from bench.tracker.over_grpc import OverGrpc, Sustained
-from bench.tracker.recorded import Result as RecordedResult
-from bench.tracker.report import to_json
-from bench.tracker.speed import Comparison, Cost
+from bench.tracker.measurements.accuracy import Result as AccuracyResult
+from bench.tracker.measurements.accuracy import Trial, run
+from bench.tracker.measurements.evaluation import score
+from bench.tracker.measurements.over_grpc import OverGrpc, Sustained
+from bench.tracker.measurements.recorded import Result as RecordedResult
+from bench.tracker.measurements.speed import Comparison, Cost
+from bench.tracker.reports.findings import Findings
+from bench.tracker.reports.goals import goals
+from bench.tracker.reports.json_report import to_json
 
 
 @pytest.mark.parametrize(("share", "met"), [(1.149, True), (1.151, False)])
@@ -21,8 +22,8 @@ def test_the_goal_beside_the_oracle_is_met_up_to_its_limit(share: float, met: bo
     oracle = score([run(Trial("oracle", "cv", 1, targets=20, scans=17))])
     ours = replace(oracle, gospa=share * oracle.gospa)
     findings = Findings(accuracy=[AccuracyResult("ours", "cv", ours), AccuracyResult("oracle", "cv", oracle)])
-    goal = next(each for each in goals(findings) if each.what == "GOSPA by the oracle's, cv")
-    assert (goal.asked, goal.measured, goal.met) == ("<= 1.15", f"{share:.3f}", met)
+    goal = next(each for each in goals(findings) if each.name == "GOSPA by the oracle's, cv")
+    assert (goal.required, goal.measured, goal.met) == ("<= 1.15", f"{share:.3f}", met)
 
 
 def test_findings_are_written_as_json_with_the_goals_they_meet_and_miss() -> None:
@@ -39,7 +40,7 @@ def test_findings_are_written_as_json_with_the_goals_they_meet_and_miss() -> Non
         seeds={"accuracy": (1, 2)},
     )
     written = json.loads(json.dumps(to_json(findings)))
-    met = {goal["what"]: goal["met"] for goal in written["goals"]}
+    met = {goal["name"]: goal["met"] for goal in written["goals"]}
     assert met.pop("faster than Stone Soup, N = 100") is False
     assert met["TrackFrames by its update, N = 1,000"] is True
     assert written["recorded"][0]["ratio"] == 1.2

@@ -5,20 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench.tracker.scene import (
-    CV,
-    HARD,
-    MANOEUVRING,
-    MEAN_LIFETIME_S,
-    PAIR_SPACING_M,
-    RANGE_SIGMA_M,
-    SPEED_MPS,
-    TURN_RATE_DEGPS,
-    VARIANTS,
-    Scan,
-    Scene,
-    births_per_s,
-)
+from bench.tracker.scenes.air_traffic import CV, HARD, MANOEUVRING, RANGE_SIGMA_M, VARIANTS, Scene
+from bench.tracker.scenes.population import MEAN_LIFETIME_S, PAIR_SPACING_M, SPEED_MPS, TURN_RATE_DEGPS, births_per_s
+from bench.tracker.scenes.scan import Scan
 
 SEED = 5
 SCANS = 40
@@ -64,13 +53,13 @@ def test_the_birth_rate_follows_littles_law() -> None:
     scene, scans = scans_of(count=60)
     ever = {int(number) for scan in scans for number in scan.ids}
     born = len(ever - set(scans[0].ids.tolist()))
-    expected = births_per_s(scene) * (len(scans) - 1)
+    expected = births_per_s(scene.disc) * (len(scans) - 1)
     assert born == pytest.approx(expected, abs=NEAR * np.sqrt(1.4 * expected) + 0.02 * expected)
 
 
 def test_in_a_disc_too_large_to_leave_targets_stay_for_their_mean_lifetime() -> None:
     targets = 10**9
-    assert births_per_s(Scene(CV, targets, SEED)) == pytest.approx(targets / MEAN_LIFETIME_S, rel=0.01)
+    assert births_per_s(Scene(CV, targets, SEED).disc) == pytest.approx(targets / MEAN_LIFETIME_S, rel=0.01)
 
 
 def test_no_target_is_outside_the_disc_and_no_id_is_reused() -> None:

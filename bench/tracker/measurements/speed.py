@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.tracker.accuracy import Trial, make_runner
-from bench.tracker.scene import VARIANTS, Scene
-from bench.tracker.stone_soup import Settings
+from bench.tracker.measurements.accuracy import Trial, make_runner
+from bench.tracker.scenes.air_traffic import VARIANTS, Scene
+from bench.tracker.trackers.stone_soup import Settings
 
 SEED: Final = 1
 _VARIANT: Final = "cv"
@@ -69,15 +69,15 @@ class Comparison:
         return self.reference.cpu_ms / self.ours.cpu_ms
 
 
-def compared(course: Course) -> Comparison:
+def compare(course: Course) -> Comparison:
     """Return the costs of ours and of Stone Soup's, each scan processed by one and then by the other."""
-    ours, reference = _measured(("ours", "stone-soup"), course)
+    ours, reference = _measure(("ours", "stone-soup"), course)
     return Comparison(ours, reference)
 
 
-def alone(course: Course) -> Cost:
+def measure_alone(course: Course) -> Cost:
     """Return the cost of ours."""
-    (cost,) = _measured(("ours",), course)
+    (cost,) = _measure(("ours",), course)
     return cost
 
 
@@ -87,7 +87,7 @@ def exponent(costs: Sequence[Cost]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(medians), 1)[0])
 
 
-def _measured(names: Sequence[str], course: Course) -> list[Cost]:
+def _measure(names: Sequence[str], course: Course) -> list[Cost]:
     scene = Scene(VARIANTS[_VARIANT], course.targets, SEED)
     runners = [make_runner(Trial(name, _VARIANT, SEED, _SETTINGS), scene) for name in names]
     times_ms: list[list[tuple[float, float]]] = [[] for _ in runners]
@@ -108,10 +108,10 @@ def _measured(names: Sequence[str], course: Course) -> list[Cost]:
 
 def _timed_ms(step: Any, prepared: Any) -> tuple[float, float]:
     """Return the duration of a step by the clock and by the processor."""
-    cpu, begun = time.thread_time(), time.perf_counter()
+    cpu, began = time.thread_time(), time.perf_counter()
     step(prepared)
     ended = time.perf_counter()
-    return 1e3 * (ended - begun), 1e3 * (time.thread_time() - cpu)
+    return 1e3 * (ended - began), 1e3 * (time.thread_time() - cpu)
 
 
 def _cost(targets: int, times_ms: Sequence[tuple[float, float]], tracks: int) -> Cost:

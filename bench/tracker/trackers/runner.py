@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.tracker.scene import Scan
+from bench.tracker.scenes.scan import Scan
 from svc_tracker.domain.state.types import Floats, Integers
 
 

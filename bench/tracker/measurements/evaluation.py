@@ -5,15 +5,15 @@ from typing import Final
 
 import numpy as np
 
-from bench.tracker.runner import Estimates
-from bench.tracker.scene import Scan
+from bench.tracker.scenes.scan import Scan
+from bench.tracker.trackers.runner import Estimates
 from evaluation.consistency import Anees, anees, nees
 from evaluation.gospa import gospa
 from evaluation.switches import IdSwitches
 from svc_tracker.domain.state.types import Floats
 
 CUT_OFF_M: Final = 300.0
-JUDGED_AFTER: Final = 15
+EVALUATED_AFTER: Final = 15
 _DOF: Final = 4
 
 
@@ -40,12 +40,12 @@ class Score:
 
 
 @dataclass(eq=False)
-class Judge:
-    """Evaluates one tracker on one scene, within the disc of this radius."""
+class SceneEvaluation:
+    """Evaluation of one tracker on one scene, within the disc of this radius."""
 
     radius_m: float
     cut_off_m: float = CUT_OFF_M
-    after: int = JUDGED_AFTER
+    after: int = EVALUATED_AFTER
     history: list[tuple[float, float, float, float]] = field(default_factory=list)
     nees_last: Floats = field(default_factory=lambda: np.zeros(0))
     nees_straight: list[Floats] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Judge:
     def __post_init__(self) -> None:
         self.switches = IdSwitches()
 
-    def take(self, scan: Scan, estimates: Estimates) -> None:
+    def add(self, scan: Scan, estimates: Estimates) -> None:
         """Add the next scan's truth and the tracker's estimates."""
         # A track that has just left the radar's range counts neither as true nor as false.
         inside = np.hypot(*estimates.position_m.T) < self.radius_m
@@ -77,21 +77,21 @@ class Judge:
             self.nees_turning.append(self.nees_last[turning])
 
 
-def score(judges: list[Judge]) -> Score:
+def score(evaluations: list[SceneEvaluation]) -> Score:
     """Return the metrics over several scenes of equal length."""
-    history = np.array([judge.history for judge in judges])
-    judged = history[:, judges[0].after :].reshape(-1, 4).mean(axis=0)
-    gospa_m, localisation, missed, false = judged.tolist()
+    history = np.array([evaluation.history for evaluation in evaluations])
+    evaluated = history[:, evaluations[0].after :].reshape(-1, 4).mean(axis=0)
+    gospa_m, localisation, missed, false = evaluated.tolist()
     return Score(
         gospa=gospa_m,
         localisation=localisation,
         missed=missed,
         false=false,
-        switches=float(np.mean([judge.switches.switches for judge in judges])),
-        breaks=float(np.mean([judge.switches.breaks for judge in judges])),
-        consistency=anees(np.concatenate([judge.nees_last for judge in judges]), _DOF),
-        nees_straight=_mean_per_dof([part for judge in judges for part in judge.nees_straight]),
-        nees_turning=_mean_per_dof([part for judge in judges for part in judge.nees_turning]),
+        switches=float(np.mean([evaluation.switches.switches for evaluation in evaluations])),
+        breaks=float(np.mean([evaluation.switches.breaks for evaluation in evaluations])),
+        consistency=anees(np.concatenate([evaluation.nees_last for evaluation in evaluations]), _DOF),
+        nees_straight=_mean_per_dof([part for evaluation in evaluations for part in evaluation.nees_straight]),
+        nees_turning=_mean_per_dof([part for evaluation in evaluations for part in evaluation.nees_turning]),
         history=history.mean(axis=0),
     )
 

@@ -10,7 +10,7 @@ from stonesoup.hypothesiser.probability import PDAHypothesiser
 from stonesoup.types.array import StateVectors
 from stonesoup.types.update import GaussianStateUpdate
 
-from bench.tracker.stone_soup import Radar, Settings, StoneSoup
+from bench.tracker.trackers.stone_soup import Radar, Settings, StoneSoup
 
 _GATE_PROBABILITY: Final = 0.999
 
@@ -31,27 +31,32 @@ class StoneSoupJpda(StoneSoup):
         )
         self._joint = JPDA(hypothesiser)
 
-    def associated(self, time: datetime, detections: set[Any]) -> set[Any]:
+    def associate(self, time: datetime, detections: set[Any]) -> set[Any]:
         """Update the tracks with the scan, each by the mean over its hypotheses; return the associated detections."""
-        taken = set()
+        associated = set()
         for track, hypotheses in self._joint.associate(self.tracks, detections, time).items():
-            states = [self.updater.update(each) if each else each.prediction for each in hypotheses]
-            weights = np.asarray([each.probability for each in hypotheses])
+            states = [
+                self.updater.update(hypothesis) if hypothesis else hypothesis.prediction for hypothesis in hypotheses
+            ]
+            weights = np.asarray([hypothesis.probability for hypothesis in hypotheses])
             means = StateVectors([state.state_vector for state in states])
             covariances = np.stack([state.covar for state in states], axis=2)
             mean, covariance = gm_reduce_single(means, covariances, weights)
-            missed = next(each.probability for each in hypotheses if not each)
-            likely = [each for each in hypotheses if each and each.probability > missed]
+            missed = next(hypothesis.probability for hypothesis in hypotheses if not hypothesis)
+            likely = [hypothesis for hypothesis in hypotheses if hypothesis and hypothesis.probability > missed]
             if likely:
                 track.append(GaussianStateUpdate(mean, covariance, hypotheses, time))
             else:
                 track.append(_without_detection(hypotheses, mean, covariance, time))
-            taken |= {each.measurement for each in likely}
-        return taken
+            associated |= {hypothesis.measurement for hypothesis in likely}
+        return associated
+
+    def _state(self, hypothesis: Any) -> Any:
+        return self.updater.update(hypothesis) if hypothesis else hypothesis.prediction
 
 
 def _without_detection(hypotheses: Any, mean: Any, covariance: Any, time: datetime) -> Any:
-    prediction = next(each.prediction for each in hypotheses if not each)
+    prediction = next(hypothesis.prediction for hypothesis in hypotheses if not hypothesis)
     return type(prediction)(
         mean, covariance, timestamp=time, transition_model=prediction.transition_model, prior=prediction.prior
     )

@@ -1,24 +1,21 @@
-"""Oracle: a textbook IMM with perfect association, which reports a target from its third detection.
+"""Textbook IMM filter on bearing and range in the plane, one matrix product after the other.
 
-It shares no code with the tracker: an independent reference, one matrix product after the other.
+It shares no code with the tracker: an independent reference.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from bench.tracker.runner import Estimates
-from bench.tracker.scene import RANGE_SIGMA_M, Scan, Scene
 from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
-_REPORTED_FROM: Final = 3
 _LEAST_PROBABILITY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class ImmModel:
-    """Modes by their turn rates, 0 for constant velocity, their white acceleration, and their rates of ending."""
+    """Modes by turn rate (0: constant velocity) with their white acceleration, and the rates at which motions end."""
 
     turn_rate_degps: tuple[float, ...] = (0.0, 4.0, -4.0)
     noise_m2ps3: tuple[float, ...] = (0.7, 10.0, 10.0)
@@ -49,7 +46,7 @@ class Imm:
     weight: Floats
 
 
-def begun(range_m: Floats, bearing_rad: Floats, noise: Floats, model: ImmModel) -> Imm:
+def initiate(range_m: Floats, bearing_rad: Floats, noise: Floats, model: ImmModel) -> Imm:
     """Initiate the filters from n first detections: position from the measurement, velocity from the prior."""
     modes = len(model.turn_rate_degps)
     sin, cos = np.sin(bearing_rad), np.cos(bearing_rad)
@@ -66,7 +63,7 @@ def begun(range_m: Floats, bearing_rad: Floats, noise: Floats, model: ImmModel) 
     return Imm(mean, covariance, weight)
 
 
-def predicted(imm: Imm, dt_s: float, model: ImmModel) -> Imm:
+def predict(imm: Imm, dt_s: float, model: ImmModel) -> Imm:
     """Predict the filters by `dt_s`: mix, then propagate each mode by its own model.
 
     Blom and Bar-Shalom, "The interacting multiple model algorithm for systems with Markovian switching coefficients",
@@ -78,22 +75,22 @@ def predicted(imm: Imm, dt_s: float, model: ImmModel) -> Imm:
     weight = joint.sum(axis=1)
     mixing = joint / weight[:, None, :]
     mean = np.einsum("nij,nia->nja", mixing, imm.mean)
-    spread = imm.mean[:, :, None] - mean[:, None]
+    deviation = imm.mean[:, :, None] - mean[:, None]
     covariance = np.einsum("nij,niab->njab", mixing, imm.covariance)
-    covariance += np.einsum("nij,nija,nijb->njab", mixing, spread, spread)
+    covariance += np.einsum("nij,nija,nijb->njab", mixing, deviation, deviation)
     F, Q = _motion(dt_s, model)
     return Imm((F @ mean[..., None])[..., 0], F @ covariance @ F.swapaxes(-1, -2) + Q, weight)
 
 
-def corrected(imm: Imm, range_m: Floats, bearing_rad: Floats, noise: Floats) -> Imm:
+def update(imm: Imm, range_m: Floats, bearing_rad: Floats, noise: Floats) -> Imm:
     """Update the filters with one detection each: an extended Kalman update a mode, weights by likelihood."""
     east, north = imm.mean[..., 0], imm.mean[..., 1]
     r = np.hypot(east, north)
     H = np.zeros((*r.shape, 2, 4))
     H[..., 0, 0], H[..., 0, 1] = east / r, north / r
     H[..., 1, 0], H[..., 1, 1] = north / r**2, -east / r**2
-    turn = bearing_rad[:, None] - np.arctan2(east, north)
-    nu = np.stack([range_m[:, None] - r, (turn + np.pi) % (2.0 * np.pi) - np.pi], axis=-1)
+    bearing_error = bearing_rad[:, None] - np.arctan2(east, north)
+    nu = np.stack([range_m[:, None] - r, (bearing_error + np.pi) % (2.0 * np.pi) - np.pi], axis=-1)
     P, Ht = imm.covariance, H.swapaxes(-1, -2)
     S = H @ P @ Ht + noise
     K = np.linalg.solve(S, H @ P).swapaxes(-1, -2)
@@ -107,64 +104,33 @@ def corrected(imm: Imm, range_m: Floats, bearing_rad: Floats, noise: Floats) -> 
     return Imm(mean, covariance, weight / weight.sum(axis=1, keepdims=True))
 
 
-def combined(imm: Imm) -> tuple[Floats, Floats]:
+def combine(imm: Imm) -> tuple[Floats, Floats]:
     """Return the mean (n, 4) and covariance (n, 4, 4) over the modes."""
     mean = np.einsum("nm,nma->na", imm.weight, imm.mean)
-    spread = imm.mean - mean[:, None]
+    deviation = imm.mean - mean[:, None]
     covariance = np.einsum("nm,nmab->nab", imm.weight, imm.covariance)
-    return mean, covariance + np.einsum("nm,nma,nmb->nab", imm.weight, spread, spread)
+    return mean, covariance + np.einsum("nm,nma,nmb->nab", imm.weight, deviation, deviation)
 
 
-@dataclass(eq=False)
-class Oracle:
-    """Filters of the present targets, by their ids."""
+def replace_rows(imm: Imm, rows: Integers, updated: Imm) -> Imm:
+    """Return the filters with these rows replaced."""
+    mean, covariance, weight = imm.mean.copy(), imm.covariance.copy(), imm.weight.copy()
+    mean[rows], covariance[rows], weight[rows] = updated.mean, updated.covariance, updated.weight
+    return Imm(mean, covariance, weight)
 
-    scene: Scene
-    model: ImmModel = field(default_factory=ImmModel)
-    name: str = "oracle"
 
-    def __post_init__(self) -> None:
-        bearing_sigma = np.radians(self.scene.variant.bearing_sigma_deg)
-        self._noise = np.diag([RANGE_SIGMA_M**2, bearing_sigma**2])
-        self._ids: Integers = np.zeros(0, dtype=np.int64)
-        self._hits: Integers = np.zeros(0, dtype=np.int64)
-        self._imm = begun(np.zeros(0), np.zeros(0), self._noise, self.model)
-        self._time_s = 0.0
+def concatenate(first: Imm, second: Imm) -> Imm:
+    """Return the filters of both."""
+    return Imm(
+        np.concatenate([first.mean, second.mean]),
+        np.concatenate([first.covariance, second.covariance]),
+        np.concatenate([first.weight, second.weight]),
+    )
 
-    def prepare(self, scan: Scan) -> Scan:
-        """Return the scan: the oracle reads the target of each detection."""
-        return scan
 
-    def step(self, prepared: Scan) -> None:
-        """Process a scan: drop targets that are gone, predict, update the detected ones, initiate new ones."""
-        scan = prepared
-        alive = np.isin(self._ids, scan.ids)
-        self._ids, self._hits = self._ids[alive], self._hits[alive]
-        imm = _chosen(self._imm, alive)
-        imm = predicted(imm, scan.time_s - self._time_s, self.model)
-        self._time_s = scan.time_s
-        detection = np.flatnonzero(scan.source >= 0)
-        whose = scan.ids[scan.source[detection]]
-        range_m, bearing = scan.range_m[detection], np.radians(scan.bearing_deg[detection])
-        known, row = _replay_points(whose, self._ids)
-        after = corrected(_chosen(imm, row), range_m[known], bearing[known], self._noise)
-        for old, new in ((imm.mean, after.mean), (imm.covariance, after.covariance), (imm.weight, after.weight)):
-            old[row] = new
-        self._hits[row] += 1
-        fresh = begun(range_m[~known], bearing[~known], self._noise, self.model)
-        self._imm = Imm(
-            np.concatenate([imm.mean, fresh.mean]),
-            np.concatenate([imm.covariance, fresh.covariance]),
-            np.concatenate([imm.weight, fresh.weight]),
-        )
-        self._ids = np.concatenate([self._ids, whose[~known]])
-        self._hits = np.concatenate([self._hits, np.ones(np.count_nonzero(~known), dtype=np.int64)])
-
-    def estimates(self) -> Estimates:
-        """Return the filters with enough detections."""
-        reported = self._hits >= _REPORTED_FROM
-        mean, covariance = combined(_chosen(self._imm, reported))
-        return Estimates(self._ids[reported], mean[:, :2], mean[:, 2:], covariance)
+def select(imm: Imm, which: Booleans | Integers) -> Imm:
+    """Select filters by a mask or by indices."""
+    return Imm(imm.mean[which], imm.covariance[which], imm.weight[which])
 
 
 def _motion(dt_s: float, model: ImmModel) -> tuple[Floats, Floats]:
@@ -182,17 +148,3 @@ def _motion(dt_s: float, model: ImmModel) -> tuple[Floats, Floats]:
         matrices.append([[1.0, 0.0, along, -left], [0.0, 1.0, left, along], [0.0, 0.0, c, -s], [0.0, 0.0, s, c]])
         noises.append(q * np.kron([[dt_s**3 / 3.0, dt_s**2 / 2.0], [dt_s**2 / 2.0, dt_s]], np.eye(2)))
     return np.array(matrices), np.array(noises)
-
-
-def _chosen(imm: Imm, which: Booleans | Integers) -> Imm:
-    return Imm(imm.mean[which], imm.covariance[which], imm.weight[which])
-
-
-def _replay_points(ids: Integers, among: Integers) -> tuple[Booleans, Integers]:
-    """Return which of the ids are among the others, and the positions of these there."""
-    if not len(among):
-        return np.zeros(len(ids), dtype=np.bool_), np.zeros(0, dtype=np.int64)
-    order = np.argsort(among)
-    place = np.minimum(np.searchsorted(among, ids, sorter=order), len(among) - 1)
-    known = among[order[place]] == ids
-    return known, order[place[known]]

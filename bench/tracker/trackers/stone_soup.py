@@ -23,8 +23,10 @@ from stonesoup.types.detection import Detection
 from stonesoup.types.state import GaussianState
 from stonesoup.updater.kalman import ExtendedKalmanUpdater
 
-from bench.tracker.runner import Estimates
-from bench.tracker.scene import RANGE_SIGMA_M, SCAN_S, SPEED_MPS, Scan, Scene
+from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
+from bench.tracker.scenes.population import SCAN_S, SPEED_MPS
+from bench.tracker.scenes.scan import Scan
+from bench.tracker.trackers.runner import Estimates
 
 _START: Final = datetime(2026, 1, 1)
 # Order of Stone Soup's state, x, vx, y, vy, rearranged to x, y, vx, vy.
@@ -38,7 +40,7 @@ class Settings:
     noise_m2ps3: float = 1.0
     min_points: int = 4
     deleted_after: int = 3
-    held_for: int = 2
+    tentative_deleted_after: int = 2
     gate_sigmas: float = 3.5
     tree_radius_sigmas: float = 25.0
 
@@ -81,7 +83,7 @@ class StoneSoup:
         speed_variance = (radar.speed_sigma_mps / self._unit_m) ** 2
         self.initiator = MultiMeasurementInitiator(
             prior_state=GaussianState(np.zeros((4, 1)), np.diag([0.0, speed_variance] * 2), timestamp=_START),
-            deleter=UpdateTimeStepsDeleter(settings.held_for),
+            deleter=UpdateTimeStepsDeleter(settings.tentative_deleted_after),
             data_associator=DetectionKDTreeGNN2D(hypothesiser, self.predictor, self.updater, max_distance=radius),
             updater=self.updater,
             min_points=settings.min_points,
@@ -101,20 +103,20 @@ class StoneSoup:
     def step(self, prepared: tuple[datetime, set[Any]]) -> None:
         """Process a scan, as MultiTargetTracker does."""
         time, detections = prepared
-        taken = self.associated(time, detections)
+        associated = self.associate(time, detections)
         self.tracks -= self.deleter.delete_tracks(self.tracks)
-        self.tracks |= self.initiator.initiate(detections - taken, time)
+        self.tracks |= self.initiator.initiate(detections - associated, time)
 
-    def associated(self, time: datetime, detections: set[Any]) -> set[Any]:
+    def associate(self, time: datetime, detections: set[Any]) -> set[Any]:
         """Update the tracks with the scan and return the associated detections."""
-        taken = set()
+        associated = set()
         for track, hypothesis in self._associator.associate(self.tracks, detections, time).items():
             if hypothesis:
                 track.append(self.updater.update(hypothesis))
-                taken.add(hypothesis.measurement)
+                associated.add(hypothesis.measurement)
             else:
                 track.append(hypothesis.prediction)
-        return taken
+        return associated
 
     def estimates(self) -> Estimates:
         """Return its tracks, without those that it does not report yet."""

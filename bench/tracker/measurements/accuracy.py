@@ -7,15 +7,15 @@ from itertools import product
 from multiprocessing import get_context
 from typing import Final
 
-from bench.tracker.judge import Judge, Score, score
-from bench.tracker.oracle import Oracle
-from bench.tracker.ours import Ours, bench_model, sensor_model
-from bench.tracker.runner import Runner
-from bench.tracker.scene import VARIANTS, Scene
-from bench.tracker.solo import SoloRunner
-from bench.tracker.stone_soup import Settings, StoneSoup, radar_of
+from bench.tracker.measurements.evaluation import SceneEvaluation, Score, score
+from bench.tracker.scenes.air_traffic import VARIANTS, Scene
+from bench.tracker.trackers.oracle import Oracle
+from bench.tracker.trackers.ours import Ours, bench_model, sensor_model
+from bench.tracker.trackers.perfect_association import PerfectAssociationRunner
+from bench.tracker.trackers.runner import Runner
+from bench.tracker.trackers.stone_soup import Settings, StoneSoup, radar_of
 
-JUDGED_SEEDS: Final = tuple(range(1, 9))
+EVALUATION_SEEDS: Final = tuple(range(1, 9))
 TUNING_SEEDS: Final = tuple(range(1000, 1010))
 TARGETS: Final = 100
 SCANS: Final = 60
@@ -67,14 +67,14 @@ def results(
         return found
 
 
-def run(trial: Trial) -> Judge:
+def run(trial: Trial) -> SceneEvaluation:
     """Run a trial and return its evaluation."""
     scene = Scene(VARIANTS[trial.variant], trial.targets, trial.seed)
-    runner, judge = make_runner(trial, scene), Judge(scene.radius_m)
+    runner, evaluation = make_runner(trial, scene), SceneEvaluation(scene.radius_m)
     for scan in scene.scans(trial.scans):
         runner.step(runner.prepare(scan))
-        judge.take(scan, runner.estimates())
-    return judge
+        evaluation.add(scan, runner.estimates())
+    return evaluation
 
 
 def make_runner(trial: Trial, scene: Scene) -> Runner:
@@ -82,7 +82,7 @@ def make_runner(trial: Trial, scene: Scene) -> Runner:
     if trial.runner == "ours":
         return Ours(sensor_model(scene), bench_model())
     if trial.runner == "solo":
-        return SoloRunner(sensor_model(scene), bench_model())
+        return PerfectAssociationRunner(sensor_model(scene), bench_model())
     if trial.runner == "oracle":
         return Oracle(scene)
     if trial.runner == STONE_SOUP:
@@ -95,18 +95,20 @@ def _best(pool: ProcessPoolExecutor, variant: str, seeds: Sequence[int], sweep: 
 
     Every setting runs on the first seed; the best of these on more, and the best of those on all.
     """
-    left = list(sweep)
+    remaining = list(sweep)
     for count, kept in _ROUNDS:
-        ranked = sorted(_tried(pool, variant, left, seeds[:count]), key=lambda result: result.score.gospa)
-        left = [result.settings for result in ranked[:kept] if result.settings is not None]
-    return min(_tried(pool, variant, left, seeds), key=lambda result: result.score.gospa)
+        ranked = sorted(_run_all(pool, variant, remaining, seeds[:count]), key=lambda result: result.score.gospa)
+        remaining = [result.settings for result in ranked[:kept] if result.settings is not None]
+    return min(_run_all(pool, variant, remaining, seeds), key=lambda result: result.score.gospa)
 
 
-def _tried(pool: ProcessPoolExecutor, variant: str, settings: Sequence[Settings], seeds: Sequence[int]) -> list[Result]:
+def _run_all(
+    pool: ProcessPoolExecutor, variant: str, settings: Sequence[Settings], seeds: Sequence[int]
+) -> list[Result]:
     trials = [Trial(STONE_SOUP, variant, seed, setting) for setting in settings for seed in seeds]
-    judges = list(pool.map(run, trials))
+    evaluations = list(pool.map(run, trials))
     count = len(seeds)
     return [
-        Result(STONE_SOUP, variant, score(judges[place * count : (place + 1) * count]), setting)
-        for place, setting in enumerate(settings)
+        Result(STONE_SOUP, variant, score(evaluations[index * count : (index + 1) * count]), setting)
+        for index, setting in enumerate(settings)
     ]

@@ -1,15 +1,12 @@
-"""Findings of a benchmark run, compared with the goals."""
+"""Goals of the benchmark, compared with the findings."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from bench.tracker.accuracy import STONE_SOUP
-from bench.tracker.accuracy import Result as AccuracyResult
-from bench.tracker.coalescing import Result as CoalescingResult
-from bench.tracker.over_grpc import OverGrpc, Sustained
-from bench.tracker.recorded import Result as RecordedResult
-from bench.tracker.speed import Comparison, Cost, exponent
+from bench.tracker.measurements.accuracy import STONE_SOUP
+from bench.tracker.measurements.speed import exponent
+from bench.tracker.reports.findings import Findings
 
 _LEAST_RATIO: Final = {100: 150.0, 1_000: 800.0}
 _MOST_EXPONENT: Final = 1.0
@@ -21,26 +18,12 @@ _MOST_OF_ORACLE: Final = 1.15
 _MOST_OF_RECORDED_ORACLE: Final = 1.25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """All measurements; parts that were not requested are empty."""
-
-    comparisons: Sequence[Comparison] = ()
-    costs: Sequence[Cost] = ()
-    grpc: Sequence[OverGrpc] = ()
-    sustained: Sequence[Sustained] = ()
-    accuracy: Sequence[AccuracyResult] = ()
-    recorded: Sequence[RecordedResult] = ()
-    coalescing: Sequence[CoalescingResult] = ()
-    seeds: dict[str, Sequence[int]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Goal:
     """A goal, the measured value, and whether it meets the goal."""
 
-    what: str
-    asked: str
+    name: str
+    required: str
     measured: str
     met: bool
 
@@ -65,14 +48,16 @@ def _speed(findings: Findings) -> Iterator[Goal]:
 
 
 def _grpc(findings: Findings) -> Iterator[Goal]:
-    for way in findings.grpc:
-        if way.targets in _MOST_OVER_GRPC:
-            most, ratio = _MOST_OVER_GRPC[way.targets], way.ratio
-            yield Goal(f"TrackFrames by its update, N = {way.targets:,}", f"<= {most:g}", f"{ratio:.2f}", ratio <= most)
-    for kept in findings.sustained:
-        met = kept.answered_hz >= _LEAST_OF_RATE * kept.rate_hz
-        what = f"TrackFrames, scans a second, N = {kept.targets:,}"
-        yield Goal(what, f"{kept.rate_hz:g}", f"{kept.answered_hz:.1f}", met)
+    for cost in findings.grpc:
+        if cost.targets in _MOST_OVER_GRPC:
+            most, ratio = _MOST_OVER_GRPC[cost.targets], cost.ratio
+            yield Goal(
+                f"TrackFrames by its update, N = {cost.targets:,}", f"<= {most:g}", f"{ratio:.2f}", ratio <= most
+            )
+    for session in findings.sustained:
+        met = session.answered_hz >= _LEAST_OF_RATE * session.rate_hz
+        name = f"TrackFrames, scans a second, N = {session.targets:,}"
+        yield Goal(name, f"{session.rate_hz:g}", f"{session.answered_hz:.1f}", met)
 
 
 def _accuracy(findings: Findings) -> Iterator[Goal]:
@@ -82,8 +67,8 @@ def _accuracy(findings: Findings) -> Iterator[Goal]:
         if ours is not None and reference is not None:
             ratio, most = ours.gospa / reference.gospa, _MOST_OF_STONE_SOUP[variant]
             yield Goal(f"GOSPA by Stone Soup's best, {variant}", f"<= {most}", f"{ratio:.3f}", ratio <= most)
-            asked, measured = f"<= {reference.switches:.1f}", f"{ours.switches:.1f}"
-            yield Goal(f"id switches a scene, {variant}", asked, measured, ours.switches <= reference.switches)
+            required, measured = f"<= {reference.switches:.1f}", f"{ours.switches:.1f}"
+            yield Goal(f"id switches a scene, {variant}", required, measured, ours.switches <= reference.switches)
     ours, oracle = by_key.get(("cv", "ours")), by_key.get(("cv", "solo"), by_key.get(("cv", "oracle")))
     if ours is not None and oracle is not None:
         ratio = ours.gospa / oracle.gospa
@@ -97,8 +82,8 @@ def _accuracy(findings: Findings) -> Iterator[Goal]:
 def _recorded(findings: Findings) -> Iterator[Goal]:
     most = _MOST_OF_RECORDED_ORACLE
     for result in findings.recorded:
-        what = f"GOSPA by the oracle's, recorded, {result.radar}"
-        yield Goal(what, f"<= {most}", f"{result.ratio:.3f}", result.ratio <= most)
+        name = f"GOSPA by the oracle's, recorded, {result.radar}"
+        yield Goal(name, f"<= {most}", f"{result.ratio:.3f}", result.ratio <= most)
 
 
 def _coalescing(findings: Findings) -> Iterator[Goal]:

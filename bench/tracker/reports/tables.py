@@ -1,17 +1,16 @@
-"""Measurements as tables for people and as JSON for programs."""
+"""Measurements as tables for people."""
 
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.tracker import accuracy, coalescing, recorded, speed
-from bench.tracker.findings import Findings, goals
-from bench.tracker.stone_soup import Settings
+from bench.tracker.measurements import accuracy, coalescing, recorded, speed
+from bench.tracker.reports.findings import Findings
+from bench.tracker.reports.goals import goals
+from bench.tracker.trackers.stone_soup import Settings
+
+_LABELS = {"solo": "oracle (same filter)", "oracle": "oracle (textbook)", accuracy.STONE_SOUP: "Stone Soup, best"}
 
 
 def show(findings: Findings, console: Console) -> None:
@@ -32,57 +31,16 @@ def show(findings: Findings, console: Console) -> None:
     console.print(_goal_table(findings))
 
 
-def to_json(findings: Findings) -> dict[str, Any]:
-    """Return all measurements as lists, numbers and texts."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "seeds": {name: list(seeds) for name, seeds in findings.seeds.items()},
-        "goals": [_plain(asdict(goal)) for goal in goals(findings)],
-        "speed": {
-            "compared": [
-                {**asdict(each), "ratio": each.ratio, "cpu_ratio": each.cpu_ratio} for each in findings.comparisons
-            ],
-            "alone": [asdict(cost) for cost in findings.costs],
-            "exponent": speed.exponent(findings.costs) if len(findings.costs) > 1 else None,
-        },
-        "grpc": {
-            "measured": [{**asdict(way), "ratio": way.ratio} for way in findings.grpc],
-            "sustained": [asdict(kept) for kept in findings.sustained],
-        },
-        "accuracy": [_plain(asdict(result)) for result in findings.accuracy],
-        "recorded": [{**_plain(asdict(result)), "ratio": result.ratio} for result in findings.recorded],
-        "coalescing": [_plain(asdict(result)) for result in findings.coalescing],
-    }
-
-
 def _speed_table(findings: Findings) -> Table:
     table = _table(
         "A scan's update, constant velocity", ("tracker",), "N", "median ms", "quartiles", "CPU ms", "tracks", "ratio"
     )
-    for each in findings.comparisons:
-        _add_cost(table, "ours, in turns", each.ours, "")
-        _add_cost(table, "Stone Soup, in turns", each.reference, f"{each.ratio:.0f}x (CPU {each.cpu_ratio:.0f}x)")
+    for comparison in findings.comparisons:
+        _add_cost(table, "ours, in turns", comparison.ours, "")
+        ratio = f"{comparison.ratio:.0f}x (CPU {comparison.cpu_ratio:.0f}x)"
+        _add_cost(table, "Stone Soup, in turns", comparison.reference, ratio)
     for cost in findings.costs:
         _add_cost(table, "ours, alone", cost, "")
-    return table
-
-
-def _grpc_table(findings: Findings) -> Table:
-    names = ("what", "N", "tracks", "update ms", "whole way ms", "ratio or rate")
-    table = _table("TrackFrames over gRPC, frames and tracks in columns, both ends", names[:1], *names[1:])
-    for way in findings.grpc:
-        numbers = (
-            f"{way.targets:,}",
-            f"{way.tracks:,}",
-            f"{way.update_ms:.2f}",
-            f"{way.grpc_ms:.2f}",
-            f"{way.ratio:.2f}",
-        )
-        table.add_row("scan by scan", *numbers)
-    for kept in findings.sustained:
-        rate = f"{kept.answered_hz:.1f} of {kept.rate_hz:g}/s"
-        table.add_row("at a rate", f"{kept.targets:,}", "", "", f"{kept.median_ms:.2f}", rate)
     return table
 
 
@@ -91,6 +49,24 @@ def _add_cost(table: Table, name: str, cost: speed.Cost, ratio: str) -> None:
     table.add_row(
         name, f"{cost.targets:,}", f"{cost.median_ms:.3g}", quartiles, f"{cost.cpu_ms:.3g}", f"{cost.tracks:,}", ratio
     )
+
+
+def _grpc_table(findings: Findings) -> Table:
+    names = ("test", "N", "tracks", "update ms", "whole path ms", "ratio or rate")
+    table = _table("TrackFrames over gRPC, frames and tracks in columns, both ends", names[:1], *names[1:])
+    for cost in findings.grpc:
+        numbers = (
+            f"{cost.targets:,}",
+            f"{cost.tracks:,}",
+            f"{cost.update_ms:.2f}",
+            f"{cost.grpc_ms:.2f}",
+            f"{cost.ratio:.2f}",
+        )
+        table.add_row("scan by scan", *numbers)
+    for session in findings.sustained:
+        rate = f"{session.answered_hz:.1f} of {session.rate_hz:g}/s"
+        table.add_row("at a rate", f"{session.targets:,}", "", "", f"{session.median_ms:.2f}", rate)
+    return table
 
 
 def _accuracy_table(found: Sequence[accuracy.Result]) -> Table:
@@ -130,9 +106,9 @@ def _recorded_table(found: Sequence[recorded.Result]) -> Table:
     )
     table = _table("Recorded traffic: GOSPA in m (c 1,000 m)", ("radar",), *columns)
     for result in found:
-        parts = [", ".join(f"{part**0.5:.0f}" for part in of) for of in (result.ours_parts, result.oracle_parts)]
+        texts = [", ".join(f"{part**0.5:.0f}" for part in parts) for parts in (result.ours_parts, result.oracle_parts)]
         figures = f"{result.ours_m:.1f}", f"{result.oracle_m:.1f}", f"{result.ratio:.3f}"
-        table.add_row(result.radar, *figures, *parts, f"{result.switches:.1f}", f"{result.aircraft:.1f}")
+        table.add_row(result.radar, *figures, *texts, f"{result.switches:.1f}", f"{result.aircraft:.1f}")
     return table
 
 
@@ -144,9 +120,9 @@ def _coalescing_table(found: Sequence[coalescing.Result]) -> Table:
 
 
 def _goal_table(findings: Findings) -> Table:
-    table = _table("Asked for and measured", ("what",), "asked", "measured", "")
+    table = _table("Goals and measurements", ("goal",), "required", "measured", "")
     for goal in goals(findings):
-        table.add_row(goal.what, goal.asked, goal.measured, "[green]met[/]" if goal.met else "[red]missed[/]")
+        table.add_row(goal.name, goal.required, goal.measured, "[green]met[/]" if goal.met else "[red]missed[/]")
     return table
 
 
@@ -161,12 +137,3 @@ def _table(title: str, names: Sequence[str], *figures: str) -> Table:
     for figure in figures:
         table.add_column(figure, justify="right")
     return table
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-_LABELS = {"solo": "oracle (same filter)", "oracle": "oracle (textbook)", accuracy.STONE_SOUP: "Stone Soup, best"}

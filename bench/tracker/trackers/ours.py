@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from bench.tracker.runner import Estimates
-from bench.tracker.scene import RANGE_SIGMA_M, Scan, Scene
+from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
+from bench.tracker.scenes.scan import Scan
+from bench.tracker.trackers.runner import Estimates
 from svc_tracker.domain import (
     Frame,
     SensorModel,

@@ -1,0 +1,1 @@
+"""Benchmarks and soak: speed, accuracy and memory of the running code."""

@@ -1,0 +1,1 @@
+"""Benchmark of the mesh's tracker against Stone Soup and perfect association."""

@@ -1,0 +1,1 @@
+"""Reports: findings, goals, tables, JSON and pictures."""

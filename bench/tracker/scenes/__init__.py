@@ -1,0 +1,1 @@
+"""Scenes: truth and detections of simulated, coalescing and recorded traffic."""

@@ -1,0 +1,1 @@
+"""Compared trackers: the mesh's own, Stone Soup, and references with perfect association."""
