@@ -21,8 +21,8 @@ from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar.domain import RadarModel, Scan, failed_scan, observe
-from svc_radar.wire import frames as wire
-from svc_radar.wire.columns import in_columns
+from svc_radar.wire import world
+from svc_radar.wire.frames import FrameEncoder, to_truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class RadarFold:
         """Prepare the radars of a BotSpec, in its order."""
         self._run = run
         self._models = models
+        self._encoders = tuple(FrameEncoder(model) for model in models)
         self._frames = feeds.frames
         self._truth = feeds.truth
         self._reports = reports
@@ -99,7 +100,7 @@ class RadarFold:
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, it would come again after a restart)
             self._reports.quarantine.report(event, error, part=self._models[slot.source].sensor_id)
-            scan = failed_scan(self._models[slot.source], wire.position_of(event.payload), self._rng(slot))
+            scan = failed_scan(self._models[slot.source], world.position_of(event.payload), self._rng(slot))
             made = self._make(slot, event, scan, began_ns)
         for feed, one in made:
             feed.add(one)
@@ -107,8 +108,8 @@ class RadarFold:
 
     def _observe(self, slot: Slot, snapshot: WorldSnapshot) -> Scan:
         model = self._models[slot.source]
-        faults = wire.to_faults(snapshot, model.sensor_id)
-        return observe(model, wire.to_platform(snapshot), wire.to_targets(snapshot), self._rng(slot), faults)
+        faults = world.to_faults(snapshot, model.sensor_id)
+        return observe(model, world.to_platform(snapshot), world.to_targets(snapshot), self._rng(slot), faults)
 
     def _rng(self, slot: Slot) -> np.random.Generator:
         return generator(self._run.seed, f"radar/{self._models[slot.source].sensor_id}", slot.number)
@@ -116,9 +117,8 @@ class RadarFold:
     def _make(self, slot: Slot, event: Event[WorldSnapshot], scan: Scan, began_ns: int) -> list[tuple[Feed, Made]]:
         snapshot, model = event.payload, self._models[slot.source]
         frame_id = identity.event_id(self._run.run_id, self._frames.name, slot.sequence)
-        frame = wire.to_frame(
+        frame = self._encoders[slot.source].encode(
             scan,
-            model,
             snapshot,
             frame_id=frame_id,
             scan_number=slot.number,
@@ -133,7 +133,7 @@ class RadarFold:
             cause=event.context.traceparent,
             began_ns=began_ns,
         )
-        made = [(self._frames, make(self._frames, frame, columns=in_columns(frame, scan, model)))]
+        made = [(self._frames, make(self._frames, frame.messages, columns=frame.columns))]
         if self._truth is not None:
-            made.append((self._truth, make(self._truth, wire.to_truth(scan, snapshot, frame_id))))
+            made.append((self._truth, make(self._truth, to_truth(scan, snapshot, frame_id))))
         return made

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mesh.rng import generator
 from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, observe
-from svc_radar.wire.frames import to_sensor_model
+from svc_radar.wire.sensor_model import to_sensor_model
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
 from svc_tracker.domain.frame import Sector, SwerlingCase
 from svc_tracker.domain.state.records import TrackRecords

@@ -4,9 +4,10 @@ from typing import Final
 
 import numpy as np
 
-from qiki.radar.v1.radar_pb2 import DetectionColumns, RadarFrame
+from qiki.radar.v1.radar_pb2 import DetectionColumns
 from qiki_sdk.columns import extend
 from svc_radar.domain import RadarModel, Scan
+from svc_radar.domain.scene import Floats
 
 _DOUBLES: Final = (
     "bearing_deg",
@@ -20,26 +21,23 @@ _DOUBLES: Final = (
     "elev_sigma_deg",
     "vr_sigma_mps",
 )
+_REPLIES: Final = ("transponder_on", "transponder_mode", "id_present")
 
 
-def in_columns(frame: RadarFrame, scan: Scan, model: RadarModel) -> RadarFrame:
-    """Return the scan's frame with its detections as columns instead of messages: the same values to the bit."""
-    told = RadarFrame()
-    told.CopyFrom(frame)
-    told.ClearField("detections")
-    columns: DetectionColumns = told.detection_columns
+def fill_columns(columns: DetectionColumns, scan: Scan, model: RadarModel) -> None:
+    """Set the columns to the scan's detections: the same values to the bit as in messages."""
     columns.SetInParent()
-    if len(scan):
-        columns.range_band = int(model.range_band)  # type: ignore[assignment]  # the numbers are those on the wire
-        extend(columns, range_m=scan.range_m, **{name: getattr(scan, name) for name in _DOUBLES if _says(scan, name)})
-        answers = ("transponder_on", "transponder_mode", "id_present")
-        extend(columns, **{name: getattr(scan, name).astype(np.uint8) for name in answers if getattr(scan, name).any()})
-        if any(scan.transponder_id):
-            columns.transponder_id.extend(scan.transponder_id)
-    return told
+    if not len(scan):
+        return
+    columns.range_band = int(model.range_band)  # type: ignore[assignment]  # the numbers are those on the wire
+    measured = {name: getattr(scan, name) for name in _DOUBLES}
+    replies = {name: getattr(scan, name) for name in _REPLIES}
+    extend(columns, range_m=scan.range_m, **{name: values for name, values in measured.items() if _is_needed(values)})
+    extend(columns, **{name: values.astype(np.uint8) for name, values in replies.items() if values.any()})
+    if any(scan.transponder_id):
+        columns.transponder_id.extend(scan.transponder_id)
 
 
-def _says(scan: Scan, name: str) -> bool:
-    """Return whether a column holds more than positive zeros, which an empty column stands for; -0.0 counts as more."""
-    values = getattr(scan, name)
+def _is_needed(values: Floats) -> bool:
+    """Return whether a column has more than positive zeros, which an empty column represents; -0.0 counts as more."""
     return bool(np.any(values) or np.signbit(values).any())

@@ -14,7 +14,7 @@ from botspec.sensors import Radar
 from mesh.serving.errors import StartError
 from svc_radar.config import RadarSettings, to_model
 from svc_radar.domain import Bias, Pattern, RadarModel, ScanKind, Sector, SwerlingCase
-from svc_radar.wire.frames import to_sensor_model
+from svc_radar.wire.sensor_model import to_sensor_model
 from svc_tracker.domain.frame import SensorModel
 
 LONG: dict[str, Any] = yaml.safe_load(example_bot_spec().read_text())["radars"][0]

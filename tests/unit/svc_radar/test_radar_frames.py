@@ -10,9 +10,12 @@ from qiki.common.v1.geometry_pb2 import UUID, Pose, Quaternion, Vector3d
 from qiki.radar.v1 import radar_pb2
 from qiki.sim.v1 import world_pb2
 from qiki.sim.v1.world_pb2 import Contact, SensorFault, WorldSnapshot
+from qiki_sdk.columns import detection_columns
 from radar_scenes import PHYSICAL, at
-from svc_radar.domain import Bias, Faults, Jamming, Pattern, RadarModel, ScanKind, Sector, observe
-from svc_radar.wire import frames as wire
+from svc_radar.domain import Bias, Faults, Jamming, Pattern, RadarModel, Scan, ScanKind, Sector, observe
+from svc_radar.wire import world
+from svc_radar.wire.frames import EncodedFrame, FrameEncoder, to_truth
+from svc_radar.wire.sensor_model import to_sensor_model
 
 OWN = Pose(position=Vector3d(x=10.0, y=20.0, z=30.0), velocity=Vector3d(y=5.0), attitude=Quaternion(w=1.0))
 END, START = Timestamp(seconds=100), Timestamp(seconds=99)
@@ -27,12 +30,20 @@ def snapshot(*faults: SensorFault) -> WorldSnapshot:
     return WorldSnapshot(tick=2_000, time=END, own_ship=OWN, contacts=contacts, sensor_faults=faults)
 
 
+def scan_of(model: RadarModel, seen: WorldSnapshot) -> Scan:
+    faults = world.to_faults(seen, model.sensor_id)
+    return observe(model, world.to_platform(seen), world.to_targets(seen), generator(1, "radar", 1), faults)
+
+
+def encode(encoder: FrameEncoder, scan: Scan, seen: WorldSnapshot) -> EncodedFrame:
+    return encoder.encode(scan, seen, frame_id="frame", scan_number=7, scan_start=START)
+
+
 def frame_of(model: RadarModel, seen: WorldSnapshot) -> tuple[radar_pb2.RadarFrame, list[list[str]]]:
     """Return the frame, and the contacts behind each of its detections."""
-    faults = wire.to_faults(seen, model.sensor_id)
-    scan = observe(model, wire.to_platform(seen), wire.to_targets(seen), generator(1, "radar", 1), faults)
-    frame = wire.to_frame(scan, model, seen, frame_id="frame", scan_number=7, scan_start=START)
-    truth = wire.to_truth(scan, seen, "frame")
+    scan = scan_of(model, seen)
+    frame = encode(FrameEncoder(model), scan, seen).messages
+    truth = to_truth(scan, seen, "frame")
     assert truth.frame_id == frame.frame_id
     assert len(truth.detections) == len(frame.detections)
     return frame, [[contact.value for contact in each.contact_ids] for each in truth.detections]
@@ -48,7 +59,7 @@ def test_a_frame_carries_its_time_pose_and_sensor_model() -> None:
     assert frame.sensor_pose == OWN
     assert (list(frame.sensor_position_covariance), frame.sensor_north_sigma_deg) == ([], 0.0)
     assert frame.status == radar_pb2.SENSOR_STATUS_OK
-    assert frame.sensor_model == wire.to_sensor_model(PHYSICAL)
+    assert frame.sensor_model == to_sensor_model(PHYSICAL)
     assert not frame.sensor_model.HasField("coverage"), "all around"
 
 
@@ -84,7 +95,7 @@ def test_biases_pattern_and_horizon_are_not_in_the_frame() -> None:
     secret = dataclasses.replace(
         PHYSICAL, bias=Bias(5.0, 0.5, 0.1), pattern=Pattern(elev_width_deg=30.0), horizon_surface_m=-1e6
     )
-    assert wire.to_sensor_model(secret) == wire.to_sensor_model(PHYSICAL)
+    assert to_sensor_model(secret) == to_sensor_model(PHYSICAL)
 
 
 def test_blind_sectors_and_a_lost_scan_are_reported() -> None:
@@ -101,12 +112,34 @@ def test_blind_sectors_and_a_lost_scan_are_reported() -> None:
     ]
 
 
+def test_a_frame_does_not_depend_on_the_frames_encoded_before() -> None:
+    model = dataclasses.replace(PHYSICAL, pose_sigma_m=3.0, coverage=Sector(0.0, 270.0))
+    lost = fault(kind=world_pb2.SENSOR_FAULT_KIND_DROPOUT, dropout_probability=1.0)
+    dead = fault(kind=world_pb2.SENSOR_FAULT_KIND_DEAD_SECTOR, sector_start_deg=350.0, sector_width_deg=40.0)
+    encoder = FrameEncoder(model)
+    for seen in (snapshot(), snapshot(dead, lost), snapshot(dead), snapshot()):
+        scan = scan_of(model, seen)
+        assert encode(encoder, scan, seen) == encode(FrameEncoder(model), scan, seen)
+
+
+def test_a_frame_is_the_same_in_both_layouts() -> None:
+    dead = fault(kind=world_pb2.SENSOR_FAULT_KIND_DEAD_SECTOR, sector_start_deg=350.0, sector_width_deg=40.0)
+    seen = snapshot(dead)
+    frame = encode(FrameEncoder(PHYSICAL), scan_of(PHYSICAL, seen), seen)
+    assert len(frame.messages.detections) == len(frame.columns.detection_columns.range_m) > 0
+    assert not frame.columns.detections
+    assert detection_columns(frame.messages) == frame.columns.detection_columns
+    frame.messages.ClearField("detections")
+    frame.columns.ClearField("detection_columns")
+    assert frame.messages == frame.columns
+
+
 def test_faults_of_one_sensor_are_combined_and_those_of_others_ignored() -> None:
     step = fault(kind=world_pb2.SENSOR_FAULT_KIND_BIAS_STEP, range_bias_m=5.0, bearing_bias_deg=1.0)
     lost = fault(kind=world_pb2.SENSOR_FAULT_KIND_DROPOUT, dropout_probability=0.5)
     jam = fault(kind=world_pb2.SENSOR_FAULT_KIND_JAMMING, sector_start_deg=1.0, sector_width_deg=2.0, jamming_db=3.0)
     other = fault("another", kind=world_pb2.SENSOR_FAULT_KIND_DROPOUT, dropout_probability=1.0)
-    found = wire.to_faults(snapshot(step, lost, other, jam, step, lost), PHYSICAL.sensor_id)
+    found = world.to_faults(snapshot(step, lost, other, jam, step, lost), PHYSICAL.sensor_id)
     assert found == Faults((Jamming(Sector(1.0, 2.0), 3.0),), (), 10.0, 2.0, 0.75)
 
 
@@ -121,4 +154,4 @@ def test_faults_of_one_sensor_are_combined_and_those_of_others_ignored() -> None
 )
 def test_an_invalid_fault_is_refused_by_its_field(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        wire.to_faults(snapshot(fault(**fields)), PHYSICAL.sensor_id)
+        world.to_faults(snapshot(fault(**fields)), PHYSICAL.sensor_id)
