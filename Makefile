@@ -66,7 +66,7 @@ baseline: setup ## Take today's API as what must not break (after additions alon
 	$(BIN)/buf breaking --against proto/baseline.binpb
 	$(BIN)/buf build -o proto/baseline.binpb
 
-lock: ## Resolve the dependencies anew (needs uv)
+lock: ## Resolve the dependencies again (needs uv)
 	cd requirements && for name in dev mesh; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.lock || exit 1; done

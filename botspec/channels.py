@@ -80,7 +80,7 @@ class Channel(Spec):
     def _check_subject(cls, subject: str) -> str:
         if not _SUBJECT.match(subject) or len(subject) > _MAX_SUBJECT_CHARACTERS:
             raise ValueError(
-                f"{subject!r} is no NATS subject to publish on: names of letters, digits, `_` and `-`, "
+                f"{subject!r} is no NATS subject to publish on: names of A-Z, a-z, 0-9, `_` and `-`, "
                 f"joined by single dots, at most {_MAX_SUBJECT_CHARACTERS} characters in all"
             )
         return subject

@@ -139,7 +139,7 @@ class Radar(Spec):
         if self.scan_kind == "sector" and self.coverage is None:
             problems.append((("coverage",), "required with scan_kind 'sector': it is what the beam sweeps"))
         if self.scan_kind == "rotating" and self.pattern.bearing_width_deg:
-            message = "has no use with scan_kind 'rotating': every thing is met by the beam's middle"
+            message = "has no use with scan_kind 'rotating': the middle of the beam passes every target"
             problems.append((("pattern", "bearing_width_deg"), message))
         refuse("Radar", problems)
         return self

@@ -14,7 +14,7 @@ from svc_tracker.domain.state.records import TrackRecords
 from svc_tracker.domain.state.tracks import State, Tracks
 from svc_tracker.domain.state.types import Layout, ModeEstimates, texts
 
-# Increases with every change of the state: checkpoints of another version are left aside.
+# Increases with every change of the state: checkpoints of another version are rejected.
 VERSION: Final = 4
 _MAGIC: Final = b"QIKI-TRACKS\n"
 _DIGEST_BYTES: Final = 32

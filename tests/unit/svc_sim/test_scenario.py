@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import svc_sim
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
@@ -125,6 +126,12 @@ def test_a_trajectory_file_beside_the_scenario_replaces_its_contacts(tmp_path: P
     assert loaded.trajectory == load_scenario(EXAMPLES / "two_aircraft.csv").trajectory
     (problem,) = refusals(tmp_path, BASE + "trajectory: traffic/two.csv\ncontacts:\n" + CONTACT % "")
     assert problem == "4: trajectory: excludes contacts: give one of them"
+
+
+@pytest.mark.parametrize("name", ["crossing.yaml", "faults.yaml"])
+def test_the_simulators_scenarios_are_those_of_the_examples(name: str) -> None:
+    shipped = Path(svc_sim.__file__).parent / "scenarios" / name
+    assert shipped.read_bytes() == (EXAMPLES / name).read_bytes()
 
 
 def test_the_digest_covers_scenario_and_trajectory(tmp_path: Path) -> None:
