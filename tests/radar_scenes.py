@@ -33,12 +33,42 @@ PHYSICAL = RadarModel(
     elev_resolution_deg=3.0,
     vr_resolution_mps=10.0,
 )
-ORIGIN = Platform(np.zeros(3), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
+# Detects every target in range exactly, without false detections.
+PERFECT = RadarModel(
+    sensor_id="5f3c2f0e-5d1c-4f3f-8a53-0d8d5a1f2b11",
+    range_band=RangeBand.LR,
+    min_range_m=100.0,
+    max_range_m=50_000.0,
+    min_elev_deg=-90.0,
+    max_elev_deg=90.0,
+    range_sigma_m=0.0,
+    bearing_sigma_deg=0.0,
+    elev_sigma_deg=0.0,
+    vr_sigma_mps=0.0,
+    detection_probability=1.0,
+    clutter_per_scan=0.0,
+    snr_ref_db=20.0,
+    rcs_ref_dbsm=10.0,
+    range_ref_m=10_000.0,
+    transponder_range_m=50_000.0,
+    transponder_reply_probability=1.0,
+    max_detections=1_000,
+)
+
+
+def platform(position_m: Any = (0, 0, 0), velocity_mps: Any = (0, 0, 0), attitude: Any = (1, 0, 0, 0)) -> Platform:
+    return Platform(
+        np.array(position_m, dtype=np.float64),
+        np.array(velocity_mps, dtype=np.float64),
+        np.array(attitude, dtype=np.float64),
+    )
+
+
+ORIGIN = platform()
 
 
 def moving(velocity_mps: Any, position_m: Any = (0.0, 0.0, 0.0)) -> Platform:
-    velocity = np.array(velocity_mps, dtype=np.float64)
-    return Platform(np.array(position_m, dtype=np.float64), velocity, np.array([1.0, 0.0, 0.0, 0.0]))
+    return platform(position_m, velocity_mps)
 
 
 def at(range_m: float, bearing_deg: float = 0.0, elev_deg: float = 0.0) -> tuple[float, float, float]:

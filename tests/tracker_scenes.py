@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mesh.rng import generator
+from radar_scenes import PERFECT, platform
 from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, observe
 from svc_radar.wire.sensor_model import to_sensor_model
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus
@@ -20,9 +21,9 @@ Floats = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
 START_NS = 1_700_000_000 * NS_PER_S
 
-LONG = RadarModel(
+LONG = dataclasses.replace(
+    PERFECT,
     sensor_id="long",
-    range_band=RangeBand.LR,
     min_range_m=1_000.0,
     max_range_m=100_000.0,
     min_elev_deg=-30.0,
@@ -33,8 +34,6 @@ LONG = RadarModel(
     vr_sigma_mps=1.0,
     detection_probability=0.9,
     clutter_per_scan=3.0,
-    snr_ref_db=20.0,
-    rcs_ref_dbsm=10.0,
     range_ref_m=50_000.0,
     transponder_range_m=80_000.0,
     transponder_reply_probability=0.95,
@@ -56,11 +55,6 @@ SHORT = dataclasses.replace(
     clutter_per_scan=1.0,
     transponder_range_m=12_000.0,
 )
-
-
-def platform(position_m: Any = (0, 0, 0), velocity_mps: Any = (0, 0, 0)) -> Platform:
-    attitude = np.array([1.0, 0.0, 0.0, 0.0])
-    return Platform(np.array(position_m, dtype=np.float64), np.array(velocity_mps, dtype=np.float64), attitude)
 
 
 @dataclass

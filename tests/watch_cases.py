@@ -209,7 +209,7 @@ async def serve(
         simulation: Any = None
 
         def base() -> ServiceContext:
-            made = _base()
+            made = service_context()
             stack.enter_context(made.resources)
             return made
 
@@ -243,7 +243,7 @@ async def serve(
 
 @asynccontextmanager
 async def running(parts: ServiceParts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
-    base = _base()
+    base = service_context()
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
@@ -262,7 +262,8 @@ async def _run(loop: Callable[[], Any]) -> None:
     await loop()
 
 
-def _base() -> ServiceContext:
+def service_context() -> ServiceContext:
+    """Return a context of a service that reports to no registrar and exports no spans."""
     return ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
 
 

@@ -12,18 +12,15 @@ import pytest_asyncio
 import svc_tracker.wiring
 from mesh.feeds.feed import Feed
 from mesh.feeds.token import decode, short_digest
-from mesh.serving.health import Health
-from mesh.serving.runtime import ServiceContext, ServiceParts
+from mesh.serving.runtime import ServiceParts
 from mesh.serving.server import GrpcService
-from mesh.telemetry.telemetry import Telemetry
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer, add_RadarServiceServicer_to_server
 from qiki_sdk import Stream
-from qiki_sdk.audit import AuditReporter
 from qiki_sdk.columns import detection_columns
 from svc_tracker.config import TrackerSettings
-from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve
+from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve, service_context
 
 pytestmark = pytest.mark.asyncio
 
@@ -137,7 +134,7 @@ class OlderRadar(RadarServiceServicer):
 
 def tracker(port: int) -> ServiceParts:
     settings = TrackerSettings(radar_target=f"127.0.0.1:{port}", grpc_port=0, http_port=0, registrar_target="")
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
+    base = service_context()
     return svc_tracker.wiring.build(settings, base)
 
 

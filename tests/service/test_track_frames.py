@@ -15,9 +15,6 @@ import pytest_asyncio
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
 from mesh.serving.errors import StartError
-from mesh.serving.health import Health
-from mesh.serving.runtime import ServiceContext
-from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import RadarTrackStatus
@@ -29,31 +26,18 @@ from qiki.tracker.v1.tracker_service_pb2 import (
     TrackFramesResponse,
 )
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
-from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
 from qiki_sdk.columns import detection_columns
 from qiki_sdk.errors import from_rpc_error
+from radar_messages import MODEL, SENSOR, eastbound, frame_of
 from svc_tracker.config import TrackerSettings
 from svc_tracker.domain import TrackerModel
 from svc_tracker.service import SESSION_THREADS
-from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve
+from watch_cases import DERIVED_CASES, WAIT_S, Served, running, serve, service_context
 
 pytestmark = pytest.mark.asyncio
 
-SENSOR = "aaaaaaaa-0000-4000-8000-000000000001"
 OTHER_SENSOR = "aaaaaaaa-0000-4000-8000-000000000002"
-MODEL = SensorModel(
-    min_range_m=10,
-    max_range_m=50_000,
-    min_elev_deg=-30,
-    max_elev_deg=60,
-    range_sigma_m=10,
-    bearing_sigma_deg=0.2,
-    elev_sigma_deg=0.2,
-    vr_sigma_mps=0.5,
-    detection_probability=0.95,
-    clutter_per_scan=0.5,
-)
 TRACKER = next(case for case in DERIVED_CASES if case.service == "tracker")
 
 
@@ -69,20 +53,13 @@ def opening(session_id: str = "a session", model: SensorModel = MODEL, **fields:
 
 
 def frame(second: int, *detections: RadarDetection, sensor_id: str = SENSOR) -> RadarFrame:
-    made = RadarFrame(
-        schema_version=1, frame_id=UUID(value=f"{second:08}-0000-4000-8000-000000000000"), detections=detections
-    )
-    made.sensor_id.value = sensor_id
+    made = frame_of(second, *detections, sensor_id=sensor_id)
     made.timestamp.seconds = 1_000 + second
     return made
 
 
 def flight(second: int) -> RadarDetection:
-    """A target 10 km to the north that flies east at 100 m/s."""
-    east, north = 100.0 * second, 10_000.0
-    distance = math.hypot(east, north)
-    bearing = math.degrees(math.atan2(east, north))
-    return RadarDetection(range_m=distance, bearing_deg=bearing, vr_mps=100.0 * east / distance, snr_db=20)
+    return eastbound(second, 10_000.0)
 
 
 def altered(second: int, **fields: float) -> RadarFrame:
@@ -195,8 +172,7 @@ async def test_sessions_use_the_tracker_settings_of_the_bot_spec(tmp_path: Path)
     bot_spec = tmp_path / "bot.yaml"
     straight = "{name: only, horizontal_noise_m2ps3: 1, vertical_noise_m2ps3: 1, mean_stay_s: 9}"
     bot_spec.write_text(f"{example_bot_spec().read_text()}\ntracker: {{modes: [{straight}]}}\n")
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
-    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=bot_spec), base)
+    parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, bot_spec=bot_spec), service_context())
     async with running(parts) as server, connect(f"127.0.0.1:{server.port}") as channel:
         call = TrackerServiceStub(channel).TrackFrames(iter([opening(), *frames(2)]))
         async with asyncio.timeout(WAIT_S):
@@ -295,8 +271,7 @@ async def test_an_invalid_frame_is_refused_by_its_field_and_has_no_effect_on_the
 
 
 async def test_refused_frames_are_counted_by_field() -> None:
-    telemetry = Telemetry("test")
-    base = ServiceContext(Health("test", stall_s=60.0), telemetry, AuditReporter("", "test"))
+    base = service_context()
     parts = svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0), base)
     wrong = [TrackFramesRequest(frame=BAD[name][0]()) for name in ("NaN", "a negative range", "an unknown sensor")]
     async with running(parts) as server, connect(f"127.0.0.1:{server.port}") as channel:
@@ -305,7 +280,7 @@ async def test_refused_frames_are_counted_by_field() -> None:
             assert len([response async for response in call]) == 6
     counted = {
         (sample.name, *sample.labels.values()): sample.value
-        for metric in telemetry.registry.collect()
+        for metric in base.telemetry.registry.collect()
         for sample in metric.samples
         if sample.name.startswith("qiki_tracker_session_") and sample.name.endswith("_total")
     }
@@ -452,9 +427,8 @@ async def test_a_session_cancelled_during_its_frame_is_freed_at_once(
 async def test_a_tracker_with_an_unusable_state_directory_does_not_start_and_names_it(tmp_path: Path) -> None:
     (tmp_path / "not a directory").write_text("")
     directory = tmp_path / "not a directory" / "x"
-    base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     with pytest.raises(StartError, match=f"{directory} cannot be used"):
-        svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), base)
+        svc_tracker.wiring.build(TrackerSettings(grpc_port=0, http_port=0, state_dir=directory), service_context())
 
 
 async def test_a_tracker_that_cannot_keep_checkpoints_runs_without_them(

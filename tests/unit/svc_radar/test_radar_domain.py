@@ -10,32 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.rng import generator
-from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, TransponderMode, observe
+from radar_scenes import ORIGIN, PERFECT, platform
+from svc_radar.domain import Platform, RadarModel, Scan, Targets, TransponderMode, observe
 from svc_radar.domain.scene import polar
 from svc_radar.domain.signal import mean_snr_db
 
 SQRT_HALF = math.sqrt(0.5)
 
-PERFECT = RadarModel(
-    sensor_id="5f3c2f0e-5d1c-4f3f-8a53-0d8d5a1f2b11",
-    range_band=RangeBand.LR,
-    min_range_m=100.0,
-    max_range_m=50_000.0,
-    min_elev_deg=-90.0,
-    max_elev_deg=90.0,
-    range_sigma_m=0.0,
-    bearing_sigma_deg=0.0,
-    elev_sigma_deg=0.0,
-    vr_sigma_mps=0.0,
-    detection_probability=1.0,
-    clutter_per_scan=0.0,
-    snr_ref_db=20.0,
-    rcs_ref_dbsm=10.0,
-    range_ref_m=10_000.0,
-    transponder_range_m=50_000.0,
-    transponder_reply_probability=1.0,
-    max_detections=1_000,
-)
 NOISY = dataclasses.replace(
     PERFECT,
     range_sigma_m=30.0,
@@ -46,14 +27,6 @@ NOISY = dataclasses.replace(
     clutter_per_scan=15.0,
     transponder_reply_probability=0.7,
 )
-
-
-def platform(position_m: Any = (0, 0, 0), velocity_mps: Any = (0, 0, 0), attitude: Any = (1, 0, 0, 0)) -> Platform:
-    return Platform(
-        np.array(position_m, dtype=np.float64),
-        np.array(velocity_mps, dtype=np.float64),
-        np.array(attitude, dtype=np.float64),
-    )
 
 
 def targets(
@@ -84,8 +57,8 @@ def crowd(count: int, seed: int = 7) -> Targets:
     )
 
 
-def scan(model: RadarModel, seen: Targets, own: Platform | None = None, step: int = 1) -> Scan:
-    return observe(model, own if own is not None else platform(), seen, generator(1, "radar", step))
+def scan(model: RadarModel, seen: Targets, own: Platform = ORIGIN, step: int = 1) -> Scan:
+    return observe(model, own, seen, generator(1, "radar", step))
 
 
 def bits(seen: Scan) -> tuple[Any, ...]:

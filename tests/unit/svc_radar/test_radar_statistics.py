@@ -11,50 +11,29 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mesh.rng import generator
-from svc_radar.domain import Platform, RadarModel, RangeBand, Scan, Targets, observe
+from radar_scenes import PERFECT, assert_distributed, at, copies, scan
+from svc_radar.domain import RangeBand, Targets
 
 DRAWS = 20_000
 SCANS = 2_000
 SIGMAS = 5.0
 
-MODEL = RadarModel(
-    sensor_id="5f3c2f0e-5d1c-4f3f-8a53-0d8d5a1f2b11",
+MODEL = dataclasses.replace(
+    PERFECT,
     range_band=RangeBand.SR,
-    min_range_m=100.0,
-    max_range_m=50_000.0,
     min_elev_deg=-30.0,
-    max_elev_deg=90.0,
     range_sigma_m=25.0,
     bearing_sigma_deg=0.4,
     elev_sigma_deg=0.6,
     vr_sigma_mps=1.5,
-    detection_probability=1.0,
-    clutter_per_scan=0.0,
-    snr_ref_db=20.0,
-    rcs_ref_dbsm=10.0,
-    range_ref_m=10_000.0,
-    transponder_range_m=50_000.0,
     transponder_reply_probability=0.6,
     max_detections=100_000,
 )
-ORIGIN = Platform(np.zeros(3), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
 
 
-def copies(count: int, range_m: float, bearing_deg: float, elev_deg: float, mode: int = 0) -> Targets:
-    bearing, elev = math.radians(bearing_deg), math.radians(elev_deg)
-    direction = (math.sin(bearing) * math.cos(elev), math.cos(bearing) * math.cos(elev), math.sin(elev))
-    return Targets(
-        position_m=np.tile(np.multiply(range_m, direction), (count, 1)),
-        velocity_mps=np.tile(np.multiply(-40.0, direction), (count, 1)),
-        rcs_dbsm=np.full(count, 10.0),
-        transponder_mode=np.full(count, mode, dtype=np.int64),
-        transponder_id=("ID",) * count,
-    )
-
-
-def scan(model: RadarModel, seen: Targets, step: int = 1) -> Scan:
-    return observe(model, ORIGIN, seen, generator(42, "radar", step))
+def closing(count: int, range_m: float, bearing_deg: float, elev_deg: float, mode: int = 0) -> Targets:
+    """Return targets at one position that approach at 40 m/s."""
+    return copies(count, range_m, bearing_deg, elev_deg, velocity_mps=at(-40.0, bearing_deg, elev_deg), mode=mode)
 
 
 def assert_gaussian(error: npt.NDArray[np.float64], sigma: float) -> None:
@@ -66,15 +45,11 @@ def assert_gaussian(error: npt.NDArray[np.float64], sigma: float) -> None:
 
 
 def assert_uniform(values: npt.NDArray[np.float64], low: float, high: float) -> None:
-    """Pearson's chi-square over 20 bins: mean 19, deviation sqrt(38); its skew asks for seven deviations."""
-    counts, _ = np.histogram(values, bins=20, range=(low, high))
-    assert counts.sum() == len(values)
-    expected = len(values) / 20
-    assert np.sum((counts - expected) ** 2 / expected) < 19 + 7 * math.sqrt(38)
+    assert_distributed((values - low) / (high - low))
 
 
 def test_errors_are_gaussian_without_bias_and_of_the_stated_deviations() -> None:
-    seen = scan(MODEL, copies(DRAWS, 8_000.0, 123.0, 20.0))
+    seen = scan(MODEL, closing(DRAWS, 8_000.0, 123.0, 20.0))
     assert_gaussian(seen.range_m - 8_000.0, 25.0)
     assert_gaussian(seen.bearing_deg - 123.0, 0.4)
     assert_gaussian(seen.elev_deg - 20.0, 0.6)
@@ -82,14 +57,14 @@ def test_errors_are_gaussian_without_bias_and_of_the_stated_deviations() -> None
 
 
 def test_errors_of_one_detection_are_independent_of_each_other() -> None:
-    seen = scan(MODEL, copies(DRAWS, 8_000.0, 123.0, 20.0))
+    seen = scan(MODEL, closing(DRAWS, 8_000.0, 123.0, 20.0))
     correlation = np.corrcoef([seen.range_m, seen.bearing_deg, seen.elev_deg, seen.vr_mps])
     assert np.max(np.abs(correlation - np.eye(4))) < SIGMAS / math.sqrt(DRAWS)
 
 
 def test_errors_of_successive_scans_are_independent() -> None:
     errors = np.array(
-        [scan(MODEL, copies(1, 8_000.0, 123.0, 20.0), step).range_m[0] - 8_000.0 for step in range(SCANS)]
+        [scan(MODEL, closing(1, 8_000.0, 123.0, 20.0), step).range_m[0] - 8_000.0 for step in range(SCANS)]
     )
     assert_gaussian(errors, 25.0)
     assert abs(np.corrcoef(errors[1:], errors[:-1])[0, 1]) < SIGMAS / math.sqrt(SCANS)
@@ -97,7 +72,7 @@ def test_errors_of_successive_scans_are_independent() -> None:
 
 @pytest.mark.parametrize("bearing_deg", [0.0, 359.9, 0.1])
 def test_bearings_around_north_wrap_without_bias(bearing_deg: float) -> None:
-    seen = scan(MODEL, copies(DRAWS, 8_000.0, bearing_deg, 20.0))
+    seen = scan(MODEL, closing(DRAWS, 8_000.0, bearing_deg, 20.0))
     assert np.all((seen.bearing_deg >= 0.0) & (seen.bearing_deg < 360.0))
     assert np.any(seen.bearing_deg > 359.0)
     assert np.any(seen.bearing_deg < 1.0)
@@ -107,7 +82,7 @@ def test_bearings_around_north_wrap_without_bias(bearing_deg: float) -> None:
 @pytest.mark.parametrize(("elev_deg", "sign"), [(89.9, 1.0), (-89.9, -1.0)])
 def test_an_elevation_beyond_the_pole_comes_down_on_the_other_side(elev_deg: float, sign: float) -> None:
     model = dataclasses.replace(MODEL, min_elev_deg=-90.0)
-    seen = scan(model, copies(DRAWS, 8_000.0, 90.0, elev_deg))
+    seen = scan(model, closing(DRAWS, 8_000.0, 90.0, elev_deg))
     other_side = seen.bearing_deg > 180.0
     assert np.all(np.abs(seen.elev_deg) <= 90.0)
     # P(error > 0.1 deg) for a deviation of 0.6 deg.
@@ -120,33 +95,33 @@ def test_an_elevation_beyond_the_pole_comes_down_on_the_other_side(elev_deg: flo
 
 def test_a_range_error_larger_than_the_range_leaves_the_range_positive() -> None:
     model = dataclasses.replace(MODEL, min_range_m=0.0, range_sigma_m=1_000.0)
-    seen = scan(model, copies(DRAWS, 1.0, 123.0, 20.0))
+    seen = scan(model, closing(DRAWS, 1.0, 123.0, 20.0))
     assert len(seen) == DRAWS
     assert np.all(seen.range_m > 0.0)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
 def test_targets_in_view_are_detected_with_the_configured_probability(probability: float) -> None:
-    seen = scan(dataclasses.replace(MODEL, detection_probability=probability), copies(DRAWS, 8_000.0, 123.0, 20.0))
+    seen = scan(dataclasses.replace(MODEL, detection_probability=probability), closing(DRAWS, 8_000.0, 123.0, 20.0))
     assert abs(len(seen) / DRAWS - probability) < SIGMAS * math.sqrt(probability * (1 - probability) / DRAWS)
 
 
 def test_detections_of_successive_scans_are_independent() -> None:
     model = dataclasses.replace(MODEL, detection_probability=0.5)
-    detected = np.array([float(len(scan(model, copies(1, 8_000.0, 123.0, 20.0), step))) for step in range(SCANS)])
+    detected = np.array([float(len(scan(model, closing(1, 8_000.0, 123.0, 20.0), step))) for step in range(SCANS)])
     assert abs(np.corrcoef(detected[1:], detected[:-1])[0, 1]) < SIGMAS / math.sqrt(SCANS)
 
 
 def test_replies_are_received_with_the_configured_probability_independent_of_detection() -> None:
     model = dataclasses.replace(MODEL, detection_probability=0.5)
-    seen = scan(model, copies(DRAWS, 8_000.0, 123.0, 20.0, mode=1))
+    seen = scan(model, closing(DRAWS, 8_000.0, 123.0, 20.0, mode=1))
     assert abs(np.mean(seen.transponder_on) - 0.6) < SIGMAS * math.sqrt(0.6 * 0.4 / len(seen))
 
 
 def test_the_number_of_false_detections_is_poisson_of_the_stated_rate() -> None:
     rate = 5.0
     model = dataclasses.replace(MODEL, clutter_per_scan=rate)
-    counts = np.array([len(scan(model, copies(0, 1.0, 0.0, 0.0), step)) for step in range(SCANS)])
+    counts = np.array([len(scan(model, closing(0, 1.0, 0.0, 0.0), step)) for step in range(SCANS)])
     assert abs(np.mean(counts) - rate) < SIGMAS * math.sqrt(rate / SCANS)
     # The index of dispersion is chi-square distributed: mean n - 1, variance 2 (n - 1).
     dispersion = np.sum((counts - np.mean(counts)) ** 2) / np.mean(counts)
@@ -155,7 +130,7 @@ def test_the_number_of_false_detections_is_poisson_of_the_stated_rate() -> None:
 
 
 def test_false_detections_are_uniform_in_the_measurement_space() -> None:
-    seen = scan(dataclasses.replace(MODEL, clutter_per_scan=float(DRAWS)), copies(0, 1.0, 0.0, 0.0))
+    seen = scan(dataclasses.replace(MODEL, clutter_per_scan=float(DRAWS)), closing(0, 1.0, 0.0, 0.0))
     assert_uniform(seen.range_m, 100.0, 50_000.0)
     assert_uniform(seen.bearing_deg, 0.0, 360.0)
     assert_uniform(seen.elev_deg, -30.0, 90.0)
@@ -165,7 +140,7 @@ def test_false_detections_are_uniform_in_the_measurement_space() -> None:
 
 
 def test_the_power_of_false_detections_over_the_threshold_is_exponential() -> None:
-    seen = scan(dataclasses.replace(MODEL, clutter_per_scan=float(DRAWS)), copies(0, 1.0, 0.0, 0.0))
+    seen = scan(dataclasses.replace(MODEL, clutter_per_scan=float(DRAWS)), closing(0, 1.0, 0.0, 0.0))
     # The threshold of a false alarm probability of one in a million, in units of the mean noise.
     excess = 10.0 ** (seen.snr_db / 10.0) + 1.0 - 6.0 * math.log(10.0)
     assert np.min(excess) > -1e-9
@@ -175,7 +150,7 @@ def test_the_power_of_false_detections_over_the_threshold_is_exponential() -> No
 
 
 def test_clutter_does_not_change_the_true_detections() -> None:
-    clean = scan(MODEL, copies(10, 8_000.0, 123.0, 20.0))
-    cluttered = scan(dataclasses.replace(MODEL, clutter_per_scan=20.0), copies(10, 8_000.0, 123.0, 20.0))
+    clean = scan(MODEL, closing(10, 8_000.0, 123.0, 20.0))
+    cluttered = scan(dataclasses.replace(MODEL, clutter_per_scan=20.0), closing(10, 8_000.0, 123.0, 20.0))
     assert len(cluttered) > len(clean)
     assert set(clean.range_m.tolist()) <= set(cluttered.range_m.tolist())

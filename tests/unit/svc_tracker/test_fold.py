@@ -1,7 +1,6 @@
 """The tracker's fold on real files: its resumption after a restart, and its state after a frame that makes it fail."""
 
 import asyncio
-import math
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -22,12 +21,13 @@ from mesh.feeds.ring import Retention
 from mesh.folds.quarantine import Quarantine
 from mesh.folds.runner import FoldReports
 from mesh.serving.health import Health
-from qiki.common.v1.geometry_pb2 import UUID, Pose, Quaternion, Vector3d
+from qiki.common.v1.geometry_pb2 import Pose, Quaternion, Vector3d
 from qiki.common.v1.stream_pb2 import EventContext, Run
-from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame, SensorModel
+from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.tracker.v1.tracker_service_pb2 import WatchGuardResponse, WatchTracksResponse
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
+from radar_messages import MODEL, eastbound, frame_of
 from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
@@ -42,19 +42,6 @@ RUN = Run(
     bot_id="qiki-01",
     tick_ns=1_000_000_000,
 )
-SENSOR = "aaaaaaaa-0000-4000-8000-000000000001"
-MODEL = SensorModel(
-    min_range_m=10,
-    max_range_m=50_000,
-    min_elev_deg=-30,
-    max_elev_deg=60,
-    range_sigma_m=10,
-    bearing_sigma_deg=0.2,
-    elev_sigma_deg=0.2,
-    vr_sigma_mps=0.5,
-    detection_probability=0.95,
-    clutter_per_scan=0.5,
-)
 Events = dict[str, dict[int, bytes]]  # digests by feed and sequence
 RULES = to_rules(load_bot_spec(example_bot_spec()).spec)
 READERS = ("bridge",)
@@ -64,16 +51,14 @@ WAIT_S = 20.0
 
 
 def frame(sequence: int) -> Event[RadarFrame]:
-    """Return a second's frame: one target approaches from the north at 100 m/s, another crosses."""
+    """Return a second's frame: one target approaches from the north at 90 m/s, another crosses."""
     time = Timestamp(seconds=RUN.start_time.seconds + sequence)
-    pose = Pose(position=Vector3d(), velocity=Vector3d(), attitude=Quaternion(w=1.0))
-    made = RadarFrame(schema_version=1, timestamp=time, tick=sequence, sensor_model=MODEL, sensor_pose=pose)
-    made.frame_id.CopyFrom(UUID(value=f"{sequence:08}-0000-4000-8000-000000000000"))
-    made.sensor_id.value = SENSOR
-    made.detections.append(RadarDetection(range_m=6_000.0 - 90.0 * sequence, bearing_deg=0.5, vr_mps=-90.0, snr_db=20))
-    east, north = 100.0 * sequence, 9_000.0
-    away, bearing = math.hypot(east, north), math.degrees(math.atan2(east, north))
-    made.detections.append(RadarDetection(range_m=away, bearing_deg=bearing, vr_mps=100.0 * east / away, snr_db=20))
+    approaching = RadarDetection(range_m=6_000.0 - 90.0 * sequence, bearing_deg=0.5, vr_mps=-90.0, snr_db=20)
+    made = frame_of(sequence, approaching, eastbound(sequence, 9_000.0))
+    made.timestamp.CopyFrom(time)
+    made.tick = sequence
+    made.sensor_model.CopyFrom(MODEL)
+    made.sensor_pose.CopyFrom(Pose(position=Vector3d(), velocity=Vector3d(), attitude=Quaternion(w=1.0)))
     context = EventContext(sequence=sequence, run_id=RUN.run_id, time=time)
     return Event(made, context, f"frame {sequence}")
 
