@@ -18,6 +18,11 @@ from bench.tracker.scenes.population import SCAN_S
 
 # Okabe and Ito's colours, distinct for everybody.
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+_STYLES: Final = {
+    "ours": ("ours", _BLUE, "-"),
+    accuracy.STONE_SOUP: ("Stone Soup, its best setting", _ORANGE, "--"),
+    "solo": ("perfect association", _GREEN, ":"),
+}
 _PARTS: Final = (("localisation", 1), ("missed", 2), ("false", 3))
 _VIEW_SEED: Final = 1
 
@@ -70,19 +75,9 @@ def _cost_figure(findings: Findings) -> Figure:
 
 def _gospa_figure(found: Sequence[Result]) -> Figure:
     figure, all_axes = _figure(9.0, 6.5, rows=2, columns=2, sharex=True)
-    looks = {
-        "ours": ("ours", _BLUE, "-"),
-        accuracy.STONE_SOUP: ("Stone Soup, its best setting", _ORANGE, "--"),
-        "solo": ("perfect association", _GREEN, ":"),
-    }
     panels = [("GOSPA", 0), *_PARTS]
     for axes, (name, column) in zip(all_axes.flat, panels, strict=True):
-        for result in found:
-            if result.runner in looks:
-                label, color, style = looks[result.runner]
-                history = result.score.history[:, column]
-                values = history if column == 0 else np.sqrt(history)
-                axes.plot(np.arange(1, len(values) + 1), values, style, color=color, label=label, linewidth=1.8)
+        _plot_histories(axes, found, column)
         axes.axvspan(1, EVALUATED_AFTER, color="#f0f0f0", zorder=0)
         axes.set_title(name if column == 0 else f"its part: {name}", loc="left", fontsize=10)
         axes.set_ylim(bottom=0.0)
@@ -99,6 +94,16 @@ def _gospa_figure(found: Sequence[Result]) -> Figure:
     )
     figure.legend(*all_axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _plot_histories(axes: Any, found: Sequence[Result], column: int) -> None:
+    """Plot GOSPA (column 0) or the root of one of its parts by scan, a line for each tracker with a style."""
+    for result in found:
+        if result.runner in _STYLES:
+            label, color, style = _STYLES[result.runner]
+            history = result.score.history[:, column]
+            values = history if column == 0 else np.sqrt(history)
+            axes.plot(np.arange(1, len(values) + 1), values, style, color=color, label=label, linewidth=1.8)
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1, sharex: bool = False) -> tuple[Figure, Any]:
