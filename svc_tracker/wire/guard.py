@@ -62,7 +62,7 @@ def _what(event: GuardEvent, guard_input: GuardInput, track: RadarTrack) -> str:
             return f"is a foe that does not answer, {track.range_m:.0f} m away, closing at {-track.vr_mps:.0f} m/s"
         case GuardKind.SPOOFING_DETECTED:
             names = [SpoofEvidence.Name(each).removeprefix("SPOOF_EVIDENCE_") for each in track.spoof_evidence]
-            return f"answers with an identity that is classified as false: {', '.join(names)}"
+            return f"answers with an identity that is held to be false: {', '.join(names)}"
         case GuardKind.CLOSEST_POINT_OF_APPROACH:
             closest, row = guard_input.closest, event.row
             distance = f"{closest.distance_m[row]:.0f} m (sigma {closest.distance_sigma_m[row]:.0f} m)"
