@@ -11,10 +11,10 @@ from mesh.feeds.ring import Entry, Retention, Ring
 from mesh.feeds.token import NO_EVENT, Token, short_digest
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, WatchEventsResponse
-from svc_registrar.domain.frame import Record
 from svc_registrar.domain.index import Index
 from svc_registrar.errors import LogUnreadableError
 from svc_registrar.log_file import LogFile, RecordUnreadableError
+from svc_registrar.records import Record
 
 FEED = "audit"
 # Responses kept for the readers at the log's end: each is built once for all of them.

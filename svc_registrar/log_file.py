@@ -2,26 +2,22 @@
 
 import json
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO, Self
 
 from mesh import failpoints
 from mesh.serving.errors import StartError
+from mesh.storage.append_log import AppendLog
 from mesh.storage.files import write_atomic
-from qiki_sdk.codes import MAX_EVENT_BYTES
-from svc_registrar.domain.frame import HEADER_BYTES, Record, decode_header, encode, is_whole
+from mesh.storage.log_records import SEARCH_BYTES, later_record
 from svc_registrar.log_end import LogEnd, LogLostError, read_end
-from svc_registrar.recovery import MAX_RECORD_BYTES, SEARCH_BYTES, LogDamagedError, records, whole_once
+from svc_registrar.records import LAYOUT, Record, damaged, encode, records
 
 FORMAT = 1
-_CLOSED = -1
 _FILE, _CUT = "audit.log", "audit.cut"
 _HEAD_SEQUENCE = 0
 _MARK = b""  # the body of a mark, whose sequence is that of the record before it; no event is empty
@@ -60,15 +56,17 @@ class LogFile:
     `append` and `probe` may run in another thread than `read`, one at a time.
     """
 
-    def __init__(self, path: Path, fd: int, head: Head) -> None:
+    def __init__(self, path: Path, head: Head) -> None:
         self.path = path
         self.head = head
-        self.end = 0
         self.last_sequence = 0
         self.cut_bytes = 0
-        self._fd = fd
-        self._torn = False  # whether there may be bytes beyond `end`
-        self._writing = Lock()
+        self._log = AppendLog(path, 0, before_flush=_written)
+
+    @property
+    def end(self) -> int:
+        """Length of the log that is safely on the disk, in bytes."""
+        return self._log.end
 
     @classmethod
     def open(cls, state_dir: Path, bot_id: str, visit: Callable[[Record], object]) -> Self:
@@ -83,29 +81,23 @@ class LogFile:
         """
         path = state_dir / _FILE
         try:
-            with ExitStack() as opened:
-                state_dir.mkdir(parents=True, exist_ok=True)
-                known = read_end(state_dir)
-                if not path.exists():
-                    if known is not None:
-                        raise LogLostError(path, known, "is gone")
-                    write_atomic(path, _new_head(bot_id))
-                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                opened.callback(os.close, fd)
-                with path.open("rb", buffering=SEARCH_BYTES) as file:
-                    log = cls(path, fd, _read_head(path, file))
-                    log._check_bot(bot_id)
-                    log._recover(file, visit, known)
-                opened.pop_all()
+            state_dir.mkdir(parents=True, exist_ok=True)
+            known = read_end(state_dir)
+            if not path.exists():
+                if known is not None:
+                    raise LogLostError(path, known, "is gone")
+                write_atomic(path, _new_head(bot_id))
+            with path.open("rb", buffering=SEARCH_BYTES) as file:
+                log = cls(path, _read_head(path, file))
+                log._check_bot(bot_id)
+                log._recover(file, visit, known)
         except OSError as error:
             raise StartError(f"the state directory {state_dir} cannot be used: {error.strerror or error}") from error
         return log
 
     def close(self) -> None:
         """Close the file, after a write in progress."""
-        with self._writing:
-            os.close(self._fd)
-            self._fd = _CLOSED  # a late write must not go to another file with the same number
+        self._log.close()
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -115,8 +107,16 @@ class LogFile:
         Raises:
             OSError: none of them is, and the log is as it was before.
         """
-        with self._writing:
-            return self._append(bodies)
+        with self._log.writing:
+            recorded_ns, durable, first = time.time_ns(), self.end, self.last_sequence + 1
+            frames = [encode(first + number, durable, recorded_ns, body) for number, body in enumerate(bodies)]
+            offsets, place = [], durable
+            for frame in frames:
+                offsets.append(place)
+                place += len(frame)
+            self._append(b"".join(frames))
+            self.last_sequence = first + len(bodies) - 1
+            return Append(first, tuple(offsets), recorded_ns)
 
     def seal(self) -> None:
         """Append a mark that proves that all records before it were whole; raises OSError if that fails.
@@ -124,54 +124,18 @@ class LogFile:
         Every write proves it for the earlier ones; the mark does for the last. Damage there is then distinguishable
         from an unfinished tail. A file cannot show that it was once longer: `LogEnd` keeps that length beside it.
         """
-        with self._writing:
-            frame = encode(self.last_sequence, self.end, time.time_ns(), _MARK)
-            self._write_durably(frame)
-            self.end += len(frame)
+        with self._log.writing:
+            self._append(encode(self.last_sequence, self.end, time.time_ns(), _MARK))
             LogEnd(self.head.log_id, self.end, self.last_sequence).write(self.path.parent)
 
     def probe(self) -> None:
         """Test whether a record of any size can be written; raises OSError if not. The log does not change."""
-        with self._writing:
-            self._write_durably(bytes(MAX_RECORD_BYTES))
-            self._torn = True
-            self._take_back()
+        self._log.probe(LAYOUT.max_record_bytes)
 
-    def _append(self, bodies: Sequence[bytes]) -> Append:
-        recorded_ns, durable, first = time.time_ns(), self.end, self.last_sequence + 1
-        frames = [encode(first + number, durable, recorded_ns, body) for number, body in enumerate(bodies)]
-        offsets, place = [], durable
-        for frame in frames:
-            offsets.append(place)
-            place += len(frame)
-        self._write_durably(b"".join(frames))
-        self.end, self.last_sequence = place, first + len(bodies) - 1
-        return Append(first, tuple(offsets), recorded_ns)
-
-    def _write_durably(self, data: bytes) -> None:
-        if self._torn:
-            self._take_back()
-        self._torn = True
+    def _append(self, data: bytes) -> None:
         failpoints.reach("log.write")
-        try:
-            view, done = memoryview(data), 0
-            while done < len(data):
-                done += os.pwrite(self._fd, view[done:], self.end + done)
-            failpoints.reach("log.written")
-            os.fsync(self._fd)
-            failpoints.reach("log.synced")
-        except OSError:
-            try:
-                self._take_back()
-            except OSError as error:
-                _LOG.warning("the log's tail cannot be cut off yet", extra={"why": str(error)})
-            raise
-        self._torn = False
-
-    def _take_back(self) -> None:
-        """Cut off the bytes beyond the end: the rest of an older attempt must not follow a shorter new one."""
-        os.ftruncate(self._fd, self.end)
-        self._torn = False
+        self._log.append(data)
+        failpoints.reach("log.synced")
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -181,14 +145,14 @@ class LogFile:
         Raises:
             RecordUnreadableError: it is not as it was written.
         """
-        head = os.pread(self._fd, HEADER_BYTES, offset)
-        header = decode_header(head)
-        if header is None or header.sequence != sequence or header.length > MAX_EVENT_BYTES:
+        data = self._log.read(LAYOUT.header_bytes, offset)
+        header = LAYOUT.header(data)
+        if header is None or header.fields[0] != sequence:
             raise RecordUnreadableError(offset, sequence)
-        body = os.pread(self._fd, header.length, offset + HEADER_BYTES)
-        if not is_whole(head, header, body):
+        body = self._log.read(header.length, offset + LAYOUT.header_bytes)
+        if not LAYOUT.is_whole(offset, data, header, body):
             raise RecordUnreadableError(offset, sequence)
-        return Record(offset, sequence, header.recorded_ns, body)
+        return Record(offset, sequence, header.fields[2], body)
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -197,40 +161,45 @@ class LogFile:
             raise StartError(f"{self.path} is the log of bot {self.head.bot_id}, not of {bot_id}")
 
     def _recover(self, file: BinaryIO, visit: Callable[[Record], object], known: LogEnd | None) -> None:
+        """Read the records after the head, and open the file for more of them after its last whole one."""
         if known is not None and known.log_id != self.head.log_id:
             raise LogLostError(self.path, known, f"is of another log, {self.head.log_id}")
-        self.end = file.tell()
+        end, size = file.tell(), self.path.stat().st_size
         for record in records(file):
             following = self.last_sequence + (record.body != _MARK)
             if record.sequence != following:
-                raise LogDamagedError(self.path, record.offset, following, f"it is {record.sequence}")
+                raise damaged(self.path, record.offset, following, f"it is {record.sequence}")
             if record.body != _MARK:
                 visit(record)
                 self.last_sequence = record.sequence
-            self.end = record.offset + HEADER_BYTES + len(record.body)
-        size = os.fstat(self._fd).st_size
-        if known is not None and self.end < known.end:
+            end = record.end
+        if known is not None and end < known.end:
             if size >= known.end:
-                following = self.last_sequence + 1
-                raise LogDamagedError(self.path, self.end, following, f"{known.end} bytes were whole once")
+                raise damaged(self.path, end, self.last_sequence + 1, f"{known.end} bytes were whole once")
             raise LogLostError(self.path, known, f"has lost its end and has {size} bytes")
-        if size > self.end:
-            self._cut_tail(file, size)
+        if size > end:
+            self._keep_tail(file, end, size)
+        self._log = AppendLog(self.path, end, torn=size > end, before_flush=_written)
+        self._log.open()
+        self._log.mend()
 
-    def _cut_tail(self, file: BinaryIO, size: int) -> None:
-        """Cut off an unfinished tail, unless a later record proves that it was once whole."""
-        proof = whole_once(file, self.end, size)
+    def _keep_tail(self, file: BinaryIO, end: int, size: int) -> None:
+        """Keep an unfinished tail beside the log, which cuts it off, unless a later record proves it was once whole."""
+        proof = later_record(file, LAYOUT, end, size)
         if proof is not None:
-            raise LogDamagedError(self.path, self.end, self.last_sequence + 1, f"record {proof} shows it was whole")
-        self.cut_bytes = size - self.end
-        _LOG.warning("the log's tail is cut off", extra={"offset": self.end, "cut_bytes": self.cut_bytes})
-        file.seek(self.end)
+            why = f"record {proof.header.fields[0]} shows it was whole"
+            raise damaged(self.path, end, self.last_sequence + 1, why)
+        self.cut_bytes = size - end
+        _LOG.warning("the log's tail is cut off", extra={"offset": end, "cut_bytes": self.cut_bytes})
+        file.seek(end)
         try:
             write_atomic(self.path.with_name(_CUT), file.read(SEARCH_BYTES * 64))
         except OSError as error:
             _LOG.warning("the tail could not be kept beside the log", extra={"why": str(error)})
-        os.ftruncate(self._fd, self.end)
-        os.fsync(self._fd)
+
+
+def _written() -> None:
+    failpoints.reach("log.written")
 
 
 def _new_head(bot_id: str) -> bytes:
@@ -242,9 +211,9 @@ def _new_head(bot_id: str) -> bytes:
 def _read_head(path: Path, file: BinaryIO) -> Head:
     record = next(records(file), None)
     if record is None or record.sequence != _HEAD_SEQUENCE:
-        raise LogDamagedError(path, 0, _HEAD_SEQUENCE, "the log's head cannot be read")
+        raise damaged(path, 0, _HEAD_SEQUENCE, "the log's head cannot be read")
     head = json.loads(record.body)
     if head["format"] != FORMAT:
         raise StartError(f"{path} has format {head['format']}, known here is {FORMAT}")
-    file.seek(HEADER_BYTES + len(record.body))
+    file.seek(record.end)
     return Head(head["log_id"], head["created_ns"], head["bot_id"])

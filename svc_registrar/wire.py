@@ -19,8 +19,8 @@ from svc_registrar.domain.audit_record import (
     check_instant,
     check_reporter,
 )
-from svc_registrar.domain.frame import Record
 from svc_registrar.domain.index import Entry, Query
+from svc_registrar.records import Record
 
 MAX_FILTER_ITEMS = 100
 _NS_PER_S = 1_000_000_000

@@ -2,25 +2,24 @@
 
 import os
 import random
-import resource
 import shutil
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from damage import damaged, flips
+from full_disk import full_disk
 from mesh.serving.errors import StartError
+from mesh.storage.log_records import SEARCH_BYTES, LogDamagedError
 from svc_registrar.domain import ids as ids_module
-from svc_registrar.domain.frame import HEADER_BYTES, Record, encode
 from svc_registrar.domain.ids import NEWEST, IdTable
 from svc_registrar.domain.index import Entry, Index, Query
 from svc_registrar.log_end import LogLostError
 from svc_registrar.log_file import LogFile, RecordUnreadableError
-from svc_registrar.recovery import SEARCH_BYTES, LogDamagedError
+from svc_registrar.records import LAYOUT, Record, encode
 
 BATCHES = ([b"one", b"two" * 50], [b"three"], [b"four", b"five" * 100, b"six"])
 BODIES = [body for batch in BATCHES for body in batch]
@@ -45,19 +44,6 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-@contextmanager
-def full_disk(path: Path, spare_bytes: int) -> Iterator[None]:
-    """Limit the files of this process to slightly more than this file's length."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + spare_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 def bodies(records: list[Record]) -> list[bytes]:
     return [record.body for record in records]
 
@@ -79,7 +65,7 @@ def test_a_log_keeps_its_identity(written: Path) -> None:
 
 def test_a_log_cut_at_any_byte_keeps_every_whole_record_and_accepts_more(written: Path, tmp_path: Path) -> None:
     with opened(written) as (log, records):
-        ends = [record.offset + HEADER_BYTES + len(record.body) for record in records]
+        ends = [record.offset + LAYOUT.header_bytes + len(record.body) for record in records]
         first = records[0].offset
     data = (written / "audit.log").read_bytes()
     for length in range(first, len(data)):
@@ -111,7 +97,7 @@ def test_a_byte_changed_before_the_last_write_is_damage_reported_with_its_positi
     with opened(written) as (log, records):
         log.seal()
         places = [(record.offset, record.sequence) for record in records]
-        end = log.end - HEADER_BYTES
+        end = log.end - LAYOUT.header_bytes
     path, data = written / "audit.log", (written / "audit.log").read_bytes()
     for at in range(end):
         path.write_bytes(data[:at] + bytes((data[at] ^ (1 << at % 8),)) + data[at + 1 :])
@@ -134,7 +120,7 @@ def test_a_log_that_was_sealed_and_is_cut_anywhere_is_refused(written: Path) -> 
         path.write_bytes(data[:length])
         with pytest.raises((LogLostError, LogDamagedError)) as caught, opened(written):
             pass
-        if length > HEADER_BYTES + 200:  # beyond the head, which names the log
+        if length > LAYOUT.header_bytes + 200:  # beyond the head, which names the log
             assert f"log {log_id} had {len(data)} bytes and events up to 6" in str(caught.value)
         assert path.read_bytes() == data[:length], "what is left stays as it is"
     path.unlink()
@@ -217,20 +203,6 @@ def test_the_log_of_another_directory_is_refused(written: Path, tmp_path: Path) 
         pass
 
 
-def test_an_append_is_flushed_before_it_returns(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[int] = []
-    fsync = os.fsync
-
-    def watched(fd: int) -> None:
-        fsync(fd)
-        flushed.append(os.fstat(fd).st_size)
-
-    with opened(written) as (log, _records):
-        monkeypatch.setattr(os, "fsync", watched)
-        log.append([b"seven"])
-        assert flushed == [log.end]
-
-
 def test_damage_far_from_the_end_is_found_beyond_a_whole_search_window(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with opened(state) as (log, _records):
@@ -268,7 +240,7 @@ def test_a_gap_in_the_sequence_is_damage_even_if_every_record_is_whole(written: 
 def test_a_record_that_changed_after_the_start_is_not_returned(written: Path) -> None:
     with opened(written) as (log, records):
         with (written / "audit.log").open("r+b") as file:
-            file.seek(records[1].offset + HEADER_BYTES)
+            file.seek(records[1].offset + LAYOUT.header_bytes)
             file.write(b"X")
         with pytest.raises(RecordUnreadableError):
             log.read(records[1].offset, 2)
@@ -280,28 +252,17 @@ def test_a_record_that_changed_after_the_start_is_not_returned(written: Path) ->
 def test_a_write_that_fails_leaves_the_log_as_it_was_and_the_next_one_works(written: Path) -> None:
     path = written / "audit.log"
     with opened(written) as (log, _records):
-        for spare_bytes in (0, 1, HEADER_BYTES, 50):
-            with full_disk(path, spare_bytes), pytest.raises(OSError, match="File too large"):
+        for spare_bytes in (0, 1, LAYOUT.header_bytes, 50):
+            with full_disk(path.stat().st_size + spare_bytes), pytest.raises(OSError, match="File too large"):
                 log.append([b"lost" * 10, b"lost too"])
             assert path.stat().st_size == log.end
-            with full_disk(path, spare_bytes), pytest.raises(OSError, match="File too large"):
+            with full_disk(path.stat().st_size + spare_bytes), pytest.raises(OSError, match="File too large"):
                 log.probe()
         log.probe()
         assert log.append([b"kept"]).first_sequence == 7
     with opened(written) as (log, records):
         assert bodies(records) == [*BODIES, b"kept"]
         assert log.cut_bytes == 0
-
-
-def test_the_rest_of_a_failed_write_never_follows_a_shorter_one(written: Path) -> None:
-    with opened(written) as (log, _records):
-        before, end = log.last_sequence, log.end
-        log.append([b"AAAA", b"BBBB"])
-        # As if the write had failed, and cutting it off as well.
-        log.end, log.last_sequence, log._torn = end, before, True
-        log.append([b"CCCC"])
-    with opened(written) as (_log, records):
-        assert bodies(records) == [*BODIES, b"CCCC"]
 
 
 def test_a_log_of_another_bot_is_refused(written: Path) -> None:
@@ -313,18 +274,6 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="file/state cannot be used"), opened(tmp_path / "file" / "state"):
         pass
-
-
-def test_a_late_write_reaches_no_other_file(written: Path, tmp_path: Path) -> None:
-    with opened(written) as (log, _records):
-        pass
-    others = [tmp_path / f"other {number}" for number in range(16)]
-    with ExitStack() as files:
-        for other in others:  # one of them has the number that the log's file had
-            files.enter_context(other.open("wb"))
-        with pytest.raises(OSError, match="Bad file"):
-            log.append([b"late"])
-    assert all(other.read_bytes() == b"" for other in others)
 
 
 def test_an_id_is_found_whatever_the_number_of_later_ones() -> None:
