@@ -1,8 +1,8 @@
-"""Refusals of the registrar because of its disk, as typed errors."""
+"""Refusal of the registrar because of its disk, as a typed error."""
 
 import grpc
 
-from mesh.serving.errors import MeshError, StorageFailedError
+from mesh.serving.errors import MeshError
 from qiki.common.v1.error_pb2 import ErrorReason
 
 
@@ -11,8 +11,3 @@ class LogUnreadableError(MeshError):
 
     code = grpc.StatusCode.DATA_LOSS
     reason = ErrorReason.ERROR_REASON_INTERNAL
-
-
-def storage_error(error: OSError) -> StorageFailedError:
-    """Return the refusal of those who wait for a write that failed."""
-    return StorageFailedError("the log cannot be written", error)

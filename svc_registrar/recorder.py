@@ -11,12 +11,12 @@ from mesh import failpoints
 from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Heartbeat
+from mesh.serving.storage_health import StorageHealth
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
 from svc_registrar import wire
 from svc_registrar.domain.index import Index
-from svc_registrar.errors import storage_error
 from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
 from svc_registrar.wire import Submission
@@ -59,8 +59,7 @@ class Recorder:
         self._groups: deque[_Group] = deque()
         self._pending_bytes = 0
         self._wanted = Notifier()
-        self._failed_at_s: float | None = None
-        self._failure = ""
+        self._storage = StorageHealth("the log cannot be written", heartbeat, self._report_storage)
         self._sealed = True
         self._sealed_at_s = time.monotonic()
 
@@ -104,9 +103,9 @@ class Recorder:
                 self._pending_bytes -= self._groups.popleft().size_bytes
             elif not await self._wanted.wait(IDLE_S):
                 await self._idle()
-            if self._failed_at_s is None and time.monotonic() - self._sealed_at_s >= SEAL_PERIOD_S:
+            if not self._storage.failure and time.monotonic() - self._sealed_at_s >= SEAL_PERIOD_S:
                 await self._idle()
-            if self._failed_at_s is None:
+            if not self._storage.failure:
                 self._heartbeat.beat("recording")
 
     def facts(self) -> Mapping[str, object]:
@@ -162,8 +161,7 @@ class Recorder:
         try:
             added = await asyncio.to_thread(self._log.append, [submission.body for submission in submissions])
         except OSError as error:
-            self._fail(error)
-            group.done.set_result(storage_error(error))
+            group.done.set_result(self._storage.failed(error))
             return
         for number, (submission, offset) in enumerate(zip(submissions, added.offsets, strict=True)):
             event, sequence = submission.event, added.first_sequence + number
@@ -176,38 +174,22 @@ class Recorder:
         self._feed.published(self._index.last_sequence)
         group.done.set_result(None)
         failpoints.reach("receipt.given")
-        self._restore()
+        self._storage.works()
 
     async def _idle(self) -> None:
         """Retry a failed disk; seal the records written since the last seal."""
-        if self._failed_at_s is None:
+        failing = bool(self._storage.failure)
+        if not failing:
             self._sealed_at_s = time.monotonic()
             if self._sealed:
                 return
         try:
-            await asyncio.to_thread(self._log.seal if self._failed_at_s is None else self._log.probe)
+            await asyncio.to_thread(self._log.probe if failing else self._log.seal)
         except OSError as error:
-            self._fail(error)
+            self._storage.failed(error)
         else:
-            self._sealed = self._failed_at_s is None
-            self._restore()
-
-    def _fail(self, error: OSError) -> None:
-        self._failure = storage_error(error).message
-        self._heartbeat.fail(self._failure)
-        if self._failed_at_s is None:
-            self._failed_at_s = time.monotonic()
-            _LOG.error("the log cannot be written", extra={"why": self._failure})
-
-    def _restore(self) -> None:
-        if self._failed_at_s is None:
-            return
-        failed_s = time.monotonic() - self._failed_at_s
-        self._failed_at_s = None
-        self._heartbeat.failed = False
-        self._heartbeat.beat("recording")
-        _LOG.info("the log can be written again", extra={"failed_s": round(failed_s, 3)})
-        self._report(codes.STORAGE_RESTORED, {"cause": self._failure, "failed_s": f"{failed_s:.3f}"})
+            self._sealed = not failing
+            self._storage.works()
 
     # -- the registrar's own events -----------------------------------------------------------------------------------
 
@@ -219,13 +201,18 @@ class Recorder:
 
     def _write_last(self) -> None:
         """Append SHUTDOWN and the mark to the log directly: no request is served any more."""
-        if self._failed_at_s is not None:
+        if self._storage.failure:
             return
         try:
             self._log.append([wire.to_submission(make_event(REPORTER, codes.SHUTDOWN, "")).body])
             self._log.seal()
         except OSError as error:
             _LOG.warning("the log's end could not be marked", extra={"why": str(error)})
+
+    def _report_storage(self, code: codes.Code, _message: str = "", /, **attributes: object) -> None:
+        """Queue the report that the disk works again; that it fails is in the service's log and health only."""
+        if code is codes.STORAGE_RESTORED:
+            self._report(code, attributes)
 
     def _report(self, code: codes.Code, attributes: Mapping[str, object]) -> None:
         """Queue an event of the registrar itself; if the disk fails it is lost, and only the service's log has it."""

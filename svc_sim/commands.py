@@ -9,6 +9,7 @@ from mesh import failpoints
 from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Heartbeat
+from mesh.serving.storage_health import StorageHealth
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult
 from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
@@ -16,7 +17,6 @@ from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import MAX_COMMANDS, Journal
-from svc_sim.durability.storage_health import StorageHealth
 from svc_sim.wire import commands as command_wire
 
 MAX_WAITING = 1_000
@@ -47,7 +47,7 @@ class Commands:
         self._commit_log = commit_log
         self._audit = audit
         self._heartbeat = heartbeat
-        self._storage = StorageHealth("commands cannot be written down", heartbeat, audit)
+        self._storage = StorageHealth("commands cannot be written down", heartbeat, audit.report)
         self._records = {record.command.command_id: _bytes_of(record) for record in journal.records}
         self._cut_bytes = journal.cut_bytes
         self._waiting: deque[_Waiting] = deque()
@@ -102,7 +102,7 @@ class Commands:
             waiting.done.set_result(answer)
 
     async def _carry_out(self, command: Command) -> ExecuteCommandResponse:
-        record = await self._commit_log.enter(lambda settled: command_wire.decide(command, settled, self._run))
+        record = await self._commit_log.enter(lambda tick: command_wire.decide(command, tick, self._run))
         self._storage.works()
         self._records[command.command_id] = _bytes_of(record)
         self._report(record.result)

@@ -13,6 +13,7 @@ from mesh.feeds.feed import Feed, FlowControl
 from mesh.folds.runner import wait_for_readers
 from mesh.schedule import Schedule
 from mesh.serving.health import Heartbeat
+from mesh.serving.storage_health import StorageHealth
 from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import FlowControl as WireFlowControl
@@ -22,7 +23,6 @@ from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
 from svc_sim.domain.world import World
 from svc_sim.durability.commit_log import CommitLog
-from svc_sim.durability.storage_health import StorageHealth
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import SLICE_S, Pacer
 from svc_sim.wire import snapshots as wire
@@ -100,7 +100,7 @@ class Simulation:
     async def advance(self, heartbeat: Heartbeat) -> None:
         """Run to the end, and then keep the heartbeat going."""
         self._audit.report(RUN_RESUMED if self._replay_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._replay_to)
-        storage = StorageHealth("ticks cannot be reserved", heartbeat, self._audit)
+        storage = StorageHealth("ticks cannot be reserved", heartbeat, self._audit.report)
         while not self.ended:
             heartbeat.beat(self.describe())
             if not self.replaying:

@@ -1,1 +1,1 @@
-"""Durability of the simulator: reserved ticks, the command journal, and storage health."""
+"""Durability of the simulator: reserved ticks and the command journal."""
