@@ -83,7 +83,7 @@ class RadarFold:
         frame: its reader is refused with HISTORY_DIVERGED.
         """
         slowest = self._frames.readers.slowest()
-        last = self._frames.ring.last_sequence
+        last = self._frames.store.last_sequence
         safe = last if slowest is None else min(slowest[1], last)
         if not self._models:  # no frame ever needs a snapshot
             return self._replay_points.newest_through(sys.maxsize)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.feeds.watch import watch
+from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, NotFoundError, RunUnknownError, TruthNotServedError
 from qiki.radar.v1 import radar_service_pb2 as pb
 from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceServicer
@@ -39,7 +39,7 @@ class RadarServicer(RadarServiceServicer):
 
     async def ConfirmFrames(self, request: pb.ConfirmFramesRequest, context: _Context) -> pb.ConfirmFramesResponse:
         """Accept a required reader's confirmation."""
-        sequence = self._frames.confirm(request.reader, request.resume_token)
+        sequence = await confirm(self._frames, request)
         return pb.ConfirmFramesResponse(confirmed_sequence=sequence)
 
     async def WatchTruth(

@@ -75,7 +75,7 @@ def facts(frames: Feed) -> Mapping[str, object]:
     """Return the fields of the status line."""
     return {
         "run_id": frames.run.run_id if frames.run else "",
-        "frames": frames.ring.last_sequence,
+        "frames": frames.store.last_sequence,
         "replaying": frames.replaying,
         "ended": frames.ended,
     }

@@ -34,8 +34,8 @@ class ListRequest:
 class Pages:
     """Pages of one log. The event loop keeps running and the log grows: a page ends where the log ended at its turn."""
 
-    def __init__(self, feed: LogFeed, index: Index) -> None:
-        self._feed = feed
+    def __init__(self, log_feed: LogFeed, index: Index) -> None:
+        self._log_feed = log_feed
         self._index = index
         self._turns = asyncio.Semaphore(PAGES_AT_ONCE)
 
@@ -46,14 +46,14 @@ class Pages:
             LogUnreadableError: an event can no longer be read as it was written.
         """
         async with self._turns:
-            last = self._feed.ring.last_sequence
+            last = self._log_feed.store.last_sequence
             found = await finish_in_thread(_select, self._index, request, last)
             events = await self._read(found[: request.size])
         complete = len(events) == len(found)
         if not complete:
             token = events[-1].resume_token
         else:  # every matching event has been returned: to the log's end, or back to its start
-            token = self._feed.place(0 if request.newest_first else last).encode()
+            token = self._log_feed.feed.place(0 if request.newest_first else last).encode()
         return pb.ListEventsResponse(events=events, complete=complete, resume_token=token)
 
     async def _read(self, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
@@ -62,7 +62,7 @@ class Pages:
         size = 0
         for first in range(0, len(sequences), SLICE_EVENTS):
             part = sequences[first : first + SLICE_EVENTS]
-            for event in await finish_in_thread(_recorded, self._feed, part):
+            for event in await finish_in_thread(_recorded, self._log_feed, part):
                 size += event.ByteSize()
                 if events and size > MAX_PAGE_BYTES:
                     return events
@@ -82,16 +82,16 @@ def _select(index: Index, request: ListRequest, last: int) -> list[int]:
     )
 
 
-def _recorded(feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
+def _recorded(log_feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
     """Return a slice's events, at most one more than a page may hold; runs in a thread."""
     events: list[pb.RecordedEvent] = []
     size = 0
     for sequence in sequences:
-        record = feed.records.record(sequence)
+        record = log_feed.store.record(sequence)
         event = pb.AuditEvent.FromString(record.body)
         events.append(
             pb.RecordedEvent(
-                resume_token=feed.token_at(sequence, short_digest(record.body)).encode(),
+                resume_token=log_feed.feed.token_at(sequence, short_digest(record.body)).encode(),
                 receipt=wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body),
                 audit_event=event,
             )

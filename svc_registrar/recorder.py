@@ -51,10 +51,10 @@ class _Group:
 class Recorder:
     """Records events in the log. Lives on one event loop; only the write itself runs in a thread."""
 
-    def __init__(self, log: LogFile, index: Index, feed: LogFeed, heartbeat: Heartbeat) -> None:
+    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, heartbeat: Heartbeat) -> None:
         self._log = log
         self._index = index
-        self._feed = feed
+        self._log_feed = log_feed
         self._heartbeat = heartbeat
         self._groups: deque[_Group] = deque()
         self._pending_bytes = 0
@@ -110,16 +110,16 @@ class Recorder:
 
     def facts(self) -> Mapping[str, object]:
         """Return the facts of a status line."""
-        last = self._feed.ring.last_sequence
+        last = self._log_feed.store.last_sequence
         return {"events": last, "last_sequence": last, "log_id": self._log.head.log_id}
 
     # -- coming in ----------------------------------------------------------------------------------------------------
 
     def _wait_for_readers(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
         """Return the receipt of a recorded event, or the group in which the event will be written."""
-        on_record = self._find(submission)
-        if on_record is not None:
-            return on_record
+        recorded = self._find(submission)
+        if recorded is not None:
+            return recorded
         for group in self._groups:
             waiting = group.submissions.get(submission.event_id)
             if waiting is not None:
@@ -134,12 +134,12 @@ class Recorder:
 
     def _find(self, submission: Submission) -> Receipt | ContradictionError | None:
         for sequence in self._index.candidates(submission.event_id):
-            record = self._feed.records.record(sequence)
+            record = self._log_feed.store.record(sequence)
             event = AuditEvent.FromString(record.body)
             if event.event_id != submission.event.event_id:
                 continue
             if not wire.is_same(submission.event, event):
-                return ContradictionError(f"is on record with other content, as event {sequence}")
+                return ContradictionError(f"is recorded with other content, as event {sequence}")
             return wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body)
         return None
 
@@ -171,7 +171,7 @@ class Recorder:
             receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body)
             group.receipts[submission.event_id] = receipt
         self._sealed = False
-        self._feed.published(self._index.last_sequence)
+        self._log_feed.published(self._index.last_sequence)
         group.done.set_result(None)
         failpoints.reach("receipt.given")
         self._storage.works()
@@ -220,4 +220,4 @@ class Recorder:
         try:
             self._wait_for_readers(wire.to_submission(event))
         except MeshError as error:
-            _LOG.warning("an event of our own is not on record", extra={"code": code.name, "why": error.message})
+            _LOG.warning("an event of our own is not recorded", extra={"code": code.name, "why": error.message})

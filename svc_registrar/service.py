@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.feeds.ring import Entry
-from mesh.feeds.watch import watch
+from mesh.feeds.store import Entry
+from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError
 from mesh.threads import finish_in_thread
 from qiki.common.v1.error_pb2 import ErrorReason
@@ -28,13 +28,14 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class RegistrarServicer(RegistrarServiceServicer):
     """Servicer of one log."""
 
-    def __init__(self, log: LogFile, index: Index, feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
+    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
         self._log = log
         self._index = index
-        self._feed = feed
+        self._feed = log_feed.feed
+        self._run = log_feed.run
         self._recorder = recorder
         self._heartbeat_s = heartbeat_s
-        self._pages = listing.Pages(feed, index)
+        self._pages = listing.Pages(log_feed, index)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
         """Record events."""
@@ -76,12 +77,12 @@ class RegistrarServicer(RegistrarServiceServicer):
 
     async def ConfirmEvents(self, request: pb.ConfirmEventsRequest, context: _Context) -> pb.ConfirmEventsResponse:
         """Accept a required reader's confirmation."""
-        sequence = self._feed.confirm(request.reader, request.resume_token)
+        sequence = await confirm(self._feed, request)
         return pb.ConfirmEventsResponse(confirmed_sequence=sequence)
 
     async def GetLog(self, request: pb.GetLogRequest, context: _Context) -> pb.GetLogResponse:
         """Return the log's description."""
-        run, last_sequence = self._feed.log_run, self._feed.ring.last_sequence
+        run, last_sequence = self._run, self._feed.store.last_sequence
         return pb.GetLogResponse(
             log_id=run.run_id,
             created=run.created,
@@ -93,7 +94,7 @@ class RegistrarServicer(RegistrarServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
         """Return the log as a run."""
-        return pb.GetRunResponse(run=self._feed.log_run)
+        return pb.GetRunResponse(run=self._run)
 
 
 async def _check_all(events: Sequence[pb.AuditEvent]) -> list[wire.Submission | pb.Rejection]:

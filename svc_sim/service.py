@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from mesh.feeds.ring import Entry
-from mesh.feeds.watch import watch
+from mesh.feeds.store import Entry
+from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer
@@ -38,7 +38,7 @@ class SimServicer(SimServiceServicer):
 
     async def ConfirmWorld(self, request: pb.ConfirmWorldRequest, context: _Context) -> pb.ConfirmWorldResponse:
         """Accept a required reader's confirmation."""
-        sequence = self._feeds.world.confirm(request.reader, request.resume_token)
+        sequence = await confirm(self._feeds.world, request)
         return pb.ConfirmWorldResponse(confirmed_sequence=sequence)
 
     async def GetWorld(self, request: pb.GetWorldRequest, context: _Context) -> pb.GetWorldResponse:
@@ -64,7 +64,7 @@ class SimServicer(SimServiceServicer):
 
     async def ConfirmSensors(self, request: pb.ConfirmSensorsRequest, context: _Context) -> pb.ConfirmSensorsResponse:
         """Accept a required reader's confirmation."""
-        sequence = self._feeds.sensors.confirm(request.reader, request.resume_token)
+        sequence = await confirm(self._feeds.sensors, request)
         return pb.ConfirmSensorsResponse(confirmed_sequence=sequence)
 
     async def ListSensors(self, request: pb.ListSensorsRequest, context: _Context) -> pb.ListSensorsResponse:
@@ -72,7 +72,7 @@ class SimServicer(SimServiceServicer):
         feed = self._feeds.sensors
         entries = [self._newest_of(sensor_id) for sensor_id in self.simulation.sensor_ids]
         return pb.ListSensorsResponse(
-            resume_token=feed.place(feed.ring.last_sequence).encode(),
+            resume_token=feed.place(feed.store.last_sequence).encode(),
             readings=[pb.WatchSensorsResponse.FromString(entry.response).reading for entry in entries if entry],
         )
 

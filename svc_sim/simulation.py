@@ -161,14 +161,15 @@ class Simulation:
             state = self.world.at(tick)
             self._contacts = len(state.contacts)
             snapshot = wire.to_snapshot(state, self.clock)
-            self._feeds.world.append(
+            made = self._feeds.world.make(
                 snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick, cause=cause, recomputed=recomputed
             )
+            self._feeds.world.add(made)
         for slot in self._navigation.schedule.due(tick):
             state = state or self.world.at(tick)
             reading = self._navigation.read(slot.source, state.own_ship, tick, self.clock)
             subject = reading.sensor_id.value
-            self._feeds.sensors.append(
+            made = self._feeds.sensors.make(
                 reading,
                 sequence=slot.sequence,
                 time_ns=time_ns,
@@ -177,6 +178,7 @@ class Simulation:
                 subject=subject,
                 recomputed=recomputed,
             )
+            self._feeds.sensors.add(made)
             self._readings.take(slot.sequence, time_ns)
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.advance(time_ns)

@@ -229,5 +229,5 @@ class TrackerFold:
 
 
 def _output(feed: Feed) -> FeedPosition:
-    last = feed.ring.last_sequence
-    return FeedPosition(last, (feed.ring.digest_at(last) or b"").hex())
+    last = feed.store.last_sequence
+    return FeedPosition(last, (feed.store.digest_at(last) or b"").hex())

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import grpc
 from prometheus_client import CollectorRegistry, Counter
 
-from mesh.feeds.watch import watch
+from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, LimitReachedError, NotFoundError, RunUnknownError
 from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceServicer
@@ -56,13 +56,13 @@ class TrackerServicer(TrackerServiceServicer):
 
     async def ConfirmTracks(self, request: pb.ConfirmTracksRequest, context: _Context) -> pb.ConfirmTracksResponse:
         """Accept a required reader's confirmation."""
-        sequence = self._tracks.confirm(request.reader, request.resume_token)
+        sequence = await confirm(self._tracks, request)
         return pb.ConfirmTracksResponse(confirmed_sequence=sequence)
 
     async def GetTracks(self, request: pb.GetTracksRequest, context: _Context) -> pb.GetTracksResponse:
         """Return the newest set."""
         self._known_run()
-        ring = self._tracks.ring
+        ring = self._tracks.store
         entry = ring.get(ring.last_sequence)
         if entry is None:
             raise NotFoundError("no tracks yet: the first frame has not come")
@@ -87,7 +87,7 @@ class TrackerServicer(TrackerServiceServicer):
 
     async def ConfirmGuard(self, request: pb.ConfirmGuardRequest, context: _Context) -> pb.ConfirmGuardResponse:
         """Accept a required reader's confirmation."""
-        return pb.ConfirmGuardResponse(confirmed_sequence=self._guard.confirm(request.reader, request.resume_token))
+        return pb.ConfirmGuardResponse(confirmed_sequence=await confirm(self._guard, request))
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
         """Return the run."""

@@ -105,8 +105,8 @@ def facts(outputs: Outputs) -> Mapping[str, object]:
     tracks = outputs.tracks
     return {
         "run_id": tracks.run.run_id if tracks.run else "",
-        "track_sets": tracks.ring.last_sequence,
-        "guard_events": outputs.guard.ring.last_sequence,
+        "track_sets": tracks.store.last_sequence,
+        "guard_events": outputs.guard.store.last_sequence,
         "replaying": tracks.replaying,
         "ended": tracks.ended,
     }

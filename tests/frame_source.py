@@ -41,7 +41,7 @@ class FrameSource(RadarServiceServicer):
 
     def append(self, size_bytes: int) -> int:
         """Append the next frame, of about this size; return its tick, which is its sequence."""
-        tick = self.feed.ring.last_sequence + 1
+        tick = self.feed.store.last_sequence + 1
         detections = max(1, round(size_bytes / (DETECTION.ByteSize() + 2)))
         if len(self._frame.detections) != detections:
             self._frame = RadarFrame(schema_version=1, detections=[DETECTION] * detections)

@@ -131,7 +131,7 @@ class Served:
         self.channel = channel
         self.stub = case.stub_type(channel)
         # The events of the feed before the test's own: the registrar records its own start.
-        self.begun = feed.ring.last_sequence
+        self.begun = feed.store.last_sequence
 
     def request(self, **fields: Any) -> Any:
         if self.case.columns:
@@ -155,21 +155,21 @@ class Served:
             self._alarm(count)
         else:
             await self._simulate(count)
-        return self.feed.ring.last_sequence
+        return self.feed.store.last_sequence
 
     async def _simulate(self, count: int) -> None:
-        goal = self.feed.ring.last_sequence + count
-        while self.feed.ring.last_sequence < goal:
+        goal = self.feed.store.last_sequence + count
+        while self.feed.store.last_sequence < goal:
             self.simulation.compute(self.simulation.tick + 1)
             await asyncio.sleep(0)
             if self.case.service != "sim":
-                await self.until(lambda: self.feed.ring.last_sequence >= _scans_through(self.simulation.tick))
+                await self.until(lambda: self.feed.store.last_sequence >= _scans_through(self.simulation.tick))
 
     def _alarm(self, count: int) -> None:
         """Append alarms of the BotSpec's rules in turn, ten a second; the simulation is stopped and raises none."""
         run = self.feed.run
         assert run is not None
-        first = self.feed.ring.last_sequence + 1
+        first = self.feed.store.last_sequence + 1
         for sequence in range(first, first + count):
             time_ns = run.start_time.ToNanoseconds() + sequence * 100_000_000
             event = GuardEvent(schema_version=1, rule=RULES[sequence % len(RULES)], alarm_id=f"alarm {sequence}")
@@ -177,7 +177,7 @@ class Served:
             self.feed.append(event, sequence=sequence, time_ns=time_ns, tick=2 * sequence, subject=event.rule)
 
     async def _record(self, count: int) -> None:
-        first = self.feed.ring.last_sequence + 1
+        first = self.feed.store.last_sequence + 1
         events = [
             make_event("test", SHUTDOWN if number % 3 == 0 else BOOT_OK, f"event {number}")
             for number in range(first, first + count)
@@ -235,7 +235,7 @@ async def serve(
             server = await stack.enter_async_context(running(parts, with_loops=True))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         async with asyncio.timeout(WAIT_S):
-            while feed.run is None or (case.service == "registrar" and feed.ring.last_sequence == 0):
+            while feed.run is None or (case.service == "registrar" and feed.store.last_sequence == 0):
                 await feed.change.wait(0.05)
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
         yield Served(case, parts, simulation, server, channel)

@@ -44,7 +44,7 @@ class Blockage:
             self.report(FEED_BLOCKED, text, feed=self._feed, reader=reader)
         if self._raised:
             return f"ALARM: blocked for more than {self._alarm_s:g} s by {self._feed}: {reader}"
-        return f"held by {self._feed}: {reader}"
+        return f"blocked by {self._feed}: {reader}"
 
     def end(self) -> None:
         """Note that the producer has resumed."""

@@ -1,11 +1,10 @@
-"""A feed: one source, one contiguous sequence, kept in a ring, read through cursors, blocked by required readers."""
+"""A feed: one source, one contiguous sequence, kept in a store, read through cursors, blocked by required readers."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Concatenate, ParamSpec
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,28 +12,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.clock import NS_PER_S, to_timestamp
 from mesh.feeds import identity
 from mesh.feeds.blockage import ALARM_S, Blockage
+from mesh.feeds.history import History
 from mesh.feeds.notifier import Notifier
 from mesh.feeds.readers import RequiredReaders
-from mesh.feeds.ring import Entry, Retention, Ring
-from mesh.feeds.token import Token, decode, short_digest
+from mesh.feeds.response import MAX_EVENT_BYTES, ResponseLayout
+from mesh.feeds.ring import Retention, Ring
+from mesh.feeds.store import Entry, EventStore
+from mesh.feeds.token import Token, short_digest
 from mesh.serving.errors import (
-    HistoryDivergedError,
     InvalidFieldError,
     LimitReachedError,
+    MeshError,
     ReaderUnknownError,
     RetentionTooShortError,
-    RunChangedError,
     RunUnknownError,
     ServerDrainingError,
-    TokenExpiredError,
-    TokenMalformedError,
 )
 from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import EventContext, Run
-from qiki_sdk.varint import varint
 
-P = ParamSpec("P")
-MAX_EVENT_BYTES = 900_000
 MAX_OPEN_READERS = 256
 
 
@@ -71,17 +67,11 @@ class FeedSettings:
     blocked_alarm_s: float = ALARM_S
 
 
-def _added(make: "Callable[Concatenate[Feed, P], Made]") -> "Callable[Concatenate[Feed, P], Entry]":
-    def append(feed: "Feed", /, *args: P.args, **facts: P.kwargs) -> Entry:
-        return feed.add(make(feed, *args, **facts))
-
-    return append
-
-
 class Feed:
     """The one place where a service's events are named, kept and served. Lives on one event loop.
 
-    `response_type` is the Watch response whose field `payload_field` carries the payload.
+    The events of a derived feed come from a producer, which appends them to the feed's ring. Those of a recorded feed
+    are in an event store of its own: its service appends them there, and calls `stored`.
     """
 
     def __init__(
@@ -91,19 +81,20 @@ class Feed:
         payload_field: str,
         spans: WorkSpans | None = None,
         confirmations: Notifier | None = None,
+        *,
+        store: EventStore | None = None,
     ) -> None:
-        """Make a feed; `confirmations` is notified when a verified confirmation of a required reader advances."""
+        """Make a derived feed, or with `store` a recorded one.
+
+        `response_type` is the Watch response whose field `payload_field` carries the payload; `confirmations` is
+        notified when a verified confirmation of a required reader advances.
+        """
         self.settings = settings
-        self._spans = spans or WorkSpans(1.0)
         self.name = settings.name
+        self._spans = spans or WorkSpans(1.0)
         self.response_type = response_type
-        field = response_type.DESCRIPTOR.fields_by_name[payload_field]
-        payload_type = field.message_type
-        if payload_type is None:
-            raise TypeError(f"{payload_field} of {response_type.DESCRIPTOR.full_name} is not a message")
-        self._payload_tag = varint(field.number << 3 | 2)
-        self._payload_type = payload_type.full_name
-        self._feed_digest = short_digest(settings.name.encode())
+        self._layout = ResponseLayout(response_type, payload_field)
+        self._recorded_in = store
         self.change = Notifier()
         self.confirmations = confirmations or Notifier()
         self._new_state(None)
@@ -119,11 +110,12 @@ class Feed:
 
     def _new_state(self, run: Run | None) -> None:
         self.run = run
-        self.ring = Ring(self.settings.retention)
+        self._ring = Ring(self.settings.retention)
+        self.store: EventStore = self._ring if self._recorded_in is None else self._recorded_in
+        self._history = History(self.name, run.run_id if run else "", self.store)
         self.ended = False
         self.replaying = True
         self.reached_ns = 0
-        self._epoch = short_digest(run.run_id.encode()) if run else b""
 
     # -- the producer's side ------------------------------------------------------------------------------------------
 
@@ -131,7 +123,7 @@ class Feed:
         """Start serving a run from its first event: readers of an earlier run get RUN_CHANGED."""
         self._new_state(run)
         self.reached_ns = run.start_time.ToNanoseconds()
-        self.ring.begin(self.reached_ns)
+        self._ring.begin(self.reached_ns)
         self.readers.reset()
         self.change.notify()
 
@@ -141,7 +133,7 @@ class Feed:
         Otherwise a feed without new events would report its position as the start of the run, and would refuse tokens
         of its end as those of another history.
         """
-        self.ring.resume(sequence, digest, time_ns)
+        self._ring.resume(sequence, digest, time_ns)
         self.advance(time_ns)
 
     def make(
@@ -178,7 +170,7 @@ class Feed:
             context=EventContext(
                 id=identity.event_id(run.run_id, self.name, sequence),
                 source=identity.source(run.bot_id, run.run_id, self.name),
-                type=self._payload_type,
+                type=self._layout.payload_type,
                 time=to_timestamp(time_ns),
                 sequence=sequence,
                 subject=subject,
@@ -189,8 +181,10 @@ class Feed:
             ),
         )
         start = head.SerializeToString()
-        response = self._response(sequence, start, body)
-        other = b"" if columns is None else self._response(sequence, start, columns.SerializeToString())
+        response = self._layout.response(self.name, sequence, start, body)
+        other = b""
+        if columns is not None:
+            other = self._layout.response(self.name, sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
         return Made(entry, own, cause, began_ns or recorded_ns, tick, recomputed)
 
@@ -210,26 +204,30 @@ class Feed:
             },
             recomputed=made.recomputed,
         )
-        self.ring.append(entry)
+        self._ring.append(entry)
         if self.readers.reached(entry.sequence, entry.digest):
             self.confirmations.notify()
         self.advance(entry.time_ns)
         self.change.notify()
         return entry
 
-    append = _added(make)
-    """Make an event and add it immediately."""
+    def append(
+        self,
+        payload: Message,
+        *,
+        sequence: int,
+        time_ns: int,
+        tick: int,
+        subject: str = "",
+        columns: Message | None = None,
+    ) -> Entry:
+        """Make an event and add it at once; as `make`."""
+        made = self.make(payload, sequence=sequence, time_ns=time_ns, tick=tick, subject=subject, columns=columns)
+        return self.add(made)
 
-    def _response(self, sequence: int, head: bytes, body: bytes) -> bytes:
-        """Return the full response made of its head and its payload.
-
-        Appending a field to a serialized message adds it to the message: the payload is serialized once, for its digest
-        and for every reader.
-        """
-        response = b"".join((head, self._payload_tag, varint(len(body)), body))
-        if len(response) > MAX_EVENT_BYTES:
-            raise ValueError(f"{self.name}: event {sequence} has {len(response)} bytes, over {MAX_EVENT_BYTES}")
-        return response
+    def stored(self) -> None:
+        """Wake the readers of a recorded feed: its store has further events."""
+        self.change.notify()
 
     def advance(self, time_ns: int) -> None:
         """Advance the simulation time that the producer has reached, also where it yielded no event."""
@@ -239,7 +237,7 @@ class Feed:
         """Mark the producer's replay as ended: a token ahead of the feed is invalid from now on."""
         if self.replaying:
             self.replaying = False
-            self.readers.drop_claims()
+            self.readers.drop_provisional()
             self.change.notify()
 
     def end(self) -> None:
@@ -264,18 +262,7 @@ class Feed:
         if self.settings.flow_control is FlowControl.LIVE or slowest is None:
             return None
         name, sequence = slowest
-        if sequence >= self.ring.last_sequence:
-            return None
-        retention, mark = self.settings.retention, self.ring.mark(sequence)
-        pending_bytes = self.ring.mark(self.ring.last_sequence).end_bytes - mark.end_bytes
-        room = min(retention.size_bytes // 2, retention.size_bytes - self._largest_bytes())
-        too_far = next_time_ns - mark.time_ns > retention.time_ns // 2 or pending_bytes > room
-        return name if too_far else None
-
-    def _largest_bytes(self) -> int:
-        """Return the most bytes of the ring that one event may take: twice the limit where both layouts are kept."""
-        newest = self.ring.get(self.ring.last_sequence)
-        return MAX_EVENT_BYTES * (2 if newest is not None and newest.columns else 1)
+        return name if self._ring.leads_too_far(sequence, next_time_ns, MAX_EVENT_BYTES) else None
 
     # -- the readers' side --------------------------------------------------------------------------------------------
 
@@ -303,32 +290,28 @@ class Feed:
             self._check_interval(confirm_interval_s)
             self.readers.declare(reader, confirm_interval_s)
         if resume_token:
-            return self.check(self._decode(resume_token))
-        return self.place(self.ring.oldest_sequence - 1 if from_oldest else self.ring.last_sequence)
+            return self.resolve(resume_token)
+        return self.place(self.store.oldest_sequence - 1 if from_oldest else self.store.last_sequence)
 
-    def check(self, token: Token) -> Token:
-        """Return the token if reading can resume after it.
+    async def load(self, resume_token: str) -> None:
+        """Have at hand what `open`, `confirm` and `resolve` verify the token with; they refuse an invalid one."""
+        try:
+            token = self._history.decode(resume_token)
+        except MeshError:
+            return
+        await self.store.load(token.sequence)
+
+    def resolve(self, resume_token: str) -> Token:
+        """Return the position that a token encodes.
 
         Raises:
-            HistoryDivergedError: the event at its position has another digest, or the run never reaches the position.
-            TokenExpiredError: the event after it is no longer retained.
+            MeshError: as in the Watch contract.
         """
-        ring = self.ring
-        if token.sequence > ring.last_sequence:
-            if not self.replaying:
-                raise self._diverged(token, f"the feed's last event is {ring.last_sequence}")
-            return token
-        if token.sequence < ring.oldest_sequence - 1:
-            oldest = self.place(ring.oldest_sequence - 1)
-            raise TokenExpiredError(
-                f"{self.name}: event {token.sequence + 1} is no longer retained, the oldest is {oldest.sequence + 1}",
-                oldest_resume_token=oldest.encode(),
-                oldest_sequence=str(oldest.sequence + 1),
-            )
-        digest = ring.digest_at(token.sequence)
-        if digest is not None and digest != token.digest:
-            raise self._diverged(token, "another event stands there")
-        return token
+        return self.check(self._history.decode(resume_token))
+
+    def check(self, token: Token) -> Token:
+        """Return the token if reading can resume after it; otherwise raise as `History.check`."""
+        return self._history.check(token, replaying=self.replaying)
 
     def confirm(self, reader: str, resume_token: str) -> int:
         """Accept a required reader's confirmation that everything up to the token is safe; return its position.
@@ -338,12 +321,12 @@ class Feed:
         """
         self._known_run()
         self._check_reader(reader)
-        token = self._decode(resume_token)
-        if token.sequence > self.ring.last_sequence and self.replaying:
-            self.readers.claim(reader, token)
+        token = self._history.decode(resume_token)
+        if token.sequence > self.store.last_sequence and self.replaying:
+            self.readers.confirm_provisionally(reader, token)
             self.change.notify()
             return self.readers.confirmed[reader]
-        if token.sequence >= self.ring.oldest_sequence - 1:
+        if token.sequence >= self.store.oldest_sequence - 1:
             self.check(token)
         before = self.readers.confirmed[reader]
         after = self.readers.confirm(reader, token.sequence)
@@ -356,28 +339,24 @@ class Feed:
     def safe_sequence(self) -> int:
         """Sequence up to which the feed is safe: confirmed by all required readers, or the last if none is required."""
         confirmed = self.readers.confirmed_by_all()
-        last = self.ring.last_sequence
+        last = self.store.last_sequence
         return last if confirmed is None else min(confirmed, last)
 
     def place(self, sequence: int) -> Token:
-        """Return the token of a position that the ring knows."""
-        return self.token_at(sequence, self.ring.digest_at(sequence) or bytes(8))
+        """Return the token of a position that the store has at hand."""
+        return self._history.place(sequence)
 
     def token_at(self, sequence: int, digest: bytes) -> Token:
         """Return the token of an event of this feed."""
-        return Token(self._epoch, self._feed_digest, sequence, digest)
+        return self._history.token_at(sequence, digest)
 
     def newest(self, accept: Callable[[Entry], bool] = lambda _entry: True) -> Entry | None:
-        """Return the newest event that `accept` takes, or None."""
-        for sequence in range(self.ring.last_sequence, self.ring.oldest_sequence - 1, -1):
-            entry = self.ring.get(sequence)
-            if entry is not None and accept(entry):
-                return entry
-        return None
+        """Return the newest event at hand that `accept` takes, or None."""
+        return self._history.newest(accept)
 
-    def reached_time(self) -> Timestamp:
-        """Return the simulation time that the producer has reached."""
-        return to_timestamp(self.reached_ns)
+    def reached_time(self) -> Timestamp | None:
+        """Return the simulation time that the producer has reached; None in a recorded feed, which has none."""
+        return to_timestamp(self.reached_ns) if self._recorded_in is None else None
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
@@ -395,18 +374,3 @@ class Feed:
         retention_s = self.settings.retention.time_ns / NS_PER_S
         if self.settings.flow_control is FlowControl.LOSSLESS and confirm_interval_s >= retention_s / 2:
             raise RetentionTooShortError(self.name, retention_s, confirm_interval_s)
-
-    def _decode(self, text: str) -> Token:
-        token = decode(text)
-        if token.feed != self._feed_digest:
-            raise TokenMalformedError("resume_token", f"is of another feed than {self.name}")
-        if token.epoch != self._epoch:
-            run_id = self._known_run().run_id
-            raise RunChangedError(f"{self.name}: the token is of another run; this is run {run_id}", run_id=run_id)
-        return token
-
-    def _diverged(self, token: Token, why: str) -> HistoryDivergedError:
-        return HistoryDivergedError(
-            f"{self.name}: the token's event {token.sequence} is not in this history: {why}",
-            sequence=str(token.sequence),
-        )

@@ -15,7 +15,7 @@ class RequiredReaders:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._confirmed = dict.fromkeys(names, 0)
-        self._claims: dict[str, Token] = {}
+        self._provisional: dict[str, Token] = {}
         self._intervals_s: dict[str, float] = {}
 
     @property
@@ -26,7 +26,7 @@ class RequiredReaders:
     def reset(self) -> None:
         """Drop every confirmation: another run starts."""
         self._confirmed = dict.fromkeys(self._confirmed, 0)
-        self._claims.clear()
+        self._provisional.clear()
 
     @property
     def confirm_interval_s(self) -> float:
@@ -42,22 +42,22 @@ class RequiredReaders:
         self._confirmed[name] = max(self._confirmed[name], sequence)
         return self._confirmed[name]
 
-    def claim(self, name: str, token: Token) -> None:
+    def confirm_provisionally(self, name: str, token: Token) -> None:
         """Keep a provisional confirmation: of a position that the producer has not reached yet."""
-        known = self._claims.get(name)
+        known = self._provisional.get(name)
         if known is None or token.sequence > known.sequence:
-            self._claims[name] = token
+            self._provisional[name] = token
 
-    def drop_claims(self) -> None:
+    def drop_provisional(self) -> None:
         """Drop the remaining provisional confirmations: the replay has ended without reaching them."""
-        self._claims.clear()
+        self._provisional.clear()
 
     def reached(self, sequence: int, digest: bytes) -> bool:
         """Verify the provisional confirmations of the event just produced; return whether one of them was valid."""
         verified = False
-        for name in [name for name, claim in self._claims.items() if claim.sequence <= sequence]:
-            claim = self._claims.pop(name)
-            if claim.sequence == sequence and claim.digest == digest:
+        for name in [name for name, token in self._provisional.items() if token.sequence <= sequence]:
+            token = self._provisional.pop(name)
+            if token.sequence == sequence and token.digest == digest:
                 self.confirm(name, sequence)
                 verified = True
         return verified
@@ -75,8 +75,8 @@ class RequiredReaders:
         Provisional confirmations count: this is for flow control alone. A producer that replays would otherwise wait
         for readers that wait for it.
         """
-        places = {
-            name: max(sequence, claim.sequence if (claim := self._claims.get(name)) else 0)
+        positions = {
+            name: max(sequence, token.sequence if (token := self._provisional.get(name)) else 0)
             for name, sequence in self._confirmed.items()
         }
-        return min(places.items(), key=lambda item: item[1], default=None)
+        return min(positions.items(), key=lambda item: item[1], default=None)

@@ -1,8 +1,9 @@
-"""The ring of a feed: the newest events, bounded in simulation time and in bytes. Pure."""
+"""The ring of a feed: the event store in memory, of the newest events, bounded in simulation time and bytes. Pure."""
 
 from collections import deque
 from dataclasses import dataclass
 
+from mesh.feeds.store import Entry
 from mesh.feeds.token import NO_EVENT
 
 
@@ -12,29 +13,6 @@ class Retention:
 
     time_ns: int
     size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event as kept: `response` is the serialized Watch response that every reader gets.
-
-    `columns` is the response for readers that ask for columns, where both layouts are kept; else it is empty.
-    `input_sequence` is that of the input event that it was derived from, 0 where no filter needs it: filters read it
-    instead of parsing the event.
-    """
-
-    sequence: int
-    time_ns: int
-    digest: bytes
-    subject: str
-    response: bytes
-    columns: bytes = b""
-    input_sequence: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes kept."""
-        return len(self.response) + len(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +70,9 @@ class Ring:
         self.last_sequence = entry.sequence
         self._trim()
 
+    async def load(self, sequence: int) -> None:
+        """Do nothing: every event kept is at hand."""
+
     def get(self, sequence: int) -> Entry | None:
         """Return the event of this sequence, or None if it is not kept."""
         index = sequence - self.oldest_sequence
@@ -113,6 +94,20 @@ class Ring:
             return self._before
         index = min(index, len(self._entries) - 1)
         return Mark(self._entries[index].time_ns, self._ends[index]) if index >= 0 else self._before
+
+    def leads_too_far(self, sequence: int, next_time_ns: int, max_event_bytes: int) -> bool:
+        """Return whether an event of this time must wait until more than the events up to `sequence` are confirmed.
+
+        It must where it would be more than half the retention, in time or bytes, ahead of them, and where the largest
+        event would not fit beside the unconfirmed ones. Where both layouts are kept, an event takes twice its limit.
+        """
+        if sequence >= self.last_sequence:
+            return False
+        mark, newest = self.mark(sequence), self._entries[-1] if self._entries else None
+        largest_bytes = max_event_bytes * (2 if newest is not None and newest.columns else 1)
+        pending_bytes = self.mark(self.last_sequence).end_bytes - mark.end_bytes
+        room = min(self._retention.size_bytes // 2, self._retention.size_bytes - largest_bytes)
+        return next_time_ns - mark.time_ns > self._retention.time_ns // 2 or pending_bytes > room
 
     def _trim(self) -> None:
         newest = self._entries[-1]

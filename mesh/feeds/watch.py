@@ -1,4 +1,4 @@
-"""The Watch contract on the server's side: one coroutine turns a feed and a request into a stream of responses."""
+"""The Watch and Confirm contracts on the server's side: a feed and a request become a stream, or a position."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from google.protobuf.message import Message
 
 from mesh.feeds.feed import Feed
-from mesh.feeds.ring import Entry
+from mesh.feeds.store import Entry
 from mesh.serving.errors import RunChangedError
 from qiki.common.v1.stream_pb2 import Draining, Ended, Heartbeat
 
@@ -22,6 +22,23 @@ class WatchRequest(Protocol):
     from_oldest: bool
     reader: str
     confirm_interval_s: float
+
+
+class ConfirmRequest(Protocol):
+    """Fields of every Confirm request."""
+
+    reader: str
+    resume_token: str
+
+
+async def confirm(feed: Feed, request: ConfirmRequest) -> int:
+    """Accept a required reader's confirmation and return its position.
+
+    Raises:
+        MeshError: as in the Confirm contract.
+    """
+    await feed.load(request.resume_token)
+    return feed.confirm(request.reader, request.resume_token)
 
 
 async def watch(
@@ -42,9 +59,10 @@ async def watch(
     3. At the feed's end: send that the run is over, or wait for a change, and after `heartbeat_s` of silence send the
        position reached. The end of the producer's replay is sent immediately.
 
-    Readers share no state: a slow one waits in its own `yield`, and where the ring overtakes it, its next step is
-    refused with RESUME_TOKEN_EXPIRED.
+    Readers share no state: a slow one waits in its own `yield`, and where the store no longer has its next event, its
+    next step is refused with RESUME_TOKEN_EXPIRED.
     """
+    await feed.load(request.resume_token)
     place = feed.open(
         request.resume_token,
         from_oldest=request.from_oldest,
@@ -53,48 +71,49 @@ async def watch(
         confirm_interval_s=request.confirm_interval_s,
     )
     # Before a producer's first event its first position is unknown: after a restart it is not event 1.
-    settled = bool(request.resume_token) or feed.ring.last_sequence > 0
+    positioned = bool(request.resume_token) or feed.store.last_sequence > 0
     served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
     feed.open_readers += 1
     try:
         yield _heartbeat(feed, response_type, place.encode())
-        said_at, said_refolding = loop.time(), feed.replaying
+        sent_at, sent_replaying = loop.time(), feed.replaying
         while True:
+            await feed.store.load(place.sequence)
             run_id = feed.run.run_id if feed.run else ""
             if run_id != served:
                 raise RunChangedError(f"{feed.name}: another run began: {run_id}", run_id=run_id)
             if feed.draining:
                 yield response_type(resume_token=place.encode(), draining=Draining())
                 return
-            if not settled and feed.ring.first_sequence:
-                place, settled = feed.place(feed.ring.first_sequence - 1), True
+            if not positioned and feed.store.first_sequence:
+                place, positioned = feed.place(feed.store.first_sequence - 1), True
             place = feed.check(place)
-            entry = feed.ring.get(place.sequence + 1)
+            entry = feed.store.get(place.sequence + 1)
             if entry is not None:
                 place = feed.token_at(entry.sequence, entry.digest)
                 if accept is None or accept(entry):
                     yield response_type.FromString((columns and entry.columns) or entry.response)
-                    said_at = loop.time()
+                    sent_at = loop.time()
                 else:
                     await asyncio.sleep(0)  # a long filtered-out stretch must not keep others waiting
             elif feed.ended:
                 yield response_type(resume_token=place.encode(), ended=_ended(feed))
                 return
             else:
-                await feed.change.wait(max(0.0, said_at + heartbeat_s - loop.time()))
-            if loop.time() - said_at >= heartbeat_s or feed.replaying != said_refolding:
+                await feed.change.wait(max(0.0, sent_at + heartbeat_s - loop.time()))
+            if loop.time() - sent_at >= heartbeat_s or feed.replaying != sent_replaying:
                 yield _heartbeat(feed, response_type, place.encode())
-                said_at, said_refolding = loop.time(), feed.replaying
+                sent_at, sent_replaying = loop.time(), feed.replaying
     finally:
         feed.open_readers -= 1
 
 
 def _heartbeat(feed: Feed, response_type: type[R], resume_token: str) -> R:
     beat = Heartbeat(
-        simulation_time=feed.reached_time(), last_sequence=feed.ring.last_sequence, replaying=feed.replaying
+        simulation_time=feed.reached_time(), last_sequence=feed.store.last_sequence, replaying=feed.replaying
     )
     return response_type(resume_token=resume_token, heartbeat=beat)
 
 
 def _ended(feed: Feed) -> Ended:
-    return Ended(last_sequence=feed.ring.last_sequence, simulation_time=feed.reached_time())
+    return Ended(last_sequence=feed.store.last_sequence, simulation_time=feed.reached_time())

@@ -1,4 +1,4 @@
-"""Records of an append-only log: layout with a checksum, and the proof that tells damage from an unfinished write."""
+"""Records of an append-only log: layout with a checksum, and the distinction of damage from an unfinished write."""
 
 import zlib
 from collections.abc import Iterator

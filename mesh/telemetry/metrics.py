@@ -61,10 +61,10 @@ class _FeedCollector(Collector):
         for feed in self._feeds:
             if feed.run is None:
                 continue
-            ring = feed.ring
-            last.add_metric([feed.name], ring.last_sequence)
-            kept.add_metric([feed.name], ring.last_sequence - ring.oldest_sequence + 1)
-            size.add_metric([feed.name], ring.size_bytes)
+            store = feed.store
+            last.add_metric([feed.name], store.last_sequence)
+            kept.add_metric([feed.name], store.last_sequence - store.oldest_sequence + 1)
+            size.add_metric([feed.name], store.size_bytes)
             readers.add_metric([feed.name], feed.open_readers)
             for reader, sequence in feed.readers.confirmed.items():
                 confirmed.add_metric([feed.name, reader], sequence)

@@ -103,7 +103,7 @@ def check_code(field: str, code: int) -> None:
 def check_reporter(field: str, reporter: str) -> None:
     """Check that a reporter's name is valid; raises FactError."""
     if not _REPORTER.fullmatch(reporter):
-        allowed = f"1 to {MAX_REPORTER_CHARACTERS} letters, digits and _-./, a letter or digit first"
+        allowed = f"1 to {MAX_REPORTER_CHARACTERS} characters A-Z a-z 0-9 _ - . /, the first of them A-Z a-z 0-9"
         raise FactError(field, f"{_shown(reporter)} is not {allowed}")
 
 
@@ -134,7 +134,7 @@ def _check_attributes(attributes: Sequence[tuple[str, str]]) -> None:
     for index, (name, value) in enumerate(attributes):
         field = f"attributes[{index}]"
         if not _NAME.fullmatch(name):
-            allowed = f"1 to {MAX_ATTRIBUTE_NAME_CHARACTERS} letters, digits and _-., a letter first"
+            allowed = f"1 to {MAX_ATTRIBUTE_NAME_CHARACTERS} characters A-Z a-z 0-9 _ - ., the first of them A-Z a-z"
             raise FactError(f"{field}.name", f"{_shown(name)} is not {allowed}")
         if index and name <= attributes[index - 1][0]:
             raise FactError(f"{field}.name", f"{name!r} does not follow {attributes[index - 1][0]!r}: sort, each once")

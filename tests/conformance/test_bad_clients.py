@@ -287,7 +287,7 @@ async def test_a_writer_that_goes_away_before_its_receipt_is_no_error(tmp_path: 
             for _ in range(turns):
                 await asyncio.sleep(0)
             call.cancel()
-        before = served.feed.ring.last_sequence
+        before = served.feed.store.last_sequence
         assert await served.produce(1) > before
 
 

@@ -100,7 +100,7 @@ async def newest_after(served: Served, before: Any) -> Any:
     """Return the newest event, reading on from an earlier one where there is one."""
     first = {"resume_token": before.resume_token} if before is not None else {"from_oldest": True}
     call = served.watch(**first)
-    last = served.feed.ring.last_sequence
+    last = served.feed.store.last_sequence
     found = (await take(call, last - (before.context.sequence if before is not None else 0)))[-1]
     call.cancel()
     return found
@@ -322,9 +322,9 @@ async def test_a_required_reader_that_does_not_confirm_blocks_a_lossless_produce
             newest = await newest_after(served, newest)
             for name in feed.readers.confirmed:
                 if name != laggard:
-                    assert await served.confirm(name, newest.resume_token) == feed.ring.last_sequence
+                    assert await served.confirm(name, newest.resume_token) == feed.store.last_sequence
             assert feed.blocking_reader(feed.reached_ns + 1_000_000_000) == laggard
-            assert await served.confirm(laggard, newest.resume_token) == feed.ring.last_sequence
+            assert await served.confirm(laggard, newest.resume_token) == feed.store.last_sequence
             assert feed.blocking_reader(feed.reached_ns + 1_000_000_000) is None
 
 

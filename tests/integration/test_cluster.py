@@ -36,10 +36,10 @@ async def test_leaders_killed_under_load_cause_no_loss_duplicate_or_reordering(t
                     await leader.kill()
                     await cluster.leader(STREAM)
                     await leader.start()
-            await confirmed(source, source.feed.ring.last_sequence)
+            await confirmed(source, source.feed.store.last_sequence)
         found = await cluster.read(SUBJECT, STREAM)
-    wanted = [entry for at in range(1, len(found) + 1) if (entry := source.feed.ring.get(at)) is not None]
-    assert len(found) == source.feed.ring.last_sequence
+    wanted = [entry for at in range(1, len(found) + 1) if (entry := source.feed.store.get(at)) is not None]
+    assert len(found) == source.feed.store.last_sequence
     for message, entry in zip(found, wanted, strict=True):
         event = pb.WatchFramesResponse.FromString(entry.response)
         assert message.headers["ce-id"] == event.context.id

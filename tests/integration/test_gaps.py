@@ -140,7 +140,7 @@ async def test_an_outage_longer_than_the_retention_is_a_gap_reported_with_its_fi
         async with running.bridge():
             await running.carried(50)
         append(running.source, 300)
-        oldest = running.source.feed.ring.oldest_sequence
+        oldest = running.source.feed.store.oldest_sequence
         async with running.bridge():
             await running.carried(350)
             append(running.source, 10)
@@ -154,7 +154,7 @@ async def test_an_unused_stream_starts_at_the_oldest_event_and_the_missing_ones_
 ) -> None:
     async with rig(tmp_path) as running:
         append(running.source, 250)
-        oldest = running.source.feed.ring.oldest_sequence
+        oldest = running.source.feed.store.oldest_sequence
         async with running.bridge():
             await running.carried(250)
             assert await running.attributes_of("GAP") == {"channel": "frames", "first": "1", "last": str(oldest - 1)}

@@ -59,7 +59,7 @@ class Rig:
 
     async def assert_whole(self) -> None:
         """Assert that every produced event is stored once, in order, to the byte."""
-        entries = [self.source.feed.ring.get(at) for at in range(1, self.source.feed.ring.last_sequence + 1)]
+        entries = [self.source.feed.store.get(at) for at in range(1, self.source.feed.store.last_sequence + 1)]
         wanted = [pb.WatchFramesResponse.FromString(entry.response) for entry in entries if entry is not None]
         found = await read_subject(self.server.port, SUBJECT, STREAM)
         assert [_identity(message) for message in found] == [

@@ -109,7 +109,7 @@ async def test_a_reader_with_an_expired_token_reads_the_archive_and_returns_to_t
         )  # the test does not wait for the bridge here: only the live stream has it for certain
         (following,) = await collect(both.stream(source, resume_token=stream.resume_token), 1)
         assert following.context.sequence == last + 1
-        ring = both.live.feed.ring
+        ring = both.live.feed.store
         kept = await take(both.live.watch(from_oldest=True), ring.last_sequence - ring.oldest_sequence + 1)
         tokens = {response.context.sequence: response.resume_token for response in kept}
         both_have = [event for event in found if event.context.sequence in tokens]
@@ -139,7 +139,7 @@ async def test_a_reader_that_stalls_in_an_open_stream_misses_nothing_and_ends_wi
 
 def fallen_behind(both: Both) -> bool:
     """Return whether more was produced than the transport can hold for a reader that does not read."""
-    return both.live.feed.ring.last_sequence > 800
+    return both.live.feed.store.last_sequence > 800
 
 
 async def test_an_archive_that_lags_behind_the_live_streams_oldest_is_waited_for(tmp_path: Path) -> None:
@@ -150,12 +150,12 @@ async def test_an_archive_that_lags_behind_the_live_streams_oldest_is_waited_for
     ):
         events = []
         for _ in range(6):
-            last = live.feed.ring.last_sequence
+            last = live.feed.store.last_sequence
             await live.produce(4)
             call = live.watch(resume_token=live.feed.place(last).encode())
-            events += await take(call, live.feed.ring.last_sequence - last)
+            events += await take(call, live.feed.store.last_sequence - last)
             call.cancel()
-        oldest = live.feed.ring.oldest_sequence
+        oldest = live.feed.store.oldest_sequence
         await running.store("frames", events[: oldest - 4])
         both = Both(live, running, None)  # type: ignore[arg-type]  # what carries is the test itself
         stream, found = both.stream(source, resume_token=events[0].resume_token), []
@@ -195,7 +195,7 @@ async def test_if_the_archive_lacks_the_run_the_live_refusal_is_raised(tmp_path:
         both = Both(live, running, None)  # type: ignore[arg-type]
         with pytest.raises(ResumeTokenExpiredError) as refused:
             await collect(both.stream(source, resume_token=first.resume_token), 1)
-        assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
+        assert refused.value.metadata["oldest_sequence"] == str(live.feed.store.oldest_sequence)
 
 
 async def test_if_a_later_run_follows_in_the_archive_the_live_refusal_is_raised(
@@ -213,7 +213,7 @@ async def test_if_a_later_run_follows_in_the_archive_the_live_refusal_is_raised(
         both = Both(live, running, None)  # type: ignore[arg-type]
         with pytest.raises(ResumeTokenExpiredError) as refused:
             await collect(both.stream(source, resume_token=first.resume_token), 1)
-        assert refused.value.metadata["oldest_sequence"] == str(live.feed.ring.oldest_sequence)
+        assert refused.value.metadata["oldest_sequence"] == str(live.feed.store.oldest_sequence)
 
 
 async def test_an_archive_that_becomes_unavailable_during_the_reading_is_waited_for(tmp_path: Path) -> None:

@@ -451,7 +451,7 @@ async def test_a_lossless_run_reaches_its_end_when_the_simulator_is_restarted(
         async with serving(again, server.port):
             while not frames.ended:
                 await frames.change.wait(1.0)
-    assert frames.ring.last_sequence == 400 // 20 + 400 // 10
+    assert frames.store.last_sequence == 400 // 20 + 400 // 10
 
 
 async def test_the_smallest_retention_that_is_accepted_lets_a_lossless_run_end(

@@ -139,7 +139,7 @@ def tracker(port: int) -> ServiceParts:
 
 
 def bodies(feed: Feed) -> list[bytes]:
-    entries = [feed.ring.get(sequence) for sequence in range(1, feed.ring.last_sequence + 1)]
+    entries = [feed.store.get(sequence) for sequence in range(1, feed.store.last_sequence + 1)]
     return [entry.digest for entry in entries if entry is not None]
 
 
@@ -154,7 +154,7 @@ async def test_a_tracker_asks_for_columns_and_makes_the_same_tracks_of_messages(
         count = await served.produce(24)
         for each in (of_columns, of_messages):
             async with asyncio.timeout(WAIT_S):
-                while each.feeds[0].ring.last_sequence < count:
+                while each.feeds[0].store.last_sequence < count:
                     await each.feeds[0].change.wait(0.05)
         assert older.asked == [True]
         assert bodies(of_columns.feeds[0]) == bodies(of_messages.feeds[0])

@@ -38,7 +38,7 @@ async def simulate(served: Served, seconds: int) -> None:
 
 
 def events(served: Served, first: int = 1) -> list[GuardEvent]:
-    ring = served.feed.ring
+    ring = served.feed.store
     found = [ring.get(sequence) for sequence in range(first, ring.last_sequence + 1)]
     return [pb.WatchGuardResponse.FromString(entry.response).guard_event for entry in found if entry is not None]
 
@@ -80,7 +80,7 @@ async def test_an_identity_in_two_places_is_an_alarm_over_both_tracks(tmp_path: 
 async def test_every_alarm_refers_to_the_frame_that_caused_it(tmp_path: Path) -> None:
     async with serve(GUARD, tmp_path) as served:
         await simulate(served, SECONDS)
-        ring = served.feed.ring
+        ring = served.feed.store
         responses = [pb.WatchGuardResponse.FromString(ring.get(n).response) for n in range(1, ring.last_sequence + 1)]  # type: ignore[union-attr]
         assert responses
         sets = await tracks_by_frame(served)
@@ -112,13 +112,13 @@ async def test_after_a_restart_from_a_checkpoint_the_alarms_are_the_same(tmp_pat
     assert len(expected) >= 2
     async with serve(TRACKS, tmp_path / "first", tmp_path / "tracker") as tracks:
         await simulate(tracks, 6)
-        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.ring.last_sequence).encode())
+        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.store.last_sequence).encode())
         request = pb.ConfirmGuardRequest(reader="bridge", resume_token=tokens[2])
         assert (await tracks.stub.ConfirmGuard(request)).confirmed_sequence == 2
         await simulate(tracks, 7)
         await tracks.until(lambda: safe_frame(tmp_path / "tracker") == 3 * 6 - 1)
     async with serve(GUARD, tmp_path / "again", tmp_path / "tracker") as again:
-        assert again.feed.ring.last_sequence == 2, "the feed resumes at the checkpoint"
+        assert again.feed.store.last_sequence == 2, "the feed resumes at the checkpoint"
         await simulate(again, SECONDS)
         found = [event.SerializeToString(deterministic=True) for event in events(again, first=3)]
         assert found == expected[2:]
@@ -128,7 +128,7 @@ async def test_after_a_restart_from_a_checkpoint_the_alarms_are_the_same(tmp_pat
 async def test_a_feed_without_new_events_after_a_restart_still_knows_its_position(tmp_path: Path) -> None:
     async with serve(TRACKS, tmp_path / "first", tmp_path / "tracker") as tracks:
         await simulate(tracks, 6)
-        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.ring.last_sequence).encode())
+        await tracks.confirm("bridge", tracks.feed.place(tracks.feed.store.last_sequence).encode())
         place = decode((await guard_heartbeat(tracks)).resume_token)
         assert place.sequence == 2
         token = place.encode()

@@ -82,7 +82,7 @@ async def test_a_page_is_selected_and_read_in_a_thread(served: Served, monkeypat
     choosing.opened.set()
     reading.opened.set()
     answer = await page(served, page_size=listing.MAX_PAGE)
-    assert numbers(answer) == list(range(1, served.feed.ring.last_sequence + 1))
+    assert numbers(answer) == list(range(1, served.feed.store.last_sequence + 1))
     assert (choosing.on_loop, choosing.beside_loop) == (0, 1)
     assert reading.beside_loop == len(answer.events)
     assert reading.on_loop <= 1, "the one at the page's end, for its token"
@@ -92,7 +92,7 @@ async def test_a_page_is_selected_and_read_in_a_thread(served: Served, monkeypat
 async def test_a_page_read_while_events_arrive_ends_at_the_logs_end_of_the_request_time(
     served: Served, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    last = served.feed.ring.last_sequence
+    last = served.feed.store.last_sequence
     gate = gated(monkeypatch, LogFile, "read")
     reading = asyncio.get_running_loop().create_task(
         page(served, page_size=listing.MAX_PAGE, newest_first=newest_first)
@@ -106,7 +106,7 @@ async def test_a_page_read_while_events_arrive_ends_at_the_logs_end_of_the_reque
     assert answer.complete
     if not newest_first:
         rest = await page(served, page_size=listing.MAX_PAGE, resume_token=answer.resume_token)
-        assert numbers(rest) == list(range(last + 1, served.feed.ring.last_sequence + 1))
+        assert numbers(rest) == list(range(last + 1, served.feed.store.last_sequence + 1))
 
 
 async def test_callers_who_give_up_free_their_pages_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ async def test_callers_who_give_up_free_their_pages_for_others(served: Served, m
         call.cancel()
     gate.opened.set()
     answer = await page(served, page_size=listing.MAX_PAGE)
-    assert len(answer.events) == served.feed.ring.last_sequence
+    assert len(answer.events) == served.feed.store.last_sequence
     assert gate.beside_loop <= len(answer.events) + len(calls) * listing.SLICE_EVENTS, (
         "a slice more, not the whole page"
     )

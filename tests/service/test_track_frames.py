@@ -380,9 +380,9 @@ async def test_the_runs_own_tracks_do_not_wait_for_a_sessions_frame(
     gate = Gate(served, monkeypatch)
     call = served.stub.TrackFrames(iter([opening(), *frames(1)]))
     await gate.until(begun=1, waiting=0)
-    before = served.feed.ring.last_sequence
+    before = served.feed.store.last_sequence
     await served.produce(4)
-    assert served.feed.ring.last_sequence >= before + 4
+    assert served.feed.store.last_sequence >= before + 4
     gate.opened.set()
     async with asyncio.timeout(WAIT_S):
         assert len([response async for response in call]) == 1
@@ -442,7 +442,7 @@ async def test_a_tracker_that_cannot_keep_checkpoints_runs_without_them(
             async with asyncio.timeout(WAIT_S):
                 await served.produce(1)
         assert "Not a directory" in vars(failures[0])["why"]
-        after = served.feed.ring.last_sequence
+        after = served.feed.store.last_sequence
         await served.produce(8)
         answer = await served.stub.GetTracks(GetTracksRequest(), timeout=WAIT_S)
         assert answer.context.sequence >= after + 8

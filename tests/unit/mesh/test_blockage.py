@@ -45,9 +45,9 @@ def blockage(rig: Rig) -> Blockage:
 
 def test_a_block_names_its_reader_and_duration(blockage: Blockage, rig: Rig) -> None:
     assert (blockage.reader, blockage.seconds) == ("", 0.0)
-    assert blockage.wait_for("bridge") == "held by frames: bridge"
+    assert blockage.wait_for("bridge") == "blocked by frames: bridge"
     rig.now_s += 12.5
-    assert blockage.wait_for("bridge") == "held by frames: bridge"
+    assert blockage.wait_for("bridge") == "blocked by frames: bridge"
     assert (blockage.reader, blockage.seconds) == ("bridge", 12.5)
     blockage.end()
     assert (blockage.reader, blockage.seconds, rig.events) == ("", 0.0, [])
@@ -79,7 +79,7 @@ def test_an_abandoned_wait_is_not_reported_as_over(blockage: Blockage, rig: Rig)
     blockage.wait_for("bridge")
     blockage.give_up()
     assert (blockage.reader, len(rig.events)) == ("", 1)
-    assert blockage.wait_for("bridge") == "held by frames: bridge", "another wait begins"
+    assert blockage.wait_for("bridge") == "blocked by frames: bridge", "another wait begins"
 
 
 @pytest.mark.asyncio

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from mesh.clock import to_timestamp
 from mesh.feeds import identity
-from mesh.feeds.feed import MAX_EVENT_BYTES, MAX_OPEN_READERS, Feed, FeedSettings, FlowControl
-from mesh.feeds.ring import Entry, Retention
+from mesh.feeds.feed import MAX_OPEN_READERS, Feed, FeedSettings, FlowControl
+from mesh.feeds.response import MAX_EVENT_BYTES
+from mesh.feeds.ring import Retention
+from mesh.feeds.store import Entry
 from mesh.serving.errors import (
     HistoryDivergedError,
     LimitReachedError,
@@ -108,7 +110,7 @@ def test_an_event_over_the_limit_is_refused_by_name_and_leaves_the_feed_as_it_wa
     append(feed, 1)
     with pytest.raises(ValueError, match=f"world: event 2 has 9[0-9]+ bytes, over {MAX_EVENT_BYTES}"):
         append(feed, 2, size_bytes=MAX_EVENT_BYTES)
-    assert feed.ring.last_sequence == 1
+    assert feed.store.last_sequence == 1
     append(feed, 2)
 
 
@@ -125,14 +127,14 @@ def test_an_event_may_be_kept_in_columns_as_well_and_is_the_same_event() -> None
     assert told.snapshot == in_columns(1, 100)
     told.snapshot.CopyFrom(snapshot(1))
     assert told == WatchWorldResponse.FromString(other.response), "token and context are those of the event"
-    assert both.ring.size_bytes == len(other.response) + len(other.columns)
+    assert both.store.size_bytes == len(other.response) + len(other.columns)
 
 
 def test_columns_over_the_limit_are_refused_as_well() -> None:
     feed = make_feed()
     with pytest.raises(ValueError, match=f"world: event 1 has 9[0-9]+ bytes, over {MAX_EVENT_BYTES}"):
         feed.append(snapshot(1), sequence=1, time_ns=START_NS, tick=1, columns=in_columns(1, MAX_EVENT_BYTES))
-    assert feed.ring.last_sequence == 0
+    assert feed.store.last_sequence == 0
 
 
 def test_a_lossless_producer_that_keeps_two_layouts_reserves_twice_the_largest_event() -> None:
@@ -183,7 +185,7 @@ def test_another_run_starts_with_an_empty_feed() -> None:
     feed.confirm("bridge", token)
     feed.end()
     feed.begin(OTHER_RUN)
-    assert (feed.ring.last_sequence, feed.ended, feed.replaying) == (0, False, True)
+    assert (feed.store.last_sequence, feed.ended, feed.replaying) == (0, False, True)
     assert dict(feed.readers.confirmed) == {"bridge": 0, "radar": 0}
     assert feed.reached_time() == OTHER_RUN.start_time
     uses: list[Callable[[], object]] = [lambda: open_at(feed, token), lambda: feed.confirm("bridge", token)]
@@ -265,7 +267,7 @@ def test_a_confirmation_ahead_is_provisional_during_replay_and_refused_afterward
     feed.replayed()
     with pytest.raises(HistoryDivergedError):
         feed.confirm("bridge", tokens[3])
-    assert feed.readers.slowest() == ("bridge", 0), "the claim that could not be kept counts no more"
+    assert feed.readers.slowest() == ("bridge", 0), "the dropped provisional confirmation counts no more"
 
 
 def test_an_event_is_safe_once_all_readers_have_a_verified_confirmation_of_it() -> None:
@@ -402,7 +404,7 @@ def test_a_provisional_confirmation_lets_the_producer_continue_until_its_positio
         if feed.blocking_reader(START_NS + sequence * S):
             break
         append(feed, sequence)
-    assert feed.ring.last_sequence == 35, "half the retention beyond what is confirmed"
+    assert feed.store.last_sequence == 35, "half the retention beyond what is confirmed"
 
 
 STEPS = st.lists(
@@ -426,15 +428,15 @@ def test_a_lossless_producer_that_waits_for_blocking_readers_never_evicts_unconf
     for step_s, size_bytes, confirmations in steps:
         at_s += step_s
         for reader, back in confirmations:
-            place = max(sequence - back, feed.ring.oldest_sequence - 1, 0)
-            if feed.ring.last_sequence:
+            place = max(sequence - back, feed.store.oldest_sequence - 1, 0)
+            if feed.store.last_sequence:
                 feed.confirm(reader, feed.place(place).encode())
         if feed.blocking_reader(START_NS + int(at_s * S)) is None:
             sequence += 1
             append(feed, sequence, at_s, size_bytes)
-        begin = feed.ring.first_sequence - 1
+        begin = feed.store.first_sequence - 1
         unconfirmed = max(min(feed.readers.confirmed.values()), begin) + 1
-        assert feed.ring.oldest_sequence <= unconfirmed, "all that is not confirmed is still there"
+        assert feed.store.oldest_sequence <= unconfirmed, "all that is not confirmed is still there"
     for reader in ("bridge", "radar"):
         if sequence > first_after:
             feed.confirm(reader, feed.place(sequence).encode())

@@ -212,7 +212,7 @@ async def test_metrics_show_the_position_of_a_feed_and_its_blocking_reader(healt
     async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
         group.create_task(wait_for_readers(feed, 900, heartbeat))
         await asyncio.sleep(0)
-        assert heartbeat.detail == "held by world: radar"
+        assert heartbeat.detail == "blocked by world: radar"
         assert value("qiki_feed_held", reader="radar") == 1
         assert value("qiki_feed_held", reader="bridge") == 0
         assert value("qiki_feed_events_total") == 3

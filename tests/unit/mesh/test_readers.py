@@ -35,7 +35,7 @@ class ReadersMachine(RuleBasedStateMachine):
 
     @rule(name=READERS, ahead=st.integers(1, 8), true=st.booleans())
     def confirm_provisionally(self, name: str, ahead: int, true: bool) -> None:
-        self.readers.claim(name, provisional_token(self.last + ahead, true=true))
+        self.readers.confirm_provisionally(name, provisional_token(self.last + ahead, true=true))
         if self.last + ahead > self.provisional.get(name, (0, True))[0]:
             self.provisional[name] = self.last + ahead, true
 
@@ -51,8 +51,8 @@ class ReadersMachine(RuleBasedStateMachine):
                     self.verified[name] = max(self.verified[name], sequence)
 
     @rule()
-    def drop_claims(self) -> None:
-        self.readers.drop_claims()
+    def drop_provisional(self) -> None:
+        self.readers.drop_provisional()
         self.provisional.clear()
 
     @rule()
@@ -100,7 +100,7 @@ def test_a_confirmed_position_never_moves_back() -> None:
 
 def test_a_provisional_confirmation_counts_until_its_position_is_reached_and_then_only_with_the_same_digest() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", provisional_token(3, true=False))
+    readers.confirm_provisionally("bridge", provisional_token(3, true=False))
     assert readers.slowest() == ("bridge", 3)
     assert readers.confirmed["bridge"] == 0
     readers.reached(3, digest(3))
@@ -109,20 +109,20 @@ def test_a_provisional_confirmation_counts_until_its_position_is_reached_and_the
 
 def test_an_earlier_provisional_confirmation_does_not_replace_a_later_one() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", provisional_token(7))
-    readers.claim("bridge", provisional_token(4))
+    readers.confirm_provisionally("bridge", provisional_token(7))
+    readers.confirm_provisionally("bridge", provisional_token(4))
     assert readers.slowest() == ("bridge", 7)
 
 
 def test_a_provisional_confirmation_before_the_producers_first_event_does_not_stay_open() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", provisional_token(7))
+    readers.confirm_provisionally("bridge", provisional_token(7))
     readers.reached(9, digest(9))
     assert readers.slowest() == ("bridge", 0)
 
 
 def test_a_provisional_confirmation_never_reached_is_dropped_at_the_end_of_the_replay() -> None:
     readers = RequiredReaders(("bridge",))
-    readers.claim("bridge", provisional_token(7))
-    readers.drop_claims()
+    readers.confirm_provisionally("bridge", provisional_token(7))
+    readers.drop_provisional()
     assert readers.slowest() == ("bridge", 0)

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mesh.feeds.ring import Entry, Mark, Retention, Ring
+from mesh.feeds.ring import Mark, Retention, Ring
+from mesh.feeds.store import Entry
 from mesh.feeds.token import NO_EVENT
 
 MANY = Retention(10**18, 10**9)

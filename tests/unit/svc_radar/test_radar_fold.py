@@ -14,7 +14,8 @@ from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.clock import SimulationClock
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
-from mesh.feeds.ring import Entry, Retention
+from mesh.feeds.ring import Retention
+from mesh.feeds.store import Entry
 from mesh.folds.quarantine import Quarantine
 from mesh.folds.runner import FoldReports
 from mesh.serving.health import Health
@@ -79,8 +80,8 @@ def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> 
 def frames(feed: Feed) -> dict[int, bytes]:
     """Return the digests of the frames by sequence."""
     entries: list[Entry] = []
-    for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1):
-        entry = feed.ring.get(sequence)
+    for sequence in range(feed.store.oldest_sequence, feed.store.last_sequence + 1):
+        entry = feed.store.get(sequence)
         assert entry is not None
         entries.append(entry)
     return {entry.sequence: entry.digest for entry in entries}
@@ -95,7 +96,7 @@ async def test_replay_from_the_confirmed_position_makes_every_unsafe_frame_again
     for event in snapshots(1, seen):
         await first.take(event)
     made = frames(feed)
-    safe = min(confirmed, feed.ring.last_sequence)
+    safe = min(confirmed, feed.store.last_sequence)
     feed.confirm("bridge", feed.place(safe).encode())
     place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
 
@@ -117,8 +118,8 @@ async def test_with_all_frames_safe_the_confirmed_position_lags_by_at_most_a_sca
     first, feed = observer(periods)
     for event in snapshots(1, 40):
         await first.take(event)
-        if feed.ring.last_sequence:
-            feed.confirm("bridge", feed.place(feed.ring.last_sequence).encode())
+        if feed.store.last_sequence:
+            feed.confirm("bridge", feed.place(feed.store.last_sequence).encode())
         place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
         next_snapshot = event.context.sequence + 1
         assert next_snapshot - place <= max(periods) + 1, "the interval that check_retention assumes"
@@ -136,22 +137,24 @@ async def test_a_bot_without_radars_confirms_every_snapshot() -> None:
     assert first.safe_token() == ""
     for event in snapshots(1, 3):
         await first.take(event)
-    assert (first.safe_token(), feed.ring.last_sequence) == (str(3 * SNAPSHOT_TICKS), 0)
+    assert (first.safe_token(), feed.store.last_sequence) == (str(3 * SNAPSHOT_TICKS), 0)
 
 
 async def test_scans_cut_by_the_start_of_the_retention_yield_no_frame() -> None:
     first, feed = observer([5, 2])
     for event in snapshots(11, 20):
         await first.take(event)
-    assert feed.ring.oldest_sequence == 16 // 5 + 16 // 2, "the first frame is at snapshot 16, one full scan after 11"
-    assert feed.ring.last_sequence == 20 // 5 + 20 // 2
+    assert feed.store.oldest_sequence == 16 // 5 + 16 // 2, "the first frame is at snapshot 16, one full scan after 11"
+    assert feed.store.last_sequence == 20 // 5 + 20 // 2
 
 
 async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor() -> None:
     first, feed = observer([4, 2])
     for event in snapshots(1, 8):
         await first.take(event)
-    found = [WatchFramesResponse.FromString(entry.response).frame for entry in map(feed.ring.get, range(1, 7)) if entry]
+    found = [
+        WatchFramesResponse.FromString(entry.response).frame for entry in map(feed.store.get, range(1, 7)) if entry
+    ]
     assert [(frame.tick, frame.sensor_id.value[-1], frame.scan_number) for frame in found] == [
         (4, "1", 1),
         (8, "0", 1),
@@ -166,7 +169,7 @@ async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor()
 
 
 def frame_at(feed: Feed, sequence: int) -> RadarFrame:
-    entry = feed.ring.get(sequence)
+    entry = feed.store.get(sequence)
     assert entry is not None
     return WatchFramesResponse.FromString(entry.response).frame
 
@@ -225,4 +228,4 @@ async def test_a_machine_failure_is_not_blamed_on_the_snapshot_and_ends_the_proc
     radar, feed = observer([1])
     with pytest.raises(type(error)):
         await radar.take(snapshots(1, 1)[0])
-    assert feed.ring.last_sequence == 0
+    assert feed.store.last_sequence == 0

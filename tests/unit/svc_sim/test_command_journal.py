@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from damage import cuts, flips
@@ -124,6 +124,7 @@ def test_a_changed_byte_is_reported_wherever_it_matters_and_no_false_record_is_r
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(tail=bytes(200))  # longer than the next record
 @given(tail=st.binary(max_size=200))
 def test_bytes_beyond_the_end_are_ignored_and_cut_off_before_the_next_record(
     tmp_path_factory: pytest.TempPathFactory, written: tuple[bytes, list[int]], tail: bytes

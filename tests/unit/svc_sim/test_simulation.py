@@ -67,8 +67,8 @@ class Running:
         """Return id and digest of each event, without its recording and run creation times, by feed and sequence."""
         found = {}
         for feed in self.feeds.values():
-            for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1):
-                entry = feed.ring.get(sequence)
+            for sequence in range(feed.store.oldest_sequence, feed.store.last_sequence + 1):
+                entry = feed.store.get(sequence)
                 assert entry is not None
                 response: Any = feed.response_type.FromString(entry.response)
                 response.context.ClearField("recorded_time")
@@ -80,7 +80,7 @@ class Running:
     def confirm_all(self) -> None:
         for feed in self.feeds.values():
             for reader in feed.readers.confirmed:
-                feed.confirm(reader, feed.place(feed.ring.last_sequence).encode())
+                feed.confirm(reader, feed.place(feed.store.last_sequence).encode())
 
 
 def names(directory: Path) -> list[str]:
@@ -133,7 +133,7 @@ async def test_a_restart_after_more_than_the_retention_starts_later_with_the_sam
     async with running(tmp_path, paused=True, retention_s=4.0) as again:
         await again.until(lambda: not again.simulation.replaying)
         after = again.events()
-        first_sequence = again.feeds["world"].ring.first_sequence
+        first_sequence = again.feeds["world"].store.first_sequence
     common = before.keys() & after.keys()
     assert first_sequence > 1
     assert len(common) > 50
@@ -266,7 +266,7 @@ async def test_an_ended_run_has_ended_feeds_and_refuses_control(tmp_path: Path, 
     async with running(tmp_path, speed="max", scenario=scenario) as sim:
         await sim.until(lambda: all(feed.ended for feed in sim.feeds.values()))
         assert sim.simulation.describe() == "the run has ended"
-        assert sim.feeds["world"].ring.last_sequence == LAST_TICK // 2
+        assert sim.feeds["world"].store.last_sequence == LAST_TICK // 2
         assert (await sim.state()).phase == Phase.SIMULATION_PHASE_ENDED
         for control in (
             sim.servicer.PauseSimulation(pb.PauseSimulationRequest(), NO_CONTEXT),

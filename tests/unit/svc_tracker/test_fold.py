@@ -105,8 +105,8 @@ class Folding:
         """Confirm both outputs for all frames up to this one, as the bridge does."""
         for feed in (self.outputs.tracks, self.outputs.guard):
             end_ns = (RUN.start_time.seconds + through_frame) * 10**9
-            last = feed.ring.oldest_sequence - 1
-            while (entry := feed.ring.get(last + 1)) is not None and entry.time_ns <= end_ns:
+            last = feed.store.oldest_sequence - 1
+            while (entry := feed.store.get(last + 1)) is not None and entry.time_ns <= end_ns:
                 last += 1
             feed.confirm("bridge", feed.place(last).encode())
 
@@ -122,8 +122,8 @@ class Folding:
         """Return the digests of all events kept, by feed and sequence."""
         return {
             feed.name: {
-                sequence: feed.ring.digest_at(sequence) or b""
-                for sequence in range(feed.ring.oldest_sequence, feed.ring.last_sequence + 1)
+                sequence: feed.store.digest_at(sequence) or b""
+                for sequence in range(feed.store.oldest_sequence, feed.store.last_sequence + 1)
             }
             for feed in (self.outputs.tracks, self.outputs.guard)
         }
@@ -227,10 +227,10 @@ async def test_with_a_checkpoint_at_every_frame_the_first_one_after_a_restart_ha
 async def test_a_checkpoint_that_one_output_has_not_confirmed_is_not_safe(tmp_path: Path) -> None:
     async with folding(tmp_path) as it:
         await it.take(range(1, LAST + 1))
-        assert it.outputs.guard.ring.last_sequence > 0
+        assert it.outputs.guard.store.last_sequence > 0
         it.outputs.tracks.confirm("bridge", it.outputs.tracks.place(LAST).encode())
         await asyncio.sleep(0.1)
-        first_alarm = it.outputs.guard.ring.get(1)
+        first_alarm = it.outputs.guard.store.get(1)
         assert first_alarm is not None
         alarm_frame = first_alarm.time_ns // 10**9 - RUN.start_time.seconds
         safe = it.fold.safe_token()
@@ -241,7 +241,7 @@ async def test_a_confirmation_ahead_of_the_fold_is_not_safe_until_its_position_i
     async with folding(None) as other:
         await other.take(range(1, LAST + 1))
         ahead = {
-            feed.name: feed.place(feed.ring.last_sequence).encode()
+            feed.name: feed.place(feed.store.last_sequence).encode()
             for feed in (other.outputs.tracks, other.outputs.guard)
         }
     async with folding(tmp_path) as it:
@@ -311,7 +311,7 @@ async def test_a_checkpoint_names_the_frame_it_was_made_from() -> None:
     async with folding(None) as it:
         await it.take(range(1, 6))
         for sequence in range(1, len(it.events()["tracks"]) + 1):
-            entry = it.outputs.tracks.ring.get(sequence)
+            entry = it.outputs.tracks.store.get(sequence)
             assert entry is not None
             frame_sequence = WatchTracksResponse.FromString(entry.response).track_set.frame_sequence
             assert entry.input_sequence == frame_sequence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mesh.feeds.feed import MAX_EVENT_BYTES
+from mesh.feeds.response import MAX_EVENT_BYTES
 from qiki.common.v1.geometry_pb2 import UUID
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import COORDINATE_FRAME_ENU, LostReason, RadarTrack, SpoofEvidence, TrackColumns, TrackSet
