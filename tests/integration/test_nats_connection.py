@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from adapters.jetstream.client.connection import (
-    ConnectError,
     ConnectionEvent,
     ConnectionState,
     connect,
     reconnect_delay_s,
 )
+from adapters.jetstream.client.errors import ConnectError
 from nats_server import NatsServer, free_port
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from nats.aio.client import Client, Server
 
+from adapters.jetstream.client.errors import ConnectError
 from mesh.tasks import cleanup
 
 _log = logging.getLogger(__name__)
@@ -35,10 +36,6 @@ class ConnectionEvent:
 
     happening: ConnectionState
     detail: str = ""
-
-
-class ConnectError(ConnectionError):
-    """No NATS server could be reached; the message names the addresses tried and the remedy."""
 
 
 async def connect(
