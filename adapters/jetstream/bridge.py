@@ -64,7 +64,7 @@ class Bridge:
                     group.create_task(self._advisories.run(client))
                     group.create_task(self._lags.run(client))
                     for publisher in self._publishers:
-                        group.create_task(publisher.carry(client))
+                        group.create_task(publisher.publish(client))
             except ConnectionGone:
                 _LOG.warning("the NATS connection is closed; a new one is made")
             finally:

@@ -77,7 +77,7 @@ class ChannelPublisher:
         """Return the fields of the status line."""
         return {"sequence": self.sequence, "waiting": len(self._queue), **self.status.facts(), "ended": self.ended}
 
-    async def carry(self, client: Client) -> None:
+    async def publish(self, client: Client) -> None:
         """Publish over this connection until it is closed; after any error, restart from the subject's tail.
 
         Raises:
@@ -88,7 +88,7 @@ class ChannelPublisher:
             raise_if_cancelled()
             before = self.sequence
             try:
-                await self._carry_run(client)
+                await self._publish_run(client)
                 delays = Backoff(cap_s=2.0).delays()
                 continue
             except ConnectionGone:
@@ -108,7 +108,7 @@ class ChannelPublisher:
                 delays = Backoff(cap_s=2.0).delays()
             await asyncio.sleep(next(delays))
 
-    async def _carry_run(self, client: Client) -> None:
+    async def _publish_run(self, client: Client) -> None:
         """Publish one run from the subject's tail to the run's end, and wait for the next run.
 
         1. Ask the sink for its tail, and the source which run it serves; decide where to resume.
