@@ -1,6 +1,7 @@
 """The dead-letter stream: messages that could not be processed, as received, each with the reason."""
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ SUBJECT_PREFIX = "qiki.dlq.v1."
 OWN_PREFIX = "qiki-dlq-"
 # Headers that control JetStream: those of the original message would act on its copy.
 CONTROL_PREFIX = "nats-"
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,19 +50,17 @@ class DeadLetter:
 
     @classmethod
     def from_message(cls, message: StoredMessage) -> Self:
-        """Return the dead letter in a message of the dead-letter stream; what the message does not name is empty."""
-        own = {name.removeprefix(OWN_PREFIX): value for name, value in message.headers.items()}
-        sequence = own.get("sequence", "")
+        """Return the dead letter in a message of the dead-letter stream; an absent field is empty, or 0."""
+        headers = _without_control(message.headers)
+        own = {
+            name.removeprefix(OWN_PREFIX): headers.pop(name) for name in list(headers) if name.startswith(OWN_PREFIX)
+        }
         return cls(
             consumer=own.get("consumer", ""),
             stream=own.get("stream", ""),
-            sequence=int(sequence) if sequence.isascii() and sequence.isdigit() else 0,
+            sequence=int(own["sequence"]) if _DIGITS.fullmatch(own.get("sequence", "")) else 0,
             subject=own.get("subject", ""),
-            headers={
-                name: value
-                for name, value in _without_control(message.headers).items()
-                if not name.startswith(OWN_PREFIX)
-            },
+            headers=headers,
             payload=message.payload,
             reason=own.get("reason", ""),
             detail=own.get("detail", ""),
