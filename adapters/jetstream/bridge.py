@@ -115,9 +115,9 @@ class Bridge:
             await asyncio.sleep(TOPOLOGY_PERIOD_S)
 
     def _on_event(self, event: ConnectionEvent) -> None:
-        if event.happening in CODES:
-            self._audit.report(CODES[event.happening], event.detail)
-        self._say(event.happening.value if not event.detail else f"{event.happening.value}: {event.detail}")
+        if event.state in CODES:
+            self._audit.report(CODES[event.state], event.detail)
+        self._say(event.state.value if not event.detail else f"{event.state.value}: {event.detail}")
 
     def _say(self, state: str) -> None:
         if state != self.state:

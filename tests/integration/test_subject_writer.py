@@ -58,9 +58,9 @@ class Ear:
         self.back = asyncio.Event()
 
     def __call__(self, happened: ConnectionEvent) -> None:
-        if happened.happening is ConnectionState.DISCONNECTED:
+        if happened.state is ConnectionState.DISCONNECTED:
             self.lost.set()
-        if happened.happening is ConnectionState.RECONNECTED:
+        if happened.state is ConnectionState.RECONNECTED:
             self.back.set()
 
 

@@ -34,7 +34,7 @@ class ConnectionState(StrEnum):
 class ConnectionEvent:
     """One event of a connection; `detail` is for people and may be empty."""
 
-    happening: ConnectionState
+    state: ConnectionState
     detail: str = ""
 
 

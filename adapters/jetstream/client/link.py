@@ -87,10 +87,10 @@ class Link:
         raise AssertionError("the waits have no end")
 
     def _on_event(self, event: ConnectionEvent) -> None:
-        if event.happening is ConnectionState.ERROR:
+        if event.state is ConnectionState.ERROR:
             return  # of one attempt or one subscription; the other events report the connection's state
         self._say(
-            "connected" if event.happening is ConnectionState.RECONNECTED else f"waiting for NATS: {event.happening}"
+            "connected" if event.state is ConnectionState.RECONNECTED else f"waiting for NATS: {event.state}"
         )
         self._change.notify()
 
