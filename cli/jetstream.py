@@ -6,13 +6,12 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from adapters.jetstream.client import connection
-from adapters.jetstream.client.errors import WriteError
-from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.errors import ConnectError, ConnectionGone, JetStreamError, UnknownOutcome
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import HeaderError
-from adapters.jetstream.topology import consumers
-from adapters.jetstream.topology import streams as topology
-from adapters.jetstream.verify.read_back import ReadBackError, StoredMessage, read_back
+from adapters.jetstream.topology import consumers, streams
+from adapters.jetstream.verify.read_back import read_back
 from botspec.channels import Channel
 from cli.errors import CliError, JetStreamUnavailableError, UsageError
 from mesh.tasks import cleanup
@@ -26,18 +25,18 @@ async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int =
     Raises CliError where the server cannot be reached, or a change would lose data and was not made.
     """
     async with connected(nats_url) as client:
-        return await topology.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
+        return await streams.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
 
 
 def declared_bytes() -> int:
     """Return the total bytes that all streams reserve at their declared sizes."""
-    return sum(policy.max_bytes for policy in topology.policies().values())
+    return sum(policy.max_bytes for policy in streams.policies().values())
 
 
 async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
     """Return the server's differences from the declared topology, a line each. Raises CliError if it is unreachable."""
     async with connected(nats_url) as client:
-        differences = await topology.check(client, _wanted(size_factor, replicas))
+        differences = await streams.check(client, _wanted(size_factor, replicas))
         if not any(difference.field == "name" for difference in differences):
             differences += await consumers.check(client)
         return [str(difference) for difference in differences]
@@ -56,13 +55,13 @@ async def read_messages(
         for channel in channels:
             try:
                 await read_back(client, channel.stream, channel.subject, open_channel(channel))
-            except (ReadBackError, HeaderError, DecodeError, WriteError) as error:
+            except (JetStreamError, HeaderError, DecodeError) as error:
                 raise CliError(f"{channel.subject} could not be read back from JetStream: {error}") from None
 
 
 def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]]:
     try:
-        return topology.wanted_streams(size_factor, replicas)
+        return streams.wanted_streams(size_factor, replicas)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
 
@@ -74,14 +73,14 @@ async def connected(nats_url: str) -> AsyncIterator[Any]:
     Raises JetStreamUnavailableError where the server gives no answer, and CliError where it refuses.
     """
     try:
-        client = await connection.connect(nats_url, "qiki-cli", lambda _event: None, timeout_s=CONNECT_TIMEOUT_S)
-    except connection.ConnectError as error:
+        client = await connect(nats_url, "qiki-cli", lambda _event: None, timeout_s=CONNECT_TIMEOUT_S)
+    except ConnectError as error:
         raise JetStreamUnavailableError(f"{error}.") from None
     try:
         yield client
-    except topology.TopologyRefused as error:
+    except (UnknownOutcome, ConnectionGone) as error:
+        raise JetStreamUnavailableError(f"{error}; try again") from None
+    except JetStreamError as error:
         raise CliError(str(error)) from None
-    except TopologyError as error:
-        raise (CliError if error.code else JetStreamUnavailableError)(str(error)) from None
     finally:
         await cleanup(client.close())

@@ -72,7 +72,7 @@ class Archive:
     async def consumers(self, channel: str) -> list[str]:
         """Return the names of the archive's consumers of the channel's stream."""
         found = await self.client.jetstream().consumers_info(CHANNELS[channel].stream)
-        return [each.name for each in found if each.name.startswith("archive-")]
+        return [each.name for each in found if each.name.startswith("reader-")]
 
 
 class Reader:

@@ -148,7 +148,7 @@ async def carrying(source: RecordingSource, server: NatsServer, port: int) -> As
         metrics = BridgeMetrics(base.telemetry.registry)
         publisher = ChannelPublisher(channel, Source(channel, transport, required=True), metrics, base)
         client: Client = await connect_nats(server.url, "publisher", lambda _event: None)
-        tasks = [group.create_task(publisher.carry(client)), group.create_task(publisher.status.watch())]
+        tasks = [group.create_task(publisher.publish(client)), group.create_task(publisher.status.watch())]
         yield Rig(source, server, publisher, base, reports, tasks)
         for task in tasks:
             task.cancel()

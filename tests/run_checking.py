@@ -33,7 +33,7 @@ def pinned_process() -> Iterator[ProcessPoolExecutor]:
 
 def check_messages(streams: Mapping[str, list[Stored]], run_id: str = RUN_ID) -> Checked:
     """Check these messages, subject after subject as the demo does."""
-    from adapters.jetstream.verify.read_back import StoredMessage  # noqa: PLC0415 - in the pinned process alone
+    from adapters.jetstream.client.messages import StoredMessage  # noqa: PLC0415 - in the pinned process alone
     from cli.demo.checks.run_check import RunCheck  # noqa: PLC0415
     from cli.demo.reader import reading_order  # noqa: PLC0415
 
@@ -42,8 +42,8 @@ def check_messages(streams: Mapping[str, list[Stored]], run_id: str = RUN_ID) ->
     async def take_all() -> None:
         for channel in reading_order(spec.channels):
             take = check.open(channel)
-            for message in streams[channel.subject]:
-                await take(StoredMessage(message.headers, message.data, 1))
+            for place, message in enumerate(streams[channel.subject], start=1):
+                await take(StoredMessage(place, channel.subject, message.headers, message.data, 1))
 
     asyncio.run(take_all())
     return Checked(check.problems(), dict(check.summary()))

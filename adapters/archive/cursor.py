@@ -70,7 +70,7 @@ class Cursor:
             HistoryDivergedError: it is another event.
         """
         if self.place.digest not in (NO_EVENT, event.token.digest):
-            raise self._diverged("another event stands there")
+            raise self._diverged("it is another event")
 
     def missing(self, event: StoredEvent) -> TokenExpiredError:
         """Return the error for a gap: `event` is the next archived event, and not the one after the position."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import grpc
 
 from adapters.archive.index import TooManyRunsError
-from adapters.jetstream.client.history import HistoryUnavailableError
+from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.codec.stored_event import NotABridgesError
 from mesh.serving.errors import LimitReachedError, MeshError, RunUnknownError
 from qiki.common.v1.error_pb2 import ErrorReason
@@ -24,7 +24,7 @@ def refusals(channel: str) -> Iterator[None]:
     """Map JetStream errors to errors that a caller can act on."""
     try:
         yield
-    except HistoryUnavailableError as error:
+    except JetStreamError as error:
         raise RunUnknownError(f"{channel}: {error}") from error
     except NotABridgesError as error:
         raise ArchiveUnreadableError(f"{channel}: {error}") from error

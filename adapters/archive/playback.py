@@ -8,9 +8,10 @@ from adapters.archive.cursor import Step
 from adapters.archive.opening import Opening
 from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.archive.wire import to_response
-from adapters.jetstream.client.history import HistoryUnavailableError, SubjectHistory
+from adapters.jetstream.client.errors import JetStreamError
+from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
-from adapters.jetstream.codec.stored_event import StoredEvent
+from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
 from mesh.clock import to_timestamp
 from mesh.tasks import raise_if_cancelled
 from qiki.archive.v1.archive_service_pb2 import WatchArchiveResponse
@@ -41,7 +42,7 @@ class Playback:
         self._newest = opening.newest
         self._history = history
         self._reader = reader
-        self._manner = options
+        self._options = options
 
     async def responses(self) -> AsyncIterator[WatchArchiveResponse]:
         """Yield the stream's responses.
@@ -53,9 +54,10 @@ class Playback:
         Raises:
             MeshError: an event is missing, or the history differs from the token; and the errors of the reader.
         """
-        loop, options = asyncio.get_running_loop(), self._manner
+        loop, options = asyncio.get_running_loop(), self._options
         yield self._heartbeat()
-        said_at, event, moved = loop.time(), None, self._cursor
+        sent_at, moved = loop.time(), self._cursor
+        event: StoredEvent | None = None
         while True:
             raise_if_cancelled()
             if options.is_draining():
@@ -64,8 +66,9 @@ class Playback:
             if self._cursor.complete:
                 yield self._ended()
                 return
-            left_s = max(0.0, said_at + options.heartbeat_s - loop.time())
-            if event is None and (event := await self._reader.next(left_s)) is not None:
+            left_s = max(0.0, sent_at + options.heartbeat_s - loop.time())
+            if event is None and (message := await self._reader.next(left_s)) is not None:
+                event = read_stored(message)
                 step, moved = self._cursor.step(event)
                 if step is Step.OVER:
                     yield self._ended()
@@ -78,13 +81,13 @@ class Playback:
                 if early_s == 0:
                     self._cursor = moved
                     yield to_response(event, options.payload_field)
-                    said_at, event = loop.time(), None
+                    sent_at, event = loop.time(), None
                     continue
                 await self._reader.change.wait(min(early_s, left_s))
-            if loop.time() - said_at >= options.heartbeat_s:
+            if loop.time() - sent_at >= options.heartbeat_s:
                 await self._look_for_newest()
                 yield self._heartbeat()
-                said_at = loop.time()
+                sent_at = loop.time()
 
     async def _look_for_newest(self) -> None:
         if not self._opening.is_last_run:
@@ -92,7 +95,7 @@ class Playback:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 newest: StoredEvent | None = await self._history.newest()
-        except (HistoryUnavailableError, TimeoutError):
+        except (JetStreamError, TimeoutError):
             return  # the newest event known before stays valid
         if newest is not None and newest.context.run_id == self._cursor.run_id:
             self._newest = newest

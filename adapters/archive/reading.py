@@ -7,7 +7,7 @@ from adapters.archive.cursor import Step
 from adapters.archive.opening import Opening, OpenRequest, open_at
 from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
-from adapters.jetstream.codec.stored_event import StoredEvent
+from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
 from botspec.channels import Channel
 from mesh.tasks import raise_if_cancelled
 
@@ -26,7 +26,7 @@ class ArchivedEvents:
         """Find the start of the stream and open a reader there.
 
         Raises:
-            MeshError: as the contract of WatchArchive specifies; HistoryUnavailableError and NotABridgesError.
+            MeshError: as the contract of WatchArchive specifies; JetStreamError and NotABridgesError.
         """
         opening = await open_at(SubjectHistory(client, channel.stream, channel.subject), channel, request)
         return cls(opening, SubjectReader(client, channel.stream, channel.subject, opening.first_message))
@@ -41,11 +41,12 @@ class ArchivedEvents:
         deadline = loop.time() + wait_s
         while not self.over and not self._cursor.complete:
             raise_if_cancelled()
-            event = await self._reader.next(max(0.0, deadline - loop.time()))
-            if event is None:
+            message = await self._reader.next(max(0.0, deadline - loop.time()))
+            if message is None:
                 if loop.time() >= deadline:
                     return None
                 continue
+            event = read_stored(message)
             step, self._cursor = self._cursor.step(event)
             self.over = step is Step.OVER
             if step is Step.SEND:

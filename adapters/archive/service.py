@@ -15,7 +15,12 @@ from adapters.jetstream.client.link import Link
 from adapters.jetstream.client.reader import SubjectReader
 from botspec.channels import Channel
 from mesh.serving.errors import InvalidFieldError, LimitReachedError, ServerDrainingError
-from qiki.archive.v1 import archive_service_pb2 as pb
+from qiki.archive.v1.archive_service_pb2 import (
+    ListArchiveRequest,
+    ListArchiveResponse,
+    WatchArchiveRequest,
+    WatchArchiveResponse,
+)
 from qiki.archive.v1.archive_service_pb2_grpc import ArchiveServiceServicer
 
 MAX_OPEN_STREAMS = 256
@@ -50,8 +55,8 @@ class ArchiveServicer(ArchiveServiceServicer):
             reader.change.notify()
 
     async def WatchArchive(
-        self, request: pb.WatchArchiveRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchArchiveResponse]:
+        self, request: WatchArchiveRequest, context: _Context
+    ) -> AsyncIterator[WatchArchiveResponse]:
         """Stream archived events."""
         channel = self._channel(request.channel)
         open_request, speed = wire.to_open_request(request), PlaybackSpeed(wire.to_speed(request))
@@ -78,9 +83,9 @@ class ArchiveServicer(ArchiveServiceServicer):
                 self._readers.discard(reader)
                 self._link.leave(reader)
 
-    async def ListArchive(self, request: pb.ListArchiveRequest, context: _Context) -> pb.ListArchiveResponse:
+    async def ListArchive(self, request: ListArchiveRequest, context: _Context) -> ListArchiveResponse:
         """List the archived runs of every channel."""
-        response = pb.ListArchiveResponse()
+        response = ListArchiveResponse()
         for channel in self._channels.values():
             with refusals(channel.name):
                 history = self._link.history(channel.stream, channel.subject)

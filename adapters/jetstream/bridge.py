@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, ConnectionState, connect
-from adapters.jetstream.client.errors import ConnectionGone
-from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.client.connection import ConnectionEvent, ConnectionState, connect
+from adapters.jetstream.client.errors import ConnectError, ConnectionGone, JetStreamError
 from adapters.jetstream.inbound.advisories import AdvisoryReader
-from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.inbound.intake import Intake
 from adapters.jetstream.outbound.channel import ChannelPublisher
-from adapters.jetstream.topology import streams as topology
+from adapters.jetstream.topology import streams
 from adapters.jetstream.topology.lag import LagWatch
 from mesh.serving.runtime import ServiceContext
 from mesh.tasks import cleanup, raise_if_cancelled, task_group
@@ -36,7 +35,7 @@ class Bridge:
         nats_url: str,
         publishers: Sequence[ChannelPublisher],
         intake: Intake,
-        commands: CommandCarrier,
+        commands: CommandForwarder,
         advisories: AdvisoryReader,
         lags: LagWatch,
         service: ServiceContext,
@@ -65,7 +64,7 @@ class Bridge:
                     group.create_task(self._advisories.run(client))
                     group.create_task(self._lags.run(client))
                     for publisher in self._publishers:
-                        group.create_task(publisher.carry(client))
+                        group.create_task(publisher.publish(client))
             except ConnectionGone:
                 _LOG.warning("the NATS connection is closed; a new one is made")
             finally:
@@ -97,9 +96,9 @@ class Bridge:
         while True:
             raise_if_cancelled()
             try:
-                found = [item for item in await topology.check(client) if item.stream in wanted]
+                found = [item for item in await streams.check(client) if item.stream in wanted]
                 differences = [item for item in found if item.field not in SIZES]
-            except TopologyError as error:
+            except JetStreamError as error:
                 self._say(f"waiting for JetStream: {error}")
             else:
                 if not differences:
@@ -116,9 +115,9 @@ class Bridge:
             await asyncio.sleep(TOPOLOGY_PERIOD_S)
 
     def _on_event(self, event: ConnectionEvent) -> None:
-        if event.happening in CODES:
-            self._audit.report(CODES[event.happening], event.detail)
-        self._say(event.happening.value if not event.detail else f"{event.happening.value}: {event.detail}")
+        if event.state in CODES:
+            self._audit.report(CODES[event.state], event.detail)
+        self._say(event.state.value if not event.detail else f"{event.state.value}: {event.detail}")
 
     def _say(self, state: str) -> None:
         if state != self.state:

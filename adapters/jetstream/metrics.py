@@ -25,18 +25,22 @@ class BridgeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["channel"]
         self._published = Counter("qiki_bridge_published", "Messages stored.", labels, registry=registry)
-        self._resumes = Counter("qiki_bridge_resumes", "Times the tail was asked anew.", labels, registry=registry)
-        self._gaps = Counter("qiki_bridge_missing", "Events that the source no longer had.", labels, registry=registry)
+        self._resumes = Counter(
+            "qiki_bridge_resumes", "Reads of the subject's tail after an error.", labels, registry=registry
+        )
+        self._gaps = Counter("qiki_bridge_missing", "Events missing at the source.", labels, registry=registry)
         buckets = (1, 2, 5, 10, 25, 50, 100, 200, 500, 1000)
         self._batches = Histogram(
-            "qiki_bridge_batch_messages", "Messages a write.", labels, registry=registry, buckets=buckets
+            "qiki_bridge_batch_messages", "Messages per write.", labels, registry=registry, buckets=buckets
         )
-        self._seconds = Histogram("qiki_bridge_write_seconds", "Time of a write.", labels, registry=registry)
+        self._seconds = Histogram(
+            "qiki_bridge_write_seconds", "Duration of a write in seconds.", labels, registry=registry
+        )
         self._waiting = Gauge(
             "qiki_bridge_waiting", "Messages read and not known to be stored.", labels, registry=registry
         )
         self._carrying = Gauge(
-            "qiki_bridge_carrying", "1 while events come and are stored, else 0.", labels, registry=registry
+            "qiki_bridge_carrying", "1 while events arrive and are stored, else 0.", labels, registry=registry
         )
         self._unstored = Gauge(
             "qiki_bridge_unstored_seconds",
@@ -63,8 +67,10 @@ class IntakeMetrics:
     """The metrics of foreign events."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.recorded = Counter("qiki_intake_recorded", "Events put on record.", registry=registry)
-        self.put_aside = Counter("qiki_intake_dead_letters", "Messages put aside.", ["reason"], registry=registry)
+        self.recorded = Counter("qiki_intake_recorded", "Events recorded.", registry=registry)
+        self.dead_lettered = Counter(
+            "qiki_intake_dead_letters", "Messages dead-lettered.", ["reason"], registry=registry
+        )
 
 
 class CommandMetrics:
@@ -72,8 +78,10 @@ class CommandMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.answered = Counter("qiki_commands_answered", "Commands answered.", ["outcome"], registry=registry)
-        self.given_back = Counter("qiki_commands_given_back", "Commands to be tried again.", registry=registry)
-        self.put_aside = Counter("qiki_commands_dead_letters", "Commands put aside.", ["reason"], registry=registry)
+        self.returned = Counter("qiki_commands_given_back", "Commands returned for redelivery.", registry=registry)
+        self.dead_lettered = Counter(
+            "qiki_commands_dead_letters", "Commands dead-lettered.", ["reason"], registry=registry
+        )
         self.exhausted = Counter(
-            "qiki_dlq_advisories", "Messages that nobody will be given again, found by advisory.", registry=registry
+            "qiki_dlq_advisories", "Messages that exhausted max_deliver, by advisory.", registry=registry
         )

@@ -3,7 +3,7 @@
 from adapters.jetstream.bridge import Bridge
 from adapters.jetstream.config import BridgeSettings
 from adapters.jetstream.inbound.advisories import AdvisoryReader
-from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.inbound.intake import Intake
 from adapters.jetstream.metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
 from adapters.jetstream.outbound.channel import ChannelPublisher
@@ -40,7 +40,7 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
         nats_url=settings.nats_url,
         publishers=publishers,
         intake=intake,
-        commands=CommandCarrier(spec.bot.bot_id, settings.sim_target, command_metrics, service),
+        commands=CommandForwarder(spec.bot.bot_id, settings.sim_target, command_metrics, service),
         advisories=AdvisoryReader(command_metrics, service),
         lags=LagWatch(registry),
         service=service,

@@ -1,10 +1,18 @@
 """Dead letters as readable text."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
-from adapters.jetstream.client.errors import WriteError
-from adapters.jetstream.inbound import dead_letter_view as dlq_view
-from adapters.jetstream.inbound.dead_letter_view import Letter, NotALetterError
+from adapters.jetstream.client.errors import JetStreamError
+from adapters.jetstream.inbound.dead_letter_view import (
+    NotADeadLetterError,
+    StoredDeadLetter,
+    get_dead_letter,
+    list_dead_letters,
+    payload_text,
+    replay,
+)
 from cli.errors import CliError
 from cli.jetstream import connected
 
@@ -14,10 +22,10 @@ _COLUMNS = ("SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER")
 async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
     """Return a table of the dead letters after a sequence. Raises CliError where the server cannot be reached."""
     async with connected(nats_url) as client:
-        found = await dlq_view.letters(client, after, limit + 1)
+        found = await list_dead_letters(client, after, limit + 1)
     if not found:
         return ["There are no dead letters."]
-    rows = [_COLUMNS, *(_row(letter) for letter in found[:limit])]
+    rows = [_COLUMNS, *(_row(dead_letter) for dead_letter in found[:limit])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if len(found) > limit:
@@ -27,37 +35,33 @@ async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
 
 async def show_lines(nats_url: str, sequence: int) -> Sequence[str]:
     """Return the description of one dead letter. Raises CliError where there is none."""
-    async with connected(nats_url) as client:
-        try:
-            letter = await dlq_view.letter(client, sequence)
-        except NotALetterError as error:
-            raise CliError(f"{error}; `qiki nats dlq list` shows those there are.") from None
+    async with _dead_letters(nats_url) as client:
+        dead_letter = await get_dead_letter(client, sequence)
+    content = dead_letter.content
     return [
-        f"letter    {letter.sequence}, put aside {letter.time}",
-        f"reason    {printable(letter.reason)}: {printable(letter.detail)}",
-        f"subject   {printable(letter.subject)}",
-        f"stood at  {printable(letter.origin)}, for {printable(letter.consumer)}",
+        f"sequence  {dead_letter.sequence}, dead-lettered {dead_letter.time}",
+        f"reason    {printable(content.reason)}: {printable(content.detail)}",
+        f"subject   {printable(content.subject)}",
+        f"origin    {printable(dead_letter.origin)}, for {printable(content.consumer)}",
         "headers",
-        *(f"    {printable(name)}: {printable(value)}" for name, value in letter.headers.items()),
-        f"payload   {len(letter.payload)} bytes",
-        *(f"    {printable(line)}" for line in dlq_view.payload_text(letter).splitlines()),
+        *(f"    {printable(name)}: {printable(value)}" for name, value in content.headers.items()),
+        f"payload   {len(content.payload)} bytes",
+        *(f"    {printable(line)}" for line in payload_text(content).splitlines()),
     ]
 
 
-async def replay_letter(nats_url: str, sequence: int) -> str:
+async def replay_dead_letter(nats_url: str, sequence: int) -> str:
     """Send a dead letter's message again and return the result. Raises CliError where it cannot be sent."""
-    async with connected(nats_url) as client:
+    async with _dead_letters(nats_url) as client:
+        dead_letter = await get_dead_letter(client, sequence)
         try:
-            letter = await dlq_view.letter(client, sequence)
-            stored = await dlq_view.replay(client, letter)
-        except NotALetterError as error:
-            raise CliError(f"{error}; `qiki nats dlq list` shows those there are.") from None
-        except WriteError as error:
+            stored = await replay(client, dead_letter)
+        except JetStreamError as error:
             raise CliError(f"whether the message was sent is not known: {error}. Trying again is harmless.") from None
-    subject = printable(letter.subject)
+    subject = printable(dead_letter.content.subject)
     if stored:
-        return f"The message of letter {sequence} stands on {subject} again."
-    return f"Nothing to do: the message of letter {sequence} was put onto {subject} again already."
+        return f"The message of dead letter {sequence} is stored on {subject} again."
+    return f"Nothing to do: the message of dead letter {sequence} was stored on {subject} again before."
 
 
 def printable(text: str) -> str:
@@ -65,7 +69,17 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _row(letter: Letter) -> tuple[str, ...]:
-    time = f"{letter.time[:19]}Z"
-    texts = (letter.subject, letter.reason, letter.consumer)
-    return (str(letter.sequence), time, *(printable(text) for text in texts))
+@asynccontextmanager
+async def _dead_letters(nats_url: str) -> AsyncIterator[Any]:
+    """Yield a client; raise CliError for a sequence without a usable dead letter."""
+    async with connected(nats_url) as client:
+        try:
+            yield client
+        except NotADeadLetterError as error:
+            raise CliError(f"{error}; `qiki nats dlq list` shows those there are.") from None
+
+
+def _row(dead_letter: StoredDeadLetter) -> tuple[str, ...]:
+    time, content = f"{dead_letter.time[:19]}Z", dead_letter.content
+    texts = (content.subject, content.reason, content.consumer)
+    return (str(dead_letter.sequence), time, *(printable(text) for text in texts))

@@ -9,13 +9,13 @@ from cli.commands.nats_options import DEFAULT_NATS_URL, NatsUrl
 
 dlq = typer.Typer(help="Look at dead letters, and send one once more.", no_args_is_help=True)
 
-Sequence = Annotated[int, typer.Argument(min=1, metavar="N", help="The letter's sequence, as the list shows it.")]
+Sequence = Annotated[int, typer.Argument(min=1, metavar="N", help="The dead letter's sequence, as the list shows it.")]
 After = Annotated[int, typer.Option(min=0, metavar="N", help="Begin after this sequence.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at most.")]
 
 
 @dlq.command("list")
-def list_letters(nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: Limit = 100) -> None:
+def list_dead_letters(nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: Limit = 100) -> None:
     """List the dead letters, oldest first."""
     from cli.commands.dead_letter_text import list_lines  # noqa: PLC0415 - others must start without it
 
@@ -25,7 +25,7 @@ def list_letters(nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: 
 
 @dlq.command()
 def show(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
-    """Show a letter: why it is there, its headers, and what it holds, readably where the type is known."""
+    """Show a dead letter: its reason, its headers, and its payload, readably where the type is known."""
     from cli.commands.dead_letter_text import show_lines  # noqa: PLC0415 - others must start without it
 
     for line in asyncio.run(show_lines(nats_url, sequence)):
@@ -34,7 +34,7 @@ def show(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
 
 @dlq.command()
 def replay(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
-    """Put a letter's message onto its subject again, once: asking again soon after does nothing."""
-    from cli.commands.dead_letter_text import replay_letter  # noqa: PLC0415 - others must start without it
+    """Store a dead letter's message on its subject again, once: asking again soon after does nothing."""
+    from cli.commands.dead_letter_text import replay_dead_letter  # noqa: PLC0415 - others must start without it
 
-    print(asyncio.run(replay_letter(nats_url, sequence)))
+    print(asyncio.run(replay_dead_letter(nats_url, sequence)))

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 
-from adapters.jetstream.client.history import HistoryUnavailableError
 from adapters.jetstream.codec.stored_event import NotABridgesError
 from adapters.jetstream.topology.drop_run import LastRun, drop, last_run
 from botspec.example import example_bot_spec
@@ -33,7 +32,7 @@ async def drop_run(nats_url: str, run_id: str, bot_spec: Path | None, *, confirm
         if not found:
             raise CliError(
                 f"No channel's subject ends in run {run_id}: there is nothing to delete. Only the last run on a "
-                "subject keeps others from being carried; `/healthz` of the bridge names it."
+                "subject keeps others from being published; `/healthz` of the bridge names it."
             )
         if not confirmed:
             return [
@@ -46,7 +45,7 @@ async def drop_run(nats_url: str, run_id: str, bot_spec: Path | None, *, confirm
                 for last in found
             ]
     done = [f"{last.subject}: {count} events deleted" for last, count in zip(found, counts, strict=True)]
-    return [*done, "Restart the bridge: its channels then go on behind what is left."]
+    return [*done, "Restart the bridge: its channels then continue after the remaining events."]
 
 
 def _describe(last: LastRun) -> str:
@@ -58,5 +57,5 @@ async def _on_the_bus(nats_url: str) -> AsyncIterator[Any]:
     try:
         async with connected(nats_url) as client:
             yield client
-    except (HistoryUnavailableError, NotABridgesError) as error:
+    except NotABridgesError as error:
         raise CliError(f"{error}.") from None

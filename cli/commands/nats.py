@@ -10,19 +10,19 @@ import typer
 from cli.commands.dlq import dlq
 from cli.commands.nats_options import DEFAULT_NATS_URL, NatsUrl
 
-nats = typer.Typer(help="Create and check the JetStream streams, and see what was put aside.", no_args_is_help=True)
+nats = typer.Typer(help="Create and check the JetStream streams, and see the dead letters.", no_args_is_help=True)
 nats.add_typer(dlq, name="dlq")
 
 SizeFactor = Annotated[
     float,
-    typer.Option(metavar="FACTOR", help="Scale what the streams keep to the disk there is; 1 is 3.9 GiB at most."),
+    typer.Option(metavar="FACTOR", help="Scale the retained bytes to the available disk; 1 is 3.9 GiB at most."),
 ]
 Replicas = Annotated[int, typer.Option(help="Copies of each stream: 1, or 3 or 5 in a cluster.")]
 
 
 @nats.command()
 def init(nats_url: NatsUrl = DEFAULT_NATS_URL, size_factor: SizeFactor = 1.0, replicas: Replicas = 1) -> None:
-    """Create what is missing, update what may be updated, and say what was done."""
+    """Create what is missing, update what may be updated, and report the changes."""
     from cli.jetstream import init_topology  # noqa: PLC0415 - others must start without it
 
     done = asyncio.run(init_topology(nats_url, size_factor, replicas))
@@ -54,7 +54,7 @@ def drop_run(
 ) -> None:
     """Delete a run from the end of every subject that ends in it, for ever.
 
-    The way on where a run that was made while a clock was ahead keeps the bridge from carrying the runs after it.
+    The way on where a run that was made while a clock was ahead keeps the bridge from publishing the runs after it.
     """
     from cli.commands.drop_run import drop_run as drop  # noqa: PLC0415 - others must start without it
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import from_headers
 from adapters.jetstream.verify.count import Counter, SubjectTally
-from adapters.jetstream.verify.read_back import StoredMessage
 from botspec.channels import Channel
 from cli.demo.record import Coverage, Floats, RunRecord, Scan, TrackPart, Truth
 from qiki.common.v1.contact_pb2 import ObjectType
@@ -63,7 +63,7 @@ class RunReader:
             context = from_headers(message.headers).context
             if channel.policy == "recorded" and context.sequence > self.ends[channel.name]:
                 return
-            counter.add(message.headers, None)
+            counter.add(message.headers)
             if channel.policy == "derived":
                 if context.run_id != self.run_id:
                     return

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from adapters.jetstream.verify.read_back import StoredMessage
+from adapters.jetstream.client.messages import StoredMessage
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec

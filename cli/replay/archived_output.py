@@ -54,7 +54,7 @@ class ArchivedOutput:
         """Open the channel at the oldest event of the run; return whether it has one.
 
         Raises:
-            MeshError, HistoryUnavailableError, NotABridgesError: as `ArchivedEvents.open`.
+            MeshError, JetStreamError, NotABridgesError: as `ArchivedEvents.open`.
         """
         request = OpenRequest(None, self._run_id, from_oldest=True, bounds=Bounds(), until_newest=False)
         with suppress(RunUnknownError, NotFoundError):

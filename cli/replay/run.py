@@ -15,7 +15,7 @@ from adapters.archive.index import TooManyRunsError
 from adapters.archive.opening import OpenRequest
 from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.archive.reading import ArchivedEvents
-from adapters.jetstream.client.history import HistoryUnavailableError
+from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.codec.stored_event import NotABridgesError
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
@@ -95,20 +95,20 @@ async def _replay(nats_url: str, run_id: str, speed: PlaybackSpeed, subject: Sub
     2. Tracks and guard events start with the oldest archived one.
     """
     first = OpenRequest(None, run_id, from_oldest=False, bounds=Bounds(from_sequence=1), until_newest=True)
-    try:
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(connected(nats_url))
-            frames = await ArchivedEvents.open(client, subject.frames, first)
-            stack.push_async_callback(_close, frames)
-            outputs = {}
-            for type_name, channel in subject.outputs.items():
-                output = ArchivedOutput(client, channel, frames.opening.cursor.run_id, OUTPUTS[type_name][0])
-                stack.push_async_callback(_close, output)
-                await output.open()
-                outputs[type_name] = output
-            return await _fold(frames, outputs, subject.rules, speed, meter)
-    except (MeshError, HistoryUnavailableError, NotABridgesError, TooManyRunsError, DecodeError) as error:
-        raise CliError(f"the run cannot be replayed: {error}") from None
+    async with connected(nats_url) as client:
+        try:
+            async with AsyncExitStack() as stack:
+                frames = await ArchivedEvents.open(client, subject.frames, first)
+                stack.push_async_callback(_close, frames)
+                outputs = {}
+                for type_name, channel in subject.outputs.items():
+                    output = ArchivedOutput(client, channel, frames.opening.cursor.run_id, OUTPUTS[type_name][0])
+                    stack.push_async_callback(_close, output)
+                    await output.open()
+                    outputs[type_name] = output
+                return await _fold(frames, outputs, subject.rules, speed, meter)
+        except (MeshError, JetStreamError, NotABridgesError, TooManyRunsError, DecodeError) as error:
+            raise CliError(f"the run cannot be replayed: {error}") from None
 
 
 async def _close(reading: ArchivedEvents | ArchivedOutput) -> None:

@@ -11,7 +11,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.topology.streams import init, wanted_streams
 from chain import Stored, read_subject
 from nats_server import NatsServer, free_port
@@ -82,7 +82,7 @@ class Cluster:
             while True:
                 try:
                     await init(client, wanted_streams(SIZE_FACTOR, num_replicas=SIZE))
-                except TopologyError:
+                except JetStreamError:
                     await asyncio.sleep(RETRY_S)
                 else:
                     return

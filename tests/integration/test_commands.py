@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from adapters.jetstream.client.connection import connect as connect_nats
-from adapters.jetstream.inbound.commands import CommandCarrier
+from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology import consumers
 from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
@@ -65,7 +65,7 @@ class Bus:
         return await read_subject(self.mesh.ports["nats"], RESPONSES, "QIKI_RESPONSES_V1")
 
     async def dead_letters(self, count: int) -> list[Stored]:
-        await until(lambda: self.bridge("put_aside") >= count, f"{count} dead-lettered")
+        await until(lambda: self.bridge("dead_lettered") >= count, f"{count} dead-lettered")
         return await read_subject(self.mesh.ports["nats"], DEAD_LETTERS, "QIKI_DLQ_V1")
 
     def bridge(self, name: str) -> int:
@@ -292,9 +292,9 @@ async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_
             await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
         metrics = CommandMetrics(base.telemetry.registry)
-        carrier = CommandCarrier("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
+        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(carrier.run(client))
+            task = group.create_task(forwarder.run(client))
             subscription = await jetstream.subscribe(DEAD_LETTERS, ordered_consumer=True)
             dead_letters = [await subscription.next_msg(timeout=30) for _ in sent]
             task.cancel()
@@ -335,16 +335,16 @@ async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_aga
         await consumers.init(client)
         jetstream = client.jetstream()
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
-        carrier = CommandCarrier("qiki-01", f"127.0.0.1:{port}", CommandMetrics(base.telemetry.registry), base)
+        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{port}", CommandMetrics(base.telemetry.registry), base)
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(carrier.run(client))
+            task = group.create_task(forwarder.run(client))
             command = helm(speed_mps=1.0)
             await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
-            await until(lambda: carrier.facts()["answered"] == 1, "answered")
+            await until(lambda: forwarder.facts()["answered"] == 1, "answered")
             await asyncio.sleep(3 * window_s)  # the window's end is announced by nobody
             await jetstream.delete_consumer("QIKI_COMMANDS_V1", "sim_commands")
             await consumers.init(client)
-            await until(lambda: carrier.facts()["answered"] == 2, "answered again")
+            await until(lambda: forwarder.facts()["answered"] == 2, "answered again")
             task.cancel()
         answers = await read_subject(server.port, RESPONSES, "QIKI_RESPONSES_V1")
         await client.close()

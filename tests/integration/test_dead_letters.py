@@ -53,7 +53,7 @@ async def dlq(client: Client, *arguments: str) -> subprocess.CompletedProcess[st
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def letter(sequence: int, payload: bytes, headers: dict[str, str], subject: str = COMMANDS) -> DeadLetter:
+def dead_letter(sequence: int, payload: bytes, headers: dict[str, str], subject: str = COMMANDS) -> DeadLetter:
     return DeadLetter(
         "sim_commands", "QIKI_COMMANDS_V1", sequence, subject, headers, payload, "EXHAUSTED", "nobody there"
     )
@@ -64,7 +64,7 @@ async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason
     empty = await dlq(client, "list")
     assert (empty.returncode, empty.stdout) == (0, "There are no dead letters.\n")
     for number in range(1, 4):
-        await put(client, letter(number, b"x", {}))
+        await put(client, dead_letter(number, b"x", {}))
     listed = await dlq(client, "list")
     rows = [line.split() for line in listed.stdout.splitlines()]
     assert rows[0] == ["SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER"]
@@ -79,9 +79,9 @@ async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason
 async def test_a_dead_letter_is_shown_with_its_headers_and_its_payload_readably_or_in_hexadecimal(
     client: Client,
 ) -> None:
-    await put(client, letter(1, COMMAND.SerializeToString(), HEADERS))
-    await put(client, letter(2, b"\xff\x00", HEADERS))
-    await put(client, letter(3, b"\x1b[2J", {"X-Odd": "\x1b[31mred"}, subject="odd"))
+    await put(client, dead_letter(1, COMMAND.SerializeToString(), HEADERS))
+    await put(client, dead_letter(2, b"\xff\x00", HEADERS))
+    await put(client, dead_letter(3, b"\x1b[2J", {"X-Odd": "\x1b[31mred"}, subject="odd"))
     readable = (await dlq(client, "show", "1")).stdout
     for expected in ("EXHAUSTED: nobody there", "ce-source: /agents/pilot", '"speed_mps": 12.5', "QIKI_COMMANDS_V1/1"):
         assert expected in readable
@@ -92,16 +92,16 @@ async def test_a_dead_letter_is_shown_with_its_headers_and_its_payload_readably_
     assert "1b 5b 32 4a" in odd
     missing = await dlq(client, "show", "9")
     assert (missing.returncode, missing.stdout) == (1, "")
-    assert "no letter stands at 9; `qiki nats dlq list` shows those there are." in missing.stderr
+    assert "there is no dead letter 9; `qiki nats dlq list` shows those there are." in missing.stderr
 
 
 @pytest.mark.asyncio
 async def test_a_replay_publishes_the_message_on_its_subject_once_and_unchanged(client: Client) -> None:
     jetstream = client.jetstream()
     first = await jetstream.publish(COMMANDS, COMMAND.SerializeToString(), headers=HEADERS)
-    await put(client, letter(first.seq, COMMAND.SerializeToString(), {**HEADERS, "Nats-Msg-Id": "of the sender"}))
+    await put(client, dead_letter(first.seq, COMMAND.SerializeToString(), {**HEADERS, "Nats-Msg-Id": "of the sender"}))
     done = await dlq(client, "replay", "1")
-    assert done.stdout == f"The message of letter 1 stands on {COMMANDS} again.\n"
+    assert done.stdout == f"The message of dead letter 1 is stored on {COMMANDS} again.\n"
     again = await dlq(client, "replay", "1")
     assert (again.returncode, again.stdout.partition(":")[0]) == (0, "Nothing to do")
     state = (await jetstream.stream_info("QIKI_COMMANDS_V1")).state
@@ -117,7 +117,7 @@ async def test_a_dead_letter_without_an_origin_is_not_replayed(client: Client) -
     await client.jetstream().publish("qiki.dlq.v1.by_hand", b"x")
     refused = await dlq(client, "replay", "1")
     assert refused.returncode == 1
-    assert "does not say where it came from" in refused.stderr
+    assert "does not name its message's origin" in refused.stderr
 
 
 @pytest.mark.asyncio
@@ -137,16 +137,16 @@ async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client
     reader = AdvisoryReader(CommandMetrics(base.telemetry.registry), base)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reader.run(client))
-        put_aside = await jetstream.subscribe("qiki.dlq.v1.>", ordered_consumer=True)
+        subscriber = await jetstream.subscribe("qiki.dlq.v1.>", ordered_consumer=True)
         for _ in range(2):
             await subscription.fetch(1, timeout=10)  # and its receiver never answers
         asking = group.create_task(ask(subscription))  # the server checks a message again only when a client asks
-        letters = [await put_aside.next_msg(timeout=20) for _ in range(2)]
+        found = [await subscriber.next_msg(timeout=20) for _ in range(2)]
         asking.cancel()
         task.cancel()
-    assert [found.data for found in letters] == [b"0", b"1"]
-    for number, found in enumerate(letters):
-        kept = found.headers or {}
+    assert [message.data for message in found] == [b"0", b"1"]
+    for number, message in enumerate(found):
+        kept = message.headers or {}
         assert (kept["qiki-dlq-reason"], kept["qiki-dlq-sequence"]) == ("EXHAUSTED", str(number + 1))
         assert (kept["X-Number"], kept["qiki-dlq-subject"]) == (str(number), COMMANDS)
     assert base.audit.counts().reported == 2

@@ -25,7 +25,7 @@ class Left:
     alarms: list[Stored]
     recorded: list[AuditEvent]
     audit: list[Stored]
-    put_aside: int
+    dead_lettered: int
 
     def recorded_alarms(self) -> list[AuditEvent]:
         return [event for event in self.recorded if any(each.name == "alarm_id" for each in event.attributes)]
@@ -54,7 +54,9 @@ async def run(directory: Path, scenario: Path) -> Left:
         await until(lambda: intake("recorded") >= len(alarms), "every alarm taken in")
         async with connect(f"127.0.0.1:{mesh.ports['registrar']}") as channel:
             listed = await RegistrarServiceStub(channel).ListEvents(ListEventsRequest(page_size=1000), timeout=10)
-        return Left(alarms, [each.audit_event for each in listed.events], await read_audit(mesh), intake("put_aside"))
+        return Left(
+            alarms, [each.audit_event for each in listed.events], await read_audit(mesh), intake("dead_lettered")
+        )
 
 
 def test_spoofing_is_detected_and_published_on_the_bus(left: Left) -> None:
@@ -80,7 +82,7 @@ def test_every_alarm_is_recorded_once_and_there_are_no_dead_letters(left: Left) 
         assert (found.message, found.run_id, found.simulation_time) == (event.message, RUN_ID, event.time)
         attributes = {each.name: each.value for each in found.attributes}
         assert (attributes["rule"], attributes["alarm_id"]) == (event.rule, event.alarm_id)
-    assert left.put_aside == 0
+    assert left.dead_lettered == 0
 
 
 def test_the_audit_event_of_an_alarm_is_on_the_bus_and_is_not_recorded_again(left: Left) -> None:

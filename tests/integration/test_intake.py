@@ -115,7 +115,7 @@ async def test_a_message_that_is_no_audit_event_is_dead_lettered_unchanged_with_
     ]
     for payload, sent_headers, _reason in cases:
         await bus.publish("qiki.events.v1.junk", payload, sent_headers)
-    await until(lambda: bus.intake("put_aside") == len(cases), "all dead-lettered")
+    await until(lambda: bus.intake("dead_lettered") == len(cases), "all dead-lettered")
     dead_letters = await bus.dead_letters(len(cases))
     assert sorted(dead_letter.headers["qiki-dlq-reason"] for dead_letter in dead_letters) == sorted(
         reason for *_, reason in cases

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from adapters.jetstream.client.connection import (
-    ConnectError,
     ConnectionEvent,
     ConnectionState,
     connect,
     reconnect_delay_s,
 )
+from adapters.jetstream.client.errors import ConnectError
 from nats_server import NatsServer, free_port
 
 
@@ -26,7 +26,7 @@ async def test_a_missing_server_is_an_error_with_the_remedy_within_the_timeout()
     assert time.monotonic() - began < 5
     assert address in str(refused.value)
     assert "secret" not in str(refused.value)
-    assert {event.happening for event in received} == {ConnectionState.ERROR}
+    assert {event.state for event in received} == {ConnectionState.ERROR}
 
 
 @pytest.mark.asyncio
@@ -45,7 +45,7 @@ async def test_a_server_that_accepts_and_stays_silent_is_an_error_within_the_tim
 async def test_a_killed_server_is_reported_and_the_connection_returns_with_it(tmp_path: Path) -> None:
     received: asyncio.Queue[ConnectionState] = asyncio.Queue()
     async with NatsServer(tmp_path) as server:
-        client = await connect(server.url, "test", lambda event: received.put_nowait(event.happening))
+        client = await connect(server.url, "test", lambda event: received.put_nowait(event.state))
         await server.kill()
         await until(received, ConnectionState.DISCONNECTED)
         await server.start()

@@ -10,9 +10,11 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.client.errors import StreamMissing
+from adapters.jetstream.client.errors import StreamMissing, UnknownOutcome
+from adapters.jetstream.client.messages import StoredMessage
+from adapters.jetstream.client.reader import BATCH_MESSAGES
 from adapters.jetstream.topology.streams import init, wanted_streams
-from adapters.jetstream.verify.read_back import BATCH, StoredMessage, read_back
+from adapters.jetstream.verify.read_back import read_back
 from nats_server import NatsServer
 
 STREAM = "QIKI_SIM_V1"
@@ -52,7 +54,7 @@ async def test_an_empty_subject_yields_no_message(client: Client) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("count", [1, BATCH, 2 * BATCH + 1])
+@pytest.mark.parametrize("count", [1, BATCH_MESSAGES, 2 * BATCH_MESSAGES + 1])
 async def test_every_message_is_read_once_in_order_with_its_headers(client: Client, count: int) -> None:
     await store(client, NEIGHBOUR, 1)
     await store(client, SUBJECT, count)
@@ -87,7 +89,7 @@ async def test_deleted_messages_are_skipped(client: Client) -> None:
 
 @pytest.mark.asyncio
 async def test_messages_stored_during_the_reading_are_not_read(client: Client) -> None:
-    await store(client, SUBJECT, BATCH + 1)
+    await store(client, SUBJECT, BATCH_MESSAGES + 1)
     found: list[StoredMessage] = []
     async with asyncio.TaskGroup() as tasks:
 
@@ -97,7 +99,43 @@ async def test_messages_stored_during_the_reading_are_not_read(client: Client) -
             found.append(message)
 
         await read_back(client, STREAM, SUBJECT, take)
-    assert len(found) == BATCH + 1
+    assert len(found) == BATCH_MESSAGES + 1
+
+
+@pytest.mark.asyncio
+async def test_reading_ends_where_its_newest_message_was_deleted_meanwhile(client: Client) -> None:
+    await store(client, SUBJECT, BATCH_MESSAGES + 1)
+    found: list[StoredMessage] = []
+
+    async def take(message: StoredMessage) -> None:
+        if not found:
+            await client.jetstream().delete_msg(STREAM, BATCH_MESSAGES + 1)
+            await store(client, SUBJECT, 1)
+        found.append(message)
+
+    await read_back(client, STREAM, SUBJECT, take)
+    assert [message.sequence for message in found] == list(range(1, BATCH_MESSAGES + 1))
+
+
+@pytest.mark.asyncio
+async def test_no_consumer_is_left_on_the_server(client: Client) -> None:
+    await store(client, SUBJECT, 1)
+    await read_back(client, STREAM, SUBJECT, into([]))
+    for _ in range(500):  # the removal is requested without an answer to await
+        if (await client.jetstream().stream_info(STREAM)).state.consumer_count == 0:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("a consumer is left")
+
+
+@pytest.mark.asyncio
+async def test_a_reading_that_stops_before_the_end_is_an_error_with_its_count(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.jetstream.verify.read_back.NEXT_TIMEOUT_S", 0.0)
+    await store(client, SUBJECT, 1)
+    with pytest.raises(UnknownOutcome, match="stopped after 0 messages, before the end"):
+        await read_back(client, STREAM, SUBJECT, into([]))
 
 
 @pytest.mark.asyncio

@@ -9,7 +9,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.client.errors import ConnectionGone, StreamFull
 from adapters.jetstream.topology.drift import Difference
 from adapters.jetstream.topology.streams import TopologyRefused, check, init, wanted_streams
 from nats_server import NatsServer
@@ -150,12 +150,12 @@ async def test_streams_beyond_one_page_of_the_servers_list_are_seen(client: Clie
 
 @pytest.mark.asyncio
 async def test_streams_larger_than_the_disk_are_refused_with_advice(client: Client) -> None:
-    with pytest.raises(TopologyError, match="--size-factor"):
+    with pytest.raises(StreamFull, match="--size-factor"):
         await init(client, wanted_streams(1000))
 
 
 @pytest.mark.asyncio
-async def test_a_closed_connection_is_a_topology_error(client: Client) -> None:
+async def test_a_closed_connection_is_an_error(client: Client) -> None:
     await client.close()
-    with pytest.raises(TopologyError):
+    with pytest.raises(ConnectionGone):
         await check(client, SMALL)

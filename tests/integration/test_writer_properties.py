@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.client.errors import SequenceConflict, UnknownOutcome, WriteError
+from adapters.jetstream.client.errors import JetStreamError, SequenceConflict, UnknownOutcome
 from adapters.jetstream.client.writer import Message, SubjectWriter
 from adapters.jetstream.topology.streams import init, wanted_streams
 from nats_server import NatsServer
@@ -132,7 +132,7 @@ async def check(client: Any, faults: list[str], batch: int) -> None:
     unreliable = Unreliable(client, deque(faults), rival, events)
     try:
         await carry(SubjectWriter(unreliable, STREAM, SUBJECT), events, batch)  # type: ignore[arg-type]
-    except WriteError as error:
+    except JetStreamError as error:
         raise AssertionError(f"not a doubt: {error}") from error
     await unreliable.settle()
     assert await stored(client) == list(range(1, EVENTS + 1))

@@ -71,7 +71,7 @@ async def both_of(case: WatchCase, directory: Path) -> AsyncIterator[Both]:
         publisher = ChannelPublisher(
             channel, Source(channel, transport, required=True), BridgeMetrics(CollectorRegistry()), base
         )
-        carrying = group.create_task(publisher.carry(running.client))
+        carrying = group.create_task(publisher.publish(running.client))
         yield Both(live, running, publisher)
         carrying.cancel()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from adapters.jetstream.client.connection import connect
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.topology.streams import init, wanted_streams
-from adapters.jetstream.verify.read_back import StoredMessage
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
@@ -197,7 +197,8 @@ def test_any_header_value_is_checked_without_an_error(run: Streams) -> None:
 def findings_of(channel: Channel, message: Stored) -> list[str]:
     """Return the findings in one message by itself."""
     findings = Findings()
-    EventCheck(channel, SPEC.bot.bot_id, "", findings).check(StoredMessage(message.headers, message.data, 1))
+    stored = StoredMessage(1, channel.subject, message.headers, message.data, 1)
+    EventCheck(channel, SPEC.bot.bot_id, "", findings).check(stored)
     return [text for text in findings.sentences() if ": sequence: " not in text]
 
 

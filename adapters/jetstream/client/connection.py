@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from nats.aio.client import Client, Server
 
+from adapters.jetstream.client.errors import ConnectError
 from mesh.tasks import cleanup
 
 _log = logging.getLogger(__name__)
@@ -33,12 +34,8 @@ class ConnectionState(StrEnum):
 class ConnectionEvent:
     """One event of a connection; `detail` is for people and may be empty."""
 
-    happening: ConnectionState
+    state: ConnectionState
     detail: str = ""
-
-
-class ConnectError(ConnectionError):
-    """No NATS server could be reached; the message names the addresses tried and the remedy."""
 
 
 async def connect(

@@ -1,21 +1,14 @@
-"""History of a subject: single messages by stream sequence, and split points found by bisection."""
+"""History of a subject: single events by stream sequence, and split points found by bisection."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.errors import RUN_INIT
 from adapters.jetstream.client.messages import StoredMessage, get_last, get_next
-from adapters.jetstream.client.requests import TopologyError
 from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
 
 _FIRST = 1
-_NO_STREAM = 10059
-
-
-class HistoryUnavailableError(Exception):
-    """JetStream cannot be queried now; the text gives the reason. Try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,7 @@ class Split:
 class SubjectHistory:
     """One subject of one stream. It caches nothing: every lookup asks the stream's leader.
 
-    Every method raises `HistoryUnavailableError`, or `NotABridgesError` for a message that no bridge wrote.
+    Every method raises `JetStreamError`, or `NotABridgesError` for a message that no bridge wrote.
     """
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
@@ -39,7 +32,7 @@ class SubjectHistory:
 
     async def newest(self) -> StoredEvent | None:
         """Return the subject's last event, None where it has none."""
-        return self._read(await self._ask(get_last(self._client, self._stream, self._subject)))
+        return _read(await get_last(self._client, self._stream, self._subject))
 
     async def oldest(self) -> StoredEvent | None:
         """Return the subject's oldest retained event, None where it has none."""
@@ -71,16 +64,8 @@ class SubjectHistory:
         return Split(before, after)
 
     async def _at_or_after(self, stream_sequence: int) -> StoredEvent | None:
-        return self._read(await self._ask(get_next(self._client, self._stream, stream_sequence, self._subject)))
+        return _read(await get_next(self._client, self._stream, stream_sequence, self._subject))
 
-    async def _ask(self, looking: Awaitable[StoredMessage | None]) -> StoredMessage | None:
-        try:
-            return await looking
-        except TopologyError as error:
-            advice = f"; {RUN_INIT}" if error.code == _NO_STREAM else ""
-            raise HistoryUnavailableError(f"{error}{advice}") from error
 
-    def _read(self, message: StoredMessage | None) -> StoredEvent | None:
-        if message is None:
-            return None
-        return read_stored(self._subject, message.sequence, message.headers, message.payload)
+def _read(message: StoredMessage | None) -> StoredEvent | None:
+    return None if message is None else read_stored(message)

@@ -6,8 +6,9 @@ from collections import deque
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.connection import ConnectError, ConnectionEvent, ConnectionState, connect
-from adapters.jetstream.client.history import HistoryUnavailableError, SubjectHistory
+from adapters.jetstream.client.connection import ConnectionEvent, ConnectionState, connect
+from adapters.jetstream.client.errors import ConnectError, UnknownOutcome
+from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
 from mesh.feeds.notifier import Notifier
 from mesh.serving.health import Heartbeat
@@ -33,11 +34,11 @@ class Link:
         self._change = Notifier()
 
     def history(self, stream: str, subject: str) -> SubjectHistory:
-        """Return the history of a subject; raises HistoryUnavailableError where NATS cannot be reached."""
+        """Return the history of a subject; raises UnknownOutcome where NATS cannot be reached."""
         return SubjectHistory(self._connected(), stream, subject)
 
     def reader(self, stream: str, subject: str, first_sequence: int) -> SubjectReader:
-        """Return a reader of a subject; raises HistoryUnavailableError. Pass it to `leave` after use."""
+        """Return a reader of a subject; raises UnknownOutcome. Pass it to `leave` after use."""
         return SubjectReader(self._connected(), stream, subject, first_sequence)
 
     def leave(self, reader: SubjectReader) -> None:
@@ -65,7 +66,7 @@ class Link:
 
     def _connected(self) -> Client:
         if self._client is None or not self._client.is_connected:
-            raise HistoryUnavailableError(self.state)
+            raise UnknownOutcome(self.state)
         return self._client
 
     async def _close_left(self) -> None:
@@ -86,10 +87,10 @@ class Link:
         raise AssertionError("the waits have no end")
 
     def _on_event(self, event: ConnectionEvent) -> None:
-        if event.happening is ConnectionState.ERROR:
+        if event.state is ConnectionState.ERROR:
             return  # of one attempt or one subscription; the other events report the connection's state
         self._say(
-            "connected" if event.happening is ConnectionState.RECONNECTED else f"waiting for NATS: {event.happening}"
+            "connected" if event.state is ConnectionState.RECONNECTED else f"waiting for NATS: {event.state}"
         )
         self._change.notify()
 

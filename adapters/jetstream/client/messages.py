@@ -2,31 +2,32 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import nats.errors
+from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
-from adapters.jetstream.client.errors import ConnectionGone, UnknownOutcome, error_of
-from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.client.errors import NotFound, UnknownOutcome
+from adapters.jetstream.client.requests import API_TIMEOUT_S, call, request
 
 ACK_TIMEOUT_S = 5.0
-_EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
-_NOT_FOUND = 10037
+EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message as stored in a stream; `time` is when the server stored it, RFC 3339."""
+    """One message in a stream; `stored_ns` is the server's wall clock at storing, in ns since 1970, to 1 us."""
 
     sequence: int
     subject: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     payload: bytes
-    time: str
+    stored_ns: int
 
 
 async def store(
@@ -43,38 +44,37 @@ async def store(
     With `expected_last`, store it only where the subject's last message has that stream sequence (0: none).
 
     Raises:
-        WriteError: it is not known to be stored; storing it again under the same id is harmless.
+        JetStreamError: it is not known to be stored; storing it again under the same id is harmless.
     """
-    condition = {} if expected_last is None else {_EXPECTED_LAST: str(expected_last)}
-    if not client.is_connected and not client.is_closed:  # a request started now would leave its future in the client
-        raise UnknownOutcome(f"nothing is known about {subject}: not connected")
-    try:
-        answer = await client.request(subject, payload, timeout=ACK_TIMEOUT_S, headers={**headers, **condition})
-        body = json.loads(answer.data)
-    except (nats.errors.Error, ValueError) as error:
-        if client.is_closed:
-            raise ConnectionGone("the NATS connection is closed") from error
-        raise UnknownOutcome(f"no clear answer about {subject}: {str(error) or type(error).__name__}") from error
-    if "error" in body:
-        raise error_of(body["error"], stream)
+    condition = {} if expected_last is None else {EXPECTED_LAST: str(expected_last)}
+    body = await request(client, subject, payload, ACK_TIMEOUT_S, headers={**headers, **condition}, stream=stream)
     if body.get("stream") != stream:
         raise UnknownOutcome(f"the answer does not confirm {subject}: {body}")
     return not body.get("duplicate")
 
 
 async def get(client: Client, stream: str, sequence: int) -> StoredMessage | None:
-    """Return the message at a stream sequence, None where it is absent. Raises `TopologyError`."""
-    return await _get(client, stream, {"seq": sequence})
+    """Return the message at a stream sequence, None where it is absent. Raises `JetStreamError`."""
+    return await _get(client, stream, {"seq": sequence}, API_TIMEOUT_S)
 
 
 async def get_next(client: Client, stream: str, sequence: int, subject: str) -> StoredMessage | None:
-    """Return the first message at or after a sequence with a matching subject, or None. Raises `TopologyError`."""
-    return await _get(client, stream, {"seq": sequence, "next_by_subj": subject})
+    """Return the first message at or after a sequence with a matching subject, or None. Raises `JetStreamError`."""
+    return await _get(client, stream, {"seq": sequence, "next_by_subj": subject}, API_TIMEOUT_S)
 
 
-async def get_last(client: Client, stream: str, subject: str) -> StoredMessage | None:
-    """Return the newest message with a matching subject, or None. Raises `TopologyError`."""
-    return await _get(client, stream, {"last_by_subj": subject})
+async def get_last(client: Client, stream: str, subject: str, timeout_s: float = API_TIMEOUT_S) -> StoredMessage | None:
+    """Return the newest message with a matching subject, or None. Raises `JetStreamError`."""
+    return await _get(client, stream, {"last_by_subj": subject}, timeout_s)
+
+
+def delivered(message: Msg) -> StoredMessage:
+    """Return the stored message that a consumer delivered."""
+    metadata = message.metadata
+    stored_us = (metadata.timestamp - _EPOCH) // timedelta(microseconds=1)
+    return StoredMessage(
+        metadata.sequence.stream, message.subject, message.headers or {}, message.data, stored_us * 1_000
+    )
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
@@ -87,18 +87,20 @@ def parse_headers(block: bytes) -> dict[str, str]:
     return headers
 
 
-async def _get(client: Client, stream: str, request: Mapping[str, object]) -> StoredMessage | None:
+async def _get(client: Client, stream: str, arguments: Mapping[str, object], timeout_s: float) -> StoredMessage | None:
     """Query the stream's leader, never a replica that may lag."""
     try:
-        body = await call(client, f"STREAM.MSG.GET.{stream}", request)
-    except TopologyError as error:
-        if error.code == _NOT_FOUND:
-            return None
-        raise
+        body = await call(client, f"STREAM.MSG.GET.{stream}", arguments, timeout_s)
+    except NotFound:
+        return None
     message: Any = body.get("message")
+    stored = Timestamp()
     try:
+        stored.FromJsonString(message["time"])
         headers = parse_headers(base64.b64decode(message.get("hdrs", "")))
         payload = base64.b64decode(message.get("data", ""))
-        return StoredMessage(int(message["seq"]), str(message["subject"]), headers, payload, str(message["time"]))
+        return StoredMessage(
+            int(message["seq"]), str(message["subject"]), headers, payload, stored.ToNanoseconds() // 1_000 * 1_000
+        )
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise TopologyError(f"{stream}: a stored message cannot be read: {error}") from error
+        raise UnknownOutcome(f"{stream}: a stored message cannot be read: {error}") from error

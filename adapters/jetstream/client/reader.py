@@ -8,14 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.jetstream.client.history import HistoryUnavailableError
-from adapters.jetstream.codec.stored_event import StoredEvent, read_stored
+from adapters.jetstream.client.errors import ConnectionGone, JetStreamError
+from adapters.jetstream.client.messages import StoredMessage, delivered
+from adapters.jetstream.client.requests import API_PREFIX, call
 from mesh.feeds.notifier import Notifier
 from qiki_sdk.backoff import Backoff
 
@@ -45,11 +44,11 @@ class _Consumer:
     subscription: Subscription | None = None
     delivered: int = 0
     asked: int = 0
-    heard_at_s: float = field(default_factory=time.monotonic)
+    received_at_s: float = field(default_factory=time.monotonic)
 
 
 class SubjectReader:
-    """The events of one subject from a stream sequence on, each once and in order, for as long as they are read.
+    """The messages of one subject from a stream sequence on, each once and in order, for as long as they are read.
 
     `change` is notified when there is more to take or a reason to check. Lives on one event loop; one caller at a time.
     """
@@ -61,9 +60,8 @@ class SubjectReader:
         self._client = client
         self._stream = stream
         self._subject = subject
-        self._jetstream = client.jetstream(timeout=OPEN_TIMEOUT_S)
         self._next_sequence = first_sequence
-        self._taken: deque[Msg] = deque()
+        self._taken: deque[StoredMessage] = deque()
         self._consumer: _Consumer | None = None
         self._abandoned: list[_Consumer] = []
         self._backoff = Backoff(cap_s=2.0)
@@ -75,14 +73,13 @@ class SubjectReader:
         """The number of messages received and not yet taken."""
         return len(self._taken)
 
-    async def next(self, wait_s: float) -> StoredEvent | None:
-        """Return the next event; None where none came within `wait_s`, or `change` woke the caller.
+    async def next(self, wait_s: float) -> StoredMessage | None:
+        """Return the next message; None where none came within `wait_s`, or `change` woke the caller.
 
         While the server is away it waits, then continues from the same position.
 
         Raises:
-            HistoryUnavailableError: the connection is closed for good.
-            NotABridgesError: no bridge wrote the next message.
+            ConnectionGone: the connection is closed for good.
         """
         if not self._taken:
             self._drop_if_lost()
@@ -94,8 +91,7 @@ class SubjectReader:
             await self.change.wait(min(wait_s, retry_s))
         if not self._taken:
             return None
-        message = self._taken.popleft()
-        return read_stored(self._subject, message.metadata.sequence.stream, message.headers or {}, message.data)
+        return self._taken.popleft()
 
     async def close(self) -> None:
         """Remove the server's state for this reader; if the request does not arrive, the server removes it itself."""
@@ -106,7 +102,7 @@ class SubjectReader:
     async def _ask(self) -> None:
         """Request messages: create the consumer where there is none, request where no request is open."""
         if self._client.is_closed:
-            raise HistoryUnavailableError("the NATS connection is closed")
+            raise ConnectionGone("the NATS connection is closed")
         await self._remove_abandoned()
         try:
             if not self._client.is_connected:
@@ -115,12 +111,12 @@ class SubjectReader:
                 await self._open()
             if self._consumer is not None and self._consumer.asked == 0:
                 await self._request(self._consumer)
-        except (nats.errors.Error, nats.js.errors.Error) as error:
+        except (nats.errors.Error, JetStreamError) as error:
             self._abandon(f"waiting for JetStream: {str(error) or type(error).__name__}")
             self._retry_at_s = time.monotonic() + next(self._delays)
 
     async def _open(self) -> None:
-        consumer = self._consumer = _Consumer(f"archive-{uuid.uuid4().hex}", self._connection())
+        consumer = self._consumer = _Consumer(f"reader-{uuid.uuid4().hex}", self._connection())
         inbox = self._client.new_inbox()
 
         async def take(message: Msg) -> None:
@@ -128,17 +124,18 @@ class SubjectReader:
                 self._take(consumer, message)
 
         consumer.subscription = await self._client.subscribe(inbox, cb=take)
-        config = ConsumerConfig(
-            name=consumer.name,
-            filter_subject=self._subject,
-            ack_policy=AckPolicy.NONE,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self._next_sequence,
-            mem_storage=True,
-            num_replicas=1,
-            inactive_threshold=ABANDONED_AFTER_S,
-        )
-        await self._jetstream.add_consumer(self._stream, config)
+        config = {
+            "name": consumer.name,
+            "filter_subject": self._subject,
+            "ack_policy": "none",
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self._next_sequence,
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": int(ABANDONED_AFTER_S * _NS_PER_S),
+        }
+        operation = f"CONSUMER.CREATE.{self._stream}.{consumer.name}"
+        await call(self._client, operation, {"stream_name": self._stream, "config": config}, OPEN_TIMEOUT_S)
         self.state = "reading"
 
     async def _request(self, consumer: _Consumer) -> None:
@@ -149,25 +146,24 @@ class SubjectReader:
             "expires": int(EXPIRES_S * _NS_PER_S),
             "idle_heartbeat": int(HEARTBEAT_S * _NS_PER_S),
         }
-        consumer.asked, consumer.heard_at_s = BATCH_MESSAGES, time.monotonic()
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer.name}"
+        consumer.asked, consumer.received_at_s = BATCH_MESSAGES, time.monotonic()
+        subject = f"{API_PREFIX}CONSUMER.MSG.NEXT.{self._stream}.{consumer.name}"
         await self._client.publish(subject, json.dumps(request).encode(), consumer.subscription.subject)
 
     def _take(self, consumer: _Consumer, message: Msg) -> None:
-        consumer.heard_at_s = time.monotonic()
+        consumer.received_at_s = time.monotonic()
         status = (message.headers or {}).get("Status")
         if status == _HEARTBEAT:
             return
         if status is None:
-            places = message.metadata.sequence
             consumer.delivered += 1
-            if places.consumer != consumer.delivered:
+            if message.metadata.sequence.consumer != consumer.delivered:
                 self._abandon("a message was lost on the way")
                 return
             consumer.asked -= 1
             self._delays = self._backoff.delays()
-            self._next_sequence = places.stream + 1
-            self._taken.append(message)
+            self._taken.append(delivered(message))
+            self._next_sequence = self._taken[-1].sequence + 1
         elif status in _REQUEST_IS_OVER or (message.headers or {}).get("Description") == _TOO_MANY_BYTES:
             consumer.asked = 0
         else:
@@ -181,7 +177,7 @@ class SubjectReader:
             return
         if consumer.connection != self._connection():
             self._abandon("the connection was lost")
-        elif time.monotonic() - consumer.heard_at_s > SILENCE_S:
+        elif time.monotonic() - consumer.received_at_s > SILENCE_S:
             self._abandon(f"silent for {SILENCE_S:g} s")
 
     def _connection(self) -> int:
@@ -202,4 +198,4 @@ class SubjectReader:
                 if consumer.subscription is not None:
                     await consumer.subscription.unsubscribe()
                 if self._client.is_connected:
-                    await self._client.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer.name}")
+                    await self._client.publish(f"{API_PREFIX}CONSUMER.DELETE.{self._stream}.{consumer.name}")

@@ -1,4 +1,4 @@
-"""One request to the JetStream API; its errors name the remedy."""
+"""Requests to JetStream: one function sends each of them, and maps its answer to fields or to an error."""
 
 import json
 from collections.abc import Mapping
@@ -6,38 +6,89 @@ from collections.abc import Mapping
 import nats.errors
 from nats.aio.client import Client
 
+from adapters.jetstream.client.errors import (
+    RUN_INIT,
+    ConnectionGone,
+    JetStreamError,
+    StreamMissing,
+    UnknownOutcome,
+    error_of,
+)
+
+API_PREFIX = "$JS.API."
 API_TIMEOUT_S = 5.0
-
-_OUT_OF_SPACE = (10002, 10023, 10028, 10047)
-_NOT_ENABLED = (10039, 10076)
+_SHOWN_BYTES = 80
 
 
-class TopologyError(Exception):
-    """The streams could not be read or changed; the message names the remedy, `code` is JetStream's, or 0."""
+async def call(
+    client: Client, operation: str, arguments: Mapping[str, object], timeout_s: float = API_TIMEOUT_S
+) -> dict[str, object]:
+    """Send the request `$JS.API.<operation>` and return its answer. Raises `JetStreamError`."""
+    return await request(client, f"{API_PREFIX}{operation}", json.dumps(arguments).encode(), timeout_s)
 
-    def __init__(self, message: str, code: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
 
+async def request(
+    client: Client,
+    subject: str,
+    payload: bytes,
+    timeout_s: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    stream: str = "",
+) -> dict[str, object]:
+    """Send a request, or a message to store in `stream`, and return the fields of its answer.
 
-async def call(client: Client, operation: str, request: Mapping[str, object]) -> dict[str, object]:
-    """Send the request `$JS.API.<operation>` and return its answer. Raises `TopologyError`."""
+    Raises:
+        ConnectionGone, StreamMissing: nothing was sent, or no stream accepts the subject.
+        UnknownOutcome: no clear answer came within `timeout_s`.
+        JetStreamError: the server's refusal, see `error_of`.
+    """
+    if not client.is_connected:  # a request started now would leave its future in the client
+        raise no_answer(client, subject, ConnectionError("not connected"))
     try:
-        answer = await client.request(f"$JS.API.{operation}", json.dumps(request).encode(), timeout=API_TIMEOUT_S)
-        body = json.loads(answer.data)
+        answer = await client.request(subject, payload, timeout=timeout_s, headers=dict(headers) if headers else None)
     except nats.errors.NoRespondersError as error:
-        raise TopologyError("JetStream does not answer; start nats-server with -js") from error
-    except (nats.errors.Error, ValueError) as error:
-        raise TopologyError(f"{operation}: no answer ({str(error) or type(error).__name__}); try again") from error
-    if refused := body.get("error"):
-        code, description = refused.get("err_code"), refused.get("description")
-        raise TopologyError(f"{operation}: {description} (error {code}){_advice(code)}", int(code or 0))
-    return dict(body)
+        if subject.startswith(API_PREFIX):
+            raise UnknownOutcome("JetStream does not answer; start nats-server with -js") from error
+        raise StreamMissing(f"no stream takes {subject}; {RUN_INIT}") from error
+    except nats.errors.Error as error:
+        raise no_answer(client, subject, error) from error
+    return read_answer(answer.data, stream or subject.removeprefix(API_PREFIX))
 
 
-def _advice(code: object) -> str:
-    if code in _OUT_OF_SPACE:
-        return "; declare smaller streams with `qiki nats init --size-factor FACTOR`, or give JetStream more room"
-    if code in _NOT_ENABLED:
-        return "; start nats-server with -js"
-    return ""
+def no_answer(client: Client, subject: str, error: Exception) -> JetStreamError:
+    """Return the error for a message to `subject` that could not be sent, or was not answered."""
+    if client.is_closed:
+        return ConnectionGone("the NATS connection is closed")
+    return UnknownOutcome(f"no answer about {subject.removeprefix(API_PREFIX)}: {str(error) or type(error).__name__}")
+
+
+def read_answer(answer: bytes, about: str) -> dict[str, object]:
+    """Return the fields of an answer, or raise the error that it reports; `about` names the request."""
+    try:
+        body = json.loads(answer)
+    except ValueError as error:
+        raise UnknownOutcome(f"the answer about {about} is not JetStream's: {answer[:_SHOWN_BYTES]!r}") from error
+    if not isinstance(body, dict):
+        raise UnknownOutcome(f"the answer about {about} is not JetStream's: {answer[:_SHOWN_BYTES]!r}")
+    if "error" in body:
+        raise error_of(body["error"], about)
+    return body
+
+
+def read_confirmation(
+    body: Mapping[str, object], stream: str, expected_last: int, batch_id: str | None, count: int
+) -> int:
+    """Return the stream sequence of the last of `count` messages stored after `expected_last`.
+
+    `batch_id` is the atomic batch's id, or None for a single message. An answer that is not exactly the confirmation of
+    this write is an `UnknownOutcome`, never a success.
+    """
+    if body.get("duplicate"):
+        raise UnknownOutcome(f"{stream} has seen the message id before, and does not report its sequence")
+    sequence = body.get("seq")
+    if body.get("stream") != stream or not isinstance(sequence, int) or sequence < expected_last + count:
+        raise UnknownOutcome(f"the answer does not confirm {count} messages in {stream} after {expected_last}: {body}")
+    if batch_id is not None and (body.get("batch"), body.get("count")) != (batch_id, count):
+        raise UnknownOutcome(f"the answer does not confirm the batch {batch_id} of {count} messages: {body}")
+    return sequence

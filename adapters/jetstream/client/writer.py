@@ -5,60 +5,27 @@ repeated, late or from a competing writer, instead of storing it twice or out of
 """
 
 import asyncio
-import base64
-import binascii
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
-from adapters.jetstream.client.errors import (
-    RUN_INIT,
-    ConnectionGone,
-    MessageTooLarge,
-    SequenceConflict,
-    Stored,
-    StreamFull,
-    StreamMissing,
-    UnknownOutcome,
-    WriteError,
-    WriteRefused,
-    error_of,
-    read_answer,
-)
-from adapters.jetstream.client.messages import parse_headers
+from adapters.jetstream.client.errors import MessageTooLarge
+from adapters.jetstream.client.messages import EXPECTED_LAST, StoredMessage, get_last
+from adapters.jetstream.client.requests import no_answer, read_confirmation, request
 from adapters.jetstream.codec.cloudevents import header_size
 from mesh import failpoints
-
-__all__ = [
-    "ConnectionGone",
-    "Message",
-    "MessageTooLarge",
-    "SequenceConflict",
-    "StreamFull",
-    "StreamMissing",
-    "SubjectWriter",
-    "Tail",
-    "UnknownOutcome",
-    "WriteError",
-    "WriteRefused",
-    "leading_batch",
-]
 
 MAX_BATCH_MESSAGES = 1000  # the server's own limit
 MAX_BATCH_BYTES = 8 * 1024 * 1024  # the most that one write may occupy in the client's outbound buffer
 MAX_HEADER_BYTES = 65535  # the server stores no longer header block
 
 _EXPECTED_STREAM = "Nats-Expected-Stream"
-_EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 _BATCH_ID = "Nats-Batch-Id"
 _BATCH_SEQUENCE = "Nats-Batch-Sequence"
 _BATCH_COMMIT = "Nats-Batch-Commit"
-_NOT_FOUND = 10037
 _FLUSH_EVERY = 32  # messages of a batch
 _HEADER_RESERVE_BYTES = 512  # room for the headers above, whatever their values
 
@@ -78,15 +45,6 @@ class Message:
         object.__setattr__(self, "size_bytes", header_bytes + len(self.payload))
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The last message of a subject; `sequence` is its stream sequence."""
-
-    sequence: int
-    headers: dict[str, str]
-    payload: bytes
-
-
 def leading_batch(messages: Sequence[Message]) -> int:
     """Return how many of the first messages one `append` may carry: at least 1 of a non-empty sequence."""
     total_bytes = 0
@@ -98,25 +56,23 @@ def leading_batch(messages: Sequence[Message]) -> int:
 
 
 class SubjectWriter:
-    """Write to one subject of one stream; one call at a time. All its errors are `WriteError`."""
+    """Write to one subject of one stream; one call at a time. All its errors are `JetStreamError`.
+
+    After every error the subject's tail shows what is stored.
+    """
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
         self._client = client
         self._stream = stream
         self._subject = subject
 
-    async def tail(self, timeout_s: float) -> Tail | None:
+    async def tail(self, timeout_s: float) -> StoredMessage | None:
         """Return the subject's last message, None where it has none.
 
         Asks the stream's leader, never a replica that may lag. Raises `StreamMissing`, `ConnectionGone`,
-        `WriteRefused`, or `UnknownOutcome` where no clear answer comes within `timeout_s`.
+        `RequestRefused`, or `UnknownOutcome` where no clear answer comes within `timeout_s`.
         """
-        request = json.dumps({"last_by_subj": self._subject}).encode()
-        try:
-            answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{self._stream}", request, None, timeout_s)
-        except nats.errors.NoRespondersError as error:
-            raise UnknownOutcome("JetStream does not answer: it is starting, or not enabled in the server") from error
-        return _read_tail(answer.data, self._stream, self._subject)
+        return await get_last(self._client, self._stream, self._subject, timeout_s)
 
     def leading(self, messages: Sequence[Message]) -> int:
         """Return how many of the first messages to pass to one `append`: it stops before one that exceeds a limit."""
@@ -129,8 +85,8 @@ class SubjectWriter:
 
         `expected_last` is the stream sequence of the subject's last message, 0 for none. Several messages are one
         atomic batch, no longer than `leading_batch` allows. Nothing is sent where the client raises `MessageTooLarge`.
-        Raises `SequenceConflict`, `UnknownOutcome`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `WriteRefused` or
-        `ConnectionGone`.
+        Raises `SequenceConflict`, `UnknownOutcome`, `StreamFull`, `MessageTooLarge`, `StreamMissing`, `RequestRefused`
+        or `ConnectionGone`.
         """
         if not messages or leading_batch(messages) < len(messages):
             raise ValueError(f"{len(messages)} messages do not make one batch: see leading_batch")
@@ -138,21 +94,17 @@ class SubjectWriter:
             if problem := self._too_large(message):
                 raise MessageTooLarge(f"{self._subject}: {problem}")
         batch_id = uuid.uuid4().hex if len(messages) > 1 else None
-        try:
-            answer = await self._send(messages, expected_last, batch_id, timeout_s)
-        except nats.errors.NoRespondersError as error:
-            raise StreamMissing(f"no stream takes {self._subject}; {RUN_INIT}") from error
-        stored: Stored = read_answer(answer.data, self._stream, expected_last, batch_id, len(messages))
-        return stored.sequence
+        answer = await self._send(messages, expected_last, batch_id, timeout_s)
+        return read_confirmation(answer, self._stream, expected_last, batch_id, len(messages))
 
     async def _send(
         self, messages: Sequence[Message], expected_last: int, batch_id: str | None, timeout_s: float
-    ) -> Msg:
-        condition = {_EXPECTED_LAST: str(expected_last), _EXPECTED_STREAM: self._stream}
+    ) -> dict[str, object]:
+        condition = {EXPECTED_LAST: str(expected_last), _EXPECTED_STREAM: self._stream}
         if batch_id is None:
             failpoints.reach("message.send")
             headers = {**messages[0].headers, **condition}
-            answer = await self._ask(self._subject, messages[0].payload, headers, timeout_s)
+            answer = await self._request(messages[0].payload, headers, timeout_s)
             failpoints.reach("message.stored")
             return answer
         failpoints.reach("batch.send")
@@ -163,30 +115,18 @@ class SubjectWriter:
             try:
                 await self._client.publish(self._subject, message.payload, headers=headers)
             except nats.errors.Error as error:
-                raise self._lost(error) from error
+                raise no_answer(self._client, self._subject, error) from error
             if number % _FLUSH_EVERY == 0:
                 await asyncio.sleep(0)  # lets the client write, so that the server works while the batch is built
         failpoints.reach("batch.partly_sent")
         last = messages[-1]
         batch = {_BATCH_ID: batch_id, _BATCH_SEQUENCE: str(len(messages)), _BATCH_COMMIT: "1"}
-        answer = await self._ask(self._subject, last.payload, {**last.headers, **batch}, timeout_s)
+        answer = await self._request(last.payload, {**last.headers, **batch}, timeout_s)
         failpoints.reach("batch.stored")
         return answer
 
-    async def _ask(self, subject: str, payload: bytes, headers: dict[str, str] | None, timeout_s: float) -> Msg:
-        if not self._client.is_connected:  # a request started now would leave its future in the client
-            raise self._lost(ConnectionError("not connected"))
-        try:
-            return await self._client.request(subject, payload, timeout=timeout_s, headers=headers)
-        except nats.errors.NoRespondersError:
-            raise
-        except nats.errors.Error as error:
-            raise self._lost(error) from error
-
-    def _lost(self, error: Exception) -> WriteError:
-        if self._client.is_closed:
-            return ConnectionGone("the NATS connection is closed")
-        return UnknownOutcome(f"no answer about {self._subject}: {str(error) or type(error).__name__}")
+    async def _request(self, payload: bytes, headers: Mapping[str, str], timeout_s: float) -> dict[str, object]:
+        return await request(self._client, self._subject, payload, timeout_s, headers=headers, stream=self._stream)
 
     def _too_large(self, message: Message) -> str:
         # Above max_payload the server closes the connection for good; the client checks the payload without headers.
@@ -195,19 +135,3 @@ class SubjectWriter:
         if message.size_bytes > self._client.max_payload:
             return f"{message.size_bytes} bytes with headers, at most {self._client.max_payload}"
         return ""
-
-
-def _read_tail(answer: bytes, stream: str, subject: str) -> Tail | None:
-    try:
-        body = json.loads(answer)
-        if "error" in body:
-            if body["error"].get("err_code") == _NOT_FOUND:
-                return None
-            raise error_of(body["error"], stream)
-        message = body["message"]
-        if message["subject"] != subject:
-            raise UnknownOutcome(f"asked for {subject}, got {message['subject']}")
-        headers = parse_headers(base64.b64decode(message.get("hdrs", "")))
-        return Tail(int(message["seq"]), headers, base64.b64decode(message.get("data", "")))
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        raise UnknownOutcome(f"the answer about the tail of {subject} cannot be read: {answer[:80]!r}") from error

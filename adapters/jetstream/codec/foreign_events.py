@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from adapters.jetstream.codec import guard as guard_events
+from adapters.jetstream.codec import guard
 from adapters.jetstream.codec.foreign import read
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 
@@ -16,8 +16,8 @@ def to_audit_event(headers: Mapping[str, str], payload: bytes) -> AuditEvent:
     Raises:
         UndecodableError: it is not such an event; see `foreign.read`.
     """
-    if guard_events.TYPE in (headers.get("ce-type"), headers.get("ce_type")):
-        return guard_events.to_audit_event(headers, payload)
+    if guard.TYPE in (headers.get("ce-type"), headers.get("ce_type")):
+        return guard.to_audit_event(headers, payload)
     found = read(headers, payload, AuditEvent)
     found.payload.event_id = found.payload.event_id or found.uuid
     return found.payload

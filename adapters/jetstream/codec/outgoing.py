@@ -39,7 +39,7 @@ class Outgoing:
         }
         name = f"publish {self._subject}"
         span = self._tracer.start_span(name, context=origin, kind=SpanKind.PRODUCER, attributes=attributes)
-        carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
+        trace_headers: dict[str, str] = {}
+        _PROPAGATOR.inject(trace_headers, trace.set_span_in_context(span))
         span.end()
-        return carrier.get("traceparent", context.traceparent)
+        return trace_headers.get("traceparent", context.traceparent)

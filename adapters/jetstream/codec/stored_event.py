@@ -1,8 +1,8 @@
 """Stored events: a bridge's message in JetStream, parsed back into the event that it carries."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import HeaderError, from_headers
 from mesh.feeds.token import Token, decode
 from mesh.serving.errors import MeshError
@@ -38,18 +38,19 @@ class StoredEvent:
         return self.context.run_created.ToNanoseconds()
 
 
-def read_stored(subject: str, stream_sequence: int, headers: Mapping[str, str], payload: bytes) -> StoredEvent:
+def read_stored(message: StoredMessage) -> StoredEvent:
     """Parse a message into its event.
 
     Raises:
         NotABridgesError: its headers are not those that a bridge writes.
     """
+    where = f"{message.subject}: message {message.sequence} is not a bridge's"
     try:
-        read = from_headers(headers)
+        read = from_headers(message.headers)
         token = decode(read.resume_token)
     except (HeaderError, MeshError) as error:
-        raise NotABridgesError(f"{subject}: message {stream_sequence} is not a bridge's: {error}") from error
+        raise NotABridgesError(f"{where}: {error}") from error
     if token.sequence != read.context.sequence:
         problem = f"its token is of event {token.sequence}, its ce-sequence is {read.context.sequence}"
-        raise NotABridgesError(f"{subject}: message {stream_sequence} is not a bridge's: {problem}")
-    return StoredEvent(stream_sequence, read.context, token, payload)
+        raise NotABridgesError(f"{where}: {problem}")
+    return StoredEvent(message.sequence, read.context, token, message.payload)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.jetstream.client.messages import get
+from adapters.jetstream.client.messages import StoredMessage, get
 from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
@@ -32,8 +32,10 @@ class Advisory:
 def read_advisory(body: bytes) -> Advisory | None:
     """Parse an advisory; return None where it is not one."""
     try:
-        said = json.loads(body)
-        return Advisory(str(said["stream"]), str(said["consumer"]), int(said["stream_seq"]), int(said["deliveries"]))
+        fields = json.loads(body)
+        return Advisory(
+            str(fields["stream"]), str(fields["consumer"]), int(fields["stream_seq"]), int(fields["deliveries"])
+        )
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -49,7 +51,7 @@ class AdvisoryReader:
         self._metrics = metrics
         self._audit = service.audit
         heartbeat = service.health.loop("advisories")
-        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, heartbeat, "watching for what is given up")
+        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, heartbeat, "reading advisories")
 
     async def run(self, client: Client) -> None:
         """Process advisories over this connection until it is closed.
@@ -65,35 +67,35 @@ class AdvisoryReader:
             if advisory is None:
                 _LOG.warning("an advisory cannot be read", extra={"subject": message.subject})
             else:
-                await self._put_aside(client, advisory)
+                await self._dead_letter(client, advisory)
             await message.ack()
 
-    async def _put_aside(self, client: Client, advisory: Advisory) -> None:
+    async def _dead_letter(self, client: Client, advisory: Advisory) -> None:
         origin = await get(client, advisory.stream, advisory.sequence)
         place = f"{advisory.stream}/{advisory.sequence}"
         if origin is None:
-            _LOG.error("a message that was given up is no longer in its stream", extra={"place": place})
+            _LOG.error("a message that exhausted max_deliver is no longer in its stream", extra={"place": place})
         else:
             detail = f"delivered {advisory.deliveries} times and never acknowledged"
-            await put(client, _letter(advisory, origin.subject, origin.headers, origin.payload, detail))
+            await put(client, _dead_letter_of(advisory, origin, detail))
         self._metrics.exhausted.inc()
         self._audit.report(
             COMMAND_EXHAUSTED,
-            "a message was never acknowledged and " + ("is put aside" if origin else "is gone from its stream"),
+            "a message was never acknowledged and " + ("is dead-lettered" if origin else "is gone from its stream"),
             key=f"advisory/{place}",
             consumer=advisory.consumer,
             place=place,
         )
 
 
-def _letter(advisory: Advisory, subject: str, headers: dict[str, str], payload: bytes, detail: str) -> DeadLetter:
+def _dead_letter_of(advisory: Advisory, message: StoredMessage, detail: str) -> DeadLetter:
     return DeadLetter(
         consumer=advisory.consumer,
         stream=advisory.stream,
         sequence=advisory.sequence,
-        subject=subject,
-        headers=headers,
-        payload=payload,
+        subject=message.subject,
+        headers=message.headers,
+        payload=message.payload,
         reason="EXHAUSTED",
         detail=detail,
     )

@@ -12,12 +12,12 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from adapters.jetstream.client.errors import WriteError
+from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.client.messages import get_last, store
-from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.client.requests import call
 from adapters.jetstream.codec.commands import CommandMessage, StreamPosition, answer_headers, is_answered, to_command
 from adapters.jetstream.codec.foreign import UndecodableError
-from adapters.jetstream.inbound.dead_letters import put_aside
+from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
@@ -45,7 +45,7 @@ CALL_TIMEOUT_S = 3.0
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
-class CommandCarrier:
+class CommandForwarder:
     """Read the durable of a bot's commands, one command at a time.
 
     A command is acknowledged once its answer or its dead letter is stored. A redelivered command is recognised: by the
@@ -70,11 +70,11 @@ class CommandCarrier:
         self._durable = durable
         self._heartbeat: Heartbeat = service.health.loop("commands")
         self._reader = DurableReader(durable, 1, self._process, self._heartbeat, "taking commands")
-        self._answered = self._put_aside = 0
+        self._answered = self._dead_lettered = 0
 
     def facts(self) -> Mapping[str, object]:
         """Return the fields of the status line."""
-        return {"answered": self._answered, "put_aside": self._put_aside}
+        return {"answered": self._answered, "dead_lettered": self._dead_lettered}
 
     async def run(self, client: Client) -> None:
         """Process commands over this connection until it is closed.
@@ -88,18 +88,18 @@ class CommandCarrier:
         for message in messages:
             try:
                 async with asyncio.timeout(PROCESS_TIMEOUT_S):
-                    await self._carry(client, message)
+                    await self._forward(client, message)
             except UndecodableError as error:
-                await self._give_up(client, message, error.reason, str(error))
+                await self._dead_letter(client, message, error.reason, str(error))
             except TimeoutError:
-                await self._give_back(client, message, f"not done within {PROCESS_TIMEOUT_S:g} s")
-            except (QikiError, WriteError, TopologyError) as error:
-                await self._give_back(client, message, str(error))
+                await self._return(client, message, f"not done within {PROCESS_TIMEOUT_S:g} s")
+            except (QikiError, JetStreamError) as error:
+                await self._return(client, message, str(error))
 
-    async def _carry(self, client: Client, message: Msg) -> None:
+    async def _forward(self, client: Client, message: Msg) -> None:
         """Execute a command, store the answer, and acknowledge the command, in this order."""
         if message.subject != f"{SUBJECT_PREFIX}{self._bot_id}":
-            raise UndecodableError("UNROUTABLE", f"no service here takes commands on {message.subject}")
+            raise UndecodableError("UNROUTABLE", f"no service of this mesh takes commands on {message.subject}")
         wanted = to_command(message.headers or {}, message.data)
         with self._span(message, wanted) as traceparent:
             response = await self._execute(wanted, traceparent)
@@ -135,26 +135,26 @@ class CommandCarrier:
         body = result.SerializeToString(deterministic=True)
         await store(client, RESPONSES, subject, body, headers, expected_last=tail.sequence if tail else 0)
 
-    async def _give_back(self, client: Client, message: Msg, why: str) -> None:
+    async def _return(self, client: Client, message: Msg, why: str) -> None:
         """Return the command for a later redelivery, or dead-letter it where it has exhausted max_deliver."""
         deliveries = message.metadata.num_delivered
         if 0 < self._durable.max_deliver <= deliveries:
-            await self._give_up(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
+            await self._dead_letter(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
             return
         self._heartbeat.beat(f"waiting: {why}")
-        self._metrics.given_back.inc()
+        self._metrics.returned.inc()
         await message.nak(delay=self._durable.delay_s(deliveries))
 
-    async def _give_up(self, client: Client, message: Msg, reason: str, detail: str) -> None:
-        letter = await put_aside(client, self._durable.name, message, reason, detail)
-        self._put_aside += 1
-        self._metrics.put_aside.labels(reason).inc()
+    async def _dead_letter(self, client: Client, message: Msg, reason: str, detail: str) -> None:
+        dead_letter = await put_delivered(client, self._durable.name, message, reason, detail)
+        self._dead_lettered += 1
+        self._metrics.dead_lettered.labels(reason).inc()
         self._audit.report(
             COMMAND_EXHAUSTED if reason == "EXHAUSTED" else DEAD_LETTERED,
-            f"a command on {message.subject} was put aside: {reason}",
-            key=f"{letter.stream}/{letter.sequence}",
+            f"a command on {message.subject} was dead-lettered: {reason}",
+            key=f"{dead_letter.stream}/{dead_letter.sequence}",
             subject=message.subject,
-            sequence=letter.sequence,
+            sequence=dead_letter.sequence,
             reason=reason,
             detail=detail,
         )
@@ -173,6 +173,6 @@ class CommandCarrier:
         with self._tracer.start_as_current_span(
             f"process {message.subject}", context=parent, kind=SpanKind.CONSUMER, attributes=attributes
         ) as span:
-            carrier: dict[str, str] = {}
-            _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-            yield carrier.get("traceparent", "")
+            trace_headers: dict[str, str] = {}
+            _PROPAGATOR.inject(trace_headers, trace.set_span_in_context(span))
+            yield trace_headers.get("traceparent", "")

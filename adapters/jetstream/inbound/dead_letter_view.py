@@ -1,99 +1,105 @@
 """Dead-letter stream access: list the dead letters, show one, and replay one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.client import Client
 
 from adapters.jetstream.client.messages import StoredMessage, get, get_next, store
 from adapters.jetstream.codec.cloudevents import MESSAGE_ID, HeaderError, from_foreign_headers
 from adapters.jetstream.codec.foreign import JSON, PROTOBUF
-from adapters.jetstream.inbound.dead_letters import OWN_PREFIX, STEERING_PREFIX, STREAM, SUBJECT_PREFIX
+from adapters.jetstream.inbound.dead_letters import STREAM, SUBJECT_PREFIX, DeadLetter
 from botspec.channels import STREAMS  # with the whole API: the types that a payload may be of
 
 MAX_SHOWN_BYTES = 4096
 _ALL = f"{SUBJECT_PREFIX}>"
 
 
-class NotALetterError(Exception):
+class NotADeadLetterError(Exception):
     """There is no dead letter at the stream sequence, or it does not name its origin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter: its stream sequence and time in the dead-letter stream, its reason, and the original message."""
+class StoredDeadLetter:
+    """A dead letter with its stream sequence in the dead-letter stream, and the time at which it was stored there."""
 
     sequence: int
-    time: str
-    reason: str
-    detail: str
-    consumer: str
-    subject: str
-    origin: str
-    headers: Mapping[str, str]
-    payload: bytes
+    stored_ns: int
+    content: DeadLetter
+
+    @property
+    def time(self) -> str:
+        """The time of storing, RFC 3339."""
+        stamp = Timestamp()
+        stamp.FromNanoseconds(self.stored_ns)
+        return stamp.ToJsonString()
+
+    @property
+    def origin(self) -> str:
+        """The stream and the stream sequence of the original message."""
+        return f"{self.content.stream}/{self.content.sequence}"
 
 
-async def letters(client: Client, after: int, limit: int) -> list[Letter]:
-    """Return the first dead letters after a sequence, oldest first, `limit` at most. Raises `TopologyError`."""
-    found: list[Letter] = []
-    place = after + 1
+async def list_dead_letters(client: Client, after: int, limit: int) -> list[StoredDeadLetter]:
+    """Return the first dead letters after a sequence, oldest first, `limit` at most. Raises `JetStreamError`."""
+    found: list[StoredDeadLetter] = []
+    sequence = after + 1
     while len(found) < limit:
-        message = await get_next(client, STREAM, place, _ALL)
+        message = await get_next(client, STREAM, sequence, _ALL)
         if message is None:
             break
-        found.append(_letter(message))
-        place = message.sequence + 1
+        found.append(_read(message))
+        sequence = message.sequence + 1
     return found
 
 
-async def letter(client: Client, sequence: int) -> Letter:
+async def get_dead_letter(client: Client, sequence: int) -> StoredDeadLetter:
     """Return the dead letter at a stream sequence.
 
     Raises:
-        NotALetterError: there is none.
-        TopologyError: the server cannot be queried.
+        NotADeadLetterError: there is none.
+        JetStreamError: the server cannot be queried.
     """
     message = await get(client, STREAM, sequence)
     if message is None or not message.subject.startswith(SUBJECT_PREFIX):
-        raise NotALetterError(f"no letter stands at {sequence}")
-    return _letter(message)
+        raise NotADeadLetterError(f"there is no dead letter {sequence}")
+    return _read(message)
 
 
-async def replay(client: Client, wanted: Letter) -> bool:
+async def replay(client: Client, dead_letter: StoredDeadLetter) -> bool:
     """Publish the message to its subject again, as received; return False where that was done already.
 
     Its message id derives from the dead letter's: within the stream's duplicate window, repeated calls store it once.
 
     Raises:
-        NotALetterError: the dead letter does not name the message's origin, or names a stream that is not ours.
-        WriteError: it is not known to be stored; trying again is harmless.
+        NotADeadLetterError: the dead letter does not name the message's origin, or names a stream that is not ours.
+        JetStreamError: it is not known to be stored; trying again is harmless.
     """
-    stream = wanted.origin.partition("/")[0]
-    if not wanted.subject or stream not in [declared.name for declared in STREAMS]:
-        raise NotALetterError(f"the letter at {wanted.sequence} does not say where it came from")
-    headers = {**wanted.headers, MESSAGE_ID: f"{STREAM}/{wanted.sequence}/replay"}
-    return await store(client, stream, wanted.subject, wanted.payload, headers)
+    content = dead_letter.content
+    if not content.subject or content.stream not in [declared.name for declared in STREAMS]:
+        raise NotADeadLetterError(f"dead letter {dead_letter.sequence} does not name its message's origin")
+    headers = {**content.headers, MESSAGE_ID: f"{STREAM}/{dead_letter.sequence}/replay"}
+    return await store(client, content.stream, content.subject, content.payload, headers)
 
 
-def payload_text(wanted: Letter) -> str:
+def payload_text(dead_letter: DeadLetter) -> str:
     """Return the payload as JSON where its type is known and it can be decoded, else as hexadecimal."""
     try:
-        read = from_foreign_headers(wanted.headers)
+        read = from_foreign_headers(dead_letter.headers)
         kind = (read.content_type or PROTOBUF).partition(";")[0].strip().lower()
         found = descriptor_pool.Default().FindMessageTypeByName(read.context.type)
         message = message_factory.GetMessageClass(found)()
         if kind == PROTOBUF:
-            message.ParseFromString(wanted.payload)
+            message.ParseFromString(dead_letter.payload)
         elif kind == JSON:
-            json_format.Parse(wanted.payload, message)
+            json_format.Parse(dead_letter.payload, message)
         else:
-            return _hexadecimal(wanted.payload)
+            return _hexadecimal(dead_letter.payload)
         return json_format.MessageToJson(message, preserving_proto_field_name=True)
     except (HeaderError, KeyError, DecodeError, json_format.Error, UnicodeDecodeError):
-        return _hexadecimal(wanted.payload)
+        return _hexadecimal(dead_letter.payload)
 
 
 def _hexadecimal(payload: bytes) -> str:
@@ -102,21 +108,5 @@ def _hexadecimal(payload: bytes) -> str:
     return f"{shown} and {left} bytes more" if left > 0 else shown
 
 
-def _letter(message: StoredMessage) -> Letter:
-    told = {name.removeprefix(OWN_PREFIX): value for name, value in message.headers.items()}
-    kept = {
-        name: value
-        for name, value in message.headers.items()
-        if not name.startswith(OWN_PREFIX) and not name.lower().startswith(STEERING_PREFIX)
-    }
-    return Letter(
-        sequence=message.sequence,
-        time=message.time,
-        reason=told.get("reason", ""),
-        detail=told.get("detail", ""),
-        consumer=told.get("consumer", ""),
-        subject=told.get("subject", ""),
-        origin=f"{told.get('stream', '')}/{told.get('sequence', '')}",
-        headers=kept,
-        payload=message.payload,
-    )
+def _read(message: StoredMessage) -> StoredDeadLetter:
+    return StoredDeadLetter(message.sequence, message.stored_ns, DeadLetter.from_message(message))

@@ -1,20 +1,24 @@
 """The dead-letter stream: messages that could not be processed, as received, each with the reason."""
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.jetstream.client.messages import store
+from adapters.jetstream.client.messages import StoredMessage, store
+from adapters.jetstream.codec.cloudevents import MESSAGE_ID
 
 STREAM = "QIKI_DLQ_V1"
 SUBJECT_PREFIX = "qiki.dlq.v1."
 OWN_PREFIX = "qiki-dlq-"
 # Headers that control JetStream: those of the original message would act on its copy.
-STEERING_PREFIX = "nats-"
+CONTROL_PREFIX = "nats-"
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,9 +37,8 @@ class DeadLetter:
 
     def message_headers(self) -> dict[str, str]:
         """Return the original headers with the reason; the same dead letter always has the same `Nats-Msg-Id`."""
-        kept = {name: value for name, value in self.headers.items() if not name.lower().startswith(STEERING_PREFIX)}
-        return kept | {
-            "Nats-Msg-Id": f"{self.stream}/{self.sequence}/{self.consumer}",
+        return _without_control(self.headers) | {
+            MESSAGE_ID: f"{self.stream}/{self.sequence}/{self.consumer}",
             f"{OWN_PREFIX}reason": self.reason,
             f"{OWN_PREFIX}detail": _one_line(self.detail),
             f"{OWN_PREFIX}subject": self.subject,
@@ -45,38 +48,61 @@ class DeadLetter:
             f"{OWN_PREFIX}time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
+    @classmethod
+    def from_message(cls, message: StoredMessage) -> Self:
+        """Return the dead letter in a message of the dead-letter stream; an absent field is empty, or 0."""
+        headers = _without_control(message.headers)
+        own = {
+            name.removeprefix(OWN_PREFIX): headers.pop(name) for name in list(headers) if name.startswith(OWN_PREFIX)
+        }
+        return cls(
+            consumer=own.get("consumer", ""),
+            stream=own.get("stream", ""),
+            sequence=int(own["sequence"]) if _DIGITS.fullmatch(own.get("sequence", "")) else 0,
+            subject=own.get("subject", ""),
+            headers=headers,
+            payload=message.payload,
+            reason=own.get("reason", ""),
+            detail=own.get("detail", ""),
+        )
 
-async def put(client: Client, letter: DeadLetter) -> None:
+
+async def put(client: Client, dead_letter: DeadLetter) -> None:
     """Store a dead letter; it is stored when this returns.
 
     Raises:
-        WriteError: it is not known to be stored; storing it again is harmless.
+        JetStreamError: it is not known to be stored; storing it again is harmless.
     """
-    await store(client, STREAM, f"{SUBJECT_PREFIX}{letter.consumer}", letter.payload, letter.message_headers())
-    facts = {"subject": letter.subject, "reason": letter.reason, "detail": letter.detail}
-    _LOG.warning("put aside", extra={**facts, "sequence": letter.sequence})
+    subject = f"{SUBJECT_PREFIX}{dead_letter.consumer}"
+    await store(client, STREAM, subject, dead_letter.payload, dead_letter.message_headers())
+    facts = {"subject": dead_letter.subject, "reason": dead_letter.reason, "detail": dead_letter.detail}
+    _LOG.warning("dead-lettered", extra={**facts, "sequence": dead_letter.sequence})
 
 
-async def put_aside(client: Client, consumer: str, message: Msg, reason: str, detail: str) -> DeadLetter:
+async def put_delivered(client: Client, consumer: str, message: Msg, reason: str, detail: str) -> DeadLetter:
     """Dead-letter a consumer's message, then terminate its redelivery; return the dead letter.
 
     Raises:
-        WriteError: it is not known to be stored; the message is redelivered.
+        JetStreamError: it is not known to be stored; the message is redelivered.
     """
-    place = message.metadata
-    letter = DeadLetter(
+    metadata = message.metadata
+    dead_letter = DeadLetter(
         consumer=consumer,
-        stream=place.stream,
-        sequence=place.sequence.stream,
+        stream=metadata.stream,
+        sequence=metadata.sequence.stream,
         subject=message.subject,
         headers=message.headers or {},
         payload=message.data,
         reason=reason,
         detail=detail,
     )
-    await put(client, letter)
+    await put(client, dead_letter)
     await message.term()
-    return letter
+    return dead_letter
+
+
+def _without_control(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not name.lower().startswith(CONTROL_PREFIX)}
 
 
 def _one_line(text: str) -> str:

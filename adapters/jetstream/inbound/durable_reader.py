@@ -7,8 +7,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.jetstream.client.errors import ConnectionGone, WriteError
-from adapters.jetstream.client.requests import TopologyError
+from adapters.jetstream.client.errors import ConnectionGone, JetStreamError, NotFound
 from adapters.jetstream.topology import consumers
 from adapters.jetstream.topology.consumers import Durable
 from mesh.serving.health import Heartbeat
@@ -28,13 +27,13 @@ class DurableReader:
         fetch: int,
         process: Callable[[Client, list[Msg]], Awaitable[None]],
         heartbeat: Heartbeat,
-        doing: str,
+        activity: str,
     ) -> None:
         self._durable = durable
         self._fetch = fetch
         self._process = process
         self._heartbeat = heartbeat
-        self._doing = doing
+        self._activity = activity
 
     async def run(self, client: Client) -> None:
         """Read over this connection until it is closed.
@@ -49,7 +48,7 @@ class DurableReader:
                 await self._read(client)
                 delays = Backoff(cap_s=2.0).delays()
                 continue
-            except (TopologyError, WriteError, QikiError, nats.errors.Error) as error:
+            except (JetStreamError, QikiError, nats.errors.Error) as error:
                 self._heartbeat.beat(f"waiting: {error}")
             await asyncio.sleep(next(delays))
         raise ConnectionGone("the NATS connection is closed")
@@ -58,12 +57,12 @@ class DurableReader:
         """Process batches until one fails; return when a fetch finds nothing, so that the consumer is checked again."""
         name, stream = self._durable.name, self._durable.stream
         if await consumers.lag(client, self._durable) is None:
-            raise TopologyError(f"durable {name} is missing; run `qiki nats init`")
+            raise NotFound(f"durable {name} is missing; run `qiki nats init`")
         subscription = await client.jetstream().pull_subscribe_bind(consumer=name, stream=stream)
         try:
             while True:
                 raise_if_cancelled()
-                self._heartbeat.beat(self._doing)
+                self._heartbeat.beat(self._activity)
                 try:
                     messages = await subscription.fetch(self._fetch, timeout=FETCH_TIMEOUT_S)
                 except (nats.errors.TimeoutError, TimeoutError):

@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 
 from adapters.jetstream.codec.foreign import UndecodableError
 from adapters.jetstream.codec.foreign_events import to_audit_event
-from adapters.jetstream.inbound.dead_letters import put_aside
+from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
 from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
@@ -44,11 +44,11 @@ class Intake:
         self._metrics = metrics
         self._audit = audit
         self._reader = DurableReader(REGISTRAR_INTAKE, FETCH, self._process, heartbeat, "taking events in")
-        self._recorded = self._put_aside = 0
+        self._recorded = self._dead_lettered = 0
 
     def facts(self) -> Mapping[str, object]:
         """Return the fields of the status line."""
-        return {"recorded": self._recorded, "put_aside": self._put_aside}
+        return {"recorded": self._recorded, "dead_lettered": self._dead_lettered}
 
     async def run(self, client: Client) -> None:
         """Process events over this connection until it is closed.
@@ -67,7 +67,7 @@ class Intake:
             try:
                 events.append((message, to_audit_event(message.headers or {}, message.data)))
             except UndecodableError as error:
-                await self._put_aside_message(client, message, error.reason, str(error))
+                await self._dead_letter(client, message, error.reason, str(error))
         for chunk in _chunks(events):
             await self._record(client, chunk)
 
@@ -82,18 +82,18 @@ class Intake:
                 self._metrics.recorded.inc()
             else:
                 rejection = result.rejection
-                await self._put_aside_message(client, message, "REJECTED", f"{rejection.field}: {rejection.message}")
+                await self._dead_letter(client, message, "REJECTED", f"{rejection.field}: {rejection.message}")
 
-    async def _put_aside_message(self, client: Client, message: Msg, reason: str, detail: str) -> None:
-        letter = await put_aside(client, REGISTRAR_INTAKE.name, message, reason, detail)
-        self._put_aside += 1
-        self._metrics.put_aside.labels(reason).inc()
+    async def _dead_letter(self, client: Client, message: Msg, reason: str, detail: str) -> None:
+        dead_letter = await put_delivered(client, REGISTRAR_INTAKE.name, message, reason, detail)
+        self._dead_lettered += 1
+        self._metrics.dead_lettered.labels(reason).inc()
         self._audit.report(
             DEAD_LETTERED,
-            f"a message on {message.subject} was put aside: {reason}",
-            key=f"{letter.stream}/{letter.sequence}",
+            f"a message on {message.subject} was dead-lettered: {reason}",
+            key=f"{dead_letter.stream}/{dead_letter.sequence}",
             subject=message.subject,
-            sequence=letter.sequence,
+            sequence=dead_letter.sequence,
             reason=reason,
             detail=detail,
         )

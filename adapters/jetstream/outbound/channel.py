@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.writer import ConnectionGone, MessageTooLarge, SubjectWriter, Tail, WriteError
+from adapters.jetstream.client.errors import ConnectionGone, JetStreamError, MessageTooLarge
+from adapters.jetstream.client.messages import StoredMessage
+from adapters.jetstream.client.writer import SubjectWriter
 from adapters.jetstream.codec.cloudevents import RESUME_TOKEN, HeaderError
 from adapters.jetstream.codec.outgoing import Outgoing
 from adapters.jetstream.metrics import BridgeMetrics
@@ -75,7 +77,7 @@ class ChannelPublisher:
         """Return the fields of the status line."""
         return {"sequence": self.sequence, "waiting": len(self._queue), **self.status.facts(), "ended": self.ended}
 
-    async def carry(self, client: Client) -> None:
+    async def publish(self, client: Client) -> None:
         """Publish over this connection until it is closed; after any error, restart from the subject's tail.
 
         Raises:
@@ -86,7 +88,7 @@ class ChannelPublisher:
             raise_if_cancelled()
             before = self.sequence
             try:
-                await self._carry_run(client)
+                await self._publish_run(client)
                 delays = Backoff(cap_s=2.0).delays()
                 continue
             except ConnectionGone:
@@ -99,14 +101,14 @@ class ChannelPublisher:
                 await self._stop(CHANNEL_STOPPED, str(error))
             except RunChangedError:
                 continue
-            except (WriteError, QikiError) as error:
+            except (JetStreamError, QikiError) as error:
                 self.status.metrics.resumes.inc()
                 self.status.say(str(error))
             if self.sequence != before:
                 delays = Backoff(cap_s=2.0).delays()
             await asyncio.sleep(next(delays))
 
-    async def _carry_run(self, client: Client) -> None:
+    async def _publish_run(self, client: Client) -> None:
         """Publish one run from the subject's tail to the run's end, and wait for the next run.
 
         1. Ask the sink for its tail, and the source which run it serves; decide where to resume.
@@ -121,7 +123,7 @@ class ChannelPublisher:
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
         self._begin(start, _position(tail))
-        async with task_group(WriteError, QikiError) as group:
+        async with task_group(JetStreamError, QikiError) as group:
             reading = group.create_task(self._read(start, run))
             confirming = group.create_task(self._confirmations.run())
             await self._write(writer)
@@ -202,7 +204,7 @@ class ChannelPublisher:
                 await self._write_on(writer)
             except (ConnectionGone, MessageTooLarge, _TailElsewhereError):
                 raise
-            except WriteError as error:
+            except JetStreamError as error:
                 in_doubt = True
                 self.status.metrics.resumes.inc()
                 self.status.not_stored(str(error))
@@ -252,7 +254,7 @@ class ChannelPublisher:
             await self._confirmations.confirm()  # no stream is open now that would report a restarted source
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
-    def _decide(self, tail: Tail | None, used: bool, run: Run) -> Start:
+    def _decide(self, tail: StoredMessage | None, used: bool, run: Run) -> Start:
         headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
         if self.channel.policy == "recorded":
             return decide_recorded(headers, sequence, used, run, self._accepted_log)
@@ -269,9 +271,9 @@ class ChannelPublisher:
         await asyncio.Event().wait()
 
 
-class _TailElsewhereError(WriteError):
+class _TailElsewhereError(JetStreamError):
     """The subject's tail is neither the known one nor one of the waiting messages."""
 
 
-def _position(tail: Tail | None) -> Position:
+def _position(tail: StoredMessage | None) -> Position:
     return Position(tail.sequence, tail.headers.get(RESUME_TOKEN, "")) if tail else Position(0, "")

@@ -49,5 +49,5 @@ class StoreProgress:
         """The reason why nothing is stored, for an operator; empty while there is no error."""
         if self.storing:
             return self.error
-        said = f"JetStream has acknowledged nothing for {self.unstored_s():.0f} s while events wait"
-        return f"{said} (last error: {self.error})" if self.error else said
+        reason = f"JetStream has acknowledged nothing for {self.unstored_s():.0f} s while events wait"
+        return f"{reason} (last error: {self.error})" if self.error else reason

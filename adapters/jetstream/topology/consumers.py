@@ -4,15 +4,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.client import Client
 
-from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.client.errors import NotFound, UnknownOutcome
+from adapters.jetstream.client.messages import get_next
+from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference
 
 _NS_PER_S = 1_000_000_000
-_NOT_FOUND = 10014
-_NO_MESSAGE = 10037
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ DURABLES = (REGISTRAR_INTAKE, SIM_COMMANDS, DLQ_ADVISORIES)
 
 
 async def check(client: Client) -> list[Difference]:
-    """Return how the server's durables differ from the declared ones. Raises `TopologyError`."""
+    """Return how the server's durables differ from the declared ones. Raises `JetStreamError`."""
     found: list[Difference] = []
     for durable in DURABLES:
         actual = await _actual(client, durable)
@@ -120,7 +119,7 @@ async def check(client: Client) -> list[Difference]:
 
 
 async def init(client: Client) -> list[str]:
-    """Create missing durables and update differing ones; return the actions taken. Raises `TopologyError`."""
+    """Create missing durables and update differing ones; return the actions taken. Raises `JetStreamError`."""
     actions: list[str] = []
     for difference_of in sorted({difference.stream for difference in await check(client)}):
         durable = next(item for item in DURABLES if f"{item.stream}/{item.name}" == difference_of)
@@ -131,7 +130,7 @@ async def init(client: Client) -> list[str]:
 
 
 async def lag(client: Client, durable: Durable) -> Lag | None:
-    """Return the lag of the durable, None where there is no such durable. Raises `TopologyError`."""
+    """Return the lag of the durable, None where there is no such durable. Raises `JetStreamError`."""
     info = await _info(client, durable)
     if info is None:
         return None
@@ -139,24 +138,15 @@ async def lag(client: Client, durable: Durable) -> Lag | None:
     pending, ack_pending, redelivered = (count if isinstance(count, int) else -1 for count in counts)
     floor = info.get("ack_floor")
     if min(pending, ack_pending, redelivered) < 0 or not isinstance(floor, dict):
-        raise TopologyError(f"what the server says of {durable.name} cannot be read: {info}")
+        raise UnknownOutcome(f"{durable.name}: its state cannot be read: {info}")
     age_s = await _oldest_age_s(client, durable, int(floor["stream_seq"])) if pending + ack_pending else 0.0
     return Lag(pending, ack_pending, redelivered, age_s)
 
 
 async def _oldest_age_s(client: Client, durable: Durable, floor: int) -> float | None:
     """Return the age of the first message after the floor that the durable has to process, None for none."""
-    request = {"seq": floor + 1, "next_by_subj": durable.filter_subject}
-    try:
-        answer = await call(client, f"STREAM.MSG.GET.{durable.stream}", request)
-    except TopologyError as error:
-        if error.code == _NO_MESSAGE:
-            return None
-        raise
-    stored = Timestamp()
-    message = answer.get("message")
-    stored.FromJsonString(message["time"] if isinstance(message, dict) else "")
-    return max(0.0, (time.time_ns() - stored.ToNanoseconds()) / _NS_PER_S)
+    oldest = await get_next(client, durable.stream, floor + 1, durable.filter_subject)
+    return None if oldest is None else max(0.0, (time.time_ns() - oldest.stored_ns) / _NS_PER_S)
 
 
 async def _actual(client: Client, durable: Durable) -> Mapping[str, object] | None:
@@ -168,7 +158,5 @@ async def _actual(client: Client, durable: Durable) -> Mapping[str, object] | No
 async def _info(client: Client, durable: Durable) -> Mapping[str, object] | None:
     try:
         return await call(client, f"CONSUMER.INFO.{durable.stream}.{durable.name}", {})
-    except TopologyError as error:
-        if error.code == _NOT_FOUND:
-            return None
-        raise
+    except NotFound:
+        return None

@@ -91,7 +91,7 @@ def refusal(difference: Difference) -> str | None:
         return "it would give up copies; declare as many, or change the stream by hand" if fewer else None
     if field in _FREELY_CHANGED:
         return None
-    return "it cannot be changed in place; save what the stream holds, remove the stream, and create it anew"
+    return "it cannot be changed in place; save what is stored in the stream, remove the stream, and create it again"
 
 
 def subjects_overlap(first: str, second: str) -> bool:

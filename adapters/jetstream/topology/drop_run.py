@@ -29,7 +29,7 @@ async def last_run(client: Client, stream: str, subject: str) -> LastRun | None:
     """Return the last run on the subject, None where it is empty.
 
     Raises:
-        HistoryUnavailableError: the server cannot be queried. NotABridgesError: no bridge wrote a message.
+        JetStreamError: the server cannot be queried. NotABridgesError: no bridge wrote a message.
     """
     history = SubjectHistory(client, stream, subject)
     newest = await history.newest()
@@ -46,7 +46,7 @@ async def drop(client: Client, run: LastRun, on_deleted: Callable[[int], None] =
     Interrupted, it leaves the start of the run, and can be repeated. It deletes at most `run.events` messages.
 
     Raises:
-        TopologyError: the server refuses. HistoryUnavailableError, NotABridgesError: see `last_run`.
+        JetStreamError: the server refuses or cannot be queried. NotABridgesError: no bridge wrote a message.
     """
     history = SubjectHistory(client, run.stream, run.subject)
     for deleted in range(run.events):

@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from adapters.jetstream.client.requests import TopologyError
-from adapters.jetstream.topology import consumers
-from adapters.jetstream.topology import streams as topology
+from adapters.jetstream.client.errors import JetStreamError
+from adapters.jetstream.topology import consumers, streams
 from adapters.jetstream.topology.consumers import DURABLES, Lag
 from adapters.jetstream.topology.streams import Fill
 from mesh.tasks import raise_if_cancelled
@@ -36,7 +35,7 @@ class LagWatch(Collector):
     """The last known lag of each durable, usage of each stream, and number of dead letters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._heard: LagSample | None = None
+        self._sample: LagSample | None = None
         registry.register(self)
 
     async def run(self, client: Client) -> None:
@@ -44,17 +43,17 @@ class LagWatch(Collector):
         while True:
             raise_if_cancelled()
             try:
-                self._heard = await _ask(client)
-            except TopologyError:
-                self._heard = None
+                self._sample = await _ask(client)
+            except JetStreamError:
+                self._sample = None
             await asyncio.sleep(PERIOD_S)
 
     def collect(self) -> Iterable[Metric]:
         """Yield the known values."""
-        heard = self._heard
-        known = heard is not None and time.monotonic() - heard.at_s <= KNOWN_FOR_S
-        yield from _lags(heard.lags if heard and known else {})
-        yield from _fills(heard.fills if heard and known else {})
+        sample = self._sample
+        known = sample is not None and time.monotonic() - sample.at_s <= KNOWN_FOR_S
+        yield from _lags(sample.lags if sample and known else {})
+        yield from _fills(sample.fills if sample and known else {})
 
 
 async def _ask(client: Client) -> LagSample:
@@ -63,7 +62,7 @@ async def _ask(client: Client) -> LagSample:
         lag = await consumers.lag(client, durable)
         if lag is not None:
             lags[durable.stream, durable.name] = lag
-    return LagSample(time.monotonic(), lags, await topology.fills(client))
+    return LagSample(time.monotonic(), lags, await streams.fills(client))
 
 
 def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
@@ -73,29 +72,31 @@ def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
         "qiki_jetstream_consumer_ack_pending", "Messages delivered and not acknowledged.", labels=labels
     )
     again = GaugeMetricFamily(
-        "qiki_jetstream_consumer_redelivered", "Messages under way for not the first time.", labels=labels
+        "qiki_jetstream_consumer_redelivered", "Messages redelivered and not acknowledged.", labels=labels
     )
     age = GaugeMetricFamily(
         "qiki_jetstream_consumer_oldest_age_seconds", "Age of the oldest message not processed.", labels=labels
     )
-    for place, lag in lags.items():
-        pending.add_metric(list(place), lag.pending)
-        out.add_metric(list(place), lag.ack_pending)
-        again.add_metric(list(place), lag.redelivered)
+    for consumer, lag in lags.items():
+        pending.add_metric(list(consumer), lag.pending)
+        out.add_metric(list(consumer), lag.ack_pending)
+        again.add_metric(list(consumer), lag.redelivered)
         if lag.oldest_age_s is not None:
-            age.add_metric(list(place), lag.oldest_age_s)
+            age.add_metric(list(consumer), lag.oldest_age_s)
     yield from (pending, out, again, age)
 
 
 def _fills(fills: dict[str, Fill]) -> Iterable[Metric]:
-    size = GaugeMetricFamily("qiki_jetstream_stream_bytes", "Bytes that a stream holds.", labels=["stream"])
-    limit = GaugeMetricFamily("qiki_jetstream_stream_limit_bytes", "Bytes that it may hold.", labels=["stream"])
-    held = GaugeMetricFamily("qiki_jetstream_stream_messages", "Messages that a stream holds.", labels=["stream"])
-    dead = GaugeMetricFamily("qiki_dead_letters", "Messages put aside, still in the dead-letter stream.")
+    size = GaugeMetricFamily("qiki_jetstream_stream_bytes", "Bytes stored in a stream.", labels=["stream"])
+    limit = GaugeMetricFamily(
+        "qiki_jetstream_stream_limit_bytes", "Limit of the bytes stored in a stream.", labels=["stream"]
+    )
+    messages = GaugeMetricFamily("qiki_jetstream_stream_messages", "Messages stored in a stream.", labels=["stream"])
+    dead = GaugeMetricFamily("qiki_dead_letters", "Dead letters stored in the dead-letter stream.")
     for stream, fill in fills.items():
         size.add_metric([stream], fill.size_bytes)
         limit.add_metric([stream], fill.limit_bytes)
-        held.add_metric([stream], fill.messages)
+        messages.add_metric([stream], fill.messages)
         if stream == DEAD_LETTERS:
             dead.add_metric([], fill.messages)
-    yield from (size, limit, held, dead)
+    yield from (size, limit, messages, dead)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.requests import TopologyError, call
+from adapters.jetstream.client.errors import JetStreamError, UnknownOutcome
+from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference, StreamConfig, diff, missing, overlaps, refusal
 from botspec.channels import STREAMS, StreamDeclaration
 
@@ -22,7 +23,7 @@ _NS_PER_S = 1_000_000_000
 _MAX_PAGES = 100
 
 
-class TopologyRefused(TopologyError):  # noqa: N818 - named for what happened, as its siblings in the writer
+class TopologyRefused(JetStreamError):  # noqa: N818 - named for what happened, as the errors of the client
     """A change refused because it would lose data or is impossible; `stream` and `field` name its place."""
 
     def __init__(self, stream: str, field: str, problem: str) -> None:
@@ -79,7 +80,7 @@ def wanted_streams(size_factor: float = 1.0, num_replicas: int = 1) -> dict[str,
 async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[Difference]:
     """Return how the server's streams differ from the declared ones; empty where they do not.
 
-    A missing stream differs in its `name`; a subject that another captures, in `subjects`. Raises `TopologyError`.
+    A missing stream differs in its `name`; a subject that another captures, in `subjects`. Raises `JetStreamError`.
     """
     wanted = wanted_streams() if wanted is None else wanted
     actual = await _actual(client)
@@ -94,7 +95,7 @@ async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None
 async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[str]:
     """Create missing streams and update differing ones; return the actions taken, none the second time.
 
-    Raises `TopologyRefused` before any change where a change would lose data or is impossible, and `TopologyError`
+    Raises `TopologyRefused` before any change where a change would lose data or is impossible, and `JetStreamError`
     where the server does not comply.
     """
     wanted = wanted_streams() if wanted is None else wanted
@@ -110,7 +111,7 @@ async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None)
         changed = [f"{each.field} {each.actual!r} -> {each.wanted!r}" for each in differences if each.stream == name]
         actions.append(f"updated {name}: {', '.join(changed)}")
     if actions and (left := await check(client, wanted)):
-        raise TopologyError(
+        raise JetStreamError(
             "the server took the changes and did not make them all; nats-server 2.12 or later is needed: "
             + "; ".join(map(str, left))
         )
@@ -178,7 +179,7 @@ class Fill:
 
 
 async def fills(client: Client) -> dict[str, Fill]:
-    """Return the usage of each declared stream that exists. Raises `TopologyError`."""
+    """Return the usage of each declared stream that exists. Raises `JetStreamError`."""
     declared = {each.name for each in STREAMS}
     return {
         name: Fill(int(state["messages"]), int(state["bytes"]), int(str(config["max_bytes"])))
@@ -197,8 +198,8 @@ async def _listed(client: Client) -> dict[str, tuple[StreamConfig, dict[str, int
         page = await call(client, "STREAM.LIST", {"offset": len(found)})
         streams, total = page.get("streams") or [], page.get("total")
         if not isinstance(streams, list) or not isinstance(total, int):
-            raise TopologyError(f"the server's list of streams cannot be read: {page}")
+            raise UnknownOutcome(f"the server's list of streams cannot be read: {page}")
         found |= {stream["config"]["name"]: (stream["config"], stream["state"]) for stream in streams}
         if not streams or len(found) >= total:
             return found
-    raise TopologyError(f"the server holds too many streams to look at: more than {len(found)}")
+    raise JetStreamError(f"the server has too many streams to check: more than {len(found)}")

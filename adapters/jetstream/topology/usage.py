@@ -1,24 +1,21 @@
 """Usage of a stream: whether a message was ever stored in it."""
 
-import json
+from typing import Any
 
-import nats.errors
 from nats.aio.client import Client
 
-from adapters.jetstream.client.errors import UnknownOutcome, error_of
+from adapters.jetstream.client.errors import UnknownOutcome
+from adapters.jetstream.client.requests import call
 
 
 async def is_used(client: Client, stream: str, timeout_s: float) -> bool:
     """Return whether any message was ever stored in the stream.
 
     Raises:
-        WriteError: there is no such stream, or no clear answer in time.
+        JetStreamError: there is no such stream, or no clear answer in time.
     """
+    answer: Any = await call(client, f"STREAM.INFO.{stream}", {}, timeout_s)
     try:
-        answer = await client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=timeout_s)
-        body = json.loads(answer.data)
-        if "error" in body:
-            raise error_of(body["error"], stream)
-        return int(body["state"]["last_seq"]) > 0
-    except (nats.errors.Error, ValueError, KeyError, TypeError) as error:
-        raise UnknownOutcome(f"no clear answer about {stream}: {str(error) or type(error).__name__}") from error
+        return int(answer["state"]["last_seq"]) > 0
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnknownOutcome(f"{stream}: its state cannot be read: {error}") from error

@@ -1,36 +1,18 @@
-"""Read a subject back from JetStream: every message in order, with the time at which JetStream stored it."""
+"""Read a subject back from JetStream: every message in order, up to the newest one at the start."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import asyncio
+from collections.abc import Awaitable, Callable
 
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from adapters.jetstream.client.writer import SubjectWriter
-from mesh.tasks import cleanup
+from adapters.jetstream.client.errors import UnknownOutcome
+from adapters.jetstream.client.messages import StoredMessage, get_last
+from adapters.jetstream.client.reader import SubjectReader
+from mesh.tasks import cleanup, raise_if_cancelled
 
-# With payloads of at most a megabyte, a batch's memory stays bounded.
-BATCH = 128
-API_TIMEOUT_S = 5.0
-ABANDONED_AFTER_S = 60.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ReadBackError(Exception):
-    """The subject could not be read to its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """One message in JetStream; `stored_ns` is the server's wall clock at storing, in ns since 1970, to 1 us."""
-
-    headers: Mapping[str, str]
-    payload: bytes
-    stored_ns: int
+# The longest wait for the next message; within it the reader recovers from a lost consumer.
+NEXT_TIMEOUT_S = 5.0
+_FIRST = 1
 
 
 async def read_back(
@@ -38,39 +20,30 @@ async def read_back(
 ) -> None:
     """Pass every message of the subject to `take`, in order, from its first to the last one at the time of the call.
 
-    Raises `ReadBackError` where the server does not deliver them, each batch within 5 s, without a gap; and the errors
-    of `SubjectWriter.tail` and of `take`.
+    Raises `JetStreamError` where the server does not deliver them, each within 5 s; and the errors of `take`.
     """
-    tail = await SubjectWriter(client, stream, subject).tail(API_TIMEOUT_S)
-    if tail is None:
+    newest = await get_last(client, stream, subject)
+    if newest is None:
         return
-    config = ConsumerConfig(
-        ack_policy=AckPolicy.NONE,
-        deliver_policy=DeliverPolicy.ALL,
-        mem_storage=True,
-        inactive_threshold=ABANDONED_AFTER_S,
-    )
-    reached, delivered, pending = 0, 0, 1
+    reader = SubjectReader(client, stream, subject, _FIRST)
+    count = reached = 0
     try:
-        subscription = await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
-        try:
-            while reached < tail.sequence:  # every fetch returns a message or raises
-                # No more than there are: the client waits until its timeout for a batch that is not full.
-                for message in await subscription.fetch(max(1, min(BATCH, pending)), timeout=API_TIMEOUT_S):
-                    delivered += 1
-                    places = message.metadata.sequence
-                    if places.consumer != delivered:
-                        raise ReadBackError(f"{subject}: message {delivered} was lost on the way")
-                    if reached < tail.sequence:
-                        await take(_stored(message))
-                    reached, pending = places.stream, message.metadata.num_pending
-        finally:
-            await cleanup(subscription.unsubscribe())
-    except (nats.errors.Error, nats.js.errors.Error) as error:
-        detail = str(error) or type(error).__name__
-        raise ReadBackError(f"{subject}: stopped after {delivered} messages, before the end: {detail}") from error
+        while reached < newest.sequence:  # every round takes a message or raises
+            message = await _next(reader, f"{subject}: stopped after {count} messages, before the end")
+            reached = message.sequence
+            if reached <= newest.sequence:
+                await take(message)
+                count += 1
+    finally:
+        await cleanup(reader.close())
 
 
-def _stored(message: Msg) -> StoredMessage:
-    stored_us = (message.metadata.timestamp - _EPOCH) // timedelta(microseconds=1)
-    return StoredMessage(message.headers or {}, message.data, stored_us * 1_000)
+async def _next(reader: SubjectReader, stopped: str) -> StoredMessage:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + NEXT_TIMEOUT_S
+    while (left_s := deadline - loop.time()) > 0:
+        raise_if_cancelled()
+        message = await reader.next(left_s)
+        if message is not None:
+            return message
+    raise UnknownOutcome(f"{stopped}: {reader.state}")

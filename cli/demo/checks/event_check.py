@@ -7,8 +7,8 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import from_headers
-from adapters.jetstream.verify.read_back import StoredMessage
 from botspec.channels import Channel
 from cli.demo.checks.findings import Findings
 from mesh.feeds import identity

@@ -8,7 +8,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from adapters.jetstream.verify.read_back import StoredMessage
+from adapters.jetstream.client.messages import StoredMessage
 from botspec.channels import Channel
 from botspec.model import BotSpec
 from cli.demo.checks.event_check import CheckedEvent, EventCheck

@@ -5,20 +5,21 @@ import json
 import pytest
 
 from adapters.jetstream.client.errors import (
+    JetStreamError,
     MessageTooLarge,
+    NotFound,
+    RequestRefused,
     SequenceConflict,
     StreamFull,
     StreamMissing,
     UnknownOutcome,
-    WriteError,
-    WriteRefused,
-    read_answer,
 )
+from adapters.jetstream.client.requests import read_answer, read_confirmation
 
 
 def read(answer: object, *, expected_last: int = 6, batch_id: str | None = None, count: int = 1) -> int:
     raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-    return read_answer(raw, "S", expected_last, batch_id, count).sequence
+    return read_confirmation(read_answer(raw, "S"), "S", expected_last, batch_id, count)
 
 
 def failure(code: int, description: str) -> dict[str, object]:
@@ -44,6 +45,8 @@ def test_a_stored_batch_is_answered_with_its_last_sequence_its_id_and_its_size()
         (10054, "message size exceeds maximum allowed", MessageTooLarge),
         (10097, "header size exceeds maximum allowed of 64k", MessageTooLarge),
         (10059, "stream not found", StreamMissing),
+        (10037, "no message found", NotFound),
+        (10014, "consumer not found", NotFound),
         (10201, "atomic publish batch contains duplicate message id", UnknownOutcome),
         (10176, "atomic publish batch is incomplete", UnknownOutcome),
         (10008, "JetStream system temporarily unavailable", UnknownOutcome),
@@ -51,14 +54,14 @@ def test_a_stored_batch_is_answered_with_its_last_sequence_its_id_and_its_size()
     ],
 )
 def test_a_known_error_code_becomes_the_error_with_its_remedy(
-    code: int, description: str, kind: type[WriteError]
+    code: int, description: str, kind: type[JetStreamError]
 ) -> None:
     with pytest.raises(kind, match=f"{description}.*{code}"):
         read(failure(code, description))
 
 
 def test_any_other_error_is_a_refusal_with_its_code_and_description() -> None:
-    with pytest.raises(WriteRefused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         read(failure(10060, "expected stream does not match"))
     assert refused.value.code == 10060
     assert "expected stream does not match" in refused.value.description

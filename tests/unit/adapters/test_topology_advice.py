@@ -5,13 +5,13 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from adapters.jetstream.client.requests import _OUT_OF_SPACE, _advice
+from adapters.jetstream.client.errors import OUT_OF_SPACE, advice
 from cli.app import build_app
 
 
-@pytest.mark.parametrize("code", _OUT_OF_SPACE)
+@pytest.mark.parametrize("code", OUT_OF_SPACE)
 def test_the_advice_for_a_lack_of_space_names_an_option_of_its_command(code: int) -> None:
-    (command,) = re.findall(r"`qiki ([^`]*)`", _advice(code))
+    (command,) = re.findall(r"`qiki ([^`]*)`", advice(code))
     words = command.split()
     options = [word for word in words if word.startswith("--")]
     names = words[: words.index(options[0])]

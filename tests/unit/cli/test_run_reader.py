@@ -7,8 +7,8 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import HeaderError, to_headers
-from adapters.jetstream.verify.read_back import StoredMessage
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
@@ -38,7 +38,7 @@ def stored(payload: Message, sequence: int, *, run: str = RUN, produced_s: int =
         run_created=Timestamp(seconds=1),
         recorded_time=Timestamp(seconds=produced_s),
     )
-    return StoredMessage(to_headers(context, "token", None), payload.SerializeToString(), stored_s * S)
+    return StoredMessage(sequence, "", to_headers(context, "token", None), payload.SerializeToString(), stored_s * S)
 
 
 def frame(tick: int, *detections: tuple[float, float, float]) -> RadarFrame:
@@ -172,4 +172,4 @@ def test_a_subject_without_messages_is_counted_too() -> None:
 def test_a_foreign_message_is_refused() -> None:
     channel: Channel = CHANNELS["frames"]
     with pytest.raises(HeaderError, match="ce-id"):
-        reader().open(channel)(StoredMessage({}, b"", 0), True)
+        reader().open(channel)(StoredMessage(1, channel.subject, {}, b"", 0), True)
