@@ -37,12 +37,13 @@ up: setup ## Run the mesh until Ctrl-C
 test: setup ## Run all tests: unit, service, conformance, integration
 	@$(BIN)/pytest tests
 
-check: setup ## Formatting, lint, types, import rules, proto lint, generated code up to date
+check: setup ## Formatting, lint, types, import rules, words, proto lint, generated code up to date
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.cancellation $(CODE)
+	$(BIN)/python -m checks.words
 	$(BIN)/python -m checks.mutation --check
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto

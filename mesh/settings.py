@@ -114,8 +114,8 @@ def _problems(prefix: str, details: list[ErrorDetails], known: set[str]) -> Iter
             yield f"{prefix}CONFIG: unknown setting in the file: {key}; known: {_listed(known)}"
         else:
             messages.setdefault(f"{prefix}{key}".upper(), []).append(f"{item['msg']} (got {item['input']!r})")
-    for name, told in messages.items():
-        yield f"{name}: {', or '.join(told)}"
+    for name, refusals in messages.items():
+        yield f"{name}: {', or '.join(refusals)}"
 
 
 def _listed(names: set[str]) -> str:

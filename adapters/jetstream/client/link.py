@@ -89,9 +89,7 @@ class Link:
     def _on_event(self, event: ConnectionEvent) -> None:
         if event.state is ConnectionState.ERROR:
             return  # of one attempt or one subscription; the other events report the connection's state
-        self._say(
-            "connected" if event.state is ConnectionState.RECONNECTED else f"waiting for NATS: {event.state}"
-        )
+        self._say("connected" if event.state is ConnectionState.RECONNECTED else f"waiting for NATS: {event.state}")
         self._change.notify()
 
     def _say(self, state: str) -> None:

@@ -123,10 +123,10 @@ def test_an_event_may_be_kept_in_columns_as_well_and_is_the_same_event() -> None
     one = append(plain, 1)
     other = both.append(snapshot(1), sequence=1, time_ns=START_NS + S, tick=1, columns=in_columns(1, 100))
     assert (one.digest, token_after(one), one.columns) == (other.digest, token_after(other), b"")
-    told = WatchWorldResponse.FromString(other.columns)
-    assert told.snapshot == in_columns(1, 100)
-    told.snapshot.CopyFrom(snapshot(1))
-    assert told == WatchWorldResponse.FromString(other.response), "token and context are those of the event"
+    reported = WatchWorldResponse.FromString(other.columns)
+    assert reported.snapshot == in_columns(1, 100)
+    reported.snapshot.CopyFrom(snapshot(1))
+    assert reported == WatchWorldResponse.FromString(other.response), "token and context are those of the event"
     assert both.store.size_bytes == len(other.response) + len(other.columns)
 
 
