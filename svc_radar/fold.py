@@ -10,7 +10,8 @@ import numpy as np
 from mesh.clock import SimulationClock
 from mesh.feeds import identity
 from mesh.feeds.audit_summary import AuditSummary
-from mesh.feeds.feed import Feed, Made
+from mesh.feeds.event_spans import Made
+from mesh.feeds.feed import Feed
 from mesh.folds.quarantine import NOT_QUARANTINED
 from mesh.folds.replay_points import ReplayPoints
 from mesh.folds.runner import FoldReports, wait_for_readers
@@ -104,7 +105,9 @@ class RadarFold:
             made = self._make(slot, event, scan, began_ns)
         for feed, one in made:
             feed.add(one)
-        self._summary.take(slot.sequence, event.payload.time.ToNanoseconds(), detections=len(scan))
+        self._summary.take(
+            slot.sequence, event.payload.time.ToNanoseconds(), event.context.traceparent, detections=len(scan)
+        )
 
     def _observe(self, slot: Slot, snapshot: WorldSnapshot) -> Scan:
         model = self._models[slot.source]

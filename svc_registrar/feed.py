@@ -9,6 +9,7 @@ from mesh.feeds.history import History
 from mesh.feeds.ring import Retention
 from mesh.feeds.store import Entry
 from mesh.feeds.token import NO_EVENT, short_digest
+from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, WatchEventsResponse
 from svc_registrar.domain.index import Index
@@ -27,8 +28,9 @@ class LogStore:
 
     first_sequence = oldest_sequence = 1
 
-    def __init__(self, log: LogFile, index: Index) -> None:
+    def __init__(self, log: LogFile, index: Index, spans: WorkSpans) -> None:
         self._log = log
+        self._spans = spans
         self._index = index
         self._history = History(FEED, log.head.log_id, self)
         self._recent: OrderedDict[int, Entry] = OrderedDict()
@@ -71,6 +73,14 @@ class LogStore:
         except (RecordUnreadableError, OSError) as error:
             raise LogUnreadableError(f"{FEED}: {error}", sequence=str(sequence)) from error
 
+    def traceparent(self, event: AuditEvent, sequence: int) -> str:
+        """Return the trace context of an event of the log: in the trace of its cause, or in one of its own."""
+        log_id = self._log.head.log_id
+        if event.traceparent:
+            return identity.caused_traceparent(event.traceparent, f"{log_id}/{FEED}", sequence)
+        flags = self._spans.flags(identity.trace_id(log_id, sequence), "")
+        return identity.traceparent(log_id, sequence, FEED, sequence, flags)
+
     def _build(self, record: Record) -> Entry:
         event, digest, head = AuditEvent.FromString(record.body), short_digest(record.body), self._log.head
         response = WatchEventsResponse(
@@ -85,7 +95,7 @@ class LogStore:
                 run_id=head.log_id,
                 run_created=to_timestamp(head.created_ns),
                 recorded_time=to_timestamp(record.recorded_ns),
-                traceparent=identity.traceparent(head.log_id, record.sequence, FEED, record.sequence),
+                traceparent=self.traceparent(event, record.sequence),
             ),
             audit_event=event,
         )
@@ -96,10 +106,10 @@ class LogStore:
 class LogFeed:
     """The log's feed and the store behind it. The feed never replays, never ends, and waits for no reader."""
 
-    def __init__(self, log: LogFile, index: Index, required_readers: tuple[str, ...]) -> None:
+    def __init__(self, log: LogFile, index: Index, required_readers: tuple[str, ...], spans: WorkSpans) -> None:
         head = log.head
         self.run = Run(run_id=head.log_id, created=to_timestamp(head.created_ns), bot_id=head.bot_id)
-        self.store = LogStore(log, index)
+        self.store = LogStore(log, index, spans)
         settings = FeedSettings(FEED, _NO_RETENTION, required_readers)
         self.feed = Feed(settings, WatchEventsResponse, "audit_event", store=self.store)
         self.feed.begin(self.run)

@@ -12,6 +12,7 @@ from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Heartbeat
 from mesh.serving.storage_health import StorageHealth
+from mesh.telemetry.spans import WorkSpans
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
@@ -51,7 +52,8 @@ class _Group:
 class Recorder:
     """Records events in the log. Lives on one event loop; only the write itself runs in a thread."""
 
-    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, heartbeat: Heartbeat) -> None:
+    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, heartbeat: Heartbeat, spans: WorkSpans) -> None:
+        self._spans = spans
         self._log = log
         self._index = index
         self._log_feed = log_feed
@@ -72,7 +74,7 @@ class Recorder:
         """
         found: list[_Group | Receipt | ContradictionError] = []
         for number, submission in enumerate(submissions, start=1):
-            found.append(self._wait_for_readers(submission))
+            found.append(self._accept(submission))
             if number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
         for group in {id(item): item for item in found if isinstance(item, _Group)}.values():
@@ -115,7 +117,7 @@ class Recorder:
 
     # -- coming in ----------------------------------------------------------------------------------------------------
 
-    def _wait_for_readers(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
+    def _accept(self, submission: Submission) -> "_Group | Receipt | ContradictionError":
         """Return the receipt of a recorded event, or the group in which the event will be written."""
         recorded = self._find(submission)
         if recorded is not None:
@@ -156,7 +158,7 @@ class Recorder:
 
     async def _commit(self, group: _Group) -> None:
         """Write a group; then index it, publish it to the readers, and return its receipts."""
-        group.closed = True
+        group.closed, began_ns = True, time.time_ns()
         submissions = list(group.submissions.values())
         try:
             added = await asyncio.to_thread(self._log.append, [submission.body for submission in submissions])
@@ -172,9 +174,25 @@ class Recorder:
             group.receipts[submission.event_id] = receipt
         self._sealed = False
         self._log_feed.published(self._index.last_sequence)
+        self._record_spans(submissions, added.first_sequence, began_ns)
         group.done.set_result(None)
         failpoints.reach("receipt.given")
         self._storage.works()
+
+    def _record_spans(self, submissions: Sequence[Submission], first_sequence: int, began_ns: int) -> None:
+        if not self._spans.recording:
+            return
+        times_ns = (began_ns, time.time_ns())
+        for sequence, submission in enumerate(submissions, start=first_sequence):
+            event = submission.event
+            attributes: dict[str, str | int] = {
+                "cloudevents.event_id": event.event_id,
+                "qiki.audit.name": event.name,
+                "qiki.audit.reporter": event.reporter,
+                "qiki.sequence": sequence,
+            }
+            own = self._log_feed.store.traceparent(event, sequence)
+            self._spans.record("record audit event", own, event.traceparent, times_ns, attributes)
 
     async def _idle(self) -> None:
         """Retry a failed disk; seal the records written since the last seal."""
@@ -218,6 +236,6 @@ class Recorder:
         """Queue an event of the registrar itself; if the disk fails it is lost, and only the service's log has it."""
         event = make_event(REPORTER, code, "", attributes=attributes)
         try:
-            self._wait_for_readers(wire.to_submission(event))
+            self._accept(wire.to_submission(event))
         except MeshError as error:
             _LOG.warning("an event of our own is not recorded", extra={"code": code.name, "why": error.message})

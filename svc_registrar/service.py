@@ -14,7 +14,7 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceServicer
 from qiki_sdk.codes import MAX_EVENTS_A_REQUEST
 from svc_registrar import listing, wire
-from svc_registrar.domain.audit_record import FactError
+from svc_registrar.domain.audit_record import InvalidEventError
 from svc_registrar.domain.index import Index, Query
 from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
@@ -114,7 +114,7 @@ def _check_slice(events: Sequence[pb.AuditEvent], first: int) -> list[wire.Submi
 def _check(index: int, event: pb.AuditEvent) -> wire.Submission | pb.Rejection:
     try:
         return wire.to_submission(event)
-    except FactError as error:
+    except InvalidEventError as error:
         return _rejection(index, error.field, error.problem)
 
 
@@ -132,5 +132,5 @@ def _rejection(index: int, field: str, problem: str) -> pb.Rejection:
 def _query(page_request: pb.EventsFilter) -> Query | None:
     try:
         return wire.to_query(page_request)
-    except FactError as error:
+    except InvalidEventError as error:
         raise InvalidFieldError(error.field, error.problem) from None

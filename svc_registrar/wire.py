@@ -12,8 +12,8 @@ from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, Re
 from qiki_sdk.codes import MAX_EVENT_BYTES, Severity
 from svc_registrar.domain.audit_record import (
     AuditRecord,
-    FactError,
     Instant,
+    InvalidEventError,
     check,
     check_code,
     check_instant,
@@ -40,22 +40,25 @@ def to_submission(event: AuditEvent) -> Submission:
     """Check an event and return it in its stored form.
 
     Raises:
-        FactError: an invalid field; an empty name means the event as a whole.
+        InvalidEventError: an invalid field; an empty name means the event as a whole.
     """
     if (size := event.ByteSize()) > MAX_EVENT_BYTES:
-        raise FactError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
-    check(_to_fact(event))
+        raise InvalidEventError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
+    check(_to_record(event))
     return Submission(event, uuid.UUID(event.event_id).bytes, event.SerializeToString(deterministic=True))
 
 
 def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
-    """Return whether two events are equal except for the time at which they were reported."""
-    ours, theirs = AuditEvent(), AuditEvent()
-    ours.CopyFrom(submitted)
-    theirs.CopyFrom(recorded)
-    ours.ClearField("reported_time")
-    theirs.ClearField("reported_time")
-    return ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+    """Return whether two events are equal except for when they were reported, and in which trace."""
+    return _content(submitted) == _content(recorded)
+
+
+def _content(event: AuditEvent) -> bytes:
+    content = AuditEvent()
+    content.CopyFrom(event)
+    content.ClearField("reported_time")
+    content.ClearField("traceparent")
+    return content.SerializeToString(deterministic=True)
 
 
 def to_entry(record: Record) -> Entry:
@@ -83,13 +86,13 @@ def to_query(wanted: EventsFilter) -> Query | None:
     """Return the query of a filter, or None if it excludes nothing.
 
     Raises:
-        FactError: an invalid field of the filter.
+        InvalidEventError: an invalid field of the filter.
     """
     if wanted.min_severity and wanted.min_severity not in [int(item) for item in Severity]:
-        raise FactError("filter.min_severity", f"{wanted.min_severity} is not known")
+        raise InvalidEventError("filter.min_severity", f"{wanted.min_severity} is not known")
     for field, items in (("filter.codes", wanted.codes), ("filter.reporters", wanted.reporters)):
         if len(items) > MAX_FILTER_ITEMS:
-            raise FactError(field, f"holds {len(items)}, at most {MAX_FILTER_ITEMS} are taken")
+            raise InvalidEventError(field, f"holds {len(items)}, at most {MAX_FILTER_ITEMS} are taken")
     _check_each(wanted.codes, wanted.reporters)
     query = Query(
         codes=frozenset(wanted.codes),
@@ -117,7 +120,7 @@ def _bound_ns(wanted: EventsFilter, field: str) -> int | None:
     return min(max(instant.seconds * _NS_PER_S + instant.nanos, _FIRST_NS), _LAST_NS)
 
 
-def _to_fact(event: AuditEvent) -> AuditRecord:
+def _to_record(event: AuditEvent) -> AuditRecord:
     return AuditRecord(
         schema_version=event.schema_version,
         event_id=event.event_id,
@@ -130,6 +133,7 @@ def _to_fact(event: AuditEvent) -> AuditRecord:
         run_id=event.run_id,
         message=event.message,
         attributes=[(item.name, item.value) for item in event.attributes],
+        traceparent=event.traceparent,
     )
 
 

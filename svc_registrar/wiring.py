@@ -37,8 +37,8 @@ def build(settings: RegistrarSettings, service: ServiceContext) -> ServiceParts:
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
     _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})
-    log_feed = LogFeed(log, index, spec.readers(FEED))
-    recorder = Recorder(log, index, log_feed, service.health.loop("log"))
+    log_feed = LogFeed(log, index, spec.readers(FEED), service.telemetry.spans)
+    recorder = Recorder(log, index, log_feed, service.health.loop("log"), service.telemetry.spans)
     service.health.facts_from(recorder.facts)
     servicer = RegistrarServicer(log, index, log_feed, recorder, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["RegistrarService"].full_name

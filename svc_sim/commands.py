@@ -15,6 +15,7 @@ from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, Com
 from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
+from qiki_sdk.tracing import current_traceparent
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import MAX_COMMANDS, Journal
 from svc_sim.wire import commands as command_wire
@@ -34,6 +35,7 @@ class _Waiting:
     """A queued command."""
 
     command: Command
+    traceparent: str
     done: asyncio.Future[ExecuteCommandResponse | MeshError] = field(default_factory=_new_future)
 
 
@@ -70,7 +72,7 @@ class Commands:
                 raise LimitReachedError(f"{MAX_WAITING} commands wait already", limit=str(MAX_WAITING))
             if len(self._records) >= MAX_COMMANDS:
                 raise LimitReachedError(f"the run has had {MAX_COMMANDS} commands", limit=str(MAX_COMMANDS))
-        waiting = _Waiting(command)
+        waiting = _Waiting(command, current_traceparent())
         self._waiting.append(waiting)
         self._wanted.notify()
         answer = await waiting.done
@@ -94,22 +96,24 @@ class Commands:
             return  # the caller disconnected before the command was executed
         answer: ExecuteCommandResponse | MeshError
         try:
-            answer = self._repeat(waiting.command) or await self._carry_out(waiting.command)
+            answer = self._repeat(waiting) or await self._execute(waiting)
         except OSError as error:
             answer = self._storage.failed(error)
         failpoints.reach("command.done")
         if not waiting.done.done():
             waiting.done.set_result(answer)
 
-    async def _carry_out(self, command: Command) -> ExecuteCommandResponse:
+    async def _execute(self, waiting: _Waiting) -> ExecuteCommandResponse:
+        command = waiting.command
         record = await self._commit_log.enter(lambda tick: command_wire.decide(command, tick, self._run))
         self._storage.works()
         self._records[command.command_id] = _bytes_of(record)
-        self._report(record.result)
+        self._report(record.result, waiting.traceparent)
         return ExecuteCommandResponse(result=record.result)
 
-    def _repeat(self, command: Command) -> ExecuteCommandResponse | None:
+    def _repeat(self, waiting: _Waiting) -> ExecuteCommandResponse | None:
         """Return the first result of this command id, or None for a new id; the rest of the command does not matter."""
+        command = waiting.command
         body = self._records.get(command.command_id)
         if body is None:
             return None
@@ -117,7 +121,13 @@ class Commands:
         same = _bytes_of(command_wire.known_part(command)) == _bytes_of(first.command)
         content = "same" if same else "other"
         run_id, command_id = self._run.run_id, command.command_id
-        self._audit.report(COMMAND_REPEATED, run_id=run_id, command_id=command_id, content=content)
+        self._audit.report(
+            COMMAND_REPEATED,
+            run_id=run_id,
+            traceparent=waiting.traceparent,
+            command_id=command_id,
+            content=content,
+        )
         return ExecuteCommandResponse(result=first.result, repeated=True)
 
     async def _idle(self) -> None:
@@ -131,7 +141,7 @@ class Commands:
         else:
             self._storage.works()
 
-    def _report(self, result: CommandResult) -> None:
+    def _report(self, result: CommandResult, traceparent: str) -> None:
         """Report the outcome of a command to the audit trail; the key makes repeated reports the same event."""
         applied = result.outcome == CommandOutcome.COMMAND_OUTCOME_APPLIED
         self._audit.report(
@@ -140,6 +150,7 @@ class Commands:
             simulation_time=result.time if applied else None,
             run_id=self._run.run_id,
             key=f"command/{result.command_id}",
+            traceparent=traceparent,
             command_id=result.command_id,
             **({"tick": result.tick} if applied else {"field": result.field}),
         )

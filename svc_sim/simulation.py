@@ -179,12 +179,12 @@ class Simulation:
                 recomputed=recomputed,
             )
             self._feeds.sensors.add(made)
-            self._readings.take(slot.sequence, time_ns)
+            self._readings.take(slot.sequence, time_ns, cause)
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.advance(time_ns)
         if state is not None:
             attributes: dict[str, str | int] = {"qiki.run_id": self.run.run_id, "qiki.tick": tick}
-            self._spans.record("tick", cause, "", began_ns, attributes, recomputed=recomputed)
+            self._spans.record("tick", cause, "", (began_ns, time.time_ns()), attributes, recomputed=recomputed)
 
     @property
     def blocked_by(self) -> str:

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Self
 
 from mesh.feeds.audit_summary import AuditSummary
-from mesh.feeds.feed import Feed, Made
+from mesh.feeds.event_spans import Made
+from mesh.feeds.feed import Feed
 from mesh.folds.quarantine import NOT_QUARANTINED
 from mesh.folds.runner import FoldReports, wait_for_readers
 from qiki.common.v1.stream_pb2 import Run
@@ -168,7 +169,8 @@ class TrackerFold:
         self._guard.add(answer.guard)
         table = answer.table
         begun, lost = table.records.birth_ns == table.time_ns, table.records.status == TrackStatus.LOST
-        self._summary.take(event.context.sequence, time_ns, begun=int(begun.sum()), lost=int(lost.sum()))
+        context, counts = event.context, {"begun": int(begun.sum()), "lost": int(lost.sum())}
+        self._summary.take(context.sequence, time_ns, context.traceparent, **counts)
         self._checkpoint(event, time_ns)
 
     def _checkpoint(self, event: Event[RadarFrame], time_ns: int) -> None:
@@ -211,6 +213,7 @@ class TrackerFold:
                 simulation_time=event.context.time,
                 run_id=self._run.run_id,
                 key=f"{GAP.name}/frames/{expected}-{first - 1}",
+                traceparent=event.context.traceparent,
                 feed="frames",
                 first=expected,
                 last=first - 1,
@@ -223,6 +226,7 @@ class TrackerFold:
             simulation_time=event.context.time,
             run_id=self._run.run_id,
             key=f"FRAME_REFUSED/{event.context.sequence}",
+            traceparent=event.context.traceparent,
             field=error.field,
             frame_sequence=event.context.sequence,
         )

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from mesh.feeds.feed import Feed, Made
+from mesh.feeds.event_spans import Made
+from mesh.feeds.feed import Feed
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.guard_pb2 import GuardEvent

@@ -19,6 +19,7 @@ class Collector(TraceServiceServicer):
     """An OTLP receiver that keeps the received spans by id, with the name of their service."""
 
     spans: dict[bytes, tuple[str, Span]] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
     resources: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def Export(self, request: pb.ExportTraceServiceRequest, context: object) -> pb.ExportTraceServiceResponse:
@@ -27,6 +28,8 @@ class Collector(TraceServiceServicer):
             self.resources[attributes["service.name"]] = attributes
             for scope in resource.scope_spans:
                 for span in scope.spans:
+                    if span.span_id in self.spans:
+                        self.repeated.append(span.name)
                     self.spans[span.span_id] = (attributes["service.name"], span)
         return pb.ExportTraceServiceResponse()
 

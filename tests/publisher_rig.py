@@ -11,6 +11,7 @@ import nats
 from nats.aio.client import Client
 
 from adapters.jetstream.client.connection import connect as connect_nats
+from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import Source
@@ -146,7 +147,13 @@ async def carrying(source: RecordingSource, server: NatsServer, port: int) -> As
     channel = next(each for each in spec.channels if each.subject == SUBJECT)
     async with connect(f"127.0.0.1:{port}") as transport, task_group() as group:
         metrics = BridgeMetrics(base.telemetry.registry)
-        publisher = ChannelPublisher(channel, Source(channel, transport, required=True), metrics, base)
+        publisher = ChannelPublisher(
+            channel,
+            Source(channel, transport, required=True),
+            metrics,
+            base,
+            spans=MessageSpans(base.telemetry.tracer, server.url),
+        )
         client: Client = await connect_nats(server.url, "publisher", lambda _event: None)
         tasks = [group.create_task(publisher.publish(client)), group.create_task(publisher.status.watch())]
         yield Rig(source, server, publisher, base, reports, tasks)

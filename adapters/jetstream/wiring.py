@@ -1,6 +1,7 @@
 """Assembly of the bridge's parts."""
 
 from adapters.jetstream.bridge import Bridge
+from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.config import BridgeSettings
 from adapters.jetstream.inbound.advisories import AdvisoryReader
 from adapters.jetstream.inbound.commands import CommandForwarder
@@ -32,15 +33,28 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     """
     spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
     metrics = BridgeMetrics(service.telemetry.registry)
-    publishers = [_publisher(channel, spec, settings, metrics, service) for channel in spec.channels]
+    spans = MessageSpans(service.telemetry.tracer, settings.nats_url)
+    publishers = [
+        ChannelPublisher(
+            channel,
+            _source(channel, spec, settings),
+            metrics,
+            service,
+            spans=spans,
+            accepted_log=settings.accept_lost_log,
+        )
+        for channel in spec.channels
+    ]
     registry = service.telemetry.registry
-    intake = Intake(settings.registrar_target, IntakeMetrics(registry), service.audit, service.health.loop("intake"))
+    intake = Intake(
+        settings.registrar_target, IntakeMetrics(registry), service.audit, service.health.loop("intake"), spans
+    )
     command_metrics = CommandMetrics(registry)
     bridge = Bridge(
         nats_url=settings.nats_url,
         publishers=publishers,
         intake=intake,
-        commands=CommandForwarder(spec.bot.bot_id, settings.sim_target, command_metrics, service),
+        commands=CommandForwarder(spec.bot.bot_id, settings.sim_target, command_metrics, service, spans=spans),
         advisories=AdvisoryReader(command_metrics, service),
         lags=LagWatch(registry),
         service=service,
@@ -50,13 +64,11 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     return ServiceParts(loops=[bridge.run, *watches])
 
 
-def _publisher(
-    channel: Channel, spec: BotSpec, settings: BridgeSettings, metrics: BridgeMetrics, service: ServiceContext
-) -> ChannelPublisher:
+def _source(channel: Channel, spec: BotSpec, settings: BridgeSettings) -> Source:
+    """Return the feed that a channel publishes."""
     api_service = channel.rpc.partition("/")[0]
-    source = Source(
+    return Source(
         channel,
         connect(settings.target_of(api_service), lookahead_bytes=LOOKAHEAD_BYTES),
         required=READER in spec.readers(channel.name),
     )
-    return ChannelPublisher(channel, source, metrics, service, accepted_log=settings.accept_lost_log)

@@ -30,14 +30,15 @@ class AuditSummary:
         self._whole = False
         self._counts: Counter[str] = Counter()
 
-    def take(self, sequence: int, time_ns: int, **counts: int) -> None:
-        """Count one event of the feed at this simulation time."""
+    def take(self, sequence: int, time_ns: int, cause: str = "", **counts: int) -> None:
+        """Count one event of the feed at this simulation time; `cause` is its trace context."""
         if sequence == self._first_sequence:
             self._audit.report(
                 self._first,
                 simulation_time=to_timestamp(time_ns),
                 run_id=self._run.run_id,
                 key=self._first.name,
+                traceparent=cause,
             )
         # An event exactly at a minute's end belongs to that minute: time 0 is before the first event.
         minute = (time_ns - self._start_ns - 1) // MINUTE_NS

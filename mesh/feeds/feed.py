@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.clock import NS_PER_S, to_timestamp
 from mesh.feeds import identity
 from mesh.feeds.blockage import ALARM_S, Blockage
+from mesh.feeds.event_spans import EventSpans, Made
 from mesh.feeds.history import History
 from mesh.feeds.notifier import Notifier
 from mesh.feeds.readers import RequiredReaders
@@ -39,18 +40,6 @@ class FlowControl(Enum):
 
     LIVE = "live"
     LOSSLESS = "lossless"
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An event ready to be added to its feed, and the attributes of its span."""
-
-    entry: Entry
-    traceparent: str
-    cause: str
-    began_ns: int
-    tick: int
-    recomputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +102,7 @@ class Feed:
         self._ring = Ring(self.settings.retention)
         self.store: EventStore = self._ring if self._recorded_in is None else self._recorded_in
         self._history = History(self.name, run.run_id if run else "", self.store)
+        self._event_spans = EventSpans(self._spans, self.name, self.settings.required_readers)
         self.ended = False
         self.replaying = True
         self.reached_ns = 0
@@ -148,13 +138,14 @@ class Feed:
         began_ns: int | None = None,
         columns: Message | None = None,
         input_sequence: int = 0,
-        recomputed: bool = False,
+        recomputed: bool | None = None,
     ) -> Made:
         """Return an event, named and serialized, without adding it: a step that makes several adds all or none.
 
         `columns` is the same event in the layout for readers that ask for columns, kept beside the payload. The digest
         is that of the payload alone: ids, tokens and order do not depend on the layout that a reader asks for.
-        `recomputed` is whether an earlier process has made it already, which matters to its span alone.
+        `recomputed` is whether an earlier process has made it already, which matters to its span alone; None: the
+        producer does not know.
 
         Raises:
             ValueError: it exceeds `MAX_EVENT_BYTES`.
@@ -165,10 +156,11 @@ class Feed:
         recorded_ns = time.time_ns()
         flags = self._spans.flags(identity.trace_id(run.run_id, tick), cause)
         own = identity.traceparent(run.run_id, tick, self.name, sequence, flags)
+        event_id = identity.event_id(run.run_id, self.name, sequence)
         head = self.response_type(
             resume_token=self.token_at(sequence, digest).encode(),
             context=EventContext(
-                id=identity.event_id(run.run_id, self.name, sequence),
+                id=event_id,
                 source=identity.source(run.bot_id, run.run_id, self.name),
                 type=self._layout.payload_type,
                 time=to_timestamp(time_ns),
@@ -186,24 +178,13 @@ class Feed:
         if columns is not None:
             other = self._layout.response(self.name, sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
-        return Made(entry, own, cause, began_ns or recorded_ns, tick, recomputed)
+        return Made(entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recomputed)
 
     def add(self, made: Made) -> Entry:
         """Add an event that `make` returned, and wake the readers."""
-        run, entry = self._known_run(), made.entry
-        self._spans.record(
-            f"produce {self.name}",
-            made.traceparent,
-            made.cause,
-            made.began_ns,
-            {
-                "qiki.run_id": run.run_id,
-                "qiki.tick": made.tick,
-                "qiki.sequence": entry.sequence,
-                "qiki.subject": entry.subject,
-            },
-            recomputed=made.recomputed,
-        )
+        self._known_run()
+        entry = made.entry
+        self._event_spans.record(made)
         self._ring.append(entry)
         if self.readers.reached(entry.sequence, entry.digest):
             self.confirmations.notify()
@@ -250,6 +231,7 @@ class Feed:
     def drain(self) -> None:
         """Ask every reader to reconnect elsewhere, and accept no new ones."""
         self.draining = True
+        self._event_spans.release()
         self.change.notify()
 
     def blocking_reader(self, next_time_ns: int) -> str | None:
@@ -290,7 +272,10 @@ class Feed:
             self._check_interval(confirm_interval_s)
             self.readers.declare(reader, confirm_interval_s)
         if resume_token:
-            return self.resolve(resume_token)
+            token = self.resolve(resume_token)
+            self._event_spans.opened(reader, token.sequence)
+            return token
+        self._event_spans.opened(reader, 0)
         return self.place(self.store.oldest_sequence - 1 if from_oldest else self.store.last_sequence)
 
     async def load(self, resume_token: str) -> None:
@@ -322,6 +307,7 @@ class Feed:
         self._known_run()
         self._check_reader(reader)
         token = self._history.decode(resume_token)
+        self._event_spans.presented(token.sequence)
         if token.sequence > self.store.last_sequence and self.replaying:
             self.readers.confirm_provisionally(reader, token)
             self.change.notify()
@@ -334,6 +320,10 @@ class Feed:
             self.change.notify()
             self.confirmations.notify()
         return after
+
+    def sent(self, entry: Entry) -> None:
+        """Note that a reader was sent the event."""
+        self._event_spans.sent(entry.sequence)
 
     @property
     def safe_sequence(self) -> int:

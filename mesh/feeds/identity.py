@@ -31,6 +31,13 @@ def traceparent(run_id: str, tick: int, feed: str, sequence: int, flags: str = S
     return f"00-{trace_id(run_id, tick)}-{span_id}-{flags}"
 
 
+def caused_traceparent(cause: str, feed: str, sequence: int) -> str:
+    """Return the trace context of an event of a recorded feed: a span of its own in the trace of its cause."""
+    _version, trace, _span, flags = cause.split("-")
+    span_id = hashlib.blake2b(f"{feed}/{sequence}".encode(), digest_size=8).hexdigest()
+    return f"00-{trace}-{span_id}-{flags}"
+
+
 def tick_traceparent(run_id: str, tick: int, flags: str = SAMPLED) -> str:
     """Return the W3C trace context of the tick: the root of its trace."""
     span_id = hashlib.blake2b(f"{run_id}/tick/{tick}".encode(), digest_size=8).hexdigest()

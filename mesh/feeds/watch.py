@@ -92,6 +92,7 @@ async def watch(
             if entry is not None:
                 place = feed.token_at(entry.sequence, entry.digest)
                 if accept is None or accept(entry):
+                    feed.sent(entry)
                     yield response_type.FromString((columns and entry.columns) or entry.response)
                     sent_at = loop.time()
                 else:

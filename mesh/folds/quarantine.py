@@ -46,5 +46,6 @@ class Quarantine:
             simulation_time=context.time,
             run_id=context.run_id,
             key=f"{INPUT_QUARANTINED.name}/{self._feed}/{context.sequence}/{part}",
+            traceparent=context.traceparent,
             **facts,
         )

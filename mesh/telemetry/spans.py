@@ -45,6 +45,11 @@ class WorkSpans:
         self._tracer = tracer
         self._ids = ids
 
+    @property
+    def recording(self) -> bool:
+        """Whether spans are recorded at all."""
+        return self._tracer is not None
+
     def flags(self, trace_id: str, cause: str) -> str:
         """Return the trace flags of an event: its cause's, or for an origin by the ratio; `01` is sampled."""
         if cause:
@@ -56,12 +61,14 @@ class WorkSpans:
         name: str,
         own: str,
         cause: str,
-        began_ns: int,
+        times_ns: tuple[int, int],
         attributes: Mapping[str, str | int],
         *,
         recomputed: bool = False,
     ) -> None:
         """Record one finished unit of work: `own` is its event's trace context, `cause` its input's.
+
+        `times_ns` are the wall-clock times of its begin and its end, in nanoseconds since 1970.
 
         Work that is `recomputed` after a restart is a span of its own, linked to the first: that one may be exported
         already, and its children have its id.
@@ -77,13 +84,13 @@ class WorkSpans:
                 name,
                 context=parent,
                 kind=SpanKind.INTERNAL,
-                start_time=began_ns,
+                start_time=times_ns[0],
                 attributes={**attributes, "qiki.recomputed": True} if recomputed else dict(attributes),
                 links=[Link(first)] if recomputed else None,
             )
         finally:
             self._ids.planned = None
-        span.end()
+        span.end(times_ns[1])
 
 
 def _context(traceparent: str) -> SpanContext:

@@ -100,6 +100,7 @@ class AuditReporter:
         simulation_time: Timestamp | None = None,
         run_id: str = "",
         key: str = "",
+        traceparent: str = "",
         **attributes: object,
     ) -> str:
         """Put an event in the spool and return its id. Never waits; see `make_event` for the arguments."""
@@ -111,6 +112,7 @@ class AuditReporter:
             run_id=run_id,
             key=key,
             attributes=attributes,
+            traceparent=traceparent,
         )
         self._reported += 1
         self._spool.append(event)

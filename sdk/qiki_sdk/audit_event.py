@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from qiki.registrar.v1.registrar_service_pb2 import Attribute, AuditEvent
 from qiki_sdk.codes import MAX_ATTRIBUTE_VALUE_CHARACTERS, MAX_MESSAGE_CHARACTERS, SCHEMA_VERSION, Code
+from qiki_sdk.tracing import current_traceparent
 
 _NO_RUN = uuid.UUID(int=0)
 _CUT = "…"
@@ -22,6 +23,7 @@ def make_event(
     run_id: str = "",
     key: str = "",
     attributes: Mapping[str, object] | None = None,
+    traceparent: str = "",
 ) -> AuditEvent:
     """Return an event with the current time. Text that is too long is cut and ends in an ellipsis.
 
@@ -34,6 +36,7 @@ def make_event(
         key: names the event within the run and the reporter: a repetition of the report, also after a restart, is then
             recognised. Empty: the event is a new one.
         attributes: further facts by name.
+        traceparent: the trace context of what caused it; empty: that of the caller's span, if there is one.
     """
     now_s, now_ns = divmod(time.time_ns(), 1_000_000_000)
     return AuditEvent(
@@ -51,6 +54,7 @@ def make_event(
             Attribute(name=name, value=_fitting(str(value), MAX_ATTRIBUTE_VALUE_CHARACTERS))
             for name, value in sorted((attributes or {}).items())
         ],
+        traceparent=traceparent or current_traceparent(),
     )
 
 

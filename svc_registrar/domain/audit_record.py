@@ -19,13 +19,15 @@ from qiki_sdk.codes import (
 # 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of a protobuf timestamp.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _NS_PER_S = 1_000_000_000
+# https://www.w3.org/TR/trace-context/: neither the trace's nor the span's id may be all zeros.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REPORTER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_\-./]{{0,{MAX_REPORTER_CHARACTERS - 1}}}")
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_\-.]{{0,{MAX_ATTRIBUTE_NAME_CHARACTERS - 1}}}")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_CHARACTERS = 80
 
 
-class FactError(ValueError):
+class InvalidEventError(ValueError):
     """A field of an event breaks a rule."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -57,95 +59,102 @@ class AuditRecord:
     run_id: str
     message: str
     attributes: Sequence[tuple[str, str]]
+    traceparent: str
 
 
-def check(fact: AuditRecord) -> None:
+def check(record: AuditRecord) -> None:
     """Check an event.
 
     Raises:
-        FactError: the first rule that the event breaks.
+        InvalidEventError: the first rule that the event breaks.
     """
-    if fact.schema_version != SCHEMA_VERSION:
-        raise FactError("schema_version", f"is {fact.schema_version}, known is {SCHEMA_VERSION}")
-    check_uuid("event_id", fact.event_id)
-    _check_code(fact)
-    _check_severity(fact.severity)
-    check_reporter("reporter", fact.reporter)
-    if fact.simulation_time is not None:
-        check_instant("simulation_time", fact.simulation_time)
-    if fact.reported_time is None:
-        raise FactError("reported_time", "is missing")
-    check_instant("reported_time", fact.reported_time)
-    if fact.run_id:
-        check_uuid("run_id", fact.run_id)
-    if not fact.message:
-        raise FactError("message", "is empty")
-    _check_text("message", fact.message, MAX_MESSAGE_CHARACTERS)
-    _check_attributes(fact.attributes)
+    if record.schema_version != SCHEMA_VERSION:
+        raise InvalidEventError("schema_version", f"is {record.schema_version}, known is {SCHEMA_VERSION}")
+    check_uuid("event_id", record.event_id)
+    _check_code(record)
+    _check_severity(record.severity)
+    check_reporter("reporter", record.reporter)
+    if record.simulation_time is not None:
+        check_instant("simulation_time", record.simulation_time)
+    if record.reported_time is None:
+        raise InvalidEventError("reported_time", "is missing")
+    check_instant("reported_time", record.reported_time)
+    if record.run_id:
+        check_uuid("run_id", record.run_id)
+    if not record.message:
+        raise InvalidEventError("message", "is empty")
+    _check_text("message", record.message, MAX_MESSAGE_CHARACTERS)
+    _check_attributes(record.attributes)
+    if record.traceparent and not _TRACEPARENT.fullmatch(record.traceparent):
+        raise InvalidEventError("traceparent", f"{_shown(record.traceparent)} is not a W3C trace context of version 00")
 
 
 def check_uuid(field: str, text: str) -> None:
-    """Check that a text is a UUID in its canonical form; raises FactError."""
+    """Check that a text is a UUID in its canonical form; raises InvalidEventError."""
     try:
         canonical = str(uuid.UUID(text)) == text
     except ValueError:
         canonical = False
     if not canonical:
-        raise FactError(field, f"{_shown(text)} is not a UUID in its canonical lower-case form")
+        raise InvalidEventError(field, f"{_shown(text)} is not a UUID in its canonical lower-case form")
 
 
 def check_code(field: str, code: int) -> None:
-    """Check that a code is known; raises FactError."""
+    """Check that a code is known; raises InvalidEventError."""
     if code not in BY_NUMBER:
-        raise FactError(field, f"{code} is not a known code; codes are 100 to 999")
+        raise InvalidEventError(field, f"{code} is not a known code; codes are 100 to 999")
 
 
 def check_reporter(field: str, reporter: str) -> None:
-    """Check that a reporter's name is valid; raises FactError."""
+    """Check that a reporter's name is valid; raises InvalidEventError."""
     if not _REPORTER.fullmatch(reporter):
         allowed = f"1 to {MAX_REPORTER_CHARACTERS} characters A-Z a-z 0-9 _ - . /, the first of them A-Z a-z 0-9"
-        raise FactError(field, f"{_shown(reporter)} is not {allowed}")
+        raise InvalidEventError(field, f"{_shown(reporter)} is not {allowed}")
 
 
 def check_instant(field: str, instant: Instant) -> None:
-    """Check that a time is in the years 1 to 9999; raises FactError."""
+    """Check that a time is in the years 1 to 9999; raises InvalidEventError."""
     if not _FIRST_SECOND <= instant.seconds <= _LAST_SECOND:
-        raise FactError(field, f"seconds is {instant.seconds}, outside the years 1 to 9999")
+        raise InvalidEventError(field, f"seconds is {instant.seconds}, outside the years 1 to 9999")
     if not 0 <= instant.nanos < _NS_PER_S:
-        raise FactError(field, f"nanos is {instant.nanos}, not in 0..999999999")
+        raise InvalidEventError(field, f"nanos is {instant.nanos}, not in 0..999999999")
 
 
-def _check_code(fact: AuditRecord) -> None:
-    check_code("code", fact.code)
-    name = BY_NUMBER[fact.code].name
-    if fact.name != name:
-        raise FactError("name", f"{_shown(fact.name)} is not the name of code {fact.code}, which is {name!r}")
+def _check_code(record: AuditRecord) -> None:
+    check_code("code", record.code)
+    name = BY_NUMBER[record.code].name
+    if record.name != name:
+        raise InvalidEventError(
+            "name", f"{_shown(record.name)} is not the name of code {record.code}, which is {name!r}"
+        )
 
 
 def _check_severity(severity: int) -> None:
     known = [int(item) for item in Severity]
     if severity not in known:
-        raise FactError("severity", f"{severity} is not one of {known[0]} to {known[-1]}")
+        raise InvalidEventError("severity", f"{severity} is not one of {known[0]} to {known[-1]}")
 
 
 def _check_attributes(attributes: Sequence[tuple[str, str]]) -> None:
     if len(attributes) > MAX_ATTRIBUTES:
-        raise FactError("attributes", f"holds {len(attributes)}, at most {MAX_ATTRIBUTES} are taken")
+        raise InvalidEventError("attributes", f"holds {len(attributes)}, at most {MAX_ATTRIBUTES} are taken")
     for index, (name, value) in enumerate(attributes):
         field = f"attributes[{index}]"
         if not _NAME.fullmatch(name):
             allowed = f"1 to {MAX_ATTRIBUTE_NAME_CHARACTERS} characters A-Z a-z 0-9 _ - ., the first of them A-Z a-z"
-            raise FactError(f"{field}.name", f"{_shown(name)} is not {allowed}")
+            raise InvalidEventError(f"{field}.name", f"{_shown(name)} is not {allowed}")
         if index and name <= attributes[index - 1][0]:
-            raise FactError(f"{field}.name", f"{name!r} does not follow {attributes[index - 1][0]!r}: sort, each once")
+            raise InvalidEventError(
+                f"{field}.name", f"{name!r} does not follow {attributes[index - 1][0]!r}: sort, each once"
+            )
         _check_text(f"{field}.value", value, MAX_ATTRIBUTE_VALUE_CHARACTERS)
 
 
 def _check_text(field: str, text: str, most: int) -> None:
     if len(text) > most:
-        raise FactError(field, f"has {len(text)} characters, at most {most} are taken")
+        raise InvalidEventError(field, f"has {len(text)} characters, at most {most} are taken")
     if found := _CONTROL.search(text):
-        raise FactError(field, f"holds the control character {found.group()!r} at {found.start()}")
+        raise InvalidEventError(field, f"holds the control character {found.group()!r} at {found.start()}")
 
 
 def _shown(text: str) -> str:

@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from adapters.jetstream.client.connection import connect as connect_nats
+from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology import consumers
@@ -291,8 +292,8 @@ async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_
         for command in sent:
             await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
-        metrics = CommandMetrics(base.telemetry.registry)
-        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, durable=durable)
+        metrics, spans = CommandMetrics(base.telemetry.registry), MessageSpans(base.telemetry.tracer, "")
+        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, spans=spans, durable=durable)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(forwarder.run(client))
             subscription = await jetstream.subscribe(DEAD_LETTERS, ordered_consumer=True)
@@ -335,7 +336,8 @@ async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_aga
         await consumers.init(client)
         jetstream = client.jetstream()
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
-        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{port}", CommandMetrics(base.telemetry.registry), base)
+        metrics, spans = CommandMetrics(base.telemetry.registry), MessageSpans(base.telemetry.tracer, "")
+        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{port}", metrics, base, spans=spans)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(forwarder.run(client))
             command = helm(speed_mps=1.0)

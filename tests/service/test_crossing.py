@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import Source
@@ -69,7 +70,11 @@ async def both_of(case: WatchCase, directory: Path) -> AsyncIterator[Both]:
         channel = CHANNELS[case.feed_name]
         base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
         publisher = ChannelPublisher(
-            channel, Source(channel, transport, required=True), BridgeMetrics(CollectorRegistry()), base
+            channel,
+            Source(channel, transport, required=True),
+            BridgeMetrics(CollectorRegistry()),
+            base,
+            spans=MessageSpans(base.telemetry.tracer, ""),
         )
         carrying = group.create_task(publisher.publish(running.client))
         yield Both(live, running, publisher)

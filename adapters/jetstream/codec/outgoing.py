@@ -1,45 +1,50 @@
 """Outgoing messages: an event of a feed as the message to store, with its headers and its hop's trace context."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import trace
-from opentelemetry.trace import NoOpTracer, SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from adapters.jetstream.client.writer import Message
 from adapters.jetstream.codec.cloudevents import to_headers
-from qiki.common.v1.stream_pb2 import EventContext
+from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
 from qiki_sdk.stream import Event
 
-_PROPAGATOR = TraceContextTextMapPropagator()
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message on its way to the stream, and the span of its sending."""
+
+    message: Message
+    resume_token: str
+    span: Span = INVALID_SPAN
+
+    def stored(self) -> None:
+        """End the span: the message is stored."""
+        self.span.end()
+
+    def retried(self, error: str) -> None:
+        """Note on the span that a try had no clear outcome."""
+        self.span.add_event("retry", {"error.message": error})
+
+    def abandoned(self, why: str) -> None:
+        """End the span: this process gave the message up, to read it again from its source."""
+        fail(self.span, "abandoned", why)
+        self.span.end()
 
 
 class Outgoing:
     """Build the messages of one subject."""
 
-    def __init__(self, subject: str, tracer: Tracer) -> None:
+    def __init__(self, subject: str, spans: MessageSpans) -> None:
         self._subject = subject
-        self._tracer = tracer
-        self._traced = not isinstance(tracer, NoOpTracer)
+        self._spans = spans
 
-    def message(self, event: Event[Any]) -> Message:
+    def message(self, event: Event[Any]) -> OutgoingMessage:
         """Return the event's message. Raises `HeaderError`."""
-        hop = self._hop(event.context) if self._traced else event.context.traceparent
-        return Message(to_headers(event.context, event.resume_token, hop), event.payload)
-
-    def _hop(self, context: EventContext) -> str:
-        """Return the trace context of the message's hop: its own span under the event's origin."""
-        origin = _PROPAGATOR.extract({"traceparent": context.traceparent, "tracestate": context.tracestate})
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.name": "publish",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": self._subject,
-            "messaging.message.id": context.id,
-        }
-        name = f"publish {self._subject}"
-        span = self._tracer.start_span(name, context=origin, kind=SpanKind.PRODUCER, attributes=attributes)
-        trace_headers: dict[str, str] = {}
-        _PROPAGATOR.inject(trace_headers, trace.set_span_in_context(span))
-        span.end()
-        return trace_headers.get("traceparent", context.traceparent)
+        span: Span = INVALID_SPAN
+        if self._spans.traced:
+            span = self._spans.start_publish(self._subject, event.context)
+        hop = traceparent_of(span) or event.context.traceparent
+        headers = to_headers(event.context, event.resume_token, hop)
+        return OutgoingMessage(Message(headers, event.payload), event.resume_token, span)

@@ -1,22 +1,20 @@
 """Commands from the bus to the simulator, and its answers to the bus: a command is complete once it is answered."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import grpc
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import Span
 
 from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.client.messages import get_last, store
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.codec.commands import CommandMessage, StreamPosition, answer_headers, is_answered, to_command
 from adapters.jetstream.codec.foreign import UndecodableError
+from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
@@ -42,7 +40,6 @@ RESPONSES = "QIKI_RESPONSES_V1"
 # the durable's ack_wait.
 PROCESS_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 3.0
-_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class CommandForwarder:
@@ -60,13 +57,14 @@ class CommandForwarder:
         metrics: CommandMetrics,
         service: ServiceContext,
         *,
+        spans: MessageSpans,
         durable: Durable = SIM_COMMANDS,
     ) -> None:
         self._bot_id = bot_id
         self._sim: SimServiceAsyncStub = SimServiceStub(connect(sim_target))
         self._metrics = metrics
         self._audit = service.audit
-        self._tracer = service.telemetry.tracer
+        self._spans = spans
         self._durable = durable
         self._heartbeat: Heartbeat = service.health.loop("commands")
         self._reader = DurableReader(durable, 1, self._process, self._heartbeat, "taking commands")
@@ -86,25 +84,33 @@ class CommandForwarder:
 
     async def _process(self, client: Client, messages: list[Msg]) -> None:
         for message in messages:
-            try:
-                async with asyncio.timeout(PROCESS_TIMEOUT_S):
-                    await self._forward(client, message)
-            except UndecodableError as error:
-                await self._dead_letter(client, message, error.reason, str(error))
-            except TimeoutError:
-                await self._return(client, message, f"not done within {PROCESS_TIMEOUT_S:g} s")
-            except (QikiError, JetStreamError) as error:
-                await self._return(client, message, str(error))
+            with self._spans.process(message, self._durable.name) as span:
+                await self._process_one(client, message, span)
 
-    async def _forward(self, client: Client, message: Msg) -> None:
+    async def _process_one(self, client: Client, message: Msg, span: Span) -> None:
+        try:
+            async with asyncio.timeout(PROCESS_TIMEOUT_S):
+                await self._forward(client, message, span)
+        except UndecodableError as error:
+            fail(span, error.reason, str(error))
+            await self._dead_letter(client, message, error.reason, str(error))
+        except TimeoutError:
+            fail(span, "timeout", why := f"not done within {PROCESS_TIMEOUT_S:g} s")
+            await self._return(client, message, why)
+        except (QikiError, JetStreamError) as error:
+            fail(span, type(error).__name__, str(error))
+            await self._return(client, message, str(error))
+
+    async def _forward(self, client: Client, message: Msg, span: Span) -> None:
         """Execute a command, store the answer, and acknowledge the command, in this order."""
         if message.subject != f"{SUBJECT_PREFIX}{self._bot_id}":
             raise UndecodableError("UNROUTABLE", f"no service of this mesh takes commands on {message.subject}")
         wanted = to_command(message.headers or {}, message.data)
-        with self._span(message, wanted) as traceparent:
-            response = await self._execute(wanted, traceparent)
-            failpoints.reach("answer.send")
-            await self._answer(client, message, response.result, traceparent)
+        span.set_attribute("qiki.command_id", wanted.command.command_id)
+        traceparent = traceparent_of(span) or wanted.traceparent
+        response = await self._execute(wanted, traceparent)
+        failpoints.reach("answer.send")
+        await self._answer(client, message, response.result, traceparent)
         failpoints.reach("answer.stored")
         await message.ack()
         failpoints.reach("command.acknowledged")
@@ -158,21 +164,3 @@ class CommandForwarder:
             reason=reason,
             detail=detail,
         )
-
-    @contextmanager
-    def _span(self, message: Msg, wanted: CommandMessage) -> Iterator[str]:
-        """Open a span for the command's processing, and yield its trace context."""
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": message.subject,
-            "messaging.message.id": wanted.command.command_id,
-        }
-        parent = _PROPAGATOR.extract({"traceparent": wanted.traceparent})
-        with self._tracer.start_as_current_span(
-            f"process {message.subject}", context=parent, kind=SpanKind.CONSUMER, attributes=attributes
-        ) as span:
-            trace_headers: dict[str, str] = {}
-            _PROPAGATOR.inject(trace_headers, trace.set_span_in_context(span))
-            yield trace_headers.get("traceparent", "")

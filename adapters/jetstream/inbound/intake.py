@@ -1,13 +1,17 @@
 """Intake of foreign events from the bus: recorded by the registrar, or dead-lettered with the reason."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from opentelemetry.trace import Span
 
 from adapters.jetstream.codec.foreign import UndecodableError
 from adapters.jetstream.codec.foreign_events import to_audit_event
+from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
@@ -38,8 +42,14 @@ class Intake:
     """
 
     def __init__(
-        self, registrar_target: str, metrics: IntakeMetrics, audit: AuditReporter, heartbeat: Heartbeat
+        self,
+        registrar_target: str,
+        metrics: IntakeMetrics,
+        audit: AuditReporter,
+        heartbeat: Heartbeat,
+        spans: MessageSpans,
     ) -> None:
+        self._spans = spans
         self._registrar: RegistrarServiceAsyncStub = RegistrarServiceStub(connect(registrar_target))
         self._metrics = metrics
         self._audit = audit
@@ -59,38 +69,45 @@ class Intake:
         await self._reader.run(client)
 
     async def _process(self, client: Client, messages: list[Msg]) -> None:
-        events: list[tuple[Msg, AuditEvent]] = []
-        for message in messages:
-            if message.subject == OWN_SUBJECT:
-                await message.ack()
-                continue
-            try:
-                events.append((message, to_audit_event(message.headers or {}, message.data)))
-            except UndecodableError as error:
-                await self._dead_letter(client, message, error.reason, str(error))
-        for chunk in _chunks(events):
-            await self._record(client, chunk)
+        with ExitStack() as spans:
+            events: list[_Taken] = []
+            for message in messages:
+                if message.subject == OWN_SUBJECT:
+                    await message.ack()
+                    continue
+                span = spans.enter_context(self._spans.process(message, REGISTRAR_INTAKE.name))
+                try:
+                    event = to_audit_event(message.headers or {}, message.data)
+                except UndecodableError as error:
+                    await self._dead_letter(client, message, span, error.reason, str(error))
+                else:
+                    event.traceparent = traceparent_of(span) or event.traceparent
+                    events.append(_Taken(message, event, span))
+            for chunk in _chunks(events):
+                await self._record(client, chunk)
 
-    async def _record(self, client: Client, events: list[tuple[Msg, AuditEvent]]) -> None:
+    async def _record(self, client: Client, taken: list["_Taken"]) -> None:
         response = await upstream.call(
-            self._registrar.RecordEvents, RecordEventsRequest(events=[event for _message, event in events])
+            self._registrar.RecordEvents, RecordEventsRequest(events=[each.event for each in taken])
         )
-        for (message, _event), result in zip(events, response.results, strict=True):
+        for each, result in zip(taken, response.results, strict=True):
             if result.WhichOneof("result") == "receipt":
-                await message.ack()
+                await each.message.ack()
                 self._recorded += 1
                 self._metrics.recorded.inc()
             else:
-                rejection = result.rejection
-                await self._dead_letter(client, message, "REJECTED", f"{rejection.field}: {rejection.message}")
+                detail = f"{result.rejection.field}: {result.rejection.message}"
+                await self._dead_letter(client, each.message, each.span, "REJECTED", detail)
 
-    async def _dead_letter(self, client: Client, message: Msg, reason: str, detail: str) -> None:
+    async def _dead_letter(self, client: Client, message: Msg, span: Span, reason: str, detail: str) -> None:
+        fail(span, reason, detail)
         dead_letter = await put_delivered(client, REGISTRAR_INTAKE.name, message, reason, detail)
         self._dead_lettered += 1
         self._metrics.dead_lettered.labels(reason).inc()
         self._audit.report(
             DEAD_LETTERED,
             f"a message on {message.subject} was dead-lettered: {reason}",
+            traceparent=traceparent_of(span),
             key=f"{dead_letter.stream}/{dead_letter.sequence}",
             subject=message.subject,
             sequence=dead_letter.sequence,
@@ -99,15 +116,24 @@ class Intake:
         )
 
 
-def _chunks(events: list[tuple[Msg, AuditEvent]]) -> Iterator[list[tuple[Msg, AuditEvent]]]:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message, the event that it encodes, and the span of its processing."""
+
+    message: Msg
+    event: AuditEvent
+    span: Span
+
+
+def _chunks(taken: list[_Taken]) -> Iterator[list[_Taken]]:
     """Yield the events in order, in lists that fit into one request."""
-    chunk: list[tuple[Msg, AuditEvent]] = []
+    chunk: list[_Taken] = []
     size_bytes = 0
-    for message, event in events:
-        if chunk and size_bytes + len(message.data) > MAX_REQUEST_BYTES:
+    for each in taken:
+        if chunk and size_bytes + len(each.message.data) > MAX_REQUEST_BYTES:
             yield chunk
             chunk, size_bytes = [], 0
-        chunk.append((message, event))
-        size_bytes += len(message.data)
+        chunk.append(each)
+        size_bytes += len(each.message.data)
     if chunk:
         yield chunk

@@ -10,6 +10,7 @@ from adapters.jetstream.client.errors import ConnectionGone, JetStreamError, Mes
 from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.client.writer import SubjectWriter
 from adapters.jetstream.codec.cloudevents import RESUME_TOKEN, HeaderError
+from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.codec.outgoing import Outgoing
 from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
@@ -40,6 +41,8 @@ from qiki_sdk.stream import Event, StreamSettings
 # One message is in flight while few wait; from this many on, an atomic batch is faster than single messages where
 # the broker syncs before it acknowledges, and hardly slower where it does not.
 BATCH_FROM = 10
+# Messages of a failed write whose spans note the retry: a batch fails as a whole, and may be large.
+RETRIES_NOTED = 100
 ACK_TIMEOUT_S = 5.0
 NEXT_RUN_PERIOD_S = 2.0
 STOP_CODES = {code.name: code for code in (AUDIT_LOG_LOST, CURSOR_LOST, RUN_SUPERSEDED)}
@@ -55,6 +58,7 @@ class ChannelPublisher:
         metrics: BridgeMetrics,
         service: ServiceContext,
         *,
+        spans: MessageSpans,
         accepted_log: str = "",
     ) -> None:
         """Publish a channel; for a recorded channel, `accepted_log` is the id of a log that is accepted as lost."""
@@ -63,7 +67,7 @@ class ChannelPublisher:
         self._run_id = ""
         self.status = ChannelStatus(channel, metrics, service)
         self._source = source
-        self._outgoing = Outgoing(channel.subject, service.telemetry.tracer)
+        self._outgoing = Outgoing(channel.subject, spans)
         self._queue = SendQueue()
         self.status.metrics.waiting.set_function(lambda: len(self._queue))
         self._tail = Position(0, "")  # the subject's last known tail
@@ -141,6 +145,7 @@ class ChannelPublisher:
         if tail != self._tail:
             self.status.progress.stored(more_waits=False)
         self._tail = tail
+        self._queue.abandon("the connection or the run changed")
         self._queue, self._confirmations.stored_token = SendQueue(), start.resume_token
         self._oldest_token, self._refusal = "", None
         self.sequence, self.ended = start.next_sequence - 1, False
@@ -174,7 +179,7 @@ class ChannelPublisher:
             else:
                 self._note_missing(check_first(start, sequence), start, run.run_id)
             previous = sequence
-            await self._queue.put(self._outgoing.message(item), item.resume_token)
+            await self._queue.put(self._outgoing.message(item))
             self.status.progress.waiting()
 
     def _note_missing(self, missing: int, start: Start, run_id: str) -> None:
@@ -208,6 +213,8 @@ class ChannelPublisher:
                 in_doubt = True
                 self.status.metrics.resumes.inc()
                 self.status.not_stored(str(error))
+                for item in self._queue.peek(RETRIES_NOTED):
+                    item.retried(str(error))
             else:
                 return
             if self.sequence != before:
@@ -230,12 +237,12 @@ class ChannelPublisher:
                 continue
             waiting = len(self._queue)
             taken = self._queue.peek(waiting if waiting >= BATCH_FROM else 1)
-            messages = [message for message, _token in taken]
+            messages = [item.message for item in taken]
             count = writer.leading(messages)
             with self.status.metrics.write_seconds.time():
                 last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
             failpoints.reach("write.acknowledged")
-            self._take_as_stored(count, Position(last, taken[count - 1][1]))
+            self._take_as_stored(count, Position(last, taken[count - 1].resume_token))
             failpoints.reach("token.advanced")
             self.status.metrics.batch_size.observe(count)
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from adapters.jetstream.client.writer import Message
+from adapters.jetstream.codec.outgoing import OutgoingMessage
 from mesh.feeds.notifier import Notifier
 
 MAX_MESSAGES = 1_000
@@ -11,10 +11,10 @@ SLICE_S = 0.5
 
 
 class SendQueue:
-    """A queue of messages with their resume tokens; `put` waits while it is full, which slows the reader."""
+    """A queue of messages; `put` waits while it is full, which slows the reader."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[Message, str]] = deque()
+        self._items: deque[OutgoingMessage] = deque()
         self._bytes = 0
         self._filled = Notifier()
         self._emptied = Notifier()
@@ -23,12 +23,13 @@ class SendQueue:
     def __len__(self) -> int:
         return len(self._items)
 
-    async def put(self, message: Message, resume_token: str) -> None:
+    async def put(self, item: OutgoingMessage) -> None:
         """Add a message; wait for room."""
-        while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + message.size_bytes > MAX_BYTES):
+        size_bytes = item.message.size_bytes
+        while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + size_bytes > MAX_BYTES):
             await self._emptied.wait(SLICE_S)
-        self._items.append((message, resume_token))
-        self._bytes += message.size_bytes
+        self._items.append(item)
+        self._bytes += size_bytes
         if len(self._items) == 1:
             self._filled.notify()
 
@@ -43,17 +44,25 @@ class SendQueue:
             await self._filled.wait(SLICE_S)
         return bool(self._items)
 
-    def peek(self, limit: int) -> list[tuple[Message, str]]:
+    def peek(self, limit: int) -> list[OutgoingMessage]:
         """Return up to `limit` of the oldest messages; they stay until dropped."""
         return [self._items[index] for index in range(min(limit, len(self._items)))]
 
     def tokens(self) -> list[str]:
         """Return the resume tokens of all messages, oldest first."""
-        return [token for _message, token in self._items]
+        return [item.resume_token for item in self._items]
 
     def drop(self, count: int) -> None:
         """Remove the oldest messages, which are stored."""
         for _ in range(count):
-            message, _token = self._items.popleft()
-            self._bytes -= message.size_bytes
+            item = self._items.popleft()
+            self._bytes -= item.message.size_bytes
+            item.stored()
         self._emptied.notify()
+
+    def abandon(self, why: str) -> None:
+        """Give all messages up: they will be read again from their source."""
+        for item in self._items:
+            item.abandoned(why)
+        self._items.clear()
+        self._bytes = 0

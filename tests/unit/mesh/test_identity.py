@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.feeds import identity
 from mesh.feeds.identity import event_id, source, traceparent
 
 RUN_ID = "0b6e1c1e-0000-4000-8000-0000000000aa"
@@ -66,3 +67,22 @@ def test_events_at_different_positions_have_different_ids(
 def test_a_run_whose_id_is_no_uuid_has_no_event_ids() -> None:
     with pytest.raises(ValueError, match="badly formed"):
         event_id("run-1", "world", 1)
+
+
+def test_a_caused_event_is_a_span_of_its_own_in_the_trace_of_its_cause() -> None:
+    cause = identity.traceparent(RUN_ID, 7, "frames", 3, "00")
+    caused = identity.caused_traceparent(cause, "log/audit", 5)
+    assert caused.split("-")[1] == cause.split("-")[1]
+    assert caused.split("-")[2] != cause.split("-")[2]
+    assert caused.endswith("-00"), "not sampled, as its cause"
+    assert (
+        caused
+        == identity.caused_traceparent(cause, "log/audit", 5)
+        != identity.caused_traceparent(cause, "log/audit", 6)
+    )
+
+
+def test_the_tick_is_the_root_of_the_trace_of_its_events() -> None:
+    tick, event = identity.tick_traceparent(RUN_ID, 7), identity.traceparent(RUN_ID, 7, "world", 3)
+    assert tick.split("-")[1] == event.split("-")[1] == identity.trace_id(RUN_ID, 7)
+    assert tick.split("-")[2] != event.split("-")[2]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mesh.feeds.token import short_digest
+from mesh.telemetry.spans import WorkSpans
 from qiki.registrar.v1.registrar_service_pb2 import WatchEventsResponse
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
@@ -22,7 +23,7 @@ async def test_the_log_fulfils_the_contract_of_a_store_up_to_the_last_published_
     monkeypatch.setattr("svc_registrar.feed.RECENT_EVENTS", 3)
     index = Index()
     log = LogFile.open(tmp_path, "qiki-01", lambda _record: None)
-    log_feed = LogFeed(log, index, ())
+    log_feed = LogFeed(log, index, (), WorkSpans(1.0))
     events = [make_event("test", codes.GAP, f"event {number}") for number in range(10)]
     added = log.append([wire.to_submission(event).body for event in events])
     for event, offset in zip(events, added.offsets, strict=True):

@@ -10,6 +10,7 @@ import pytest
 
 from mesh.serving.errors import LimitReachedError
 from mesh.serving.health import Health
+from mesh.telemetry.spans import WorkSpans
 from qiki.registrar.v1.registrar_service_pb2 import Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
@@ -33,7 +34,9 @@ def submission(number: int) -> Submission:
 async def recording(state_dir: Path) -> AsyncIterator[tuple[Recorder, LogFile]]:
     index = Index()
     log = LogFile.open(state_dir, "qiki-01", lambda record: None)
-    recorder = Recorder(log, index, LogFeed(log, index, ()), Health("test", stall_s=60.0).loop("recorder"))
+    spans = WorkSpans(1.0)
+    log_feed = LogFeed(log, index, (), spans)
+    recorder = Recorder(log, index, log_feed, Health("test", stall_s=60.0).loop("recorder"), spans)
     async with asyncio.TaskGroup() as group, asyncio.timeout(WAIT_S):
         advancing = group.create_task(recorder.advance())
         yield recorder, log

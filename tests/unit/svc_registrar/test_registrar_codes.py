@@ -11,7 +11,7 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
 from qiki_sdk.codes import ALL, BY_NUMBER, Code, Family, Severity
-from svc_registrar.domain.audit_record import FactError
+from svc_registrar.domain.audit_record import InvalidEventError
 from svc_registrar.wire import to_query, to_submission
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"
@@ -131,14 +131,14 @@ def test_an_event_of_every_code_can_be_recorded() -> None:
     ],
 )
 def test_an_event_that_breaks_a_rule_is_refused_by_its_field(field: str, broken: dict[str, Any]) -> None:
-    with pytest.raises(FactError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         to_submission(event(**broken))
     assert caught.value.field == field
     assert len(str(caught.value)) < 300
 
 
 def test_an_event_over_the_size_limit_is_refused_as_a_whole() -> None:
-    with pytest.raises(FactError, match="65536") as caught:
+    with pytest.raises(InvalidEventError, match="65536") as caught:
         to_submission(event(message="x" * 70_000))
     assert caught.value.field == ""
 
@@ -182,7 +182,7 @@ def test_an_event_with_a_key_is_the_same_event_after_a_restart() -> None:
     ],
 )
 def test_a_filter_that_can_match_nothing_known_is_refused(field: str, wanted: pb.EventsFilter) -> None:
-    with pytest.raises(FactError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         to_query(wanted)
     assert caught.value.field == field
 

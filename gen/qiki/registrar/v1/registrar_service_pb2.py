@@ -27,53 +27,53 @@ from qiki.common.v1 import error_pb2 as qiki_dot_common_dot_v1_dot_error__pb2
 from qiki.common.v1 import stream_pb2 as qiki_dot_common_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)qiki/registrar/v1/registrar_service.proto\x12\x11qiki.registrar.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqiki/common/v1/error.proto\x1a\x1bqiki/common/v1/stream.proto\"\xce\x02\n\nAuditEvent\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\x12-\n\x08severity\x18\x05 \x01(\x0e\x32\x1b.qiki.registrar.v1.Severity\x12\x10\n\x08reporter\x18\x06 \x01(\t\x12\x33\n\x0fsimulation_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreported_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\t \x01(\t\x12\x0f\n\x07message\x18\n \x01(\t\x12\x30\n\nattributes\x18\x0b \x03(\x0b\x32\x1c.qiki.registrar.v1.Attribute\"(\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"p\n\x07Receipt\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x31\n\rrecorded_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\tRejection\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12+\n\x06reason\x18\x02 \x01(\x0e\x32\x1b.qiki.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"D\n\x13RecordEventsRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.qiki.registrar.v1.AuditEvent\"N\n\x14RecordEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.qiki.registrar.v1.RecordEventsResult\"\x80\x01\n\x12RecordEventsResult\x12-\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.qiki.registrar.v1.ReceiptH\x00\x12\x31\n\trejection\x18\x02 \x01(\x0b\x32\x1c.qiki.registrar.v1.RejectionH\x00\x42\x08\n\x06result\"\x83\x01\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x14\n\x0cnewest_first\x18\x03 \x01(\x08\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.qiki.registrar.v1.EventsFilter\"n\n\x12ListEventsResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .qiki.registrar.v1.RecordedEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"\x86\x01\n\rRecordedEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.qiki.registrar.v1.Receipt\x12\x32\n\x0b\x61udit_event\x18\x03 \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEvent\"\x0f\n\rGetLogRequest\"\x9e\x01\n\x0eGetLogResponse\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62ot_id\x18\x03 \x01(\t\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"\x9c\x01\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.qiki.registrar.v1.EventsFilter\x12\x1a\n\x12\x63onfirm_interval_s\x18\x05 \x01(\x01\"\x9f\x02\n\x13WatchEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12\x34\n\x0b\x61udit_event\x18\x03 \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEventH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmEventsRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmEventsResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\xcb\x01\n\x0c\x45ventsFilter\x12\r\n\x05\x63odes\x18\x01 \x03(\r\x12\x31\n\x0cmin_severity\x18\x02 \x01(\x0e\x32\x1b.qiki.registrar.v1.Severity\x12\x11\n\treporters\x18\x03 \x03(\t\x12\x31\n\rrecorded_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0frecorded_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*x\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x12\n\x0eSEVERITY_ERROR\x10\x03\x12\x15\n\x11SEVERITY_CRITICAL\x10\x04\x32\xb0\x04\n\x10RegistrarService\x12_\n\x0cRecordEvents\x12&.qiki.registrar.v1.RecordEventsRequest\x1a\'.qiki.registrar.v1.RecordEventsResponse\x12Y\n\nListEvents\x12$.qiki.registrar.v1.ListEventsRequest\x1a%.qiki.registrar.v1.ListEventsResponse\x12^\n\x0bWatchEvents\x12%.qiki.registrar.v1.WatchEventsRequest\x1a&.qiki.registrar.v1.WatchEventsResponse0\x01\x12\x62\n\rConfirmEvents\x12\'.qiki.registrar.v1.ConfirmEventsRequest\x1a(.qiki.registrar.v1.ConfirmEventsResponse\x12M\n\x06GetLog\x12 .qiki.registrar.v1.GetLogRequest\x1a!.qiki.registrar.v1.GetLogResponse\x12M\n\x06GetRun\x12 .qiki.registrar.v1.GetRunRequest\x1a!.qiki.registrar.v1.GetRunResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)qiki/registrar/v1/registrar_service.proto\x12\x11qiki.registrar.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqiki/common/v1/error.proto\x1a\x1bqiki/common/v1/stream.proto\"\xe3\x02\n\nAuditEvent\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\x12-\n\x08severity\x18\x05 \x01(\x0e\x32\x1b.qiki.registrar.v1.Severity\x12\x10\n\x08reporter\x18\x06 \x01(\t\x12\x33\n\x0fsimulation_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rreported_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\t \x01(\t\x12\x0f\n\x07message\x18\n \x01(\t\x12\x30\n\nattributes\x18\x0b \x03(\x0b\x32\x1c.qiki.registrar.v1.Attribute\x12\x13\n\x0btraceparent\x18\x0c \x01(\t\"(\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"p\n\x07Receipt\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x31\n\rrecorded_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\tRejection\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12+\n\x06reason\x18\x02 \x01(\x0e\x32\x1b.qiki.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"D\n\x13RecordEventsRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.qiki.registrar.v1.AuditEvent\"N\n\x14RecordEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.qiki.registrar.v1.RecordEventsResult\"\x80\x01\n\x12RecordEventsResult\x12-\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.qiki.registrar.v1.ReceiptH\x00\x12\x31\n\trejection\x18\x02 \x01(\x0b\x32\x1c.qiki.registrar.v1.RejectionH\x00\x42\x08\n\x06result\"\x83\x01\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x14\n\x0cnewest_first\x18\x03 \x01(\x08\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.qiki.registrar.v1.EventsFilter\"n\n\x12ListEventsResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .qiki.registrar.v1.RecordedEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"\x86\x01\n\rRecordedEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12+\n\x07receipt\x18\x02 \x01(\x0b\x32\x1a.qiki.registrar.v1.Receipt\x12\x32\n\x0b\x61udit_event\x18\x03 \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEvent\"\x0f\n\rGetLogRequest\"\x9e\x01\n\x0eGetLogResponse\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62ot_id\x18\x03 \x01(\t\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\"\x0f\n\rGetRunRequest\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.qiki.common.v1.Run\"\x9c\x01\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0e\n\x06reader\x18\x03 \x01(\t\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.qiki.registrar.v1.EventsFilter\x12\x1a\n\x12\x63onfirm_interval_s\x18\x05 \x01(\x01\"\x9f\x02\n\x13WatchEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12\x34\n\x0b\x61udit_event\x18\x03 \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEventH\x00\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x42\x07\n\x05\x65vent\"<\n\x14\x43onfirmEventsRequest\x12\x0e\n\x06reader\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"3\n\x15\x43onfirmEventsResponse\x12\x1a\n\x12\x63onfirmed_sequence\x18\x01 \x01(\x04\"\xcb\x01\n\x0c\x45ventsFilter\x12\r\n\x05\x63odes\x18\x01 \x03(\r\x12\x31\n\x0cmin_severity\x18\x02 \x01(\x0e\x32\x1b.qiki.registrar.v1.Severity\x12\x11\n\treporters\x18\x03 \x03(\t\x12\x31\n\rrecorded_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0frecorded_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*x\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x12\n\x0eSEVERITY_ERROR\x10\x03\x12\x15\n\x11SEVERITY_CRITICAL\x10\x04\x32\xb0\x04\n\x10RegistrarService\x12_\n\x0cRecordEvents\x12&.qiki.registrar.v1.RecordEventsRequest\x1a\'.qiki.registrar.v1.RecordEventsResponse\x12Y\n\nListEvents\x12$.qiki.registrar.v1.ListEventsRequest\x1a%.qiki.registrar.v1.ListEventsResponse\x12^\n\x0bWatchEvents\x12%.qiki.registrar.v1.WatchEventsRequest\x1a&.qiki.registrar.v1.WatchEventsResponse0\x01\x12\x62\n\rConfirmEvents\x12\'.qiki.registrar.v1.ConfirmEventsRequest\x1a(.qiki.registrar.v1.ConfirmEventsResponse\x12M\n\x06GetLog\x12 .qiki.registrar.v1.GetLogRequest\x1a!.qiki.registrar.v1.GetLogResponse\x12M\n\x06GetRun\x12 .qiki.registrar.v1.GetRunRequest\x1a!.qiki.registrar.v1.GetRunResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.registrar.v1.registrar_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEVERITY']._serialized_start=2418
-  _globals['_SEVERITY']._serialized_end=2538
+  _globals['_SEVERITY']._serialized_start=2439
+  _globals['_SEVERITY']._serialized_end=2559
   _globals['_AUDITEVENT']._serialized_start=155
-  _globals['_AUDITEVENT']._serialized_end=489
-  _globals['_ATTRIBUTE']._serialized_start=491
-  _globals['_ATTRIBUTE']._serialized_end=531
-  _globals['_RECEIPT']._serialized_start=533
-  _globals['_RECEIPT']._serialized_end=645
-  _globals['_REJECTION']._serialized_start=647
-  _globals['_REJECTION']._serialized_end=735
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=737
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=805
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=807
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=885
-  _globals['_RECORDEVENTSRESULT']._serialized_start=888
-  _globals['_RECORDEVENTSRESULT']._serialized_end=1016
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1019
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1150
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1152
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1262
-  _globals['_RECORDEDEVENT']._serialized_start=1265
-  _globals['_RECORDEDEVENT']._serialized_end=1399
-  _globals['_GETLOGREQUEST']._serialized_start=1401
-  _globals['_GETLOGREQUEST']._serialized_end=1416
-  _globals['_GETLOGRESPONSE']._serialized_start=1419
-  _globals['_GETLOGRESPONSE']._serialized_end=1577
-  _globals['_GETRUNREQUEST']._serialized_start=1579
-  _globals['_GETRUNREQUEST']._serialized_end=1594
-  _globals['_GETRUNRESPONSE']._serialized_start=1596
-  _globals['_GETRUNRESPONSE']._serialized_end=1646
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=1649
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=1805
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1808
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2095
-  _globals['_CONFIRMEVENTSREQUEST']._serialized_start=2097
-  _globals['_CONFIRMEVENTSREQUEST']._serialized_end=2157
-  _globals['_CONFIRMEVENTSRESPONSE']._serialized_start=2159
-  _globals['_CONFIRMEVENTSRESPONSE']._serialized_end=2210
-  _globals['_EVENTSFILTER']._serialized_start=2213
-  _globals['_EVENTSFILTER']._serialized_end=2416
-  _globals['_REGISTRARSERVICE']._serialized_start=2541
-  _globals['_REGISTRARSERVICE']._serialized_end=3101
+  _globals['_AUDITEVENT']._serialized_end=510
+  _globals['_ATTRIBUTE']._serialized_start=512
+  _globals['_ATTRIBUTE']._serialized_end=552
+  _globals['_RECEIPT']._serialized_start=554
+  _globals['_RECEIPT']._serialized_end=666
+  _globals['_REJECTION']._serialized_start=668
+  _globals['_REJECTION']._serialized_end=756
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=758
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=826
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=828
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=906
+  _globals['_RECORDEVENTSRESULT']._serialized_start=909
+  _globals['_RECORDEVENTSRESULT']._serialized_end=1037
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1040
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1171
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1173
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1283
+  _globals['_RECORDEDEVENT']._serialized_start=1286
+  _globals['_RECORDEDEVENT']._serialized_end=1420
+  _globals['_GETLOGREQUEST']._serialized_start=1422
+  _globals['_GETLOGREQUEST']._serialized_end=1437
+  _globals['_GETLOGRESPONSE']._serialized_start=1440
+  _globals['_GETLOGRESPONSE']._serialized_end=1598
+  _globals['_GETRUNREQUEST']._serialized_start=1600
+  _globals['_GETRUNREQUEST']._serialized_end=1615
+  _globals['_GETRUNRESPONSE']._serialized_start=1617
+  _globals['_GETRUNRESPONSE']._serialized_end=1667
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1670
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1826
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1829
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2116
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_start=2118
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_end=2178
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_start=2180
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_end=2231
+  _globals['_EVENTSFILTER']._serialized_start=2234
+  _globals['_EVENTSFILTER']._serialized_end=2437
+  _globals['_REGISTRARSERVICE']._serialized_start=2562
+  _globals['_REGISTRARSERVICE']._serialized_end=3122
 # @@protoc_insertion_point(module_scope)

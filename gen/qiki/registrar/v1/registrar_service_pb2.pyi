@@ -71,6 +71,7 @@ class AuditEvent(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     event_id: _builtins.str
@@ -89,6 +90,10 @@ class AuditEvent(_message.Message):
     """The run of the event, a UUID; empty: none."""
     message: _builtins.str
     """One sentence for a person, 1 to 1000 characters."""
+    traceparent: _builtins.str
+    """W3C trace context (`traceparent`, version 00) of what caused the event; empty: the event begins a trace of its own.
+    A repetition of a report may have another one: the first counts.
+    """
     @_builtins.property
     def simulation_time(self) -> _timestamp_pb2.Timestamp:
         """Simulation time of the event; absent if it has none."""
@@ -115,10 +120,11 @@ class AuditEvent(_message.Message):
         run_id: _builtins.str = ...,
         message: _builtins.str = ...,
         attributes: _abc.Iterable[Global___Attribute] | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reported_time", b"reported_time", "simulation_time", b"simulation_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "code", b"code", "event_id", b"event_id", "message", b"message", "name", b"name", "reported_time", b"reported_time", "reporter", b"reporter", "run_id", b"run_id", "schema_version", b"schema_version", "severity", b"severity", "simulation_time", b"simulation_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "code", b"code", "event_id", b"event_id", "message", b"message", "name", b"name", "reported_time", b"reported_time", "reporter", b"reporter", "run_id", b"run_id", "schema_version", b"schema_version", "severity", b"severity", "simulation_time", b"simulation_time", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
