@@ -139,6 +139,7 @@ def test_after_a_kill_every_confirmed_export_is_there_whole(tmp_path: Path) -> N
             break
     confirmed = int((["3001", *process.stdout.read().split()])[-1])
     process.wait()
+    assert find(tmp_path, trace_id(confirmed)) == [trace_id(confirmed)], "a store is read without a collector too"
     opened = open_store(tmp_path, StoreLimits(spans=500))
     assert opened.spans == 500
     with open_traces(tmp_path) as traces:
