@@ -107,6 +107,14 @@ def test_an_export_beyond_the_hard_limit_is_refused_whole_and_the_next_is_stored
     assert find(tmp_path, trace_id(1)) == [trace_id(1)]
 
 
+def test_an_error_in_the_middle_of_an_export_leaves_nothing_of_it(tmp_path: Path) -> None:
+    opened = open_store(tmp_path, MANY)
+    with pytest.raises(OverflowError):
+        opened.add([span(1), replace(span(2), start_ns=2**63)])
+    assert find(tmp_path, trace_id(1)) == []
+    assert opened.add([span(1)]) == 1
+
+
 def test_the_last_space_of_the_disk_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_store(tmp_path, MANY)
     monkeypatch.setattr(store, "MIN_FREE_BYTES", 2**62)
