@@ -88,7 +88,7 @@ def up(
         seed=seed,
         run_id=check_run_id(run_id),
         start_time=check_start_time(start_time),
-        settings=parse_settings(setting or ()),
+        settings=parse_settings(setting or (), trace=trace),
         nats_sync_interval=check_sync_interval(nats_sync),
         new_run=new_run,
         trace=trace,

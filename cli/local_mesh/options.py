@@ -96,9 +96,12 @@ def check_start_time(text: str | None) -> str | None:
     return text
 
 
-def parse_settings(options: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
-    """Parse settings of the form SERVICE.KEY=VALUE into (service, key, value). Raises UsageError for another form."""
-    settings, names = [], (*SERVICES, COLLECTOR)
+def parse_settings(options: Iterable[str], *, trace: bool = False) -> tuple[tuple[str, str, str], ...]:
+    """Parse settings of the form SERVICE.KEY=VALUE into (service, key, value). Raises UsageError for another form.
+
+    `trace` allows settings of the collector.
+    """
+    settings, names = [], MeshOptions(trace=trace).services
     for option in options:
         name, equals, value = option.partition("=")
         service, dot, key = name.partition(".")

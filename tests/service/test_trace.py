@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from chain import Stored, chain, facts, published_all, read_subject, until
 from cli.errors import UsageError
-from cli.local_mesh.options import SERVICES, MeshOptions
+from cli.local_mesh.options import SERVICES, MeshOptions, parse_settings
 from cli.local_mesh.ports import choose_ports, parse_ports
 from cli.local_mesh.processes import service_env
 from cli.local_mesh.supervision.child import ChildState
@@ -304,3 +304,9 @@ def test_a_port_of_the_collector_without_a_collector_is_refused() -> None:
     with pytest.raises(UsageError, match="--port collector: only --trace runs a collector"):
         choose_ports(given, free=True)
     assert "collector" not in choose_ports({}, free=True)
+
+
+def test_a_setting_of_the_collector_without_a_collector_is_refused() -> None:
+    assert parse_settings(["collector.max_spans=5000"], trace=True) == (("collector", "max_spans", "5000"),)
+    with pytest.raises(UsageError, match=r"--set .*: expected SERVICE.KEY=VALUE"):
+        parse_settings(["collector.max_spans=5000"])
