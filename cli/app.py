@@ -8,6 +8,7 @@ from cli.commands.nats import nats
 from cli.commands.new_run import new_run
 from cli.commands.recording import recording
 from cli.commands.replay import replay
+from cli.commands.trace import trace
 from cli.commands.up import up
 from cli.commands.version import version
 
@@ -29,6 +30,7 @@ def build_app() -> typer.Typer:
     )
     for command in (up, demo, replay, health, new_run):
         app.command()(command)
+    app.add_typer(trace, name="trace")
     app.add_typer(nats, name="nats")
     app.add_typer(recording, name="recording")
     app.command()(version)

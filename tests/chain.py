@@ -88,7 +88,8 @@ async def chain(
         start_time=START_TIME,
         seed=7,
     )
-    async with open_mesh(replace(chosen, **options), choose_ports({}, free=True), say) as mesh:
+    chosen = replace(chosen, **options)
+    async with open_mesh(chosen, choose_ports({}, free=True, trace=chosen.trace), say) as mesh:
         yield mesh
 
 

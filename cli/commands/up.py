@@ -15,7 +15,7 @@ from cli.local_mesh.options import (
     check_start_time,
     parse_settings,
 )
-from cli.local_mesh.ports import DEFAULT_PORTS, choose_ports, parse_ports
+from cli.local_mesh.ports import COLLECTOR_PORTS, DEFAULT_PORTS, choose_ports, parse_ports
 
 Scenario = Annotated[
     Path | None, typer.Option(metavar="FILE", help="What happens in the world, as YAML; default: the simulator's own.")
@@ -51,7 +51,7 @@ def up(
         typer.Option(
             metavar="NAME=PORT",
             envvar="QIKI_UP_PORTS",
-            help=f"Listen elsewhere; may be repeated. Names: {', '.join(DEFAULT_PORTS)}.",
+            help=f"Listen elsewhere; may be repeated. Names: {', '.join([*DEFAULT_PORTS, *COLLECTOR_PORTS])}.",
         ),
     ] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports where no --port is given.")] = False,
@@ -60,6 +60,9 @@ def up(
         typer.Option(
             "--new-run", help="Move the run in the state directory away and begin a new one; the records stay."
         ),
+    ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Collect the traces of all services; `qiki trace` shows them.")
     ] = False,
     nats_sync: Annotated[
         str,
@@ -85,11 +88,12 @@ def up(
         seed=seed,
         run_id=check_run_id(run_id),
         start_time=check_start_time(start_time),
-        settings=parse_settings(setting or ()),
+        settings=parse_settings(setting or (), trace=trace),
         nats_sync_interval=check_sync_interval(nats_sync),
         new_run=new_run,
+        trace=trace,
     )
     given = parse_ports(port or ())
     from cli.local_mesh.run import run  # noqa: PLC0415 - other commands must start without its dependencies
 
-    run(options, choose_ports(given, free_ports))
+    run(options, choose_ports(given, free_ports, trace=trace))

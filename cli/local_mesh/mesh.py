@@ -13,7 +13,7 @@ from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
 from cli.local_mesh.new_run import check_new_run_id, set_run_aside
 from cli.local_mesh.options import SERVICES, MeshOptions
 from cli.local_mesh.probe import ServiceStatus, read_status
-from cli.local_mesh.processes import endpoints, nats_spec, nats_url, service_specs
+from cli.local_mesh.processes import collector_specs, endpoints, nats_spec, nats_url, service_specs
 from cli.local_mesh.state import remove_endpoints, state_directory, until_unused, write_endpoints
 from cli.local_mesh.storage_watch import StorageWatch
 from cli.local_mesh.supervision.child import ChildEvent, ChildState, RestartPolicy
@@ -31,6 +31,7 @@ class Mesh:
     state_dir: Path
     _supervisor: Supervisor
     _storage: StorageWatch
+    _services: tuple[str, ...] = SERVICES
 
     def endpoints(self) -> dict[str, dict[str, str | int]]:
         """Return the addresses of all servers, by name."""
@@ -39,7 +40,7 @@ class Mesh:
     async def statuses(self) -> list[ServiceStatus]:
         """Return the status of NATS and of every service, in that order."""
         states = self._supervisor.states()
-        services = await asyncio.gather(*(self._status(service, states[service]) for service in SERVICES))
+        services = await asyncio.gather(*(self._status(service, states[service]) for service in self._services))
         return [self._nats_status(states["nats"]), *services]
 
     def _nats_status(self, state: ChildState) -> ServiceStatus:
@@ -56,8 +57,9 @@ class Mesh:
 class _Reporter:
     """Reports process events; once the mesh is up, updates the file of endpoints."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], processes: int) -> None:
         self._say = say
+        self._processes = processes
         self._ready: set[str] = set()
         self.mesh: Mesh | None = None
 
@@ -70,7 +72,7 @@ class _Reporter:
                 self._say(f"{error.filename} could not be written: {error.strerror}")
         elif event.state is ChildState.READY:
             self._ready.add(event.name)
-            text += f"; {len(self._ready)} of {len(SERVICES) + 1} are ready"
+            text += f"; {len(self._ready)} of {self._processes} are ready"
         else:
             self._ready.discard(event.name)
         self._say(text)
@@ -93,7 +95,7 @@ async def open_mesh(
     Raises UsageError where nothing could be started, StalledError where the start takes too long, and ChildFailedError,
     also from within the block, where a process cannot run as configured.
     """
-    report = _Reporter(say)
+    report = _Reporter(say, 1 + len(options.services))  # NATS too
     with state_directory(options.state_dir, say) as state_dir:
         await until_unused(state_dir)
         size_factor = _prepare(options, state_dir, say)
@@ -103,7 +105,7 @@ async def open_mesh(
                 Supervisor(report, end_now, policy, excuse=lambda: not has_room(state_dir)) as supervisor,
                 task_group(Exception) as tasks,
             ):
-                mesh = Mesh(ports, state_dir, supervisor, storage)
+                mesh = Mesh(ports, state_dir, supervisor, storage, options.services)
                 watch = tasks.create_task(storage.run(lambda why: supervisor.renew("nats", why)))
                 async with _limited(start_limit_s, supervisor):
                     await _start(mesh, supervisor, options, size_factor, say)
@@ -140,7 +142,8 @@ async def _start(
     say: Callable[[str], None],
 ) -> None:
     """Start all processes in order; return once each has been ready."""
-    await supervisor.start(nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
+    collectors = collector_specs(options, mesh.ports, mesh.state_dir)
+    await supervisor.start(*collectors, nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
     await _init_topology(mesh, size_factor, say)
     await supervisor.start(*service_specs(options, mesh.ports, mesh.state_dir))
 

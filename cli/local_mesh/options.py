@@ -15,6 +15,8 @@ from cli.local_mesh.nats_config import ALWAYS
 # In the order of stopping: the bridge after the producers, so that all emitted events are published, and the registrar
 # last, so that the last reports of the others are recorded. NATS outlives them.
 SERVICES: Final = ("sim", "radar", "tracker", "bridge", "archive", "registrar")
+# Collects the traces of all services where that is asked for. Started before and stopped after them.
+COLLECTOR: Final = "collector"
 MIN_SPEED, MAX_SPEED = 0.1, 1000.0
 MAX_SEED = 2**63 - 1
 
@@ -31,7 +33,7 @@ class MeshOptions:
     """Options of a mesh. None leaves a value to the services' defaults.
 
     `settings` holds further settings as (service, KEY, value), which become `QIKI_<SERVICE>_<KEY>=value`.
-    `new_run` moves the run in the state directory to `runs/`.
+    `new_run` moves the run in the state directory to `runs/`. `trace` runs the trace collector, to which all export.
     `nats_sync_interval` is nats-server's sync interval to the disk: `always` means before each acknowledgement.
     """
 
@@ -48,6 +50,12 @@ class MeshOptions:
     service_ready_timeout_s: float = 180.0
     nats_sync_interval: str = ALWAYS
     new_run: bool = False
+    trace: bool = False
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Return the names of all processes with health checks and metrics, in the order of stopping."""
+        return (*SERVICES, COLLECTOR) if self.trace else SERVICES
 
 
 def check_speed(text: str | None) -> str | None:
@@ -88,13 +96,16 @@ def check_start_time(text: str | None) -> str | None:
     return text
 
 
-def parse_settings(options: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
-    """Parse settings of the form SERVICE.KEY=VALUE into (service, key, value). Raises UsageError for another form."""
-    settings = []
+def parse_settings(options: Iterable[str], *, trace: bool = False) -> tuple[tuple[str, str, str], ...]:
+    """Parse settings of the form SERVICE.KEY=VALUE into (service, key, value). Raises UsageError for another form.
+
+    `trace` allows settings of the collector.
+    """
+    settings, names = [], MeshOptions(trace=trace).services
     for option in options:
         name, equals, value = option.partition("=")
         service, dot, key = name.partition(".")
-        if not (equals and dot and service in SERVICES and key.isidentifier() and key.isascii()):
-            raise UsageError(f"--set {option}: expected SERVICE.KEY=VALUE, where SERVICE is {', '.join(SERVICES)}.")
+        if not (equals and dot and service in names and key.isidentifier() and key.isascii()):
+            raise UsageError(f"--set {option}: expected SERVICE.KEY=VALUE, where SERVICE is {', '.join(names)}.")
         settings.append((service, key, value))
     return tuple(settings)

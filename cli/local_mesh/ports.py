@@ -38,15 +38,18 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
         "nats-monitor": 8222,
     }
 )
+# The collector's, where there is one: 4317 is the port that OTLP over gRPC has everywhere.
+COLLECTOR_PORTS: Final[Mapping[str, int]] = MappingProxyType({"collector": 4317, "collector-http": 9107})
 
 
 def parse_ports(options: Iterable[str]) -> dict[str, int]:
     """Parse ports of the form NAME=PORT. Raises UsageError for an unknown or repeated name, or a bad number."""
     ports: dict[str, int] = {}
+    names = (*DEFAULT_PORTS, *COLLECTOR_PORTS)
     for option in options:
         name, equals, number = option.partition("=")
-        if not equals or name not in DEFAULT_PORTS:
-            raise UsageError(f"--port {option}: expected NAME=PORT, where NAME is one of {', '.join(DEFAULT_PORTS)}.")
+        if not equals or name not in names:
+            raise UsageError(f"--port {option}: expected NAME=PORT, where NAME is one of {', '.join(names)}.")
         if name in ports:
             raise UsageError(f"--port {option}: {name} is given twice.")
         if not (number.isascii() and number.isdigit() and len(number) <= 5 and MIN_PORT <= int(number) <= MAX_PORT):
@@ -55,21 +58,25 @@ def parse_ports(options: Iterable[str]) -> dict[str, int]:
     return ports
 
 
-def choose_ports(given: Mapping[str, int], free: bool) -> dict[str, int]:
-    """Return the port of every name: the given one, else a free one or the default.
+def choose_ports(given: Mapping[str, int], free: bool, *, trace: bool = False) -> dict[str, int]:
+    """Return the port of every name: the given one, else a free one or the default; `trace` adds the collector's.
 
-    Raises UsageError where two names share a port, or a given or default port is taken.
+    Raises UsageError where two names share a port, a given or default port is taken, or the collector's is given in
+    vain.
     """
+    defaults = {**DEFAULT_PORTS, **COLLECTOR_PORTS} if trace else DEFAULT_PORTS
+    if in_vain := sorted(given.keys() - defaults.keys()):
+        raise UsageError(f"--port {in_vain[0]}: only --trace runs a collector.")
     with ExitStack() as held:
         if not free:
-            ports = {**DEFAULT_PORTS, **given}
+            ports = {**defaults, **given}
             _refuse_shared(ports)
             _refuse_taken(ports, held)
             return ports
         _refuse_shared(given)
         _refuse_taken(given, held)
         # All sockets stay bound until every port is known, so that none is assigned twice.
-        return {name: given[name] if name in given else _bind_free(held) for name in DEFAULT_PORTS}
+        return {name: given[name] if name in given else _bind_free(held) for name in defaults}
 
 
 def _refuse_shared(ports: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.errors import UsageError
-from cli.local_mesh.options import SERVICES, MeshOptions
+from cli.local_mesh.options import COLLECTOR, SERVICES, MeshOptions
 from cli.local_mesh.ports import HOST
 from cli.local_mesh.probe import until_http_ok, until_serving
 from cli.local_mesh.supervision.child import ChildSpec
@@ -21,7 +21,9 @@ MODULES: Final = {
     "bridge": "adapters.jetstream",
     "archive": "adapters.archive",
     "registrar": "svc_registrar",
+    COLLECTOR: "cli.trace",
 }
+TRACE_DIR: Final = "traces"
 LOG_DIR: Final = "logs"
 # Soft memory limit of Go's runtime. Without it nats-server's memory varies with pending garbage: between 300 and
 # 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
@@ -43,7 +45,7 @@ def endpoints(ports: Mapping[str, int], pids: Mapping[str, int]) -> dict[str, di
     table: dict[str, dict[str, str | int]] = {
         "nats": {"url": nats_url(ports), "monitor": f"http://{HOST}:{ports['nats-monitor']}"}
     }
-    for service in SERVICES:
+    for service in (*SERVICES, *((COLLECTOR,) if COLLECTOR in ports else ())):
         table[service] = {"grpc": grpc_target(service, ports), "http": f"http://{HOST}:{ports[f'{service}-http']}"}
     for name, pid in pids.items():
         table[name]["pid"] = pid
@@ -72,18 +74,24 @@ def nats_spec(ports: Mapping[str, int], state_dir: Path, config: Path | None = N
 
 def service_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> list[ChildSpec]:
     """Return the specs of the services, in the order of stopping."""
-    return [
-        ChildSpec(
-            name=service,
-            # -P: do not import a directory of the working directory that is named like one of our packages.
-            argv=(sys.executable, "-P", "-m", MODULES[service]),
-            env=service_env(service, options, ports, state_dir),
-            log_path=state_dir / LOG_DIR / f"{service}.log",
-            ready=partial(until_serving, grpc_target(service, ports)),
-            ready_timeout_s=options.service_ready_timeout_s,
-        )
-        for service in SERVICES
-    ]
+    return [_spec(service, options, ports, state_dir) for service in SERVICES]
+
+
+def collector_specs(options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> list[ChildSpec]:
+    """Return the spec of the trace collector if traces are collected; the store is in the state directory."""
+    return [_spec(COLLECTOR, options, ports, state_dir)] if options.trace else []
+
+
+def _spec(service: str, options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> ChildSpec:
+    return ChildSpec(
+        name=service,
+        # -P: do not import a directory of the working directory that is named like one of our packages.
+        argv=(sys.executable, "-P", "-m", MODULES[service]),
+        env=service_env(service, options, ports, state_dir),
+        log_path=state_dir / LOG_DIR / f"{service}.log",
+        ready=partial(until_serving, grpc_target(service, ports)),
+        ready_timeout_s=options.service_ready_timeout_s,
+    )
 
 
 def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], state_dir: Path) -> dict[str, str]:
@@ -94,9 +102,12 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
         "HTTP_PORT": ports[f"{service}-http"],
         "LOG_FORMAT": "json",
         "BOT_SPEC": options.bot_spec,
-        # The registrar writes its own audit events directly.
-        "REGISTRAR_TARGET": None if service == "registrar" else grpc_target("registrar", ports),
+        # The registrar writes its own audit events directly; the collector, started before it, reports none.
+        "REGISTRAR_TARGET": None if service in ("registrar", COLLECTOR) else grpc_target("registrar", ports),
     }
+    if options.trace and service != COLLECTOR:  # over OpenTelemetry's own variables, of which each has a default
+        endpoint = f"http://{grpc_target(COLLECTOR, ports)}"
+        wanted |= {"TRACE_EXPORTER": "otlp", "OTLP_ENDPOINT": endpoint, "OTLP_PROTOCOL": "grpc"}
     wanted |= _OWN_SETTINGS[service](options, ports, state_dir)
     wanted |= {key.upper(): value for owner, key, value in options.settings if owner == service}
     prefix = f"QIKI_{service.upper()}_"
@@ -146,6 +157,10 @@ def _archive_settings(_options: MeshOptions, ports: Mapping[str, int], _state_di
     return {"NATS_URL": nats_url(ports)}
 
 
+def _collector_settings(_options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:
+    return {"STATE_DIR": state_dir / TRACE_DIR}
+
+
 _OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path], dict[str, object | None]]]] = {
     "sim": _sim_settings,
     "radar": _radar_settings,
@@ -153,6 +168,7 @@ _OWN_SETTINGS: Final[Mapping[str, Callable[[MeshOptions, Mapping[str, int], Path
     "bridge": _bridge_settings,
     "archive": _archive_settings,
     "registrar": _registrar_settings,
+    COLLECTOR: _collector_settings,
 }
 
 

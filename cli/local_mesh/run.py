@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cli.local_mesh.files import check_files
 from cli.local_mesh.mesh import open_mesh
-from cli.local_mesh.options import MeshOptions
+from cli.local_mesh.options import COLLECTOR, MeshOptions
 from cli.local_mesh.status_display import open_status_display
 from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.output import lossy_output
@@ -79,5 +79,7 @@ def endpoint_lines(endpoints: Mapping[str, Mapping[str, str | int]], state_dir: 
         if name != "nats":
             lines.append(f"{name:8} {where['grpc']:22} {where['http']}/metrics  {where['http']}/healthz")
     lines.append(f"{'nats':8} {endpoints['nats']['url']:22} {endpoints['nats']['monitor']}")
-    lines += [f"{'state':8} {state_dir}", f"{'logs':8} {state_dir / 'logs'}", "All are SERVING. Ctrl-C stops them."]
-    return lines
+    lines += [f"{'state':8} {state_dir}", f"{'logs':8} {state_dir / 'logs'}"]
+    if COLLECTOR in endpoints:
+        lines.append(f"{'traces':8} qiki trace --slowest --state-dir {state_dir}")
+    return [*lines, "All are SERVING. Ctrl-C stops them."]

@@ -15,6 +15,7 @@ from mesh.storage.lock import DirectoryInUseError, directory_lock
 from mesh.storage.state_dir import LOCK_FILE as SERVICE_LOCK_FILE
 
 ENDPOINTS_FILE = "endpoints.json"
+TEMPORARY_PREFIX = "qiki-"
 LOCK_FILE = "mesh.lock"
 # The services of a killed mesh end within 5 s, and use their directories until then.
 ORPHANS_LIMIT_S = 6.0
@@ -36,7 +37,7 @@ def state_directory(path: Path | None, say: Callable[[str], None]) -> Iterator[P
         with _locked(directory):
             yield directory
         return
-    directory = Path(tempfile.mkdtemp(prefix="qiki-"))
+    directory = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
     try:
         (directory / LOG_DIR).mkdir()
         with _locked(directory):
