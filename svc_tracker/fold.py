@@ -12,8 +12,10 @@ from mesh.feeds.event_spans import Made
 from mesh.feeds.feed import Feed
 from mesh.folds.quarantine import NOT_QUARANTINED
 from mesh.folds.runner import FoldReports, wait_for_readers
+from mesh.telemetry.spans import Note
 from qiki.common.v1.stream_pb2 import Run
 from qiki.radar.v1.radar_pb2 import RadarFrame
+from qiki.radar.v1.track_pb2 import RadarTrackStatus, TrackSet
 from qiki_sdk.codes import FRAME_REFUSED, GAP, TRACKS_FLOWING, TRACKS_SUMMARY
 from qiki_sdk.stream import Event
 from svc_tracker import wire
@@ -26,6 +28,11 @@ from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import TrackerState
 from svc_tracker.guard_feed import GuardFeed
+
+_NOTED = {
+    RadarTrackStatus.RADAR_TRACK_STATUS_NEW: "track new",
+    RadarTrackStatus.RADAR_TRACK_STATUS_LOST: "track lost",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,7 @@ class TrackerFold:
                 cause=event.context.traceparent,
                 began_ns=began_ns,
                 input_sequence=event.context.sequence,
+                notes=track_notes(track_set) if self._outputs.tracks.traced else (),
             )
             for number, track_set in enumerate(track_sets, start=1)
         ]
@@ -235,3 +243,9 @@ class TrackerFold:
 def _output(feed: Feed) -> FeedPosition:
     last = feed.store.last_sequence
     return FeedPosition(last, (feed.store.digest_at(last) or b"").hex())
+
+
+def track_notes(track_set: TrackSet) -> list[Note]:
+    """Return a note for each track that begins or ends with this frame, by which its traces are found."""
+    noted = [track for track in track_set.tracks if track.status in _NOTED]
+    return [(_NOTED[track.status], {"qiki.track_id": track.track_id.value}) for track in noted]

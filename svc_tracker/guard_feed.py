@@ -41,6 +41,7 @@ class GuardFeed:
                 subject=each.rule,
                 cause=event.context.traceparent,
                 began_ns=began_ns,
+                notes=[("alarm", {"qiki.track_id": each.track_id.value, "qiki.alarm_id": each.alarm_id})],
             )
             for number, each in enumerate(guard_events(self.guard, event, seen, table, track_sets), start=1)
         ]

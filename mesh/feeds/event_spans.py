@@ -6,11 +6,11 @@ with tokens of events that this process has not sent yet. So the first spans are
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mesh.feeds.store import Entry
-from mesh.telemetry.spans import WorkSpans
+from mesh.telemetry.spans import Note, WorkSpans
 
 # Longer than a reader takes to connect again; and the most spans that wait for so long.
 HOLD_S = 5.0
@@ -21,7 +21,8 @@ MAX_HELD = 5_000
 class Made:
     """An event ready to be added to its feed, and the attributes of its span.
 
-    `recomputed` is whether an earlier process has made it already; None where the producer does not know.
+    `notes` are events of that span. `recomputed` is whether an earlier process has made the event already; None where
+    the producer does not know.
     """
 
     entry: Entry
@@ -32,6 +33,7 @@ class Made:
     began_ns: int
     tick: int
     recomputed: bool | None = None
+    notes: Sequence[Note] = ()
 
 
 def _call_later(delay_s: float, call: Callable[[], None]) -> None:
@@ -119,4 +121,5 @@ class EventSpans:
             (made.began_ns, ended_ns),
             attributes,
             recomputed=recomputed,
+            notes=made.notes,
         )

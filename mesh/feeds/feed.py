@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,7 +29,7 @@ from mesh.serving.errors import (
     RunUnknownError,
     ServerDrainingError,
 )
-from mesh.telemetry.spans import WorkSpans
+from mesh.telemetry.spans import Note, WorkSpans
 from qiki.common.v1.stream_pb2 import EventContext, Run
 
 MAX_OPEN_READERS = 256
@@ -93,6 +93,11 @@ class Feed:
         self.blockage = Blockage(settings.name, settings.blocked_alarm_s)
 
     @property
+    def traced(self) -> bool:
+        """Whether the spans of events are recorded: only then are their notes worth making."""
+        return self._spans.recording
+
+    @property
     def blocked_by(self) -> str:
         """The required reader that the producer waits for now; empty where it waits for none."""
         return self.blockage.reader
@@ -139,13 +144,14 @@ class Feed:
         columns: Message | None = None,
         input_sequence: int = 0,
         recomputed: bool | None = None,
+        notes: Sequence[Note] = (),
     ) -> Made:
         """Return an event, named and serialized, without adding it: a step that makes several adds all or none.
 
         `columns` is the same event in the layout for readers that ask for columns, kept beside the payload. The digest
         is that of the payload alone: ids, tokens and order do not depend on the layout that a reader asks for.
         `recomputed` is whether an earlier process has made it already, which matters to its span alone; None: the
-        producer does not know.
+        producer does not know. `notes` become events of the span.
 
         Raises:
             ValueError: it exceeds `MAX_EVENT_BYTES`.
@@ -178,7 +184,7 @@ class Feed:
         if columns is not None:
             other = self._layout.response(self.name, sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
-        return Made(entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recomputed)
+        return Made(entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recomputed, notes)
 
     def add(self, made: Made) -> Entry:
         """Add an event that `make` returned, and wake the readers."""

@@ -1,6 +1,7 @@
 """Spans of units of work, with ids derived from their input: an event's trace context is the span that produced it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
@@ -16,6 +17,10 @@ from opentelemetry.trace import (
 )
 
 _LOW_64_BITS = (1 << 64) - 1
+
+
+# What happened to one object within a unit of work: a name, and the object's id and further facts.
+Note: TypeAlias = tuple[str, Mapping[str, str | int]]
 
 
 class PlannedIds(IdGenerator):
@@ -65,10 +70,12 @@ class WorkSpans:
         attributes: Mapping[str, str | int],
         *,
         recomputed: bool = False,
+        notes: Sequence[Note] = (),
     ) -> None:
         """Record one finished unit of work: `own` is its event's trace context, `cause` its input's.
 
-        `times_ns` are the wall-clock times of its begin and its end, in nanoseconds since 1970.
+        `notes` become events of the span. `times_ns` are the wall-clock times of its begin and its end, in nanoseconds
+        since 1970.
 
         Work that is `recomputed` after a restart is a span of its own, linked to the first: that one may be exported
         already, and its children have its id.
@@ -90,6 +97,8 @@ class WorkSpans:
             )
         finally:
             self._ids.planned = None
+        for note, facts in notes:
+            span.add_event(note, dict(facts), times_ns[1])
         span.end(times_ns[1])
 
 

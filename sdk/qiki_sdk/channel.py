@@ -2,6 +2,8 @@
 
 import grpc
 
+from qiki_sdk.tracing import TraceContextInterceptor
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 LOOKAHEAD_BYTES = 64 * 1024
 KEEPALIVE_TIME_MS = 10_000
@@ -44,4 +46,8 @@ def connect(target: str, *, lookahead_bytes: int = LOOKAHEAD_BYTES) -> grpc.aio.
     `lookahead_bytes` is how far a server may send ahead of the reader of a stream: larger for a reader in bulk, which
     would otherwise wait for the server after each burst.
     """
-    return grpc.aio.insecure_channel(target, options=(*CLIENT_OPTIONS, ("grpc.http2.lookahead_bytes", lookahead_bytes)))
+    return grpc.aio.insecure_channel(
+        target,
+        options=(*CLIENT_OPTIONS, ("grpc.http2.lookahead_bytes", lookahead_bytes)),
+        interceptors=(TraceContextInterceptor(),),
+    )

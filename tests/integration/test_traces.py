@@ -12,7 +12,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from chain import Stored, chain, facts, published_all, read_all, read_audit, run_to_the_end, until
 from otlp_collector import attributes_of, collecting
+from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
+from qiki.tracker.v1.guard_pb2 import GuardEvent
 
 DURATION_S = 3.0
 SERVICES = ("sim", "radar", "tracker", "registrar", "bridge")
@@ -120,6 +122,18 @@ def test_an_audit_event_belongs_to_the_trace_of_its_cause(traced: Traced) -> Non
         ("svc_registrar", "record audit event"),
         ("svc_sim", "produce world"),
     ]
+
+
+def test_a_track_is_found_where_it_begins_and_an_alarm_by_its_track(traced: Traced) -> None:
+    noted: dict[str, set[str]] = {"track new": set(), "alarm": set()}
+    for _service, span in traced.spans.values():
+        for event in span.events:
+            ids = {each.value.string_value for each in event.attributes if each.key == "qiki.track_id"}
+            noted.setdefault(event.name, set()).update(ids)
+    first = TrackSet.FromString(traced.stored["qiki.radar.v1.tracks"][0].data)
+    assert {track.track_id.value for track in first.tracks} <= noted["track new"]
+    alarms = {GuardEvent.FromString(m.data).track_id.value for m in traced.stored["qiki.events.v1.guard"]}
+    assert noted["alarm"] == alarms
 
 
 def test_no_span_is_an_orphan(traced: Traced) -> None:

@@ -16,6 +16,7 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import TracerProvider
 
 from otlp_collector import Collector, attributes_of, collecting
 from qiki.sim.v1 import sim_service_pb2 as sim
@@ -213,3 +214,15 @@ async def test_the_console_shows_spans_where_asked_for() -> None:
             while not any('"name": "tick"' in line for line in child.lines):  # noqa: ASYNC110  # the output is the interface
                 await asyncio.sleep(0.05)
         assert await child.stop() == 0
+
+
+@pytest.mark.asyncio
+async def test_a_unary_call_is_a_child_of_the_callers_span() -> None:
+    tracer = TracerProvider().get_tracer("test")
+    with collecting() as (collector, endpoint):
+        async with simulator(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as child:
+            with tracer.start_as_current_span("mine") as mine:
+                assert await call(child.target, "GetSimulation", sim.GetSimulationRequest()) == "OK"
+            (span,) = await spans_of(collector, child, "qiki.sim.v1.SimService/GetSimulation")
+    own = mine.get_span_context()
+    assert (int.from_bytes(span.trace_id), int.from_bytes(span.parent_span_id)) == (own.trace_id, own.span_id)

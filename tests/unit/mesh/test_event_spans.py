@@ -24,6 +24,7 @@ class Recorder:
         attributes: Mapping[str, int],
         *,
         recomputed: bool,
+        notes: object,
     ) -> None:
         self.recorded.append((attributes["qiki.sequence"], recomputed))
         self.ends_ns.append(times_ns[1])
