@@ -1,4 +1,4 @@
-"""Event spans: the span of each event of a feed, new ones told apart from those recomputed after a restart.
+"""Event spans: the span of each event of a feed, new ones distinguished from those recomputed after a restart.
 
 A producer that keeps no state cannot know after a restart what it had already produced. Its readers do: they come back
 with tokens of events that this process has not sent yet. So the first spans are held until the readers are back.
