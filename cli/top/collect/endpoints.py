@@ -70,7 +70,7 @@ def parse_endpoints(text: str | bytes) -> dict[str, Endpoint]:
     try:
         table = json.loads(text)
         return {name: _parse(name, table[name]) for name in SERVICES if name in table}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(f"{ENDPOINTS_FILE} is not in the form that is known: {error}") from None
 
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+MAX_HEADERS: Final = 100
 OK: Final = 200
 
 
@@ -33,14 +34,22 @@ async def _get(address: str, path: str) -> tuple[int, bytes]:
         status = await reader.readline()
         if not status.startswith(b"HTTP/"):
             raise ValueError("it does not speak HTTP")
-        await reader.readuntil(b"\r\n\r\n")
+        await _skip_headers(reader)
         body = bytearray()
         while (part := await reader.read(65_536)) and len(body) <= MAX_BODY_BYTES:
             body += part
-    except asyncio.IncompleteReadError:
-        raise ValueError("the answer ended too early") from None
     finally:
         writer.close()
     if len(body) > MAX_BODY_BYTES:
         raise ValueError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
-    return int(status.split()[1]), bytes(body)
+    return int(status.partition(b" ")[2][:3]), bytes(body)
+
+
+async def _skip_headers(reader: asyncio.StreamReader) -> None:
+    for _ in range(MAX_HEADERS):
+        line = await reader.readline()  # raises ValueError where it is too long
+        if not line:
+            raise ValueError("the answer ended too early")
+        if not line.strip():
+            return
+    raise ValueError(f"the answer has more than {MAX_HEADERS} headers")

@@ -165,7 +165,9 @@ def test_the_audit_trail_is_newest_first_each_event_once() -> None:
     text = page(replace(healthy(), audit=trail), View.AUDIT)
     assert re.search(r"11:06:43 +631 GAP +sim +It has started\.", text)
     assert text.index("11:06:43") < text.index("11:06:42")
-    assert "STALE, perhaps not the newest; gone" in page(replace(healthy(), audit=replace(trail, state="gone")), View.AUDIT)
+    assert "STALE, perhaps not the newest; gone" in page(
+        replace(healthy(), audit=replace(trail, state="gone")), View.AUDIT
+    )
 
 
 def test_a_long_list_scrolls_to_its_end_and_no_further() -> None:
