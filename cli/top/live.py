@@ -19,6 +19,7 @@ from cli.top.model.mesh import advance, new_mesh
 from cli.top.model.radar import RadarPicture, with_frame, with_tracks
 from cli.top.snapshot import Snapshot
 from cli.top.terminal.keys import KeyDecoder
+from cli.top.terminal.messages import deferred_messages
 from cli.top.terminal.screen import Screen
 from cli.top.ui import Ui, View, on_key
 from cli.top.views.page import max_scroll, render_page
@@ -32,6 +33,7 @@ MIN_FRAME_S: Final = 0.05  # between two pictures: a busy stream does not keep t
 MAX_FRAME_S: Final = 1.0  # ages go on
 INPUT_BYTES: Final = 1024
 MAX_KEYS: Final = 1000  # pressed and not handled yet
+MAX_RECEIVED: Final = 32  # parts of track sets, and frames, between two pictures: older ones are skipped
 
 
 class LiveView:
@@ -45,12 +47,14 @@ class LiveView:
         self._changed = asyncio.Event()
         self._suspended = False
         self._keys, self._pressed = KeyDecoder(), deque[str](maxlen=MAX_KEYS)
+        self._tracks = deque[tuple[TrackSet, float]](maxlen=MAX_RECEIVED)
+        self._frames = deque[tuple[RadarFrame, float]](maxlen=MAX_RECEIVED)
         self._radar_tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> signal.Signals | None:
         """Show the view until `q` (returns None), or until a signal (returns it)."""
         async with SignalShutdown(lambda _number: None) as shutdown:
-            with self._screen.opened():
+            with deferred_messages(), self._screen.opened():
                 await self._run()
         return shutdown.first
 
@@ -95,6 +99,10 @@ class LiveView:
         self._changed.clear()
         while self._pressed and not self._ui.quit:
             self._on_key(self._pressed.popleft())
+        while self._tracks:
+            self._radar = with_tracks(self._radar, *self._tracks.popleft())
+        while self._frames:
+            self._radar = with_frame(self._radar, *self._frames.popleft())
         if self._suspended:
             self._suspend()
         width, height = self._screen.size()
@@ -153,11 +161,11 @@ class LiveView:
         self._changed.set()
 
     def _take_tracks(self, part: TrackSet, at_s: float) -> None:
-        self._radar = with_tracks(self._radar, part, at_s)
+        self._tracks.append((part, at_s))
         self._changed.set()
 
     def _take_frame(self, frame: RadarFrame, at_s: float) -> None:
-        self._radar = with_frame(self._radar, frame, at_s)
+        self._frames.append((frame, at_s))
         self._changed.set()
 
     def _take_audit(self, events: Sequence[AuditEvent]) -> None:

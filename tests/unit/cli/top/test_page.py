@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
+from rich.text import Text
 
 from cli.top.model.answer import SERVING, UNREACHABLE
 from cli.top.model.audit import AuditTrail, with_events
@@ -14,7 +15,7 @@ from cli.top.model.radar import RadarPicture, with_frame, with_tracks
 from cli.top.snapshot import Snapshot
 from cli.top.ui import MAX_SCROLL, Ui, View, on_key
 from cli.top.views.page import max_scroll, render_page
-from cli.top.views.text import age, cell, clean, number, size
+from cli.top.views.text import age, cell, clean, fit, number, size
 from qiki.radar.v1.track_pb2 import FriendFoe
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Severity
 from top_samples import (
@@ -213,6 +214,11 @@ def test_numbers_are_short_and_the_unknown_is_a_dash(value: float | None, text: 
 
 def test_ages_are_short() -> None:
     assert [age(s) for s in (0, 59.9, 61, 3661, 90_000)] == ["0 s", "59 s", "1m 01s", "1h 01m", "1d 1h"]
+
+
+def test_the_last_step_before_the_terminal_lets_no_control_character_pass_whatever_a_view_gives() -> None:
+    assert fit(Text("a\x1b[31mb\t\u202e"), 12).plain == "a?[31mb??   "
+    assert fit(Text("\x1b" * 20), 3).plain == "??…"
 
 
 def test_cells_have_their_width_whatever_is_in_them() -> None:

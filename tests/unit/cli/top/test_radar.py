@@ -105,7 +105,7 @@ def test_a_set_of_several_parts_is_shown_once_all_have_come() -> None:
     assert picture.tracks_at_s is None
     picture = with_tracks(picture, track_set(track(2, 0, 2000), frame=7, part=2, parts=2), 2.0)
     assert [shown.short_id for shown in picture.tracks] == ["0001", "0002"]
-    half = with_tracks(picture, track_set(track(3, 0, 1000), frame=8, part=1, parts=2), 3.0)
+    half = with_tracks(picture, track_set(track(3, 0, 1000), frame=8, part=2, parts=2), 3.0)
     whole = with_tracks(half, track_set(track(4, 0, 1000), frame=9), 4.0)
     assert [shown.short_id for shown in half.tracks] == ["0001", "0002"]
     assert [shown.short_id for shown in whole.tracks] == ["0004"], "a part of an earlier set is no part of this one"

@@ -22,6 +22,20 @@ from cli.__main__ import main
 main()
 """
 
+# The real program with a library that writes to standard error, past Python, while the view is open.
+NOISY = """
+import os
+from cli.top.views import streams
+render = streams.render
+def noisy(snapshot, width):
+    os.write(2, b"W0000 a remark of a library\\n")
+    return render(snapshot, width)
+import cli.top.views.page as page
+page._LISTS = {**page._LISTS, page.View.STREAMS: noisy}
+from cli.__main__ import main
+main()
+"""
+
 
 def free_ports() -> tuple[str, ...]:
     """Return options with ports on which nothing listens."""
@@ -76,6 +90,16 @@ def test_an_error_in_a_view_restores_the_terminal_before_it_is_shown() -> None:
         assert run.end() == 1
         assert is_restored(run)
         assert run.display.output.index("RuntimeError: a view failed") > run.display.output.index(LEAVE)
+
+
+def test_messages_of_libraries_come_after_the_view_and_not_into_it() -> None:
+    with top(*free_ports(), command=(sys.executable, "-c", NOISY)) as run:
+        run.shows("0/7 SERVING")
+        run.press("2")
+        run.shows("No service has exported a feed yet.")
+        run.press("q")
+        assert run.end() == 0
+        assert run.display.output.index("a remark of a library") > run.display.output.index(LEAVE)
 
 
 def test_it_follows_the_size_of_the_terminal() -> None:
