@@ -11,6 +11,7 @@ from cli.top.model.services import ServiceState
 from cli.top.snapshot import Snapshot
 
 Object = dict[str, Any]
+_AUDIT_FIELDS = ("time", "code", "name", "severity", "reporter", "message", "attributes")
 
 
 def to_json(snapshot: Snapshot) -> Object:
@@ -26,10 +27,7 @@ def to_json(snapshot: Snapshot) -> Object:
         "radar": _radar(snapshot.radar, now_s),
         "audit": {
             "state": snapshot.audit.state or "read",
-            "events": [
-                {name: getattr(line, name) for name in ("time", "code", "name", "severity", "reporter", "message")}
-                for line in snapshot.audit.lines
-            ],
+            "events": [{name: getattr(line, name) for name in _AUDIT_FIELDS} for line in snapshot.audit.lines],
         },
     }
 

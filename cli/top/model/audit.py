@@ -13,7 +13,10 @@ MAX_EVENTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """One audit event; `time` is the wall-clock time at which it was reported, as HH:MM:SS in UTC."""
+    """One audit event.
+
+    `time` is the wall-clock time at which it was reported, as HH:MM:SS in UTC; `attributes` are as `name=value ...`.
+    """
 
     event_id: str
     time: str
@@ -22,6 +25,7 @@ class AuditLine:
     severity: str
     reporter: str
     message: str
+    attributes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ def _line(event: AuditEvent) -> AuditLine:
         severity=enum_name(Severity.DESCRIPTOR, event.severity, "SEVERITY_"),
         reporter=event.reporter,
         message=event.message,
+        attributes=" ".join(f"{attribute.name}={attribute.value}" for attribute in event.attributes),
     )
 
 

@@ -165,6 +165,10 @@ def test_the_audit_trail_is_newest_first_each_event_once() -> None:
     assert [line.event_id for line in trail.lines] == ["id-3", "id-2", "id-1"]
     text = page(replace(healthy(), audit=trail), View.AUDIT)
     assert re.search(r"11:06:43 +631 GAP +sim +It has started\.", text)
+    with_values = audit_event(4)
+    with_values.attributes.add(name="frames", value="60\x1b[m")
+    text_of_values = page(replace(healthy(), audit=with_events(trail, [with_values])), View.AUDIT)
+    assert "It has started. frames=60\\x1b[m" in text_of_values
     assert text.index("11:06:43") < text.index("11:06:42")
     assert "STALE, perhaps not the newest; gone" in page(
         replace(healthy(), audit=replace(trail, state="gone")), View.AUDIT
