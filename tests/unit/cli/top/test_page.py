@@ -1,5 +1,6 @@
 """The page: exactly as large as the terminal, nothing in it that a terminal could take as a command."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -8,10 +9,12 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
+from cli.top.json_form import to_json
 from cli.top.model.answer import SERVING, UNREACHABLE
 from cli.top.model.audit import AuditTrail, with_events
 from cli.top.model.mesh import new_mesh
 from cli.top.model.radar import RadarPicture, with_frame, with_tracks
+from cli.top.once import plain_lines
 from cli.top.snapshot import Snapshot
 from cli.top.ui import MAX_SCROLL, Ui, View, on_key
 from cli.top.views.page import max_scroll, render_page
@@ -97,6 +100,22 @@ def test_every_view_of_every_mesh_fills_the_terminal_exactly(view: View, kind: s
         assert len(lines) == height
         assert [cell_len(line.plain) for line in lines] == [width] * height
         assert all(line.plain.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("kind", SNAPSHOTS)
+def test_the_plain_snapshot_and_its_json_can_be_printed_whatever_the_mesh_holds(kind: str) -> None:
+    shown = SNAPSHOTS[kind]()
+    lines = plain_lines(shown, 100)
+    assert all(line.isprintable() and cell_len(line) <= 100 for line in lines)
+    found = json.loads(json.dumps(to_json(shown), allow_nan=False))
+    assert [service["name"] for service in found["services"]] == list(NAMES)
+    if kind == "dead":
+        radar = found["services"][2]
+        assert (radar["status"], radar["stale"], radar["figures_age_s"]) == ("UNREACHABLE", True, 60.0)
+        assert all(stream["stale"] for stream in found["streams"])
+    if kind == "empty":
+        assert found["radar"]["age_s"] is None
+        assert found["services"][0]["cpu_percent"] is None
 
 
 @pytest.mark.parametrize("view", View)
