@@ -82,7 +82,7 @@ def _run(snapshot: Snapshot) -> str:
     if sim is None or "phase" not in facts:
         return "no run known"
     speed = facts.get("speed")
-    shown = f" {speed:g}x" if isinstance(speed, int | float) and speed > 0 else ""
+    shown = (f" {speed:g}x" if speed > 0 else " max") if isinstance(speed, int | float) else ""
     tick = facts.get("tick")
     number_of_tick = number(float(tick)) if isinstance(tick, int | float) else "-"
     old = "" if sim.status == SERVING else "last known: "

@@ -77,7 +77,8 @@ def plot(picture: RadarPicture, range_step: int, stale: bool, width: int, height
         for point in detections.points_m:
             if (dot := scale.dot(point)) is not None:
                 canvas.dot(*dot, DETECTION_STYLE)
-    tracks = [(dot, track) for track in picture.tracks if (dot := scale.dot(track.position_m)) is not None]
+    new_first = sorted(picture.tracks, key=lambda track: track.status != "NEW")  # a confirmed one covers a new one
+    tracks = [(dot, track) for track in new_first if (dot := scale.dot(track.position_m)) is not None]
     for dot, track in tracks:
         _tick(canvas, dot, track, scale.dots_per_m, track_style(track, stale))
     canvas.put(centre[0] // DOTS_ACROSS, centre[1] // DOTS_DOWN, "▲", OWN_SHIP_STYLE)

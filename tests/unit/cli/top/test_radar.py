@@ -49,6 +49,13 @@ def test_the_plot_moves_with_the_own_ship() -> None:
     assert row < CENTRE[1]
 
 
+def test_a_confirmed_track_covers_a_new_one() -> None:
+    new = track(2, 5000, 5000, status=RadarTrackStatus.RADAR_TRACK_STATUS_NEW)
+    text = "".join(drawn(pictured(track(1, 5000, 5000), new)))
+    assert "●" in text
+    assert "+" not in text
+
+
 def test_range_rings_carry_their_ranges() -> None:
     text = "".join(drawn(RadarPicture(), 40_000.0))
     for label in ("10 km", "20 km", "30 km", "40 km"):
