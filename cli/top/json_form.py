@@ -23,7 +23,7 @@ def to_json(snapshot: Snapshot) -> Object:
         "services": [_service(service, snapshot) for service in mesh.services],
         "streams": [_feed(feed, now_s) for feed in in_order(mesh.feeds)],
         "durables": [_durable(durable, now_s) for durable in mesh.durables],
-        "alerts": [_alert(alert, now_s) for alert in mesh.alerts if alert.is_active],
+        "alerts": [_alert(alert, now_s) for alert in snapshot.alerts if alert.is_active],
         "radar": _radar(snapshot.radar, now_s),
         "audit": {
             "state": snapshot.audit.state or "read",

@@ -42,5 +42,9 @@ def next_alerts(before: tuple[Alert, ...], conditions: Iterable[Condition], now_
         for key, alert in old.items()
         if key not in present and (alert.cleared_s is None or now_s - alert.cleared_s <= CLEARED_FOR_S)
     ]
-    newest_first = sorted((*present.values(), *ended), key=lambda alert: (alert.is_active, alert.since_s), reverse=True)
-    return tuple(newest_first[:MAX_ALERTS])
+    return newest_first((*present.values(), *ended))
+
+
+def newest_first(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Return the active alerts and then the cleared ones, the newest of each first, MAX_ALERTS at most."""
+    return tuple(sorted(alerts, key=lambda alert: (alert.is_active, alert.since_s), reverse=True)[:MAX_ALERTS])

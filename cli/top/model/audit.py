@@ -15,10 +15,12 @@ MAX_EVENTS: Final = 500
 class AuditLine:
     """One audit event.
 
-    `time` is the wall-clock time at which it was reported, as HH:MM:SS in UTC; `attributes` are as `name=value ...`.
+    `reported_s` is the wall-clock time at which it was reported, in seconds since 1970, and `time` the same as HH:MM:SS
+    in UTC; `attributes` are as `name=value ...`.
     """
 
     event_id: str
+    reported_s: int
     time: str
     code: int
     name: str
@@ -46,6 +48,7 @@ def with_events(trail: AuditTrail, newest_first: Iterable[AuditEvent]) -> AuditT
 def _line(event: AuditEvent) -> AuditLine:
     return AuditLine(
         event_id=event.event_id,
+        reported_s=event.reported_time.seconds,
         time=_clock(event),
         code=event.code,
         name=event.name,

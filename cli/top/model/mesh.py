@@ -39,11 +39,6 @@ class MeshState:
         """Return a service by its name."""
         return next((service for service in self.services if service.name == name), None)
 
-    @property
-    def active_alerts(self) -> int:
-        """The number of alerts that persist."""
-        return sum(alert.is_active for alert in self.alerts)
-
 
 def new_mesh(service_names: Iterable[str], now_s: float) -> MeshState:
     """Return the state before the first answer."""

@@ -16,7 +16,7 @@ _COLUMNS: Final = (Column("since", 8), Column("for", 7, True), Column("level", 7
 
 def render(snapshot: Snapshot, width: int) -> list[Text]:
     """Return the table of alerts, or a sentence where there are none."""
-    alerts = snapshot.mesh.alerts
+    alerts = snapshot.alerts
     lines = table(_COLUMNS, [_row(alert, snapshot) for alert in alerts], width)
     if not alerts:
         asked = [service for service in snapshot.mesh.services if service.answered_s is not None]

@@ -91,7 +91,7 @@ def _run(snapshot: Snapshot) -> str:
 
 def _tabs(snapshot: Snapshot, ui: Ui) -> Text:
     line = Text(no_wrap=True, end="")
-    active = snapshot.mesh.active_alerts
+    active = snapshot.active_alerts
     for view in View:
         count = f"({active})" if view is View.ALERTS and active else ""
         style = "reverse bold" if view is ui.view else (FAIL if count else "")
@@ -100,7 +100,7 @@ def _tabs(snapshot: Snapshot, ui: Ui) -> Text:
 
 
 def _foot(snapshot: Snapshot, ui: Ui) -> Text:
-    newest = next((alert for alert in snapshot.mesh.alerts if alert.is_active), None)
+    newest = next((alert for alert in snapshot.alerts if alert.is_active), None)
     keys = " q quit  ? help  p pause  tab next view  up/down scroll"
     if ui.view is View.RADAR:
         keys = " q quit  ? help  p pause  tab next view  +/- zoom  0 auto"

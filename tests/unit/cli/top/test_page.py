@@ -167,6 +167,14 @@ def test_the_alerts_show_what_is_wrong_since_when() -> None:
     assert "3 alerts(7)" in page(dead(), View.SERVICES)
 
 
+def test_a_gap_that_a_service_reported_is_an_alert_for_a_while() -> None:
+    gap = audit_event(-60, code=631, name="GAP", reporter="svc_tracker", message="frames 1 to 9 are missing")
+    shown = replace(healthy(), audit=with_events(AuditTrail(state=""), [gap]))
+    assert re.search(r"11:05:40 +1m 00s error +gap reported by svc_tracker: frames 1 to 9", page(shown, View.ALERTS))
+    assert shown.active_alerts == 1
+    assert replace(shown, wall_s=shown.wall_s + 3600).active_alerts == 0
+
+
 def test_the_radar_shows_plot_and_list_and_says_when_they_are_stale() -> None:
     text = page(healthy(), View.RADAR)
     assert "range 10 km (auto)" in text
