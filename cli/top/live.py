@@ -66,9 +66,9 @@ class LiveView:
         try:
             async with task_group() as tasks:
                 started = [tasks.create_task(work) for work in self._work()]
-                while not self._ui.quit:
-                    await self._show()
+                while not self._take_in().quit:
                     self._choose_streams(tasks)
+                    await self._show()
                 for task in (*started, *self._radar_tasks):
                     task.cancel()
         finally:
@@ -93,9 +93,8 @@ class LiveView:
                 task.cancel()
             self._radar_tasks = []
 
-    async def _show(self) -> None:
-        """Show the present state, and return once there may be another to show."""
-        raise_if_cancelled()
+    def _take_in(self) -> Ui:
+        """Take in what has been pressed and received; return the state of the user interface after it."""
         self._changed.clear()
         while self._pressed and not self._ui.quit:
             self._on_key(self._pressed.popleft())
@@ -103,12 +102,16 @@ class LiveView:
             self._radar = with_tracks(self._radar, *self._tracks.popleft())
         while self._frames:
             self._radar = with_frame(self._radar, *self._frames.popleft())
+        return self._ui
+
+    async def _show(self) -> None:
+        """Show the present state, and return once there may be another to show."""
+        raise_if_cancelled()
         if self._suspended:
             self._suspend()
         width, height = self._screen.size()
-        lines = render_page(self._snapshot(), self._ui, width, height)
         try:
-            await self._screen.show(lines, width)
+            await self._screen.show(render_page(self._snapshot(), self._ui, width, height), width)
         except OSError:  # the terminal is gone
             self._ui = replace(self._ui, quit=True)
             return
