@@ -8,6 +8,7 @@ from cli.commands.nats import nats
 from cli.commands.new_run import new_run
 from cli.commands.recording import recording
 from cli.commands.replay import replay
+from cli.commands.top import top
 from cli.commands.trace import trace
 from cli.commands.up import up
 from cli.commands.version import version
@@ -28,7 +29,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, demo, replay, health, new_run):
+    for command in (up, top, demo, replay, health, new_run):
         app.command()(command)
     app.add_typer(trace, name="trace")
     app.add_typer(nats, name="nats")

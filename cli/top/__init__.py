@@ -1,0 +1,1 @@
+"""`qiki top`: a live view of a running mesh in the terminal."""

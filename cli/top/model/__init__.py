@@ -1,0 +1,1 @@
+"""State of the view: pure functions from answers to the state that is shown."""

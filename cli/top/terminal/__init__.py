@@ -1,0 +1,1 @@
+"""The terminal: its mode, its keys, its screen."""

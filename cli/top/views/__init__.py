@@ -1,0 +1,1 @@
+"""Rendering: pure functions from the state to lines of text."""
