@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up mutate bench-bridge bench-tracker soak clean
+.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up mutate bench-bridge bench-tracker soak jaeger clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -101,6 +101,10 @@ soak: setup ## Run a million events as fast as possible and watch the memory of 
 
 smoke: setup ## Start the mesh with docker compose, look at frames, tracks and the record on JetStream, stop it
 	@$(BIN)/python tests/e2e/smoke.py
+
+JAEGER ?= jaeger
+jaeger: setup ## Find one whole trace by its ce-id in a real Jaeger, all-in-one of version 1 (JAEGER=path)
+	@$(BIN)/python tests/e2e/jaeger.py $(JAEGER)
 
 clean: ## Remove what was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
