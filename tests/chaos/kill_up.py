@@ -26,7 +26,11 @@ async def campaign(count: int, starts: int, seed: int, directory: Path) -> None:
     longest_s = 0.0
     order = draw.sample(ROUNDS, len(ROUNDS))
     for number, (how, phase) in enumerate(islice(cycle(order), count)):
-        took_s = await end_in(phase, how, directory / f"end-{number}", draw, LIMIT_S)
+        try:
+            took_s = await end_in(phase, how, directory / f"end-{number}", draw, LIMIT_S)
+        except AssertionError as failure:
+            log = (directory / f"end-{number}" / "up.log").read_text(errors="replace")
+            raise AssertionError(f"{number + 1} of {count}: {phase}, {how}: {failure}\n{log[-4000:]}") from failure
         longest_s = max(longest_s, took_s)
         print(f"{number + 1} of {count}: {phase}, {how}: nothing left after {took_s:.2f} s", flush=True)
     for number in range(starts):
