@@ -29,6 +29,7 @@ from qiki_sdk.audit import AuditReporter
 from svc_radar.config import to_model
 from svc_radar.domain import observe
 from svc_radar.fold import Feeds, RadarFold
+from svc_radar.metrics import RadarMetrics
 
 pytestmark = pytest.mark.asyncio
 
@@ -74,7 +75,7 @@ def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> 
     heartbeat = Health("svc_radar", stall_s=60.0).loop("observer")
     audit = AuditReporter("", "svc_radar")
     reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), heartbeat)
-    return RadarFold(RUN, models, Feeds(feed), reports), feed
+    return RadarFold(RUN, models, Feeds(feed), reports, RadarMetrics(CollectorRegistry())), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:

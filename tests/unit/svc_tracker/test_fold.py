@@ -33,6 +33,7 @@ from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.tracker import Tracker
 from svc_tracker.fold import Outputs, TrackerFold
+from svc_tracker.metrics import TrackerMetrics
 
 pytestmark = pytest.mark.asyncio
 
@@ -137,7 +138,9 @@ async def folding(
     outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
     reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
     checkpointing = Checkpointing(directory, period_s)
-    fold = await TrackerFold.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
+    fold = await TrackerFold.open(
+        RUN, outputs, RULES, checkpointing, reports, metrics=TrackerMetrics(registry), from_scratch=from_scratch
+    )
     for feed in (outputs.tracks, outputs.guard):
         feed.begin(RUN)
     fold.begin()
