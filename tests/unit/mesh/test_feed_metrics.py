@@ -97,7 +97,7 @@ async def test_occupancy_is_the_larger_share_of_the_retention_in_use(watched: Wa
     small = Watched(Retention(10**6 * S, 1_000))
     small.feed.begin(RUN)
     small.produce(1, 1)
-    assert small.value("ring_occupancy_ratio") == small.feed.ring.size_bytes / 1_000, "of its bytes"
+    assert small.value("ring_occupancy_ratio") == small.feed.store.size_bytes / 1_000, "of its bytes"
 
 
 async def test_the_newest_event_has_the_time_at_which_it_was_made(watched: Watched) -> None:

@@ -134,8 +134,8 @@ async def test_metrics_count_the_frames_and_detections_of_each_radar() -> None:
     for event in snapshots(1, 20):
         await first.take(event)
     counted = {1: [0, 0], 2: [0, 0]}
-    for sequence in range(1, feed.ring.last_sequence + 1):
-        entry = feed.ring.get(sequence)
+    for sequence in range(1, feed.store.last_sequence + 1):
+        entry = feed.store.get(sequence)
         assert entry is not None
         frame = WatchFramesResponse.FromString(entry.response).frame
         mine = counted[int(frame.sensor_id.value[-1]) + 1]

@@ -363,7 +363,7 @@ PLACES: dict[str, tuple[Any, str]] = {
 async def test_metrics_show_the_tracks_by_status_after_the_newest_frame() -> None:
     async with folding(None) as it:
         await it.take(range(1, LAST + 1))
-        entry = it.outputs.tracks.ring.get(it.outputs.tracks.ring.last_sequence)
+        entry = it.outputs.tracks.store.get(it.outputs.tracks.store.last_sequence)
         assert entry is not None
         listed = WatchTracksResponse.FromString(entry.response).track_set.tracks
         for status in TrackStatus:
