@@ -60,7 +60,8 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
         service=service,
     )
     service.health.facts_from(bridge.facts)
-    watches = [publisher.status.watch for publisher in publishers]
+    metrics.watch_connection(lambda: bridge.is_connected)
+    watches = [watch for publisher in publishers for watch in (publisher.status.watch, publisher.watch_backlog)]
     return ServiceParts(loops=[bridge.run, *watches])
 
 

@@ -64,6 +64,10 @@ class Rig:
         said: str = self.health()["facts"]["channels"]["frames"]["state"]
         return said
 
+    def metrics(self) -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.bridge_http}/metrics", timeout=2) as answer:
+            return [line.decode().strip() for line in answer]
+
     def health(self) -> dict[str, Any]:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.bridge_http}/healthz", timeout=2) as answer:
@@ -172,6 +176,7 @@ async def test_a_subject_emptied_behind_the_bridge_is_a_lost_cursor_and_stops_th
         append(running.source, 300)
         async with running.bridge():
             assert "CURSOR_LOST" in await running.stopped()
+            assert 'qiki_bridge_cursor_lost{channel="frames"} 1.0' in running.metrics()
             assert (await running.attributes_of("CURSOR_LOST"))["channel"] == "frames"
         assert await running.sequences() == []
 
