@@ -24,7 +24,7 @@ from mesh.serving.health import Health
 from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext, ServiceParts, watch_process
 from mesh.settings import ServiceSettings
-from mesh.telemetry.telemetry import Telemetry
+from mesh.telemetry.telemetry import SHUTDOWN_S, Telemetry
 from mesh.telemetry.trace_settings import TraceSettings
 from qiki_sdk.audit import AuditReporter
 from svc_radar.config import RadarSettings
@@ -136,7 +136,7 @@ def _metrics_of(settings_type: type[ServiceSettings], build: _Build, state_dir: 
         watch_process(settings, build(settings, service), service)
         RpcMetrics(telemetry.registry)
         found = list(_facts(telemetry.registry))
-    telemetry.shutdown(0.0)
+    telemetry.shutdown(SHUTDOWN_S)
     return found
 
 
