@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-# Ten wake-ups a second: some hundredths of a percent of a core.
+# Ten wake-ups a second take some 0.2 % of a core.
 PERIOD_S = 0.1
 # Between two samples the wall clock may move this much more, or less, than the monotonic one.
 JUMP_S = 1.0

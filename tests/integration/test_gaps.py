@@ -192,3 +192,15 @@ async def test_a_message_over_the_limit_stops_the_channel_and_is_reported(tmp_pa
             assert "at most 65536" in await running.stopped()
             assert (await running.attributes_of("CHANNEL_STOPPED"))["channel"] == "frames"
         assert await running.sequences() == [*range(1, 21)]
+
+
+async def test_the_bridge_exports_whether_it_is_connected(tmp_path: Path) -> None:
+    async with rig(tmp_path) as running:
+        append(running.source, 5)
+        async with running.bridge():
+            await running.carried(5)
+            assert "qiki_bridge_connected 1.0" in running.metrics()
+            await running.server.kill()
+            await until(lambda: "qiki_bridge_connected 0.0" in running.metrics())
+            await running.server.start()
+            await until(lambda: "qiki_bridge_connected 1.0" in running.metrics())

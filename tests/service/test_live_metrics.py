@@ -53,6 +53,10 @@ def check_values(live: LiveMesh) -> None:
         "tracker", "qiki_tracker_update_duration_seconds_count"
     )
     assert live.value("bridge", "qiki_bridge_connected") == 1
+    get_run = "qiki.sim.v1.SimService/GetRun"
+    answered = live.value("sim", "qiki_rpc_handled_total", method=get_run, code="OK") or 0
+    assert answered > 0
+    assert (live.value("sim", "qiki_rpc_duration_seconds_count", method=get_run) or 0) >= answered
     assert live.lag()[f"{STREAM}/{DURABLE}"] > 0
     assert live.lag()["QIKI_EVENTS_V1/registrar_intake"] == 0
     assert live.value("radar", "qiki_rpc_open_streams", method="qiki.radar.v1.RadarService/WatchFrames") is not None

@@ -39,7 +39,7 @@ async def lags(client: Client) -> dict[tuple[str, str], Lag]:
     found: dict[tuple[str, str], Lag] = {}
     for stream in (declared.name for declared in STREAMS):
         for number, info in enumerate(await _durables(client, stream)):
-            found[stream, info["name"]] = await _lag(client, stream, info, with_age=number < MAX_AGES)
+            found[stream, _durable_name(info)] = await _lag(client, stream, info, with_age=number < MAX_AGES)
     return found
 
 
@@ -55,22 +55,28 @@ async def _durables(client: Client, stream: str) -> list[Mapping[str, Any]]:
         infos, total = page.get("consumers") or [], page.get("total")
         if not isinstance(infos, list) or not isinstance(total, int):
             raise UnknownOutcome(f"{stream}: the list of its consumers cannot be read: {page}")
-        found += [info for info in infos if info["config"].get("durable_name")]
+        found += [info for info in infos if _durable_name(info)]
         offset += len(infos)
         if not infos or offset >= total:
             break
     return found
 
 
+def _durable_name(info: Mapping[str, Any]) -> str:
+    """Return the durable's name; empty for a consumer that is not durable."""
+    name: str = (info.get("config") or {}).get("durable_name") or ""
+    return name
+
+
 async def _lag(client: Client, stream: str, info: Mapping[str, Any], *, with_age: bool) -> Lag:
     counts = [info.get(name) for name in ("num_pending", "num_ack_pending", "num_redelivered")]
     pending, ack_pending, redelivered = (count if isinstance(count, int) else -1 for count in counts)
-    floor = info.get("ack_floor")
-    if min(pending, ack_pending, redelivered) < 0 or not isinstance(floor, dict):
-        raise UnknownOutcome(f"{stream}/{info['name']}: its state cannot be read: {info}")
+    floor = (info.get("ack_floor") or {}).get("stream_seq")
+    if min(pending, ack_pending, redelivered) < 0 or not isinstance(floor, int):
+        raise UnknownOutcome(f"{stream}/{_durable_name(info)}: its state cannot be read: {info}")
     age_s: float | None = 0.0
     if pending + ack_pending:
-        age_s = await _oldest_age_s(client, stream, info["config"], int(floor["stream_seq"])) if with_age else None
+        age_s = await _oldest_age_s(client, stream, info["config"], floor) if with_age else None
     return Lag(pending, ack_pending, redelivered, age_s)
 
 
