@@ -201,7 +201,9 @@ class Feed:
         if columns is not None:
             other = self._layout.response(self.name, sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
-        return Made(entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recorded_ns, recomputed, notes)
+        return Made(
+            entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recorded_ns, recomputed, notes
+        )
 
     def add(self, made: Made) -> Entry:
         """Add an event that `make` returned, and wake the readers."""
