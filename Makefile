@@ -57,8 +57,8 @@ metrics-table: setup ## Write the table of metrics in docs/metrics.md from the c
 
 PROMTOOL ?= promtool
 check-metrics: setup ## Scrape a live mesh and have promtool check every metric (PROMTOOL=path)
-	@command -v $(PROMTOOL) >/dev/null || { echo "There is no $(PROMTOOL): install it, on Debian with apt-get install prometheus, or say where it is: make check-metrics PROMTOOL=path"; exit 1; }
-	@PYTHONPATH=tests $(BIN)/python tests/e2e/check_metrics.py $(PROMTOOL)
+	@command -v "$(PROMTOOL)" >/dev/null || { echo "There is no $(PROMTOOL): install it, on Debian with apt-get install prometheus, or say where it is: make check-metrics PROMTOOL=path"; exit 1; }
+	@PYTHONPATH=tests $(BIN)/python tests/e2e/check_metrics.py "$(PROMTOOL)"
 
 format: setup ## Format the code and the protos
 	$(BIN)/ruff format $(CODE)
