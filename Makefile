@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format proto baseline lock smoke chaos kill-up mutate bench-bridge bench-tracker soak jaeger clean
+.PHONY: help setup demo up test check metrics-table check-metrics format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ up: setup ## Run the mesh until Ctrl-C
 test: setup ## Run all tests: unit, service, conformance, integration
 	@$(BIN)/pytest tests
 
-check: setup ## Formatting, lint, types, import rules, words, proto lint, generated code up to date
+check: setup ## Formatting, lint, types, import rules, words, proto lint, generated code and table up to date
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -45,11 +45,20 @@ check: setup ## Formatting, lint, types, import rules, words, proto lint, genera
 	$(BIN)/python -m checks.cancellation $(CODE)
 	$(BIN)/python -m checks.words
 	$(BIN)/python -m checks.mutation --check
+	$(BIN)/python -m checks.metrics_table --check
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 	$(BIN)/buf breaking --against proto/baseline.binpb
 	@$(MAKE) --no-print-directory proto OUT=build/gen
 	diff -r -x __pycache__ build/gen/qiki gen/qiki
+
+metrics-table: setup ## Write the table of metrics in docs/metrics.md from the code
+	@$(BIN)/python -m checks.metrics_table
+
+PROMTOOL ?= promtool
+check-metrics: setup ## Scrape a live mesh and have promtool check every metric (PROMTOOL=path)
+	@command -v "$(PROMTOOL)" >/dev/null || { echo "There is no $(PROMTOOL): install it, on Debian with apt-get install prometheus, or say where it is: make check-metrics PROMTOOL=path"; exit 1; }
+	@PYTHONPATH=tests $(BIN)/python tests/e2e/check_metrics.py "$(PROMTOOL)"
 
 format: setup ## Format the code and the protos
 	$(BIN)/ruff format $(CODE)

@@ -22,6 +22,7 @@ from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar.domain import RadarModel, Scan, failed_scan, observe
+from svc_radar.metrics import RadarMetrics
 from svc_radar.wire import world
 from svc_radar.wire.frames import FrameEncoder, to_truth
 
@@ -39,7 +40,14 @@ class RadarFold:
 
     start_token = ""
 
-    def __init__(self, run: Run, models: tuple[RadarModel, ...], feeds: Feeds, reports: FoldReports) -> None:
+    def __init__(
+        self,
+        run: Run,
+        models: tuple[RadarModel, ...],
+        feeds: Feeds,
+        reports: FoldReports,
+        metrics: RadarMetrics,
+    ) -> None:
         """Prepare the radars of a BotSpec, in its order."""
         self._run = run
         self._models = models
@@ -47,6 +55,7 @@ class RadarFold:
         self._frames = feeds.frames
         self._truth = feeds.truth
         self._reports = reports
+        self._metrics = tuple(metrics.sensor(model.sensor_id) for model in models)
         self._summary = AuditSummary(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
         self._clock = SimulationClock.of(run)
         self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
@@ -93,7 +102,7 @@ class RadarFold:
 
     def _emit(self, slot: Slot, event: Event[WorldSnapshot]) -> None:
         """Add the slot's frame, and the truth if it is served: both, or neither and an exception."""
-        began_ns = time.time_ns()
+        began_s, began_ns, metrics = time.perf_counter(), time.time_ns(), self._metrics[slot.source]
         try:
             scan = self._observe(slot, event.payload)
             made = self._make(slot, event, scan, began_ns)
@@ -105,6 +114,8 @@ class RadarFold:
             made = self._make(slot, event, scan, began_ns)
         for feed, one in made:
             feed.add(one)
+        metrics.detections.inc(len(scan))
+        metrics.duration.observe(time.perf_counter() - began_s)
         self._summary.take(
             slot.sequence, event.payload.time.ToNanoseconds(), event.context.traceparent, detections=len(scan)
         )

@@ -17,6 +17,7 @@ from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect
 from svc_radar.config import RadarSettings, to_model
 from svc_radar.fold import Feeds, RadarFold
+from svc_radar.metrics import RadarMetrics
 from svc_radar.service import RadarServicer
 
 READER = "radar"
@@ -51,8 +52,10 @@ def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
     service.health.facts_from(lambda: facts(frames))
     reports = FoldReports(service.audit, Quarantine(service.audit, service.telemetry.registry, "world"), heartbeat)
 
+    metrics = RadarMetrics(service.telemetry.registry)
+
     async def open_fold(run: Run, _anew: bool) -> RadarFold:
-        return RadarFold(run, models, feeds, reports)
+        return RadarFold(run, models, feeds, reports, metrics)
 
     # A frame is safe once its readers have confirmed it, and depends on the snapshots of its whole scan.
     confirm_interval_s = longest_scan_s + spec.simulation.world_period_s

@@ -114,8 +114,15 @@ class LogFeed:
         self.feed = Feed(settings, WatchEventsResponse, "audit_event", store=self.store)
         self.feed.begin(self.run)
         self.feed.replayed()
+        self._index = index
+        self._note_newest()
 
     def published(self, last_sequence: int) -> None:
         """Publish the log's events up to this one, which are on the disk and in the index."""
         self.store.last_sequence = last_sequence
+        self._note_newest()
         self.feed.stored()
+
+    def _note_newest(self) -> None:
+        last = self.store.last_sequence
+        self.feed.newest_recorded_ns = self._index.recorded_ns(last) if last else 0

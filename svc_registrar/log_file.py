@@ -53,7 +53,8 @@ class Append:
 class LogFile:
     """One append-only file with one writer; `end` is the length of it that is safely on the disk.
 
-    `append` and `probe` may run in another thread than `read`, one at a time.
+    `append` and `probe` may run in another thread than `read`, one at a time. `on_flush` is called with the seconds
+    that each flush took, in the thread of the write.
     """
 
     def __init__(self, path: Path, head: Head) -> None:
@@ -61,7 +62,8 @@ class LogFile:
         self.head = head
         self.last_sequence = 0
         self.cut_bytes = 0
-        self._log = AppendLog(path, 0, before_flush=_written)
+        self.on_flush: Callable[[float], object] = lambda _seconds: None
+        self._log = self._file(0, torn=False)
 
     @property
     def end(self) -> int:
@@ -179,9 +181,15 @@ class LogFile:
             raise LogLostError(self.path, known, f"has lost its end and has {size} bytes")
         if size > end:
             self._keep_tail(file, end, size)
-        self._log = AppendLog(self.path, end, torn=size > end, before_flush=_written)
+        self._log = self._file(end, torn=size > end)
         self._log.open()
         self._log.mend()
+
+    def _file(self, end: int, *, torn: bool) -> AppendLog:
+        return AppendLog(self.path, end, torn=torn, before_flush=_written, after_flush=self._flushed)
+
+    def _flushed(self, seconds: float) -> None:
+        self.on_flush(seconds)
 
     def _keep_tail(self, file: BinaryIO, end: int, size: int) -> None:
         """Keep an unfinished tail beside the log, which cuts it off, unless a later record proves it was once whole."""

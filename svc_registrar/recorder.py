@@ -20,6 +20,7 @@ from svc_registrar import wire
 from svc_registrar.domain.index import Index
 from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import LogFile
+from svc_registrar.metrics import RegistrarMetrics
 from svc_registrar.wire import Submission
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
@@ -52,12 +53,22 @@ class _Group:
 class Recorder:
     """Records events in the log. Lives on one event loop; only the write itself runs in a thread."""
 
-    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, heartbeat: Heartbeat, spans: WorkSpans) -> None:
+    def __init__(
+        self,
+        log: LogFile,
+        index: Index,
+        log_feed: LogFeed,
+        heartbeat: Heartbeat,
+        *,
+        spans: WorkSpans,
+        metrics: RegistrarMetrics,
+    ) -> None:
         self._spans = spans
         self._log = log
         self._index = index
         self._log_feed = log_feed
         self._heartbeat = heartbeat
+        self._metrics = metrics
         self._groups: deque[_Group] = deque()
         self._pending_bytes = 0
         self._wanted = Notifier()
@@ -163,6 +174,7 @@ class Recorder:
         try:
             added = await asyncio.to_thread(self._log.append, [submission.body for submission in submissions])
         except OSError as error:
+            self._metrics.write_failures.inc()
             group.done.set_result(self._storage.failed(error))
             return
         for number, (submission, offset) in enumerate(zip(submissions, added.offsets, strict=True)):
@@ -172,6 +184,8 @@ class Recorder:
             self._index.add(wire.entry_of(event, offset, added.recorded_ns))
             receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body)
             group.receipts[submission.event_id] = receipt
+            self._metrics.events.inc(event.name)
+        self._metrics.group_events.observe(len(submissions))
         self._sealed = False
         self._log_feed.published(self._index.last_sequence)
         self._record_spans(submissions, added.first_sequence, began_ns)
@@ -204,6 +218,7 @@ class Recorder:
         try:
             await asyncio.to_thread(self._log.probe if failing else self._log.seal)
         except OSError as error:
+            self._metrics.write_failures.inc()
             self._storage.failed(error)
         else:
             self._sealed = not failing

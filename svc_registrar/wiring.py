@@ -14,6 +14,7 @@ from svc_registrar.config import RegistrarSettings
 from svc_registrar.domain.index import Index
 from svc_registrar.feed import FEED, LogFeed
 from svc_registrar.log_file import LogFile
+from svc_registrar.metrics import RegistrarMetrics
 from svc_registrar.recorder import Recorder
 from svc_registrar.service import RegistrarServicer
 
@@ -37,8 +38,9 @@ def build(settings: RegistrarSettings, service: ServiceContext) -> ServiceParts:
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))
     _LOG.info("log open", extra={"log_id": log.head.log_id, "events": log.last_sequence, "path": str(log.path)})
-    log_feed = LogFeed(log, index, spec.readers(FEED), service.telemetry.spans)
-    recorder = Recorder(log, index, log_feed, service.health.loop("log"), service.telemetry.spans)
+    spans, metrics = service.telemetry.spans, RegistrarMetrics(service.telemetry.registry, log)
+    log_feed = LogFeed(log, index, spec.readers(FEED), spans)
+    recorder = Recorder(log, index, log_feed, service.health.loop("log"), spans=spans, metrics=metrics)
     service.health.facts_from(recorder.facts)
     servicer = RegistrarServicer(log, index, log_feed, recorder, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["RegistrarService"].full_name

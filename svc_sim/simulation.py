@@ -23,6 +23,7 @@ from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
 from svc_sim.domain.world import World
 from svc_sim.durability.commit_log import CommitLog
+from svc_sim.metrics import SimMetrics
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import SLICE_S, Pacer
 from svc_sim.wire import snapshots as wire
@@ -56,8 +57,10 @@ class Simulation:
         commit_log: CommitLog,
         audit: AuditReporter,
         spans: WorkSpans,
+        metrics: SimMetrics,
     ) -> None:
         self.run = run
+        self._metrics = metrics
         self._spans = spans
         self.world = world
         self._navigation = navigation
@@ -151,7 +154,7 @@ class Simulation:
 
     def compute(self, tick: int) -> None:
         """Advance to this tick, and publish the events due."""
-        began_ns, recomputed = time.time_ns(), self.replaying
+        began_s, began_ns, recomputed = time.perf_counter(), time.time_ns(), self.replaying
         flags = self._spans.flags(identity.trace_id(self.run.run_id, tick), "")
         cause = identity.tick_traceparent(self.run.run_id, tick, flags)
         self.tick = tick
@@ -185,6 +188,7 @@ class Simulation:
         if state is not None:
             attributes: dict[str, str | int] = {"qiki.run_id": self.run.run_id, "qiki.tick": tick}
             self._spans.record("tick", cause, "", (began_ns, time.time_ns()), attributes, recomputed=recomputed)
+        self._metrics.ticked(time_ns, time.perf_counter() - began_s)
 
     @property
     def blocked_by(self) -> str:

@@ -22,6 +22,7 @@ from svc_sim.domain.world import World, last_tick_of
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal, adopt
 from svc_sim.durability.reservation import Reservation, prepare
+from svc_sim.metrics import SimMetrics
 from svc_sim.navigation import Navigation
 from svc_sim.pacer import Pacer
 from svc_sim.service import SimServicer
@@ -108,6 +109,7 @@ def _simulation(
     pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
     if settings.paused:
         pacer.pause()
+    metrics = SimMetrics(service.telemetry.registry)
     simulation = Simulation(
         run=run,
         world=world,
@@ -118,7 +120,9 @@ def _simulation(
         commit_log=commit_log,
         audit=service.audit,
         spans=service.telemetry.spans,
+        metrics=metrics,
     )
+    metrics.phase = simulation.phase
     simulation.begin()  # before the server starts: no reader sees a feed without its run
     return simulation
 

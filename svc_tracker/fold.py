@@ -28,6 +28,7 @@ from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import TrackerState
 from svc_tracker.guard_feed import GuardFeed
+from svc_tracker.metrics import TrackerMetrics
 
 _NOTED = {
     RadarTrackStatus.RADAR_TRACK_STATUS_NEW: "track new",
@@ -66,6 +67,7 @@ class TrackerFold:
         keeper: CheckpointKeeper | None,
         reports: FoldReports,
         *,
+        metrics: TrackerMetrics,
         period_s: float,
     ) -> None:
         """Resume from the starting point that `open` found."""
@@ -73,6 +75,7 @@ class TrackerFold:
         self._ids = wire.TrackIds(uuid.UUID(run.run_id))
         self._outputs = outputs
         self._reports = reports
+        self._metrics = metrics
         self._keeper = keeper
         self._summary = AuditSummary(reports.audit, TRACKS_FLOWING, TRACKS_SUMMARY, run)
         self._tracker = begun.tracker
@@ -93,6 +96,7 @@ class TrackerFold:
         checkpointing: Checkpointing,
         reports: FoldReports,
         *,
+        metrics: TrackerMetrics,
         from_scratch: bool,
     ) -> Self:
         """Start at the newest checkpoint that is recorded as safe, or with the first frame.
@@ -105,7 +109,7 @@ class TrackerFold:
         keeper = None
         if store is not None:
             keeper = CheckpointKeeper(store, outputs.tracks.confirmations, reports.audit, begun.written)
-        return cls(run, outputs, begun, keeper, reports, period_s=checkpointing.period_s)
+        return cls(run, outputs, begun, keeper, reports, metrics=metrics, period_s=checkpointing.period_s)
 
     def begin(self) -> None:
         """Set the positions of the outputs, which have just started the run."""
@@ -123,7 +127,7 @@ class TrackerFold:
         await wait_for_readers(self._outputs.tracks, time_ns, self._reports.heartbeat)
         await wait_for_readers(self._outputs.guard, time_ns, self._reports.heartbeat)
         self._check_gap(event)
-        before = self._tracker.state, self._guard.guard.state
+        began_s, before = time.perf_counter(), (self._tracker.state, self._guard.guard.state)
         try:
             answer = self._answer(event, time_ns)
         except NOT_QUARANTINED:
@@ -134,6 +138,7 @@ class TrackerFold:
             self._tracker.state, self._guard.guard.state = before
             self._reports.quarantine.report(event, error)
         else:
+            self._metrics.updated(answer.table, time.perf_counter() - began_s)
             self._add(event, time_ns, answer)
 
     async def keep(self) -> None:

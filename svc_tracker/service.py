@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter
 
 from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, LimitReachedError, NotFoundError, RunUnknownError
@@ -15,6 +14,7 @@ from qiki.tracker.v1 import tracker_service_pb2 as pb
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceServicer
 from svc_tracker.config import Rules
 from svc_tracker.fold import Outputs
+from svc_tracker.metrics import SessionMetrics
 from svc_tracker.session import Session
 
 MAX_SESSIONS = 16
@@ -28,7 +28,7 @@ class TrackerServicer(TrackerServiceServicer):
     """Servicer of the feeds of tracks and of alarms, and of sessions."""
 
     def __init__(
-        self, outputs: Outputs, rules: Rules, registry: CollectorRegistry, sessions: Executor, heartbeat_s: float
+        self, outputs: Outputs, rules: Rules, metrics: SessionMetrics, sessions: Executor, heartbeat_s: float
     ) -> None:
         """Serve these feeds; the executor `sessions` processes the frames of sessions."""
         self._tracks = outputs.tracks
@@ -38,12 +38,7 @@ class TrackerServicer(TrackerServiceServicer):
         self._heartbeat_s = heartbeat_s
         self._executor = sessions
         self._sessions = 0
-        self._frames = Counter(
-            "qiki_tracker_session_frames", "Frames pushed to sessions.", ["outcome"], registry=registry
-        )
-        self._refusals = Counter(
-            "qiki_tracker_session_refusals", "Frames of sessions refused, by field.", ["field"], registry=registry
-        )
+        self._metrics = metrics
 
     async def WatchTracks(
         self, request: pb.WatchTracksRequest, context: _Context
@@ -123,9 +118,9 @@ class TrackerServicer(TrackerServiceServicer):
 
     def _count(self, response: pb.TrackFramesResponse) -> None:
         """Count a frame by the first response to it; a refused one by its field, whichever detection it belongs to."""
-        self._frames.labels(response.WhichOneof("response") or "").inc()
+        self._metrics.frames.inc(response.WhichOneof("response") or "")
         if response.HasField("rejection"):
-            self._refusals.labels(_INDEX.sub("[]", response.rejection.field)).inc()
+            self._metrics.refusals.inc(_INDEX.sub("[]", response.rejection.field))
 
     def _known_run(self) -> None:
         if self._tracks.run is None:

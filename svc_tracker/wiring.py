@@ -26,6 +26,7 @@ from qiki_sdk.channel import connect
 from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import TrackerSettings, to_rules
 from svc_tracker.fold import Outputs, TrackerFold
+from svc_tracker.metrics import SessionMetrics, TrackerMetrics
 from svc_tracker.service import SESSION_THREADS, TrackerServicer
 from svc_tracker.warm_up import warm_up
 
@@ -67,12 +68,16 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     if settings.state_dir is not None:
         open_state_dir(settings.state_dir, "tracker", service.resources)
     checkpointing = Checkpointing(settings.state_dir, settings.checkpoint_period_s)
-    reports = FoldReports(service.audit, Quarantine(service.audit, service.telemetry.registry, "frames"), heartbeat)
+    registry = service.telemetry.registry
+    reports = FoldReports(service.audit, Quarantine(service.audit, registry, "frames"), heartbeat)
+    metrics = TrackerMetrics(registry)
     # A checkpoint is made at the first frame after each full period; without checkpoints, no frame is ever safe.
     confirm_interval_s = longest_scan_s + settings.checkpoint_period_s if settings.state_dir else NEVER_S
 
     async def open_fold(run: Run, from_scratch: bool) -> TrackerFold:
-        return await TrackerFold.open(run, outputs, rules, checkpointing, reports, from_scratch=from_scratch)
+        return await TrackerFold.open(
+            run, outputs, rules, checkpointing, reports, metrics=metrics, from_scratch=from_scratch
+        )
 
     runner = FoldRunner(
         _frames(settings, bot_spec, confirm_interval_s),
@@ -84,7 +89,7 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     )
     sessions = ThreadPoolExecutor(SESSION_THREADS, thread_name_prefix="session")
     service.resources.callback(sessions.shutdown, wait=False, cancel_futures=True)
-    servicer = TrackerServicer(outputs, rules, service.telemetry.registry, sessions, settings.heartbeat_s)
+    servicer = TrackerServicer(outputs, rules, SessionMetrics(registry), sessions, settings.heartbeat_s)
     name = DESCRIPTOR.services_by_name["TrackerService"].full_name
     mount = GrpcService(name, add_TrackerServiceServicer_to_server, servicer)
     return ServiceParts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[runner.run])

@@ -22,7 +22,8 @@ from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.feeds.token import decode, short_digest
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry

@@ -10,7 +10,8 @@ import grpc
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.feeds.watch import watch
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.telemetry.telemetry import Telemetry
 from mesh.telemetry.trace_settings import TraceSettings
 from qiki.common.v1.stream_pb2 import Run

@@ -155,7 +155,8 @@ async def carrying(source: RecordingSource, server: NatsServer, port: int) -> As
             spans=MessageSpans(base.telemetry.tracer, server.url),
         )
         client: Client = await connect_nats(server.url, "publisher", lambda _event: None)
-        tasks = [group.create_task(publisher.publish(client)), group.create_task(publisher.status.watch())]
+        loops = (publisher.publish(client), publisher.status.watch(), publisher.watch_backlog())
+        tasks = [group.create_task(loop) for loop in loops]
         yield Rig(source, server, publisher, base, reports, tasks)
         for task in tasks:
             task.cancel()

@@ -19,7 +19,8 @@ import svc_tracker.wiring
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext, ServiceParts
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry

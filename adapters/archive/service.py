@@ -48,6 +48,10 @@ class ArchiveServicer(ArchiveServiceServicer):
         """Return the number of messages buffered for all readers and not yet taken."""
         return sum(reader.waiting for reader in tuple(self._readers))
 
+    def waiting_streams(self) -> int:
+        """Return the number of streams with messages that are buffered and not yet taken."""
+        return sum(reader.waiting > 0 for reader in tuple(self._readers))
+
     def drain(self) -> None:
         """Ask every reader to reconnect elsewhere, and accept no new ones."""
         self._draining = True

@@ -1,6 +1,6 @@
 """Assembly of the archive's parts."""
 
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from adapters.archive.config import ArchiveSettings
 from adapters.archive.service import ArchiveServicer
@@ -29,10 +29,16 @@ def build(settings: ArchiveSettings, service: ServiceContext) -> ServiceParts:
     link = Link(settings.nats_url, "qiki-archive", service.health.loop("nats"))
     servicer = ArchiveServicer(link, spec.channels, settings.heartbeat_s)
     service.health.facts_from(servicer.facts)
-    waiting = Gauge(
-        "qiki_archive_waiting_messages", "Messages read ahead of the readers.", registry=service.telemetry.registry
-    )
-    waiting.set_function(servicer.waiting)
+    _watch_waiting(service.telemetry.registry, servicer)
     name = DESCRIPTOR.services_by_name["ArchiveService"].full_name
     mount = GrpcService(name, add_ArchiveServiceServicer_to_server, servicer)
     return ServiceParts(mounts=[mount], streams=[servicer], loops=[link.run])
+
+
+def _watch_waiting(registry: CollectorRegistry, servicer: ArchiveServicer) -> None:
+    messages = Gauge("qiki_archive_waiting_messages", "Messages read ahead of the readers.", registry=registry)
+    messages.set_function(servicer.waiting)
+    streams = Gauge(
+        "qiki_archive_waiting_streams", "Streams with messages that their reader has not taken.", registry=registry
+    )
+    streams.set_function(servicer.waiting_streams)

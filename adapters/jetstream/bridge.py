@@ -48,13 +48,14 @@ class Bridge:
         self._lags = lags
         self._audit = service.audit
         self._heartbeat = service.health.loop("nats")
+        self._client: Client | None = None
         self.state = "starting"
 
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
             raise_if_cancelled()
-            client = await self._connect()
+            self._client = client = await self._connect()
             try:
                 await self._await_topology(client)
                 async with task_group(ConnectionGone) as group:
@@ -74,7 +75,18 @@ class Bridge:
         """Return the fields of the status line."""
         channels = {publisher.channel.name: dict(publisher.facts()) for publisher in self._publishers}
         intake, commands = dict(self._intake.facts()), dict(self._commands.facts())
-        return {"nats": self.state, "channels": channels, "intake": intake, "commands": commands}
+        return {
+            "nats": self.state,
+            "channels": channels,
+            "intake": intake,
+            "commands": commands,
+            "lag": dict(self._lags.facts()),
+        }
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection to NATS is up."""
+        return self._client is not None and self._client.is_connected
 
     async def _connect(self) -> Client:
         for delay in Backoff(cap_s=2.0).delays():  # without limit: the broker may start at any time

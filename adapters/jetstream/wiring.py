@@ -35,15 +35,7 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     metrics = BridgeMetrics(service.telemetry.registry)
     spans = MessageSpans(service.telemetry.tracer, settings.nats_url)
     publishers = [
-        ChannelPublisher(
-            channel,
-            _source(channel, spec, settings),
-            metrics,
-            service,
-            spans=spans,
-            accepted_log=settings.accept_lost_log,
-        )
-        for channel in spec.channels
+        _publisher(channel, spec, settings, service, metrics=metrics, spans=spans) for channel in spec.channels
     ]
     registry = service.telemetry.registry
     intake = Intake(
@@ -60,8 +52,22 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
         service=service,
     )
     service.health.facts_from(bridge.facts)
-    watches = [publisher.status.watch for publisher in publishers]
+    metrics.watch_connection(lambda: bridge.is_connected)
+    watches = [watch for publisher in publishers for watch in (publisher.status.watch, publisher.watch_backlog)]
     return ServiceParts(loops=[bridge.run, *watches])
+
+
+def _publisher(
+    channel: Channel,
+    spec: BotSpec,
+    settings: BridgeSettings,
+    service: ServiceContext,
+    *,
+    metrics: BridgeMetrics,
+    spans: MessageSpans,
+) -> ChannelPublisher:
+    source = _source(channel, spec, settings)
+    return ChannelPublisher(channel, source, metrics, service, spans=spans, accepted_log=settings.accept_lost_log)
 
 
 def _source(channel: Channel, spec: BotSpec, settings: BridgeSettings) -> Source:

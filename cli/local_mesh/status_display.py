@@ -117,11 +117,19 @@ def _fact_text(name: str, value: Any) -> str:
             return name
         case float():
             return f"{name} {value:g}"
+        case Mapping() if name == "lag":
+            return _lag_text(value)
         case {"sequence": sequence, **rest}:
             return f"{name} {sequence}" + _channel_remark(rest)
         case Mapping():
             return facts_text(value)
     return f"{name} {value}"
+
+
+def _lag_text(lags: Mapping[Any, Any]) -> str:
+    """Return the unprocessed messages of the durables that have any."""
+    behind = [f"{durable} {count}" for durable, count in lags.items() if count]
+    return f"lag {', '.join(behind)}" if behind else "no lag"
 
 
 def _channel_remark(rest: Mapping[Any, Any]) -> str:

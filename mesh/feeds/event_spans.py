@@ -32,6 +32,7 @@ class Made:
     cause: str
     began_ns: int
     tick: int
+    recorded_ns: int
     recomputed: bool | None = None
     notes: Sequence[Note] = ()
 

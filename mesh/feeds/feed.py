@@ -28,6 +28,7 @@ from mesh.serving.errors import (
     RetentionTooShortError,
     RunUnknownError,
     ServerDrainingError,
+    TokenExpiredError,
 )
 from mesh.telemetry.spans import Note, WorkSpans
 from qiki.common.v1.stream_pb2 import EventContext, Run
@@ -40,6 +41,15 @@ class FlowControl(Enum):
 
     LIVE = "live"
     LOSSLESS = "lossless"
+
+
+@dataclass(slots=True)
+class FeedCounts:
+    """Counts since the process started: events sent, streams opened with a token, and readers refused for a gap."""
+
+    sent: int = 0
+    resumed: int = 0
+    gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +100,18 @@ class Feed:
         self.readers = RequiredReaders(settings.required_readers)
         self.draining = False
         self.open_readers = 0
+        self.counts = FeedCounts()
         self.blockage = Blockage(settings.name, settings.blocked_alarm_s)
 
     @property
     def traced(self) -> bool:
         """Whether the spans of events are recorded: only then are their notes worth making."""
         return self._spans.recording
+
+    @property
+    def occupancy(self) -> float | None:
+        """Share of the retention in use, of its bytes or of its time, the larger; None where nothing is dropped."""
+        return self._ring.occupancy if self._recorded_in is None else None
 
     @property
     def blocked_by(self) -> str:
@@ -111,6 +127,7 @@ class Feed:
         self.ended = False
         self.replaying = True
         self.reached_ns = 0
+        self.newest_recorded_ns = 0  # Unix time at which the newest event was made, 0 before the first
 
     # -- the producer's side ------------------------------------------------------------------------------------------
 
@@ -184,7 +201,9 @@ class Feed:
         if columns is not None:
             other = self._layout.response(self.name, sequence, start, columns.SerializeToString())
         entry = Entry(sequence, time_ns, digest, subject, response, other, input_sequence)
-        return Made(entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recomputed, notes)
+        return Made(
+            entry, event_id, run.run_id, own, cause, began_ns or recorded_ns, tick, recorded_ns, recomputed, notes
+        )
 
     def add(self, made: Made) -> Entry:
         """Add an event that `make` returned, and wake the readers."""
@@ -192,6 +211,7 @@ class Feed:
         entry = made.entry
         self._event_spans.record(made)
         self._ring.append(entry)
+        self.newest_recorded_ns = made.recorded_ns
         if self.readers.reached(entry.sequence, entry.digest):
             self.confirmations.notify()
         self.advance(entry.time_ns)
@@ -302,7 +322,11 @@ class Feed:
 
     def check(self, token: Token) -> Token:
         """Return the token if reading can resume after it; otherwise raise as `History.check`."""
-        return self._history.check(token, replaying=self.replaying)
+        try:
+            return self._history.check(token, replaying=self.replaying)
+        except TokenExpiredError:
+            self.counts.gaps += 1
+            raise
 
     def confirm(self, reader: str, resume_token: str) -> int:
         """Accept a required reader's confirmation that everything up to the token is safe; return its position.
@@ -329,6 +353,7 @@ class Feed:
 
     def sent(self, entry: Entry) -> None:
         """Note that a reader was sent the event."""
+        self.counts.sent += 1
         self._event_spans.sent(entry.sequence)
 
     @property

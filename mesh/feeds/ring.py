@@ -45,6 +45,13 @@ class Ring:
         """Bytes of all events kept."""
         return self._ends[-1] - self._before.end_bytes if self._ends else 0
 
+    @property
+    def occupancy(self) -> float:
+        """Share of the retention in use, of its bytes or of its time, the larger."""
+        limit = self._retention
+        span_ns = self._entries[-1].time_ns - self._entries[0].time_ns if self._entries else 0
+        return max(self.size_bytes / limit.size_bytes, span_ns / limit.time_ns)
+
     def begin(self, time_ns: int) -> None:
         """Set the time at which the feed starts, before the first event."""
         self._before = Mark(time_ns, 0)

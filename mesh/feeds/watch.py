@@ -74,6 +74,7 @@ async def watch(
     positioned = bool(request.resume_token) or feed.store.last_sequence > 0
     served, loop = feed.run.run_id if feed.run else "", asyncio.get_running_loop()
     feed.open_readers += 1
+    feed.counts.resumed += bool(request.resume_token)
     try:
         yield _heartbeat(feed, response_type, place.encode())
         sent_at, sent_replaying = loop.time(), feed.replaying

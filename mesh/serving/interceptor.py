@@ -14,10 +14,10 @@ import grpc
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mesh.serving.errors import MeshError, RequestMalformedError, to_status
 from mesh.serving.requests import check_decoded, decoded, tolerant
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.telemetry.telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
@@ -28,16 +28,6 @@ _SERVER_FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "IN
 _UNARY_ANSWER = ("unary_unary", "stream_unary")
 _KINDS = (*_UNARY_ANSWER, "unary_stream", "stream_stream")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-
-class RpcMetrics:
-    """Counts of RPCs by method and status, seconds of unary ones, and streams open now."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.handled = Counter("qiki_rpc_handled", "RPCs that ended.", ["method", "code"], registry=registry)
-        self.seconds = Histogram("qiki_rpc_seconds", "Time of unary RPCs.", ["method"], registry=registry)
-        self.open_streams = Gauge("qiki_rpc_open_streams", "Streams open now.", ["method"], registry=registry)
-        self.sent = Counter("qiki_rpc_stream_messages_sent", "Messages sent on streams.", ["method"], registry=registry)
 
 
 class MeshInterceptor(grpc.aio.ServerInterceptor):
@@ -69,6 +59,7 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
         return handler._replace(request_deserializer=deserializer, **{kind: wrapped})  # type: ignore[no-any-return]
 
     def _unary(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        metrics = self._metrics.method(method)
         tracer = self._telemetry.tracer if self._telemetry.traces.traces_rpc(method) else _UNTRACED
 
         async def handle(request: Any, context: _Context) -> Any:
@@ -87,21 +78,21 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                     span.set_attribute("rpc.response.status_code", code)
                     if code not in ("OK", "CANCELLED"):
                         span.set_attribute("error.type", code)
-                    self._metrics.seconds.labels(method).observe(time.perf_counter() - started)
-                    self._metrics.handled.labels(method, code).inc()
+                    metrics.duration.observe(time.perf_counter() - started)
+                    metrics.handled(code).inc()
                 return response
 
         return handle
 
     def _stream(self, method: str, call: Callable[[Any, _Context], AsyncIterator[Any]]) -> Callable[..., Any]:
-        gauge, sent = self._metrics.open_streams.labels(method), self._metrics.sent.labels(method)
+        metrics = self._metrics.method(method)
 
         async def handle(request: Any, context: _Context) -> AsyncIterator[Any]:
-            gauge.inc()
+            metrics.open_streams.inc()
             code = "CANCELLED"
             try:
                 async for response in call(_checked(request), context):
-                    sent.inc()
+                    metrics.sent.inc()
                     yield response
                 code = "OK"
             except Exception as error:  # noqa: BLE001 (the one place where any exception becomes a status)
@@ -109,8 +100,8 @@ class MeshInterceptor(grpc.aio.ServerInterceptor):
                 code = status.code.name
                 await _abort(context, status)
             finally:
-                gauge.dec()
-                self._metrics.handled.labels(method, code).inc()
+                metrics.open_streams.dec()
+                metrics.handled(code).inc()
 
         return handle
 

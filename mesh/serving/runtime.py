@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from mesh import failpoints
@@ -16,13 +17,16 @@ from mesh.serving.ending import EndWatch, ask_to_stop
 from mesh.serving.errors import StartError
 from mesh.serving.health import Health
 from mesh.serving.http import HttpServer
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
 from mesh.serving.ports import await_port
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.server import Drainable, GrpcService, MeshServer
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.tasks import cleanup
+from mesh.telemetry.event_loop import EventLoopWatch
+from mesh.telemetry.feed_metrics import watch_feeds
 from mesh.telemetry.logs import setup_logs
-from mesh.telemetry.metrics import watch_audit, watch_feeds
+from mesh.telemetry.service_metrics import watch_audit, watch_service
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import BOOT_OK, SHUTDOWN
@@ -99,8 +103,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
         parts = build()
     except ValueError as error:  # an unusable configuration file or value; the text names it
         raise StartError(str(error)) from error
-    watch_feeds(service.telemetry.registry, parts.feeds)
-    watch_audit(service.telemetry.registry, service.audit)
+    event_loop = watch_process(settings, parts, service)
     for feed in parts.feeds:
         feed.blockage.report = service.audit.report
     interceptor = MeshInterceptor(RpcMetrics(service.telemetry.registry), service.telemetry)
@@ -122,7 +125,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
         service.health.up()
         _LOG.info("listening", extra={"grpc": f"{settings.host}:{server.port}", "http": f"{settings.host}:{http.port}"})
         async with asyncio.TaskGroup() as group:
-            loops = [server.watch_health, *parts.loops]
+            loops = [server.watch_health, event_loop.run, *parts.loops]
             if settings.registrar_target:
                 loops.append(service.audit.run)
                 service.health.facts_from(lambda: _undelivered(service.audit))
@@ -139,6 +142,16 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
         http.stop()
         service.telemetry.shutdown(settings.drain_s)
         _LOG.info("stopped")
+
+
+def watch_process(settings: ServiceSettings, parts: ServiceParts, service: ServiceContext) -> EventLoopWatch:
+    """Export the metrics that every service has; return the watch of the event loop, which is to run on it."""
+    registry = service.telemetry.registry
+    state_dir: Path | None = getattr(settings, "state_dir", None)  # some services keep no state
+    watch_service(registry, service.health, state_dir)
+    watch_feeds(registry, parts.feeds)
+    watch_audit(registry, service.audit)
+    return EventLoopWatch(registry)
 
 
 def _undelivered(audit: AuditReporter) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
@@ -21,17 +22,24 @@ class AppendLog:
     """
 
     def __init__(
-        self, path: Path, end: int, *, torn: bool = False, before_flush: Callable[[], object] = lambda: None
+        self,
+        path: Path,
+        end: int,
+        *,
+        torn: bool = False,
+        before_flush: Callable[[], object] = lambda: None,
+        after_flush: Callable[[float], object] = lambda _seconds: None,
     ) -> None:
         """Describe the file, which is not opened yet: with `torn` it has bytes beyond its end, an unfinished write.
 
-        `before_flush` is called between each write and its flush.
+        `before_flush` is called between each write and its flush, `after_flush` with the seconds that a flush took.
         """
         self.path = path
         self.end = end
         self.writing = RLock()
         self._torn = torn
         self._before_flush = before_flush
+        self._after_flush = after_flush
         self._fd = _NOT_OPEN
 
     def open(self, head: Callable[[], bytes] | None = None) -> None:
@@ -102,7 +110,9 @@ class AppendLog:
             while done < len(data):
                 done += os.pwrite(self._fd, view[done:], self.end + done)
             self._before_flush()
+            began_s = time.perf_counter()
             os.fsync(self._fd)
+            self._after_flush(time.perf_counter() - began_s)
         except OSError:
             try:
                 self.mend()

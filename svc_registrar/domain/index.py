@@ -74,6 +74,10 @@ class Index:
             raise IndexError(f"no record has sequence {sequence}")
         return int(self._row(sequence)["offset"])
 
+    def recorded_ns(self, sequence: int) -> int:
+        """Return the Unix time at which the record of this sequence was recorded, in nanoseconds."""
+        return int(self._row(sequence)["recorded_ns"])
+
     def candidates(self, event_id: bytes) -> Iterator[int]:
         """Yield the sequences that an event of this id may have."""
         return self._ids.candidates(event_id)

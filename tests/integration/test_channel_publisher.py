@@ -12,6 +12,7 @@ from adapters.jetstream.client.writer import MAX_BATCH_BYTES
 from adapters.jetstream.codec.cloudevents import to_headers
 from adapters.jetstream.outbound.channel import BATCH_FROM
 from adapters.jetstream.outbound.channel_status import CARRYING
+from adapters.jetstream.outbound.queue import MAX_MESSAGES
 from publisher_rig import RecordingSource, Rig, rig, until
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1 import radar_service_pb2 as pb
@@ -149,14 +150,30 @@ async def test_the_number_of_waiting_events_is_exact_throughout_an_outage(
         await until(lambda: running.facts["sequence"] == 5)
         await running.server.kill()
         running.append(20)
-        await until(lambda: running.metric("qiki_bridge_waiting") == 20)
+        await until(lambda: running.metric("qiki_bridge_waiting_messages") == 20)
         await until(lambda: not running.facts["storing"])
         running.append(30)
-        await until(lambda: running.metric("qiki_bridge_waiting") == 50)
+        await until(lambda: running.metric("qiki_bridge_waiting_messages") == 50)
         assert running.metric("qiki_bridge_unstored_seconds") >= 5
         await running.server.start()
-        await until(lambda: running.metric("qiki_bridge_waiting") == 0)
+        await until(lambda: running.metric("qiki_bridge_waiting_messages") == 0)
         assert await running.stored() == [*range(1, 56)]
+
+
+async def test_waiting_events_are_counted_beyond_the_queue_throughout_an_outage(
+    tmp_path: Path, source: RecordingSource
+) -> None:
+    async with rig(tmp_path, source) as running:
+        running.append(5)
+        await until(lambda: running.facts["sequence"] == 5)
+        running.server.freeze()
+        for more, total in ((MAX_MESSAGES + 100, MAX_MESSAGES + 100), (200, MAX_MESSAGES + 300)):
+            running.append(more)
+            await until(lambda expected=total: running.metric("qiki_bridge_waiting_messages") == expected)
+            assert running.facts["waiting"] == total
+        running.server.thaw()
+        await until(lambda: running.metric("qiki_bridge_waiting_messages") == 0)
+        assert running.facts["sequence"] == 5 + MAX_MESSAGES + 300
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a running process's limits can be set on Linux alone")
@@ -183,7 +200,7 @@ async def test_after_a_full_disk_the_channel_reports_a_storage_problem_until_an_
         await until(lambda: running.facts["sequence"] == 7)
         await until(lambda: running.health.serving)
         assert (running.facts["state"], running.facts["storing"], running.facts["store_error"]) == (CARRYING, True, "")
-        assert running.metric("qiki_bridge_carrying") == 1
+        assert running.metric("qiki_bridge_channel_publishing") == 1
         assert running.metric("qiki_bridge_unstored_seconds") == 0
         assert [name for name, _text in running.reports.events] == ["STORE_STALLED", "STORE_RESUMED"]
         assert await running.stored() == [*range(1, 8)]
@@ -195,7 +212,7 @@ def assert_not_carrying(running: Rig) -> None:
     assert "JetStream has acknowledged nothing for" in report.detail
     assert "JetStream has acknowledged nothing for" in running.facts["store_error"]
     assert CARRYING not in f"{running.facts} {report.detail}"
-    assert running.metric("qiki_bridge_carrying") == 0
+    assert running.metric("qiki_bridge_channel_publishing") == 0
 
 
 async def test_a_write_whose_answer_was_lost_is_found_stored_and_reading_goes_on(

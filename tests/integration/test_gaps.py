@@ -64,6 +64,10 @@ class Rig:
         said: str = self.health()["facts"]["channels"]["frames"]["state"]
         return said
 
+    def metrics(self) -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.bridge_http}/metrics", timeout=2) as answer:
+            return [line.decode().strip() for line in answer]
+
     def health(self) -> dict[str, Any]:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.bridge_http}/healthz", timeout=2) as answer:
@@ -172,6 +176,7 @@ async def test_a_subject_emptied_behind_the_bridge_is_a_lost_cursor_and_stops_th
         append(running.source, 300)
         async with running.bridge():
             assert "CURSOR_LOST" in await running.stopped()
+            assert 'qiki_bridge_cursor_lost{channel="frames"} 1.0' in running.metrics()
             assert (await running.attributes_of("CURSOR_LOST"))["channel"] == "frames"
         assert await running.sequences() == []
 
@@ -187,3 +192,15 @@ async def test_a_message_over_the_limit_stops_the_channel_and_is_reported(tmp_pa
             assert "at most 65536" in await running.stopped()
             assert (await running.attributes_of("CHANNEL_STOPPED"))["channel"] == "frames"
         assert await running.sequences() == [*range(1, 21)]
+
+
+async def test_the_bridge_exports_whether_it_is_connected(tmp_path: Path) -> None:
+    async with rig(tmp_path) as running:
+        append(running.source, 5)
+        async with running.bridge():
+            await running.carried(5)
+            assert "qiki_bridge_connected 1.0" in running.metrics()
+            await running.server.kill()
+            await until(lambda: "qiki_bridge_connected 0.0" in running.metrics())
+            await running.server.start()
+            await until(lambda: "qiki_bridge_connected 1.0" in running.metrics())

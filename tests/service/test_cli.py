@@ -411,6 +411,15 @@ def test_a_channels_fact_is_its_sequence_and_the_number_of_waiting_events() -> N
     )
 
 
+def test_the_durables_that_lag_are_shown_with_their_unprocessed_messages() -> None:
+    lag = {"QIKI_EVENTS_V1/registrar_intake": 0, "QIKI_RADAR_V1/mine": 7, "QIKI_COMMANDS_V1/sim_commands": 1}
+    assert (
+        facts_text({"nats": "up", "lag": lag}) == "nats up, lag QIKI_RADAR_V1/mine 7, QIKI_COMMANDS_V1/sim_commands 1"
+    )
+    assert facts_text({"lag": {"QIKI_RADAR_V1/mine": 0}}) == "no lag"
+    assert facts_text({"lag": {}}) == "", "unknown is not 0"
+
+
 def test_plain_lines_come_when_a_status_changes_and_every_few_seconds_while_facts_do() -> None:
     lines: list[str] = []
     times_s = iter((0.0, 1.0, 2.0, 6.9, 7.0, 60.0))

@@ -24,7 +24,8 @@ import svc_sim.commands
 import svc_sim.wiring
 from mesh.serving.errors import StartError
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry

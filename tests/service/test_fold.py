@@ -29,7 +29,8 @@ from mesh.serving.errors import (
     TokenExpiredError,
 )
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext, ServiceParts
 from mesh.serving.server import GrpcService, MeshServer
 from mesh.telemetry.telemetry import Telemetry

@@ -27,7 +27,8 @@ import svc_registrar.wiring
 from botspec.example import example_bot_spec
 from mesh.feeds.token import Token, decode
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry

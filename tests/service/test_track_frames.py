@@ -282,13 +282,13 @@ async def test_refused_frames_are_counted_by_field() -> None:
         (sample.name, *sample.labels.values()): sample.value
         for metric in base.telemetry.registry.collect()
         for sample in metric.samples
-        if sample.name.startswith("qiki_tracker_session_") and sample.name.endswith("_total")
+        if sample.name.startswith("qiki_tracker_track_frames_") and sample.name.endswith("_total")
     }
     assert counted == {
-        ("qiki_tracker_session_frames_total", "track_set"): 3,
-        ("qiki_tracker_session_frames_total", "rejection"): 3,
-        ("qiki_tracker_session_refusals_total", "detections[].range_m"): 2,
-        ("qiki_tracker_session_refusals_total", "sensor_id"): 1,
+        ("qiki_tracker_track_frames_total", "track_set"): 3,
+        ("qiki_tracker_track_frames_total", "rejection"): 3,
+        ("qiki_tracker_track_frames_refused_total", "detections[].range_m"): 2,
+        ("qiki_tracker_track_frames_refused_total", "sensor_id"): 1,
     }
 
 

@@ -116,7 +116,7 @@ class CommandForwarder:
         failpoints.reach("command.acknowledged")
         self._answered += 1
         outcome = CommandOutcome.Name(response.result.outcome).removeprefix("COMMAND_OUTCOME_").lower()
-        self._metrics.answered.labels("repeated" if response.repeated else outcome).inc()
+        self._metrics.answered.inc("repeated" if response.repeated else outcome)
 
     async def _execute(self, wanted: CommandMessage, traceparent: str) -> ExecuteCommandResponse:
         request = ExecuteCommandRequest(command=wanted.command)
@@ -154,7 +154,7 @@ class CommandForwarder:
     async def _dead_letter(self, client: Client, message: Msg, reason: str, detail: str) -> None:
         dead_letter = await put_delivered(client, self._durable.name, message, reason, detail)
         self._dead_lettered += 1
-        self._metrics.dead_lettered.labels(reason).inc()
+        self._metrics.dead_lettered.inc(reason)
         self._audit.report(
             COMMAND_EXHAUSTED if reason == "EXHAUSTED" else DEAD_LETTERED,
             f"a command on {message.subject} was dead-lettered: {reason}",

@@ -56,7 +56,7 @@ class DurableReader:
     async def _read(self, client: Client) -> None:
         """Process batches until one fails; return when a fetch finds nothing, so that the consumer is checked again."""
         name, stream = self._durable.name, self._durable.stream
-        if await consumers.lag(client, self._durable) is None:
+        if not await consumers.exists(client, self._durable):
             raise NotFound(f"durable {name} is missing; run `qiki nats init`")
         subscription = await client.jetstream().pull_subscribe_bind(consumer=name, stream=stream)
         try:

@@ -103,7 +103,7 @@ class Intake:
         fail(span, reason, detail)
         dead_letter = await put_delivered(client, REGISTRAR_INTAKE.name, message, reason, detail)
         self._dead_lettered += 1
-        self._metrics.dead_lettered.labels(reason).inc()
+        self._metrics.dead_lettered.inc(reason)
         self._audit.report(
             DEAD_LETTERED,
             f"a message on {message.subject} was dead-lettered: {reason}",

@@ -1,6 +1,7 @@
 """One channel of the bridge: a feed published to a subject, with the subject's tail as both cursor and lock."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from adapters.jetstream.codec.cloudevents import RESUME_TOKEN, HeaderError
 from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.codec.outgoing import Outgoing
 from adapters.jetstream.metrics import BridgeMetrics
+from adapters.jetstream.outbound.backlog import Backlog
 from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
 from adapters.jetstream.outbound.confirming import Confirmations
 from adapters.jetstream.outbound.lost_log import decide_recorded, shortened
@@ -69,7 +71,8 @@ class ChannelPublisher:
         self._source = source
         self._outgoing = Outgoing(channel.subject, spans)
         self._queue = SendQueue()
-        self.status.metrics.waiting.set_function(lambda: len(self._queue))
+        self._backlog = Backlog(source)
+        self.status.metrics.waiting.set_function(self._waiting)
         self._tail = Position(0, "")  # the subject's last known tail
         self._confirmations = Confirmations(source)
         self._oldest_token = ""  # where to resume from the source, once it no longer has the events after the tail
@@ -79,7 +82,14 @@ class ChannelPublisher:
 
     def facts(self) -> Mapping[str, object]:
         """Return the fields of the status line."""
-        return {"sequence": self.sequence, "waiting": len(self._queue), **self.status.facts(), "ended": self.ended}
+        return {"sequence": self.sequence, "waiting": self._waiting(), **self.status.facts(), "ended": self.ended}
+
+    async def watch_backlog(self) -> None:
+        """Keep the number of waiting events true until cancelled, also while none can be read."""
+        await self._backlog.watch(lambda: self._queue.full or not self.status.progress.storing)
+
+    def _waiting(self) -> int:
+        return self._backlog.waiting(self.sequence, len(self._queue))
 
     async def publish(self, client: Client) -> None:
         """Publish over this connection until it is closed; after any error, restart from the subject's tail.
@@ -124,6 +134,7 @@ class ChannelPublisher:
         used = tail is not None or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
         start = self._decide(tail, used, run)
         self._run_id = run.run_id
+        self._backlog.begin(run)
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
         self._begin(start, _position(tail))
@@ -174,6 +185,7 @@ class ChannelPublisher:
             if item.context.run_id != run.run_id:
                 break  # the run changed between the query and the stream: ask again
             sequence = item.context.sequence
+            self._backlog.seen(sequence)
             if previous:
                 check_next(previous, sequence)
             else:
@@ -239,8 +251,9 @@ class ChannelPublisher:
             taken = self._queue.peek(waiting if waiting >= BATCH_FROM else 1)
             messages = [item.message for item in taken]
             count = writer.leading(messages)
-            with self.status.metrics.write_seconds.time():
-                last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
+            began_s = time.perf_counter()
+            last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
+            self.status.metrics.publish_duration.observe(time.perf_counter() - began_s)
             failpoints.reach("write.acknowledged")
             self._take_as_stored(count, Position(last, taken[count - 1].resume_token))
             failpoints.reach("token.advanced")

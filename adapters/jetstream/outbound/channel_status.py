@@ -12,7 +12,7 @@ from botspec.channels import Channel
 from mesh.feeds.notifier import Notifier
 from mesh.serving.runtime import ServiceContext
 from mesh.tasks import raise_if_cancelled
-from qiki_sdk.codes import GAP, STORE_RESUMED, STORE_STALLED, Code
+from qiki_sdk.codes import CURSOR_LOST, GAP, STORE_RESUMED, STORE_STALLED, Code
 
 CARRYING = "carrying"
 # Interval at which the state text of a channel that does not store is refreshed.
@@ -36,9 +36,10 @@ class ChannelStatus:
         self._audit = service.audit
         self._loop = service.health.loop(channel.name)
         self._said = "starting"
-        self._stopped = self._stalled = False
+        self._stopped = self._stalled = self._cursor_lost = False
         self._change = Notifier()
-        self.metrics.carrying.set_function(lambda: float(self.carrying))
+        self.metrics.publishing.set_function(lambda: float(self.carrying))
+        self.metrics.cursor_lost.set_function(lambda: float(self._cursor_lost))
         self.metrics.unstored_seconds.set_function(self.progress.unstored_s)
 
     @property
@@ -84,7 +85,7 @@ class ChannelStatus:
 
     def missing(self, first: int, last: int, run_id: str) -> None:
         """Report the events, from sequence `first` to `last`, that the source no longer had."""
-        self.metrics.gaps.inc(last - first + 1)
+        self.metrics.missing.inc(last - first + 1)
         place: dict[str, Any] = {"channel": self._channel.name, "first": first, "last": last}
         _LOG.error("events are missing: the source no longer had them", extra=place)
         self._audit.report(GAP, run_id=run_id, key=f"{self._channel.name}/{first}-{last}", **place)
@@ -92,6 +93,7 @@ class ChannelStatus:
     def stop(self, code: Code, why: str) -> None:
         """Report that the channel has stopped until an operator intervenes."""
         self._stopped, self._said = True, f"stopped: {why}"
+        self._cursor_lost = code is CURSOR_LOST
         self._loop.fail(self.state)
         _LOG.error("channel stopped", extra={"channel": self._channel.name, "why": why})
         self._audit.report(code, why, channel=self._channel.name)

@@ -19,6 +19,7 @@ class SendQueue:
         self._filled = Notifier()
         self._emptied = Notifier()
         self.ended = False
+        self.full = False  # whether the reader waits for room
 
     def __len__(self) -> int:
         return len(self._items)
@@ -27,7 +28,9 @@ class SendQueue:
         """Add a message; wait for room."""
         size_bytes = item.message.size_bytes
         while self._items and (len(self._items) >= MAX_MESSAGES or self._bytes + size_bytes > MAX_BYTES):
+            self.full = True
             await self._emptied.wait(SLICE_S)
+        self.full = False
         self._items.append(item)
         self._bytes += size_bytes
         if len(self._items) == 1:

@@ -1,5 +1,6 @@
 """A channel's source: the RPCs of a feed, found by name in the API and called without generated stubs."""
 
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from adapters.jetstream.codec.raw import raw_payload
 from botspec.channels import Channel, find_method
 from mesh.folds import upstream
 from qiki.common.v1.stream_pb2 import Run
-from qiki_sdk.stream import Stream, StreamSettings
+from qiki_sdk.stream import Idle, Stream, StreamSettings
 
 READER = "bridge"
 
@@ -53,6 +54,19 @@ class Source:
             resume_token=resume_token, from_oldest=not resume_token, reader=READER if self._required else ""
         )
         return Stream(self._watch, request, settings, on_state)
+
+    async def last_sequence(self) -> int:
+        """Ask the source for the sequence of its last event; it tells in the first heartbeat of every stream.
+
+        Raises:
+            QikiError: the refusal.
+        """
+        stream: Stream[Any] = Stream(self._watch, self._request_type(), StreamSettings(max_tries=1))
+        async with aclosing(stream.items()) as items:
+            async for item in items:
+                if isinstance(item, Idle):
+                    return item.heartbeat.last_sequence
+        return stream.ended.last_sequence if stream.ended else 0
 
     async def confirm(self, resume_token: str) -> None:
         """Confirm that everything up to the token is stored in JetStream.

@@ -1,13 +1,11 @@
-"""The mesh's durable consumers with every policy explicit: created, checked, and their lag measured."""
+"""The mesh's durable consumers with every policy explicit: created and checked."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nats.aio.client import Client
 
-from adapters.jetstream.client.errors import NotFound, UnknownOutcome
-from adapters.jetstream.client.messages import get_next
+from adapters.jetstream.client.errors import NotFound
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference
 
@@ -48,20 +46,6 @@ class Durable:
             "max_ack_pending": self.max_ack_pending,
             "replay_policy": "instant",
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """The lag of a durable.
-
-    The numbers of messages not yet delivered, delivered and unacknowledged, and, of these, redelivered; and the age of
-    the oldest unprocessed message: 0 where all are processed, None where unknown.
-    """
-
-    pending: int
-    ack_pending: int
-    redelivered: int
-    oldest_age_s: float | None
 
 
 # No delivery limit: the registrar may be away for any time, and unprocessable messages are dead-lettered.
@@ -129,24 +113,9 @@ async def init(client: Client) -> list[str]:
     return actions
 
 
-async def lag(client: Client, durable: Durable) -> Lag | None:
-    """Return the lag of the durable, None where there is no such durable. Raises `JetStreamError`."""
-    info = await _info(client, durable)
-    if info is None:
-        return None
-    counts = [info.get(name) for name in ("num_pending", "num_ack_pending", "num_redelivered")]
-    pending, ack_pending, redelivered = (count if isinstance(count, int) else -1 for count in counts)
-    floor = info.get("ack_floor")
-    if min(pending, ack_pending, redelivered) < 0 or not isinstance(floor, dict):
-        raise UnknownOutcome(f"{durable.name}: its state cannot be read: {info}")
-    age_s = await _oldest_age_s(client, durable, int(floor["stream_seq"])) if pending + ack_pending else 0.0
-    return Lag(pending, ack_pending, redelivered, age_s)
-
-
-async def _oldest_age_s(client: Client, durable: Durable, floor: int) -> float | None:
-    """Return the age of the first message after the floor that the durable has to process, None for none."""
-    oldest = await get_next(client, durable.stream, floor + 1, durable.filter_subject)
-    return None if oldest is None else max(0.0, (time.time_ns() - oldest.stored_ns) / _NS_PER_S)
+async def exists(client: Client, durable: Durable) -> bool:
+    """Return whether the server has the durable. Raises `JetStreamError`."""
+    return await _info(client, durable) is not None
 
 
 async def _actual(client: Client, durable: Durable) -> Mapping[str, object] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -11,8 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from adapters.jetstream.client.errors import JetStreamError
-from adapters.jetstream.topology import consumers, streams
-from adapters.jetstream.topology.consumers import DURABLES, Lag
+from adapters.jetstream.topology import consumer_lag, streams
+from adapters.jetstream.topology.consumer_lag import Lag
 from adapters.jetstream.topology.streams import Fill
 from mesh.tasks import raise_if_cancelled
 
@@ -50,19 +50,23 @@ class LagWatch(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the known values."""
+        sample = self._known()
+        yield from _lags(sample.lags if sample else {})
+        yield from _fills(sample.fills if sample else {})
+
+    def facts(self) -> Mapping[str, object]:
+        """Return the unprocessed messages of each durable: those not delivered yet and those not acknowledged."""
+        sample = self._known()
+        lags = sample.lags.items() if sample else ()
+        return {f"{stream}/{name}": lag.pending + lag.ack_pending for (stream, name), lag in lags}
+
+    def _known(self) -> LagSample | None:
         sample = self._sample
-        known = sample is not None and time.monotonic() - sample.at_s <= KNOWN_FOR_S
-        yield from _lags(sample.lags if sample and known else {})
-        yield from _fills(sample.fills if sample and known else {})
+        return sample if sample is not None and time.monotonic() - sample.at_s <= KNOWN_FOR_S else None
 
 
 async def _ask(client: Client) -> LagSample:
-    lags = {}
-    for durable in DURABLES:
-        lag = await consumers.lag(client, durable)
-        if lag is not None:
-            lags[durable.stream, durable.name] = lag
-    return LagSample(time.monotonic(), lags, await streams.fills(client))
+    return LagSample(time.monotonic(), await consumer_lag.lags(client), await streams.fills(client))
 
 
 def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
@@ -92,7 +96,7 @@ def _fills(fills: dict[str, Fill]) -> Iterable[Metric]:
         "qiki_jetstream_stream_limit_bytes", "Limit of the bytes stored in a stream.", labels=["stream"]
     )
     messages = GaugeMetricFamily("qiki_jetstream_stream_messages", "Messages stored in a stream.", labels=["stream"])
-    dead = GaugeMetricFamily("qiki_dead_letters", "Dead letters stored in the dead-letter stream.")
+    dead = GaugeMetricFamily("qiki_jetstream_dead_letters", "Dead letters stored in the dead-letter stream.")
     for stream, fill in fills.items():
         size.add_metric([stream], fill.size_bytes)
         limit.add_metric([stream], fill.limit_bytes)

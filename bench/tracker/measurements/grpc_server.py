@@ -9,7 +9,8 @@ from typing import Final
 
 import svc_tracker.wiring
 from mesh.serving.health import Health
-from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
+from mesh.serving.interceptor import MeshInterceptor
+from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext
 from mesh.serving.server import MeshServer
 from mesh.telemetry.telemetry import Telemetry

@@ -10,9 +10,9 @@ FEED_EVENTS: Final = "qiki_feed_events_total"  # labels: feed
 FEED_CONFIRMED: Final = "qiki_feed_confirmed_sequence"  # labels: feed, reader
 FEED_BLOCKED_SECONDS: Final = "qiki_feed_blocked_seconds"  # labels: feed, reader
 
-BRIDGE_PUBLISHED: Final = "qiki_bridge_published_total"  # labels: channel
-BRIDGE_MISSING: Final = "qiki_bridge_missing_total"  # labels: channel
-BRIDGE_WAITING: Final = "qiki_bridge_waiting"  # labels: channel
+BRIDGE_PUBLISHED: Final = "qiki_bridge_published_messages_total"  # labels: channel
+BRIDGE_MISSING: Final = "qiki_bridge_missing_events_total"  # labels: channel
+BRIDGE_WAITING: Final = "qiki_bridge_waiting_messages"  # labels: channel
 
 DURABLE_LAG: Final = "qiki_jetstream_consumer_lag"  # labels: stream, consumer
 DURABLE_ACK_PENDING: Final = "qiki_jetstream_consumer_ack_pending"
@@ -20,7 +20,7 @@ DURABLE_REDELIVERED: Final = "qiki_jetstream_consumer_redelivered"
 DURABLE_OLDEST_AGE: Final = "qiki_jetstream_consumer_oldest_age_seconds"
 STREAM_BYTES: Final = "qiki_jetstream_stream_bytes"  # labels: stream
 STREAM_LIMIT_BYTES: Final = "qiki_jetstream_stream_limit_bytes"
-DEAD_LETTERS: Final = "qiki_dead_letters"
+DEAD_LETTERS: Final = "qiki_jetstream_dead_letters"
 
 QUARANTINED: Final = "qiki_fold_quarantined_total"  # labels: feed
 AUDIT_EVENTS: Final = "qiki_audit_events_total"  # labels: outcome

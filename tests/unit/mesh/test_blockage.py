@@ -12,7 +12,7 @@ from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.folds.runner import wait_for_readers
 from mesh.serving.health import Health
-from mesh.telemetry.metrics import watch_feeds
+from mesh.telemetry.feed_metrics import watch_feeds
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import WatchWorldResponse
 from qiki.sim.v1.world_pb2 import WorldSnapshot

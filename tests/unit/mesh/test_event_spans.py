@@ -50,7 +50,7 @@ def spans(recorder: Recorder, *readers: str, timer: Timer | None = None) -> Even
 
 
 def made(sequence: int, recomputed: bool | None = None) -> Made:
-    return Made(Entry(sequence, sequence, b"", "", b""), f"id-{sequence}", "run", "own", "cause", 0, 1, recomputed)
+    return Made(Entry(sequence, sequence, b"", "", b""), f"id-{sequence}", "run", "own", "cause", 0, 1, 0, recomputed)
 
 
 def record(own: EventSpans, *sequences: int) -> None:

@@ -13,7 +13,7 @@ from mesh.feeds.ring import Retention
 from mesh.folds.runner import wait_for_readers
 from mesh.serving.health import Health
 from mesh.serving.http import HttpServer
-from mesh.telemetry.metrics import watch_feeds
+from mesh.telemetry.feed_metrics import watch_feeds
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import WatchWorldResponse
 from qiki.sim.v1.world_pb2 import WorldSnapshot
@@ -213,11 +213,11 @@ async def test_metrics_show_the_position_of_a_feed_and_its_blocking_reader(healt
         group.create_task(wait_for_readers(feed, 900, heartbeat))
         await asyncio.sleep(0)
         assert heartbeat.detail == "blocked by world: radar"
-        assert value("qiki_feed_held", reader="radar") == 1
-        assert value("qiki_feed_held", reader="bridge") == 0
+        assert value("qiki_feed_blocked", reader="radar") == 1
+        assert value("qiki_feed_blocked", reader="bridge") == 0
         assert value("qiki_feed_events_total") == 3
         assert value("qiki_feed_ring_events") == 3
         assert value("qiki_feed_confirmed_sequence", reader="bridge") == 2
         for reader in ("bridge", "radar"):
             feed.confirm(reader, feed.place(3).encode())
-    assert value("qiki_feed_held", reader="radar") == 0
+    assert value("qiki_feed_blocked", reader="radar") == 0

@@ -29,6 +29,7 @@ from qiki_sdk.audit import AuditReporter
 from svc_radar.config import to_model
 from svc_radar.domain import observe
 from svc_radar.fold import Feeds, RadarFold
+from svc_radar.metrics import RadarMetrics
 
 pytestmark = pytest.mark.asyncio
 
@@ -58,7 +59,9 @@ def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
     return found
 
 
-def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> tuple[RadarFold, Feed]:
+def observer(
+    periods: Sequence[int], readers: tuple[str, ...] = ("bridge",), registry: CollectorRegistry | None = None
+) -> tuple[RadarFold, Feed]:
     models = tuple(
         replace(
             MODEL,
@@ -74,7 +77,7 @@ def observer(periods: Sequence[int], readers: tuple[str, ...] = ("bridge",)) -> 
     heartbeat = Health("svc_radar", stall_s=60.0).loop("observer")
     audit = AuditReporter("", "svc_radar")
     reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), heartbeat)
-    return RadarFold(RUN, models, Feeds(feed), reports), feed
+    return RadarFold(RUN, models, Feeds(feed), reports, RadarMetrics(registry or CollectorRegistry())), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:
@@ -123,6 +126,26 @@ async def test_with_all_frames_safe_the_confirmed_position_lags_by_at_most_a_sca
         place = int(first.safe_token() or 0) // SNAPSHOT_TICKS
         next_snapshot = event.context.sequence + 1
         assert next_snapshot - place <= max(periods) + 1, "the interval that check_retention assumes"
+
+
+async def test_metrics_count_the_frames_and_detections_of_each_radar() -> None:
+    registry = CollectorRegistry()
+    first, feed = observer([2, 5], registry=registry)
+    for event in snapshots(1, 20):
+        await first.take(event)
+    counted = {1: [0, 0], 2: [0, 0]}
+    for sequence in range(1, feed.store.last_sequence + 1):
+        entry = feed.store.get(sequence)
+        assert entry is not None
+        frame = WatchFramesResponse.FromString(entry.response).frame
+        mine = counted[int(frame.sensor_id.value[-1]) + 1]
+        mine[0] += 1
+        mine[1] += len(frame.detections)
+    assert [frames for frames, _detections in counted.values()] == [10, 4]
+    for index, (frames_made, detections) in enumerate(counted.values()):
+        labels = {"sensor": f"0b6e1c1e-0000-4000-8000-{index:012d}"}
+        assert registry.get_sample_value("qiki_radar_scan_duration_seconds_count", labels) == frames_made
+        assert registry.get_sample_value("qiki_radar_detections_total", labels) == detections
 
 
 async def test_before_a_whole_scan_there_is_no_position_to_confirm() -> None:

@@ -1,14 +1,16 @@
 """The recorder's queue: bounded in bytes, and freed by completed writes."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from mesh.serving.errors import LimitReachedError
+from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Health
 from mesh.telemetry.spans import WorkSpans
 from qiki.registrar.v1.registrar_service_pb2 import Receipt
@@ -18,6 +20,7 @@ from svc_registrar import wire
 from svc_registrar.domain.index import Index
 from svc_registrar.feed import LogFeed
 from svc_registrar.log_file import Append, LogFile
+from svc_registrar.metrics import RegistrarMetrics
 from svc_registrar.recorder import Recorder
 from svc_registrar.wire import Submission
 
@@ -31,12 +34,14 @@ def submission(number: int) -> Submission:
 
 
 @asynccontextmanager
-async def recording(state_dir: Path) -> AsyncIterator[tuple[Recorder, LogFile]]:
+async def recording(
+    state_dir: Path, registry: CollectorRegistry | None = None
+) -> AsyncIterator[tuple[Recorder, LogFile]]:
     index = Index()
     log = LogFile.open(state_dir, "qiki-01", lambda record: None)
-    spans = WorkSpans(1.0)
-    log_feed = LogFeed(log, index, (), spans)
-    recorder = Recorder(log, index, log_feed, Health("test", stall_s=60.0).loop("recorder"), spans)
+    spans, metrics = WorkSpans(1.0), RegistrarMetrics(registry or CollectorRegistry(), log)
+    log_feed, heartbeat = LogFeed(log, index, (), spans), Health("test", stall_s=60.0).loop("recorder")
+    recorder = Recorder(log, index, log_feed, heartbeat, spans=spans, metrics=metrics)
     async with asyncio.TaskGroup() as group, asyncio.timeout(WAIT_S):
         advancing = group.create_task(recorder.advance())
         yield recorder, log
@@ -76,3 +81,32 @@ async def test_the_queue_of_unwritten_events_is_bounded_with_a_typed_refusal_bey
                 await recorder.record([submission(4)])
             go_on.set()
         assert all(isinstance(task.result()[0], Receipt) for task in waiting)
+
+
+async def test_metrics_count_the_events_groups_flushes_and_failed_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"qiki_registrar_{name}", labels)
+
+    async with recording(tmp_path, registry) as (recorder, log):
+        await recorder.record([submission(number) for number in range(3)])  # with the registrar's own BOOT_OK
+        assert value("events_total", code="GAP") == 3
+        assert value("events_total", code="BOOT_OK") == 1
+        assert value("group_events_sum") == 4
+        groups = value("group_events_count") or 0
+        assert 1 <= groups <= 2
+        assert value("fsync_duration_seconds_count") == groups, "one flush a group"
+        assert value("log_bytes") == log.end == (tmp_path / "audit.log").stat().st_size
+        assert value("write_failures_total") == 0
+
+        def fails(_fd: int) -> None:
+            raise OSError(errno.EIO, "the disk fails")
+
+        monkeypatch.setattr("os.fsync", fails)
+        with pytest.raises(MeshError):
+            await recorder.record([submission(4)])
+        assert (value("write_failures_total"), value("events_total", code="GAP")) == (1, 3)
+        monkeypatch.undo()

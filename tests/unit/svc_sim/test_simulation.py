@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import svc_sim.wiring
 from mesh.feeds.feed import Feed
@@ -49,6 +50,7 @@ class Running:
     simulation: Simulation
     servicer: SimServicer
     feeds: dict[str, Feed]
+    registry: CollectorRegistry
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -106,9 +108,18 @@ async def running(state_dir: Path | None, **settings: Any) -> AsyncIterator[Runn
             loop: Any = parts.loops[0]()
             task = group.create_task(loop)
             try:
-                yield Running(servicer.simulation, servicer, feeds)
+                yield Running(servicer.simulation, servicer, feeds, base.telemetry.registry)
             finally:
                 task.cancel()
+
+
+async def test_metrics_show_the_ticks_computed_and_the_phase(tmp_path: Path) -> None:
+    async with running(tmp_path, paused=True) as sim:
+        await sim.step(47)
+        assert sim.registry.get_sample_value("qiki_sim_ticks_total") == 47
+        assert sim.registry.get_sample_value("qiki_sim_tick_duration_seconds_count") == 47
+        assert sim.registry.get_sample_value("qiki_sim_phase", {"phase": "paused"}) == 1
+        assert (sim.registry.get_sample_value("qiki_sim_real_time_factor") or 0) > 0
 
 
 # -- restarts ----------------------------------------------------------------------------------------------------------

@@ -31,8 +31,10 @@ from radar_messages import MODEL, eastbound, frame_of
 from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
+from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.tracker import Tracker
 from svc_tracker.fold import Outputs, TrackerFold
+from svc_tracker.metrics import TrackerMetrics
 
 pytestmark = pytest.mark.asyncio
 
@@ -137,7 +139,9 @@ async def folding(
     outputs, audit, registry = make_outputs(), Trail(), CollectorRegistry()
     reports = FoldReports(audit, Quarantine(audit, registry, "frames"), Health("x", stall_s=60.0).loop("follower"))
     checkpointing = Checkpointing(directory, period_s)
-    fold = await TrackerFold.open(RUN, outputs, RULES, checkpointing, reports, from_scratch=from_scratch)
+    fold = await TrackerFold.open(
+        RUN, outputs, RULES, checkpointing, reports, metrics=TrackerMetrics(registry), from_scratch=from_scratch
+    )
     for feed in (outputs.tracks, outputs.guard):
         feed.begin(RUN)
     fold.begin()
@@ -354,6 +358,20 @@ PLACES: dict[str, tuple[Any, str]] = {
     "the messages": (svc_tracker.fold.wire, "to_track_sets"),
     "the guard": (Guard, "step"),
 }
+
+
+async def test_metrics_show_the_tracks_by_status_after_the_newest_frame() -> None:
+    async with folding(None) as it:
+        await it.take(range(1, LAST + 1))
+        entry = it.outputs.tracks.store.get(it.outputs.tracks.store.last_sequence)
+        assert entry is not None
+        listed = WatchTracksResponse.FromString(entry.response).track_set.tracks
+        for status in TrackStatus:
+            labels = {"status": status.name.lower()}
+            expected = sum(track.status == status for track in listed)
+            assert it.registry.get_sample_value("qiki_tracker_tracks", labels) == expected
+        assert it.registry.get_sample_value("qiki_tracker_tracks", {"status": "tracked"}) == 2
+        assert it.registry.get_sample_value("qiki_tracker_update_duration_seconds_count") == LAST
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -118,9 +118,9 @@ def test_no_frames_are_no_alert_while_none_can_come(facts: dict[str, object]) ->
 def test_losses_and_full_streams_raise_alerts() -> None:
     more = "\n".join(
         (
-            'qiki_bridge_missing_total{channel="frames"} 12',
+            'qiki_bridge_missing_events_total{channel="frames"} 12',
             'qiki_fold_quarantined_total{feed="world"} 1',
-            "qiki_dead_letters 3",
+            "qiki_jetstream_dead_letters 3",
             'qiki_audit_events_total{outcome="dropped"} 2',
             'qiki_jetstream_stream_bytes{stream="S"} 95',
             'qiki_jetstream_stream_limit_bytes{stream="S"} 100',
