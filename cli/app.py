@@ -4,7 +4,7 @@ import typer
 
 from cli.commands.demo import demo
 from cli.commands.health import health
-from cli.commands.nats import nats
+from cli.commands.jetstream.nats import nats
 from cli.commands.new_run import new_run
 from cli.commands.recording import recording
 from cli.commands.replay import replay

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.top.model.answer import SERVING, UNREACHABLE, Answer
-from cli.top.model.mesh import MeshState, advance, new_mesh
-from cli.top.model.metrics import parse_metrics
-from cli.top.snapshot import Snapshot
+from cli.views.top.model.answer import SERVING, UNREACHABLE, Answer
+from cli.views.top.model.mesh import MeshState, advance, new_mesh
+from cli.views.top.model.metrics import parse_metrics
+from cli.views.top.snapshot import Snapshot
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import FriendFoe, RadarTrack, RadarTrackStatus, TrackSet
 

@@ -9,8 +9,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from cli.trace.span import Span
-from cli.trace.store import StoreLimits, TraceStore, open_store
+from cli.views.trace.collector.store import StoreLimits, TraceStore, open_store
+from cli.views.trace.span import Span
 
 T0_NS = 1_790_000_000_000_000_000
 MS = 1_000_000

@@ -22,7 +22,7 @@ def new_run(
 
     For simulators that `qiki up` does not start; `qiki up --new-run` does the same. Nothing is deleted.
     """
-    from cli.local_mesh.new_run import set_run_aside, set_run_aside_once  # noqa: PLC0415 - others must start without it
+    from cli.local_mesh.storage.new_run import set_run_aside, set_run_aside_once  # noqa: PLC0415 - others must start without it
 
     if not state_dir.is_dir():
         raise UsageError(f"{state_dir} is no directory.")

@@ -38,7 +38,7 @@ def import_(
 
     Every row that is not used is counted with its reason. Exit status 1 where nothing is left.
     """
-    from cli.recordings import parse_rules, run_import  # noqa: PLC0415 - others must start without it
+    from cli.commands.recording_import import parse_rules, run_import  # noqa: PLC0415 - others must start without it
 
     rules = parse_rules(start, duration, origin, max_gap, min_piece)
     run_import(source, out, rules, column or ())
@@ -47,7 +47,7 @@ def import_(
 @recording.command()
 def info(file: Annotated[Path, typer.Argument(help="A recording: .csv or .csv.gz.")]) -> None:
     """Show what there is in a recording."""
-    from cli.recordings import run_info  # noqa: PLC0415 - others must start without it
+    from cli.commands.recording_import import run_info  # noqa: PLC0415 - others must start without it
 
     run_info(file)
 
@@ -61,6 +61,6 @@ def sample(
 
     Does nothing where it is there already and right.
     """
-    from cli.recordings import run_sample  # noqa: PLC0415 - others must start without it
+    from cli.commands.recording_import import run_sample  # noqa: PLC0415 - others must start without it
 
     run_sample(out, cache)

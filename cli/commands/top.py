@@ -32,6 +32,6 @@ def top(
     It reads health, metrics and streams only, and changes nothing. Without a terminal use --once.
     """
     ports = parse_ports(port or ())
-    from cli.top.run import run  # noqa: PLC0415 - other commands must start without its dependencies
+    from cli.views.top.run import run  # noqa: PLC0415 - other commands must start without its dependencies
 
     run(state_dir, host, ports, once, json)

@@ -66,10 +66,10 @@ def show(
     Without --state-dir or --store, the traces are those of the running mesh with a temporary state directory, else
     those that `qiki trace serve` has collected.
     """
-    from cli.trace.location import find_store  # noqa: PLC0415 - other commands must start without it
-    from cli.trace.show import TraceRequest  # noqa: PLC0415
-    from cli.trace.show import show as show_traces  # noqa: PLC0415
-    from cli.trace.units import parse_last  # noqa: PLC0415
+    from cli.views.trace.location import find_store  # noqa: PLC0415 - other commands must start without it
+    from cli.views.trace.units import parse_last  # noqa: PLC0415
+    from cli.views.trace.viewer.show import TraceRequest  # noqa: PLC0415
+    from cli.views.trace.viewer.show import show as show_traces  # noqa: PLC0415
 
     window = last or (DEFAULT_LAST if slowest else None)
     last_ns = None if window is None else parse_last(window)
@@ -88,6 +88,6 @@ def serve(
 
     Its services export to http://HOST:PORT if their setting otlp_endpoint or OTEL_EXPORTER_OTLP_ENDPOINT says so.
     """
-    from cli.trace.serve import serve as serve_traces  # noqa: PLC0415 - other commands must start without it
+    from cli.views.trace.collector.serve import serve as serve_traces  # noqa: PLC0415 - other commands must start without it
 
     serve_traces(host, port, http_port, store)

@@ -24,8 +24,8 @@ from cli.demo.reader import RunReader, reading_order
 from cli.demo.scenario import shortened
 from cli.demo.statistics import track_set_problems
 from cli.errors import CliError
-from cli.jetstream import read_messages
 from cli.local_mesh.files import check_files
+from cli.local_mesh.jetstream import read_messages
 from cli.local_mesh.mesh import Mesh, open_mesh
 from cli.local_mesh.options import MeshOptions
 from cli.local_mesh.ports import choose_ports

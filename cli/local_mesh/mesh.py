@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import CliError, JetStreamUnavailableError, StalledError
-from cli.jetstream import declared_bytes, init_topology
-from cli.local_mesh.disk_space import RESERVED_SHARE, has_room, stream_size_factor
+from cli.local_mesh.jetstream import declared_bytes, init_topology
 from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
-from cli.local_mesh.new_run import check_new_run_id, set_run_aside
 from cli.local_mesh.options import SERVICES, MeshOptions
 from cli.local_mesh.probe import ServiceStatus, read_status
 from cli.local_mesh.processes import collector_specs, endpoints, nats_spec, nats_url, service_specs
-from cli.local_mesh.state import remove_endpoints, state_directory, until_unused, write_endpoints
-from cli.local_mesh.storage_watch import StorageWatch
+from cli.local_mesh.storage.disk_space import RESERVED_SHARE, has_room, stream_size_factor
+from cli.local_mesh.storage.new_run import check_new_run_id, set_run_aside
+from cli.local_mesh.storage.state import remove_endpoints, state_directory, until_unused, write_endpoints
+from cli.local_mesh.storage.storage_watch import StorageWatch
 from cli.local_mesh.supervision.child import ChildEvent, ChildState, RestartPolicy
 from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.tasks import task_group

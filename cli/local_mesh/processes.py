@@ -21,7 +21,7 @@ MODULES: Final = {
     "bridge": "adapters.jetstream",
     "archive": "adapters.archive",
     "registrar": "svc_registrar",
-    COLLECTOR: "cli.trace",
+    COLLECTOR: "cli.views.trace.collector",
 }
 TRACE_DIR: Final = "traces"
 LOG_DIR: Final = "logs"

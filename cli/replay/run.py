@@ -23,7 +23,7 @@ from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
 from cli.demo.progress import Meter, open_meter
 from cli.errors import CliError, UsageError
-from cli.jetstream import connected
+from cli.local_mesh.jetstream import connected
 from cli.replay.archived_output import LATE_S, ArchivedOutput, Comparison
 from cli.replay.track_replay import LeftOutError, TrackReplay
 from mesh.serving.errors import MeshError, StartError

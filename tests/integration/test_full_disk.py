@@ -24,7 +24,7 @@ from chain import (
     until,
 )
 from cli.local_mesh.mesh import Mesh
-from cli.local_mesh.storage_watch import stored_badly
+from cli.local_mesh.storage.storage_watch import stored_badly
 from qiki.sim.v1.sim_service_pb2 import ResumeSimulationRequest
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki_sdk.channel import connect

@@ -34,8 +34,8 @@ from cli.local_mesh.ports import DEFAULT_PORTS, choose_ports, parse_ports
 from cli.local_mesh.probe import ServiceStatus, parse_status, read_status
 from cli.local_mesh.processes import endpoints, nats_spec, service_env
 from cli.local_mesh.run import end_text, next_run_text
-from cli.local_mesh.state import state_directory, until_unused, write_endpoints
 from cli.local_mesh.status_display import PlainDisplay, facts_text, status_line
+from cli.local_mesh.storage.state import state_directory, until_unused, write_endpoints
 from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.storage.lock import directory_lock
 
@@ -345,10 +345,10 @@ async def test_a_mesh_waits_for_the_remaining_processes_of_a_killed_one_and_name
 ) -> None:
     (tmp_path / "sim").mkdir()
     with directory_lock(tmp_path / "sim", "lock"):
-        monkeypatch.setattr("cli.local_mesh.state.ORPHANS_LIMIT_S", 0.2)
+        monkeypatch.setattr("cli.local_mesh.storage.state.ORPHANS_LIMIT_S", 0.2)
         with pytest.raises(UsageError, match=rf"sim is in use by process {os.getpid()}: end that one"):
             await until_unused(tmp_path)
-        monkeypatch.setattr("cli.local_mesh.state.ORPHANS_LIMIT_S", 60.0)
+        monkeypatch.setattr("cli.local_mesh.storage.state.ORPHANS_LIMIT_S", 60.0)
         waiting = asyncio.get_running_loop().create_task(until_unused(tmp_path))
         await asyncio.sleep(0.3)
         assert not waiting.done()

@@ -16,7 +16,7 @@ from cli.local_mesh.mesh import open_mesh
 from cli.local_mesh.options import MeshOptions
 from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.supervision.child import RestartPolicy
-from cli.top.collect.endpoints import SERVICES
+from cli.views.top.collect.endpoints import SERVICES
 from top_terminal import QIKI, TopRun, top
 
 SCENARIO_S = 3600.0

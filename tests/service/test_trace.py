@@ -23,7 +23,7 @@ from cli.local_mesh.options import SERVICES, MeshOptions, parse_settings
 from cli.local_mesh.ports import choose_ports, parse_ports
 from cli.local_mesh.processes import service_env
 from cli.local_mesh.supervision.child import ChildState
-from cli.trace.location import find_store
+from cli.views.trace.location import find_store
 from trace_spans import span, store_with
 
 QIKI = (sys.executable, "-P", "-m", "cli")

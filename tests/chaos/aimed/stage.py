@@ -11,14 +11,14 @@ from chain import RUN_ID, START_TIME
 from chaos.aimed.cases import Case, Retention
 from chaos.arena import AT_ONCE, SEED, Arena
 from chaos.proxy import HOST, Link
-from cli.jetstream import declared_bytes, init_topology
-from cli.local_mesh.disk_space import RESERVED_SHARE
+from cli.local_mesh.jetstream import declared_bytes, init_topology
 from cli.local_mesh.mesh import Mesh
 from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
 from cli.local_mesh.options import MeshOptions
 from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.processes import LOG_DIR, nats_spec, nats_url, service_specs
-from cli.local_mesh.storage_watch import StorageWatch
+from cli.local_mesh.storage.disk_space import RESERVED_SHARE
+from cli.local_mesh.storage.storage_watch import StorageWatch
 from cli.local_mesh.supervision.child import ChildState
 from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.failpoints import COUNT_FILE, DIRECTORY_VARIABLE, POINT_VARIABLE, REACHED_FILE

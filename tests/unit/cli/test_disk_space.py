@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageError
-from cli.jetstream import declared_bytes
-from cli.local_mesh import disk_space
-from cli.local_mesh.disk_space import FACTOR_FILE, SMALLEST_FACTOR, fitting_factor, needed_bytes, stream_size_factor
+from cli.local_mesh.jetstream import declared_bytes
+from cli.local_mesh.storage import disk_space
+from cli.local_mesh.storage.disk_space import (
+    FACTOR_FILE,
+    SMALLEST_FACTOR,
+    fitting_factor,
+    needed_bytes,
+    stream_size_factor,
+)
 
 GIB = 1024**3
 DECLARED = declared_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageError
-from cli.local_mesh.new_run import check_new_run_id, set_run_aside, set_run_aside_once
+from cli.local_mesh.storage.new_run import check_new_run_id, set_run_aside, set_run_aside_once
 from mesh.storage.files import write_checked
 from mesh.storage.lock import directory_lock
 

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from cli.local_mesh.disk_space import ROOM_BYTES
-from cli.local_mesh.storage_watch import RESTART_INTERVAL_S, StorageCare
+from cli.local_mesh.storage.disk_space import ROOM_BYTES
+from cli.local_mesh.storage.storage_watch import RESTART_INTERVAL_S, StorageCare
 
 PROBLEM = "no space left on device"
 

@@ -4,9 +4,9 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from cli.trace import otlp
-from cli.trace.otlp import MalformedExportError, decode
-from cli.trace.span import SpanLink
+from cli.views.trace.collector import otlp
+from cli.views.trace.collector.otlp import MalformedExportError, decode
+from cli.views.trace.span import SpanLink
 from trace_spans import MS, T0_NS, export, otlp_span, pairs
 
 

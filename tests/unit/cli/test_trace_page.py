@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cli.trace.page import page
-from cli.trace.span import SpanEvent, SpanLink
-from cli.trace.tree import build_trace
+from cli.views.trace.span import SpanEvent, SpanLink
+from cli.views.trace.viewer.page import page
+from cli.views.trace.viewer.tree import build_trace
 from trace_spans import T0_NS, span, trace_id
 
 EVIL = [

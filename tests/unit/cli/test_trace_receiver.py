@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from prometheus_client import CollectorRegistry
 
-from cli.trace import store
-from cli.trace.otlp import MAX_EXPORT_BYTES
-from cli.trace.reader import open_traces
-from cli.trace.receiver import MAX_WAITING_EXPORTS, SERVICE_NAME, TraceReceiver, add_receiver
-from cli.trace.store import DATABASE, StoreLimits, open_store
+from cli.views.trace.collector import store
+from cli.views.trace.collector.otlp import MAX_EXPORT_BYTES
+from cli.views.trace.collector.receiver import MAX_WAITING_EXPORTS, SERVICE_NAME, TraceReceiver, add_receiver
+from cli.views.trace.collector.store import DATABASE, StoreLimits, open_store
+from cli.views.trace.viewer.reader import open_traces
 from mesh.serving.interceptor import MeshInterceptor, RpcMetrics
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.channel import SERVER_OPTIONS

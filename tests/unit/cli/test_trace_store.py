@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli.errors import CliError
-from cli.trace import reader, store
-from cli.trace.reader import Found, open_traces
-from cli.trace.span import SpanEvent, SpanLink
-from cli.trace.store import DATABASE, StoreLimits, StoreUnavailableError, open_store
+from cli.views.trace.collector import store
+from cli.views.trace.collector.store import DATABASE, StoreLimits, StoreUnavailableError, open_store
+from cli.views.trace.span import SpanEvent, SpanLink
+from cli.views.trace.viewer import reader
+from cli.views.trace.viewer.reader import Found, open_traces
 from trace_spans import MS, T0_NS, span, store_with, trace_id
 
 EVENT_ID = "73b8576e-8455-5f1d-bdff-60519e3eb3c3"
@@ -126,7 +127,7 @@ def test_the_last_space_of_the_disk_is_left_to_others(tmp_path: Path, monkeypatc
 KILLED = """
 import sys
 from pathlib import Path
-from cli.trace.store import StoreLimits, open_store
+from cli.views.trace.collector.store import StoreLimits, open_store
 from trace_spans import span
 opened = open_store(Path(sys.argv[1]), StoreLimits(spans=500))
 for number in range(1, 1_000_000, 5):

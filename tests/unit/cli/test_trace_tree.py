@@ -1,6 +1,6 @@
 """Spans become a tree in order of time, whatever is missing, repeated or wrong in them."""
 
-from cli.trace.tree import CIRCULAR, MAX_GAPS, ORPHAN, REPEATED, Trace, build_trace
+from cli.views.trace.viewer.tree import CIRCULAR, MAX_GAPS, ORPHAN, REPEATED, Trace, build_trace
 from trace_spans import MS, T0_NS, span, trace_id
 
 

@@ -5,12 +5,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from cli.errors import UsageError
-from cli.trace.listing import listing
-from cli.trace.reader import Summary
-from cli.trace.span import Span, SpanEvent, SpanLink
-from cli.trace.tree import build_trace
-from cli.trace.units import duration_text, offset_text, parse_last, time_text
-from cli.trace.waterfall import ASCII, waterfall
+from cli.views.trace.span import Span, SpanEvent, SpanLink
+from cli.views.trace.units import duration_text, offset_text, parse_last, time_text
+from cli.views.trace.viewer.listing import listing
+from cli.views.trace.viewer.reader import Summary
+from cli.views.trace.viewer.tree import build_trace
+from cli.views.trace.viewer.waterfall import ASCII, waterfall
 from trace_spans import T0_NS, span, trace_id
 
 SPANS = [

@@ -11,14 +11,14 @@ import pytest
 from cli.errors import UsageError
 from cli.local_mesh.ports import HOST, choose_ports
 from cli.local_mesh.processes import endpoints
-from cli.local_mesh.state import LOCK_FILE, write_endpoints
-from cli.top.collect import endpoints as places
-from cli.top.collect.endpoints import SERVICES, Endpoint, find_mesh, parse_endpoints
-from cli.top.collect.http import MAX_BODY_BYTES, HttpError, get
-from cli.top.collect.poll import EndpointBook, poll
-from cli.top.collect.questions import Asker, parse_varz
-from cli.top.model import metric_names as names
-from cli.top.model.answer import UNREACHABLE, Answer
+from cli.local_mesh.storage.state import LOCK_FILE, write_endpoints
+from cli.views.top.collect import endpoints as places
+from cli.views.top.collect.endpoints import SERVICES, Endpoint, find_mesh, parse_endpoints
+from cli.views.top.collect.http import MAX_BODY_BYTES, HttpError, get
+from cli.views.top.collect.poll import EndpointBook, poll
+from cli.views.top.collect.questions import Asker, parse_varz
+from cli.views.top.model import metric_names as names
+from cli.views.top.model.answer import UNREACHABLE, Answer
 from mesh.storage.lock import directory_lock
 
 PORTS = choose_ports({}, free=True)

@@ -5,12 +5,12 @@ from contextlib import suppress
 
 import pytest
 
-from cli.top.model.alerts import CLEARED_FOR_S
-from cli.top.model.answer import NOT_SERVING, SERVING, UNREACHABLE
-from cli.top.model.conditions import QUIET_S
-from cli.top.model.metrics import MetricsError, parse_metrics
-from cli.top.model.services import STALE_S
-from cli.top.model.trend import is_growing, push, rate
+from cli.views.top.model.alerts import CLEARED_FOR_S
+from cli.views.top.model.answer import NOT_SERVING, SERVING, UNREACHABLE
+from cli.views.top.model.conditions import QUIET_S
+from cli.views.top.model.metrics import MetricsError, parse_metrics
+from cli.views.top.model.services import STALE_S
+from cli.views.top.model.trend import is_growing, push, rate
 from top_samples import NAMES, SIM_FACTS, START_S, after, answer, metrics_text, running
 
 

@@ -9,16 +9,16 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from cli.top.json_form import to_json
-from cli.top.model.answer import SERVING, UNREACHABLE
-from cli.top.model.audit import AuditTrail, with_events
-from cli.top.model.mesh import new_mesh
-from cli.top.model.radar import RadarPicture, with_frame, with_tracks
-from cli.top.once import plain_lines
-from cli.top.snapshot import Snapshot
-from cli.top.ui import MAX_SCROLL, Ui, View, on_key
-from cli.top.views.page import max_scroll, render_page
-from cli.top.views.text import age, cell, clean, fit, number, size
+from cli.views.top.json_form import to_json
+from cli.views.top.model.answer import SERVING, UNREACHABLE
+from cli.views.top.model.audit import AuditTrail, with_events
+from cli.views.top.model.mesh import new_mesh
+from cli.views.top.model.radar import RadarPicture, with_frame, with_tracks
+from cli.views.top.once import plain_lines
+from cli.views.top.snapshot import Snapshot
+from cli.views.top.ui import MAX_SCROLL, Ui, View, on_key
+from cli.views.top.views.page import max_scroll, render_page
+from cli.views.top.views.text import age, cell, clean, fit, number, size
 from qiki.radar.v1.track_pb2 import FriendFoe
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Severity
 from top_samples import (

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from cli.top.model.radar import RadarPicture, with_frame, with_tracks
-from cli.top.ui import range_of, step_for
-from cli.top.views.canvas import Canvas, line_dots
-from cli.top.views.plot import automatic_step, plot
+from cli.views.top.model.radar import RadarPicture, with_frame, with_tracks
+from cli.views.top.ui import range_of, step_for
+from cli.views.top.views.canvas import Canvas, line_dots
+from cli.views.top.views.plot import automatic_step, plot
 from qiki.radar.v1.track_pb2 import FriendFoe, RadarTrackStatus
 from top_samples import frame, track, track_set
 

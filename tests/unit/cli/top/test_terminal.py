@@ -8,15 +8,15 @@ import sys
 import pytest
 
 from cli.local_mesh.ports import DEFAULT_PORTS, choose_ports
-from cli.top.terminal.keys import MAX_SEQUENCE_BYTES, KeyDecoder
+from cli.views.top.terminal.keys import MAX_SEQUENCE_BYTES, KeyDecoder
 from top_terminal import CURSOR_ON, ENTER, LEAVE, QIKI, TopRun, top
 
 # The real program with a view that fails.
 BROKEN = """
-from cli.top.views import streams
+from cli.views.top.views import streams
 def fail(snapshot, width):
     raise RuntimeError("a view failed")
-import cli.top.views.page as page
+import cli.views.top.views.page as page
 page._LISTS = {**page._LISTS, page.View.STREAMS: fail}
 from cli.__main__ import main
 main()
@@ -25,12 +25,12 @@ main()
 # The real program with a library that writes to standard error, past Python, while the view is open.
 NOISY = """
 import os
-from cli.top.views import streams
+from cli.views.top.views import streams
 render = streams.render
 def noisy(snapshot, width):
     os.write(2, b"W0000 a remark of a library\\n")
     return render(snapshot, width)
-import cli.top.views.page as page
+import cli.views.top.views.page as page
 page._LISTS = {**page._LISTS, page.View.STREAMS: noisy}
 from cli.__main__ import main
 main()

@@ -1,0 +1,1 @@
+"""Commands `qiki nats`: streams, dead letters, and runs that are no longer needed."""

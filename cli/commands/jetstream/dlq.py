@@ -1,0 +1,40 @@
+"""`qiki nats dlq`: list the messages that could not be processed, show one, and send one again."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.commands.jetstream.options import DEFAULT_NATS_URL, NatsUrl
+
+dlq = typer.Typer(help="Look at dead letters, and send one once more.", no_args_is_help=True)
+
+Sequence = Annotated[int, typer.Argument(min=1, metavar="N", help="The dead letter's sequence, as the list shows it.")]
+After = Annotated[int, typer.Option(min=0, metavar="N", help="Begin after this sequence.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at most.")]
+
+
+@dlq.command("list")
+def list_dead_letters(nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: Limit = 100) -> None:
+    """List the dead letters, oldest first."""
+    from cli.commands.jetstream.dead_letter_text import list_lines  # noqa: PLC0415 - others must start without it
+
+    for line in asyncio.run(list_lines(nats_url, after, limit)):
+        print(line)
+
+
+@dlq.command()
+def show(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
+    """Show a dead letter: its reason, its headers, and its payload, readably where the type is known."""
+    from cli.commands.jetstream.dead_letter_text import show_lines  # noqa: PLC0415 - others must start without it
+
+    for line in asyncio.run(show_lines(nats_url, sequence)):
+        print(line)
+
+
+@dlq.command()
+def replay(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
+    """Store a dead letter's message on its subject again, once: asking again soon after does nothing."""
+    from cli.commands.jetstream.dead_letter_text import replay_dead_letter  # noqa: PLC0415 - others must start without it
+
+    print(asyncio.run(replay_dead_letter(nats_url, sequence)))

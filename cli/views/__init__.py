@@ -1,0 +1,1 @@
+"""Views of a running mesh: live in the terminal, and of its traces."""
