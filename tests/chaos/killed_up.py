@@ -26,11 +26,17 @@ LONGEST_START_S = 6.0
 KEPT_OUTPUT_BYTES = 65_536
 LONGEST_DRAIN_S = 1.0
 
-# Makes the terminal on standard input the controlling one of a new session, as a login does, and becomes the program.
-IN_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+# Becomes the program; SIGHUP ends it again where the tests were started with nohup, which `qiki up` would respect.
+PLAIN = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+# The same, and makes the terminal on standard input the controlling one of a new session, as a login does.
+IN_TERMINAL = f"""
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+{PLAIN}
 """
 
 
@@ -145,7 +151,7 @@ async def marked_up(directory: Path, *options: str, in_terminal: bool = False) -
     terminal, inner = pty.openpty() if in_terminal else (None, None)
     with (directory / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *((sys.executable, "-c", IN_TERMINAL) if in_terminal else ()),
+            *(sys.executable, "-c", IN_TERMINAL if in_terminal else PLAIN),
             *(*python, *options),
             stdin=inner if in_terminal else asyncio.subprocess.DEVNULL,
             stdout=inner or log,
