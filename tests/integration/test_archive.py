@@ -328,6 +328,7 @@ async def test_a_reader_that_does_not_read_holds_no_more_than_a_batch(filled: Fi
     assert len(whole) == EVENTS + 2 * BATCH_MESSAGES
     waiting = filled.archive.servicer.facts()["waiting"]
     assert 0 < waiting <= BATCH_BYTES / 40_000, "bytes are bounded as well as messages"  # type: ignore[operator]
+    assert filled.archive.servicer.waiting_streams() == 1
     assert sequences(await take(slow, len(whole) - 1)) == list(range(2, len(whole) + 1))
 
 

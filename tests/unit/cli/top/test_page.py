@@ -70,7 +70,9 @@ def dead() -> Snapshot:
 
 def hostile() -> Snapshot:
     """Return a mesh whose every name and text is a trap, with numbers beyond all measure."""
-    feeds = f'qiki_feed_events_total{{feed="{EVIL[:6]}"}} 1e300\nqiki_dead_letters 1e300\n'.replace("\x1b", "\\x1b")
+    feeds = f'qiki_feed_events_total{{feed="{EVIL[:6]}"}} 1e300\nqiki_jetstream_dead_letters 1e300\n'.replace(
+        "\x1b", "\\x1b"
+    )
     mesh = after(
         answer("sim", START_S, feeds, status="#77\x1b[31m", reason=EVIL, facts={**SIM_FACTS, "phase": EVIL}),
         answer("radar", START_S, metrics_text(1e300, 1e300, {"\x1b[2Jframes": 1e300}), facts={"speed": "x"}),
