@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.tracker.scenes.air_traffic import CV, RANGE_SIGMA_M, Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.radar.v1.track_pb2 import RadarTrack, TrackSet
 from qiki_sdk.columns import extend
@@ -50,7 +50,7 @@ def main() -> None:
     Console().print(table)
 
 
-def frame_costs(scene: Scene, scan: Scan) -> list[Cost]:
+def frame_costs(scene: Scene, scan: SceneScan) -> list[Cost]:
     """Return the cost of a frame in either layout."""
     what, costs = f"{len(scan.range_m):,} detections", []
     for layout, make in (("messages", in_messages), ("columns", in_columns)):
@@ -91,7 +91,7 @@ def best_ms(call: Callable[[], object]) -> float:
 # -- both layouts ------------------------------------------------------------------------------------------------------
 
 
-def in_messages(scene: Scene, scan: Scan) -> RadarFrame:
+def in_messages(scene: Scene, scan: SceneScan) -> RadarFrame:
     """Return the frame of a scan as messages."""
     frame = _head(scene, scan)
     rows = zip(*(values.tolist() for values in _columns(scan).values()), strict=True)
@@ -102,7 +102,7 @@ def in_messages(scene: Scene, scan: Scan) -> RadarFrame:
     return frame
 
 
-def in_columns(scene: Scene, scan: Scan) -> RadarFrame:
+def in_columns(scene: Scene, scan: SceneScan) -> RadarFrame:
     """Return the same frame as columns."""
     frame = _head(scene, scan)
     extend(frame.detection_columns, **_columns(scan))
@@ -127,7 +127,7 @@ def from_columns(track_set: TrackSet) -> dict[str, Floats]:
     return {name: np.array(getattr(columns, name)) for name in ("position_m", "covariance", "score", "status")}
 
 
-def _columns(scan: Scan) -> dict[str, Floats]:
+def _columns(scan: SceneScan) -> dict[str, Floats]:
     zero = np.zeros(len(scan.range_m))
     return {
         "range_m": scan.range_m,
@@ -139,7 +139,7 @@ def _columns(scan: Scan) -> dict[str, Floats]:
     }
 
 
-def _head(scene: Scene, scan: Scan) -> RadarFrame:
+def _head(scene: Scene, scan: SceneScan) -> RadarFrame:
     frame = RadarFrame(schema_version=1)
     frame.sensor_id.value = frame.frame_id.value = "00000000-0000-4000-8000-000000000001"
     frame.timestamp.FromNanoseconds(round(scan.time_s * 1e9))

@@ -8,7 +8,7 @@ from mesh.feeds.token import NO_EVENT, Token
 from mesh.serving.errors import HistoryDivergedError, TokenExpiredError
 
 
-class Step(Enum):
+class Decision(Enum):
     """The decision about one event."""
 
     SEND = "send"
@@ -41,7 +41,7 @@ class Cursor:
         """Whether the position has reached the last sequence within the bounds."""
         return 0 < self.bounds.until_sequence <= self.place.sequence
 
-    def step(self, event: StoredEvent) -> tuple[Step, "Cursor"]:
+    def step(self, event: StoredEvent) -> tuple[Decision, "Cursor"]:
         """Return the decision about the subject's next event, and the next position: at the end, the same one.
 
         Raises:
@@ -50,18 +50,18 @@ class Cursor:
         """
         if event.context.run_id != self.run_id:
             self._check_not_ahead()
-            return Step.OVER, self
+            return Decision.OVER, self
         if event.sequence == self.place.sequence:
             self.check_same(event)
-            return Step.LEAVE_OUT, replace(self, time_ns=event.time_ns)
+            return Decision.LEAVE_OUT, replace(self, time_ns=event.time_ns)
         if event.sequence < self.place.sequence:  # the position is ahead of the archive, which catches up
-            return Step.LEAVE_OUT, self
+            return Decision.LEAVE_OUT, self
         if event.sequence > self.place.sequence + 1:
             raise self.missing(event)
         if self.bounds.until_time_ns is not None and event.time_ns > self.bounds.until_time_ns:
-            return Step.OVER, self
+            return Decision.OVER, self
         moved = replace(self, place=event.token, time_ns=event.time_ns)
-        return (Step.LEAVE_OUT if self._too_early(event) else Step.SEND), moved
+        return (Decision.LEAVE_OUT if self._too_early(event) else Decision.SEND), moved
 
     def check_same(self, event: StoredEvent) -> None:
         """Check that the event at the position is the one that its token was taken from.

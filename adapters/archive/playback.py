@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from adapters.archive.cursor import Step
+from adapters.archive.cursor import Decision
 from adapters.archive.opening import Opening
 from adapters.archive.playback_speed import PlaybackSpeed
 from adapters.archive.wire import to_response
@@ -70,10 +70,10 @@ class Playback:
             if event is None and (message := await self._reader.next(left_s)) is not None:
                 event = read_stored(message)
                 step, moved = self._cursor.step(event)
-                if step is Step.OVER:
+                if step is Decision.OVER:
                     yield self._ended()
                     return
-                if step is Step.LEAVE_OUT:
+                if step is Decision.LEAVE_OUT:
                     self._cursor, event = moved, None
                     await asyncio.sleep(0)  # a long stretch of skipped events must not block other tasks
             if event is not None:

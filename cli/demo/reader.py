@@ -10,7 +10,7 @@ from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.codec.cloudevents import from_headers
 from adapters.jetstream.verify.count import Counter, SubjectTally
 from botspec.channels import Channel
-from cli.demo.record import Coverage, Floats, RunRecord, Scan, TrackPart, Truth
+from cli.demo.record import Coverage, Floats, RecordedScan, RunRecord, TrackPart, Truth
 from qiki.common.v1.contact_pb2 import ObjectType
 from qiki.common.v1.geometry_pb2 import Vector3, Vector3d
 from qiki.common.v1.stream_pb2 import EventContext
@@ -43,7 +43,7 @@ class RunReader:
     _contacts: dict[str, str] = field(default_factory=dict)
     _truth: dict[int, Truth] = field(default_factory=dict)
     _scan_ticks: set[int] = field(default_factory=set)
-    _scans: list[Scan] = field(default_factory=list)
+    _scans: list[RecordedScan] = field(default_factory=list)
     _track_parts: list[TrackPart] = field(default_factory=list)
     _audit: Tally[tuple[int, str]] = field(default_factory=Tally)
     _begun_ns: int = 0
@@ -130,11 +130,11 @@ class RunReader:
         self._audit[event.code, event.name] += 1
 
 
-def to_scan(frame: RadarFrame, sequence: int, produced_ns: int) -> Scan:
+def to_scan(frame: RadarFrame, sequence: int, produced_ns: int) -> RecordedScan:
     """Return a frame with its detections as positions."""
     sensor_m, model = _components(frame.sensor_pose.position), frame.sensor_model
     seen = np.array([(each.range_m, each.bearing_deg, each.elev_deg) for each in frame.detections]).reshape(-1, 3)
-    return Scan(
+    return RecordedScan(
         sequence=sequence,
         frame_id=frame.frame_id.value,
         sensor_id=frame.sensor_id.value,

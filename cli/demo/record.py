@@ -34,7 +34,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scan:
+class RecordedScan:
     """One radar frame: its sequence, radar, tick, time of production, and detections (n, 3)."""
 
     sequence: int
@@ -87,7 +87,7 @@ class RunRecord:
     radars: Mapping[str, str]
     contacts: Mapping[str, str]
     truth: Mapping[int, Truth]
-    scans: tuple[Scan, ...]
+    scans: tuple[RecordedScan, ...]
     track_parts: tuple[TrackPart, ...]
     audit: Mapping[tuple[int, str], int]
     begun_ns: int

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from cli.demo.record import RunRecord, Scan, TrackPart, Truth
+from cli.demo.record import RecordedScan, RunRecord, TrackPart, Truth
 from cli.demo.score import Score, score_of
 from evaluation.picture import Objects, Picture
 
@@ -138,7 +138,7 @@ def latency(record: RunRecord) -> Latency | None:
     return Latency(len(taken_s), float(p50_s), float(p99_s))
 
 
-def farthest_scans(record: RunRecord) -> list[Scan]:
+def farthest_scans(record: RunRecord) -> list[RecordedScan]:
     """Return the scans of the radar with the longest range, in order; empty if there are no scans."""
     if not record.scans:
         return []
@@ -165,7 +165,7 @@ def confirmed_ids(part: TrackPart) -> set[str]:
     return {own for own, confirmed in zip(part.track_ids, part.confirmed.tolist(), strict=True) if confirmed}
 
 
-def _picture(scan: Scan, truth: Truth, parts: Sequence[TrackPart]) -> Picture:
+def _picture(scan: RecordedScan, truth: Truth, parts: Sequence[TrackPart]) -> Picture:
     """Return the contacts and the confirmed tracks that lie in the scan's coverage."""
     track_ids = [own for part in parts for own in part.track_ids]
     confirmed = np.concatenate([part.confirmed for part in parts])

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from bench.tracker.trackers.runner import Estimates
 from evaluation.consistency import Anees, anees, nees
 from evaluation.gospa import gospa
@@ -54,7 +54,7 @@ class SceneEvaluation:
     def __post_init__(self) -> None:
         self.switches = IdSwitches()
 
-    def add(self, scan: Scan, estimates: Estimates) -> None:
+    def add(self, scan: SceneScan, estimates: Estimates) -> None:
         """Add the next scan's truth and the tracker's estimates."""
         # A track that has just left the radar's range counts neither as true nor as false.
         inside = np.hypot(*estimates.position_m.T) < self.radius_m

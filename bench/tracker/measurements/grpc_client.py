@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.tracker.measurements.grpc_server import server_process
 from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3d
 from qiki.radar.v1.radar_pb2 import RadarFrame, SensorModel
 from qiki.radar.v1.track_pb2 import TrackColumns
@@ -56,7 +56,7 @@ def _model(scene: Scene) -> SensorModel:
     )
 
 
-def frame(scan: Scan) -> RadarFrame:
+def frame(scan: SceneScan) -> RadarFrame:
     """Encode a frame as a client does: from arrays, without pose and model, which the session has."""
     message = RadarFrame(schema_version=1)
     message.sensor_id.value = SENSOR

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.tracker.measurements import grpc_client as client
 from bench.tracker.scenes.air_traffic import CV, Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from mesh.tasks import task_group
 from qiki.tracker.v1.tracker_service_pb2 import TrackFramesRequest
 from svc_tracker import wire
@@ -112,7 +112,7 @@ async def _sustain(scene: Scene, scans: int, rate_hz: float) -> Sustained:
     )
 
 
-async def _send(call: Any, scans: list[Scan], due: list[float]) -> None:
+async def _send(call: Any, scans: list[SceneScan], due: list[float]) -> None:
     for scan, when in zip(scans, due, strict=True):
         await asyncio.sleep(max(0.0, when - time.perf_counter()))
         await call.write(TrackFramesRequest(frame=client.frame(scan)))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from bench.tracker.measurements.accuracy import Trial, make_runner
 from bench.tracker.scenes.air_traffic import Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from svc_tracker.domain.state.types import Floats, Integers
 
 _VIEW_SCANS: Final = 40
@@ -92,6 +92,6 @@ def _polar(position_m: Floats) -> Floats:
     return np.array([np.arctan2(east, north), np.hypot(east, north) / 1e3])
 
 
-def _clutter(scan: Scan) -> Floats:
+def _clutter(scan: SceneScan) -> Floats:
     false = scan.source < 0
     return np.column_stack([np.radians(scan.bearing_deg[false]), scan.range_m[false] / 1e3])

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from bench.tracker.scenes.population import SCAN_S, Disc, Targets, initial_population, propagate
-from bench.tracker.scenes.scan import Scan, wrap_bearing
+from bench.tracker.scenes.scan import SceneScan, wrap_bearing
 from mesh.rng import generator
 
 DENSITY_PER_KM2: Final = 0.2
@@ -64,7 +64,7 @@ class Scene:
         """The mean number of false detections in a scan."""
         return self.variant.clutter_per_km2 * self.area_km2
 
-    def scans(self, count: int) -> list[Scan]:
+    def scans(self, count: int) -> list[SceneScan]:
         """Return the first scans, a second apart."""
         targets = initial_population(self.disc, self._generator("start", 0))
         scans = []
@@ -77,7 +77,7 @@ class Scene:
         return generator(self.seed, f"bench/{self.variant.name}/{self.targets}/{purpose}", step)
 
 
-def _scan(targets: Targets, time_s: float, scene: Scene, random: np.random.Generator) -> Scan:
+def _scan(targets: Targets, time_s: float, scene: Scene, random: np.random.Generator) -> SceneScan:
     detected = np.flatnonzero(random.random(len(targets.ids)) < scene.variant.detection_probability)
     east, north = targets.position_m[detected].T
     range_m = np.hypot(east, north) + RANGE_SIGMA_M * random.standard_normal(len(detected))
@@ -88,7 +88,7 @@ def _scan(targets: Targets, time_s: float, scene: Scene, random: np.random.Gener
     range_m = np.concatenate([range_m, random.uniform(0.0, scene.radius_m, false)])[order]
     bearing = wrap_bearing(np.concatenate([bearing, random.uniform(0.0, 360.0, false)])[order])
     source = np.concatenate([detected, np.full(false, -1)])[order]
-    return Scan(
+    return SceneScan(
         time_s,
         targets.ids,
         targets.position_m,

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.tracker.scenes.scan import Scan, wrap_bearing
+from bench.tracker.scenes.scan import SceneScan, wrap_bearing
 from mesh.rng import generator
 from svc_tracker.domain import SensorModel
 from svc_tracker.domain.frame import Sector
@@ -30,7 +30,7 @@ _BEARING_SIGMA_DEG: Final = float(np.degrees(SIGMA_M / DISTANCE_M))
 _HALF_WIDTH_DEG: Final = float(np.degrees(HALF_SIDE_M / DISTANCE_M))
 
 
-def scans(seed: int) -> list[Scan]:
+def scans(seed: int) -> list[SceneScan]:
     """Return a meeting's scans, a second apart; the radar is at the origin, the meeting north of it."""
     states = _states(generator(seed, "bench/coalescing/motion", 0))
     result = []
@@ -81,7 +81,7 @@ def _propagate(states: Floats, sign: int, random: np.random.Generator) -> Floats
     return np.hstack([position + sign * (velocity + kick / 2.0) + shift, velocity + kick])
 
 
-def _scan(step: int, ids: Integers, states: Floats, random: np.random.Generator) -> Scan:
+def _scan(step: int, ids: Integers, states: Floats, random: np.random.Generator) -> SceneScan:
     detected = np.flatnonzero(random.random(len(ids)) < DETECTION_PROBABILITY)
     east, north = states[detected, 0], states[detected, 1]
     range_m = np.hypot(east, north) + SIGMA_M * random.standard_normal(len(detected))
@@ -90,7 +90,7 @@ def _scan(step: int, ids: Integers, states: Floats, random: np.random.Generator)
     order = random.permutation(len(detected) + false)
     false_range_m = DISTANCE_M + random.uniform(-HALF_SIDE_M, HALF_SIDE_M, false)
     false_bearing_deg = random.uniform(-_HALF_WIDTH_DEG, _HALF_WIDTH_DEG, false)
-    return Scan(
+    return SceneScan(
         time_s=float(step + 1),
         ids=ids,
         position_m=states[:, :2],

@@ -8,7 +8,7 @@ from svc_tracker.domain.state.types import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scan:
+class SceneScan:
     """Truth and detections of one scan: n targets, m detections.
 
     `position_m` and `velocity_mps` (n, 2) are east and north of the radar, `ids` (n,) are never reused, `turning` (n,)

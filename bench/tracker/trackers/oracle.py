@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from bench.tracker.trackers import textbook_imm as imm
 from bench.tracker.trackers.runner import Estimates
 from svc_tracker.domain.state.types import Booleans, Integers
@@ -30,11 +30,11 @@ class Oracle:
         self._filters = imm.initiate(np.zeros(0), np.zeros(0), self._noise, self.model)
         self._time_s = 0.0
 
-    def prepare(self, scan: Scan) -> Scan:
+    def prepare(self, scan: SceneScan) -> SceneScan:
         """Return the scan: the oracle reads the target of each detection."""
         return scan
 
-    def step(self, prepared: Scan) -> None:
+    def step(self, prepared: SceneScan) -> None:
         """Process a scan: drop targets that are gone, predict, update the detected ones, initiate new ones."""
         scan = prepared
         live = np.isin(self._ids, scan.ids)

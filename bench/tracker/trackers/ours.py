@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from bench.tracker.trackers.runner import Estimates
 from svc_tracker.domain import (
     Frame,
@@ -93,7 +93,7 @@ class Ours:
         self._cycle = TrackingCycle(model)
         self._result: ScanResult | None = None
 
-    def prepare(self, scan: Scan) -> Frame:
+    def prepare(self, scan: SceneScan) -> Frame:
         """Return the scan as a frame of a radar at the origin."""
         return Frame(
             time_ns=round(scan.time_s * _NS_PER_S),

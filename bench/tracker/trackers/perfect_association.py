@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from bench.tracker.trackers.ours import Ours, in_plane
 from bench.tracker.trackers.runner import Estimates
 from svc_tracker.domain import Detections, Frame, SensorModel, Tracker, TrackerModel, TrackStatus, TrackTable
@@ -88,7 +88,7 @@ class PerfectAssociationRunner:
         self._ours = Ours(sensor, model)
         self._trackers = PerfectAssociation(model)
 
-    def prepare(self, scan: Scan) -> tuple[Frame, Integers, Integers]:
+    def prepare(self, scan: SceneScan) -> tuple[Frame, Integers, Integers]:
         """Return the scan as a frame, the live targets, and the target of each detection."""
         return self._ours.prepare(scan), scan.ids, np.append(scan.ids, -1)[scan.source]
 

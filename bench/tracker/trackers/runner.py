@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from svc_tracker.domain.state.types import Floats, Integers
 
 
@@ -30,7 +30,7 @@ class Runner(Protocol):
     def name(self) -> str:
         """Name in tables."""
 
-    def prepare(self, scan: Scan) -> Any:
+    def prepare(self, scan: SceneScan) -> Any:
         """Return the input of `step`; not timed."""
 
     def step(self, prepared: Any) -> None:

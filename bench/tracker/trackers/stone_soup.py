@@ -25,7 +25,7 @@ from stonesoup.updater.kalman import ExtendedKalmanUpdater
 
 from bench.tracker.scenes.air_traffic import RANGE_SIGMA_M, Scene
 from bench.tracker.scenes.population import SCAN_S, SPEED_MPS
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 from bench.tracker.trackers.runner import Estimates
 
 _START: Final = datetime(2026, 1, 1)
@@ -91,7 +91,7 @@ class StoneSoup:
         self.tracks: set[Any] = set()
         self._numbers: dict[str, int] = {}
 
-    def prepare(self, scan: Scan) -> tuple[datetime, set[Any]]:
+    def prepare(self, scan: SceneScan) -> tuple[datetime, set[Any]]:
         """Return the scan's time and Stone Soup's detections; its bearings turn from east to north."""
         time = _START + timedelta(seconds=scan.time_s)
         angle = np.pi / 2.0 - np.radians(scan.bearing_deg)

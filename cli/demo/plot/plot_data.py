@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from cli.demo.record import Floats, RunRecord, Scan
+from cli.demo.record import Floats, RecordedScan, RunRecord
 from cli.demo.statistics import confirmed_ids, farthest_scans, last_set, sets_by_frame
 
 RING_STEPS_M: Final = tuple(step * 10.0**power for power in range(1, 7) for step in (1.0, 2.0, 2.5, 5.0))
@@ -81,7 +81,7 @@ def extent_of(reach_m: float) -> tuple[float, float]:
     return max(1.0, float(np.ceil(reach_m / ring_m))) * ring_m, ring_m
 
 
-def _truth_ways(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tuple[Floats, ...]:
+def _truth_ways(record: RunRecord, scans: list[RecordedScan], centre_m: Floats) -> tuple[Floats, ...]:
     points: dict[str, dict[int, Floats]] = defaultdict(dict)
     for number, scan in enumerate(scans):
         truth = record.truth.get(scan.tick)
@@ -91,7 +91,7 @@ def _truth_ways(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tuple
     return tuple(_with_gaps(by_number) for by_number in points.values())
 
 
-def _track_trails(record: RunRecord, scans: list[Scan], centre_m: Floats) -> tuple[TrackTrail, ...]:
+def _track_trails(record: RunRecord, scans: list[RecordedScan], centre_m: Floats) -> tuple[TrackTrail, ...]:
     """Return the confirmed tracks in the order of their confirmation."""
     points: dict[str, dict[int, Floats]] = defaultdict(dict)
     identities: dict[str, str] = {}
@@ -121,7 +121,7 @@ def _with_gaps(by_number: Mapping[int, Floats]) -> Floats:
     return np.array(rows)
 
 
-def _detections(scans: Iterable[Scan], centre_m: Floats) -> Floats:
+def _detections(scans: Iterable[RecordedScan], centre_m: Floats) -> Floats:
     return np.concatenate([np.empty((0, 2)), *(scan.detection_m[:, :2] - centre_m for scan in scans)])
 
 

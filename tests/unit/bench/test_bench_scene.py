@@ -7,7 +7,7 @@ import pytest
 
 from bench.tracker.scenes.air_traffic import CV, HARD, MANOEUVRING, RANGE_SIGMA_M, VARIANTS, Scene
 from bench.tracker.scenes.population import MEAN_LIFETIME_S, PAIR_SPACING_M, SPEED_MPS, TURN_RATE_DEGPS, births_per_s
-from bench.tracker.scenes.scan import Scan
+from bench.tracker.scenes.scan import SceneScan
 
 SEED = 5
 SCANS = 40
@@ -15,7 +15,7 @@ SCANS = 40
 NEAR = 4.0
 
 
-def scans_of(variant: str = "cv", targets: int = 1_000, count: int = SCANS) -> tuple[Scene, list[Scan]]:
+def scans_of(variant: str = "cv", targets: int = 1_000, count: int = SCANS) -> tuple[Scene, list[SceneScan]]:
     scene = Scene(VARIANTS[variant], targets, SEED)
     return scene, scene.scans(count)
 
@@ -192,7 +192,7 @@ def test_speeds_at_birth_are_between_the_limits() -> None:
     assert speed.max() <= SPEED_MPS[1]
 
 
-def _changes(before: Scan, after: Scan) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _changes(before: SceneScan, after: SceneScan) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return of targets in both: change of velocity (n, 2), turn in degrees (n,), whether turning, speed before."""
     _, then, now = np.intersect1d(before.ids, after.ids, return_indices=True)
     old, new = before.velocity_mps[then], after.velocity_mps[now]

@@ -8,7 +8,7 @@ import pytest
 from cli.demo.checks.comparison import SubjectCount
 from cli.demo.health_log import HealthLog
 from cli.demo.outcome import Outcome
-from cli.demo.record import Coverage, RunRecord, Scan, TrackPart, Truth
+from cli.demo.record import Coverage, RecordedScan, RunRecord, TrackPart, Truth
 from cli.demo.report import contacts_text, report_lines, title_text
 from cli.demo.score import GOSPA_C_M
 from cli.demo.statistics import WARM_UP_SCANS, latency, score, statistics_of, track_set_problems
@@ -36,10 +36,12 @@ def rows(*points: tuple[float, float, float]) -> np.ndarray[tuple[int, int], np.
     return np.array(points, dtype=np.float64).reshape(-1, 3)
 
 
-def scan(sequence: int, sensor_id: str = LONG, detections: int = 2, produced_ns: int = 0) -> Scan:
+def scan(sequence: int, sensor_id: str = LONG, detections: int = 2, produced_ns: int = 0) -> RecordedScan:
     farthest_m = 100_000.0 if sensor_id == LONG else 12_000.0
     coverage = Coverage(np.zeros(3), 1_000.0, farthest_m, -30.0, 60.0)
-    return Scan(sequence, f"frame-{sequence}", sensor_id, sequence, produced_ns, coverage, np.ones((detections, 3)))
+    return RecordedScan(
+        sequence, f"frame-{sequence}", sensor_id, sequence, produced_ns, coverage, np.ones((detections, 3))
+    )
 
 
 def part(frame: int, number: int = 1, of: int = 1, *, stored_ns: int = 0, tracks: Points | None = None) -> TrackPart:

@@ -11,7 +11,7 @@ import pytest
 from cli.demo.plot.label_layout import Box, place_labels
 from cli.demo.plot.plot_data import PlotData, TrackTrail, extent_of, plot_data_of
 from cli.demo.plot.radar_plot import MatplotlibMissingError, PictureError, draw
-from cli.demo.record import Coverage, RunRecord, Scan, TrackPart, Truth
+from cli.demo.record import Coverage, RecordedScan, RunRecord, TrackPart, Truth
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -24,8 +24,8 @@ def record() -> RunRecord:
         coverage = Coverage(sensor_m, 100.0, 50_000.0, -30.0, 60.0)
         near = Coverage(sensor_m, 10.0, 5_000.0, -30.0, 60.0)
         scans += [
-            Scan(2 * number - 1, f"n{number}", "near", number, 0, near, np.full((1, 3), 70.0)),
-            Scan(2 * number, f"f{number}", "far", number, 0, coverage, np.full((2, 3), 140.0)),
+            RecordedScan(2 * number - 1, f"n{number}", "near", number, 0, near, np.full((1, 3), 70.0)),
+            RecordedScan(2 * number, f"f{number}", "far", number, 0, coverage, np.full((2, 3), 140.0)),
         ]
         names = () if number == 3 else ("contact",)
         truth[number] = Truth(names, np.full((len(names), 3), 1_040.0))
