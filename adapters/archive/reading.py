@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Self
 
-from adapters.archive.cursor import Step
+from adapters.archive.cursor import Decision
 from adapters.archive.opening import Opening, OpenRequest, open_at
 from adapters.jetstream.client.history import SubjectHistory
 from adapters.jetstream.client.reader import SubjectReader
@@ -48,8 +48,8 @@ class ArchivedEvents:
                 continue
             event = read_stored(message)
             step, self._cursor = self._cursor.step(event)
-            self.over = step is Step.OVER
-            if step is Step.SEND:
+            self.over = step is Decision.OVER
+            if step is Decision.SEND:
                 return event
         self.over = True
         return None
