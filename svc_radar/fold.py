@@ -39,6 +39,7 @@ class RadarFold:
     """The radar's fold over one run."""
 
     start_token = ""
+    continues_after_gaps = False  # frames are functions of their tick: from scratch, they are the same
 
     def __init__(
         self,

@@ -59,6 +59,8 @@ class _Answer:
 class TrackerFold:
     """Tracks the targets in one run's frames."""
 
+    continues_after_gaps = True
+
     def __init__(
         self,
         run: Run,

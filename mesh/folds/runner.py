@@ -70,6 +70,8 @@ class Fold(Protocol):
 
     start_token: str
     """The token to start after: that of the restored state; empty for the oldest event retained."""
+    continues_after_gaps: bool
+    """Whether the fold goes on with its state where events between are no longer retained, and reports them itself."""
 
     def begin(self) -> None:
         """Set the positions of the outputs, which have just started the run."""
@@ -116,8 +118,9 @@ class FoldRunner:
     async def run(self) -> None:
         """Follow the source, run after run.
 
-        A fold can always start again from the events that the source retains. So after a diverged history or an expired
-        token it starts from scratch, and its readers learn from their tokens whether they are affected.
+        A fold can always start again from the events that the source retains. So after a diverged history, or an
+        expired token that it cannot go on behind, it starts from scratch, and its readers learn from their tokens
+        whether they are affected.
         """
         from_scratch = False
         while True:
@@ -163,7 +166,7 @@ class FoldRunner:
         Replay ends at the sequence the source had reached when its own replay ended.
         """
         replay_to, place = None, 0
-        async with aclosing(self._items(fold.start_token)) as items:
+        async with aclosing(self._items(fold)) as items:
             async for item in items:
                 if self._refused:
                     self._refused = False
@@ -188,29 +191,38 @@ class FoldRunner:
             output.end()
         await self._await_next_run(run)
 
-    async def _items(self, resume_token: str) -> AsyncGenerator[Event[Any] | Idle, None]:
+    async def _items(self, fold: Fold) -> AsyncGenerator[Event[Any] | Idle, None]:
         """Yield the events and heartbeats of the source.
 
         The request declares the interval between confirmations to the source. When a reader of this fold's output
-        lengthens it, the stream is opened again after the same position to declare the new one.
+        lengthens it, the stream is opened again after the same position to declare the new one. A live source does not
+        wait for a slow fold: one that can go on behind a gap does so from the oldest event retained.
         """
+        resume_token = fold.start_token
         while True:
-            told_s = self._confirm_interval_s()
+            raise_if_cancelled()
+            declared_s = self._confirm_interval_s()
             request = self._source.watch_request(
                 resume_token=resume_token,
                 from_oldest=not resume_token,
                 reader=self._source.reader,
-                confirm_interval_s=told_s,
+                confirm_interval_s=declared_s,
             )
             stream = Stream[Any](self._source.watch, request, on_state=self._on_source)
-            async with aclosing(stream.items()) as items:
-                async for item in items:
-                    yield item
-                    if self._source.reader and self._confirm_interval_s() > told_s:
-                        break
-                else:
-                    return
-            resume_token = stream.resume_token
+            try:
+                async with aclosing(stream.items()) as items:
+                    async for item in items:
+                        yield item
+                        if self._source.reader and self._confirm_interval_s() > declared_s:
+                            break
+                    else:
+                        return
+                resume_token = stream.resume_token
+            except ResumeTokenExpiredError as error:
+                if not fold.continues_after_gaps:
+                    raise
+                _LOG.warning("the fold goes on behind events that are gone", extra={"why": str(error)})
+                resume_token = ""
 
     def _confirm_interval_s(self) -> float:
         own = self._source.confirm_interval_s

@@ -127,6 +127,7 @@ class Fold:
     taken: list[int] = field(default_factory=list)
     safe: str = ""
     kept: bool = False
+    continues_after_gaps: bool = False
 
     def begin(self) -> None:
         assert self.output.run == self.run, "the output has begun the run"
@@ -157,14 +158,17 @@ class Folding:
 
 
 @asynccontextmanager
-async def folding(start_token: str = "", digest: str = "spec", reader: str = "radar") -> AsyncIterator[Folding]:
+async def folding(
+    start_token: str = "", digest: str = "spec", reader: str = "radar", continues_after_gaps: bool = False
+) -> AsyncIterator[Folding]:
     source = Source()  # type: ignore[abstract]  # its other RPCs are not asked for
     folds, health = list[Fold](), Health("svc_test", stall_s=60.0)
     settings = FeedSettings("frames", Retention(10**15, 10**9), ("bridge",), FlowControl.LIVE)
     output = Feed(settings, pb.WatchWorldResponse, "snapshot")
 
     async def open_fold(run: Run, from_scratch: bool) -> Fold:
-        folds.append(Fold(run, from_scratch, output, "" if from_scratch else start_token))
+        start = "" if from_scratch else start_token
+        folds.append(Fold(run, from_scratch, output, start, continues_after_gaps=continues_after_gaps))
         return folds[-1]
 
     mount = GrpcService("qiki.sim.v1.SimService", add_SimServiceServicer_to_server, source)
@@ -296,6 +300,22 @@ async def test_another_history_starts_the_fold_from_scratch_without_its_saved_st
         it.source.say(error, heartbeat(0, 1), event(1))
         await it.until(lambda: len(it.folds) == 2 and it.folds[1].taken == [1])
         assert [fold.from_scratch for fold in it.folds] == [False, True]
+        assert it.source.watched_from == [token(2), ""]
+
+
+async def test_a_fold_that_can_goes_on_with_its_state_behind_events_that_are_gone() -> None:
+    async with folding(continues_after_gaps=True) as it:
+        it.source.say(heartbeat(0, 2), event(1), event(2), TokenExpiredError("x"), heartbeat(5, 7), event(6), event(7))
+        await it.until(lambda: [fold.taken for fold in it.folds] == [[1, 2, 6, 7]])
+        assert len(it.folds) == 1
+        assert it.source.watched_from == ["", ""], "from the oldest event that is left"
+
+
+async def test_a_fold_that_can_goes_on_behind_a_gap_at_its_start_too() -> None:
+    async with folding(start_token=token(2), continues_after_gaps=True) as it:
+        it.source.say(TokenExpiredError("x"), heartbeat(5, 6), event(6))
+        await it.until(lambda: [fold.taken for fold in it.folds] == [[6]])
+        assert [fold.from_scratch for fold in it.folds] == [False]
         assert it.source.watched_from == [token(2), ""]
 
 
