@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check metrics-table check-metrics format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker soak clean
+.PHONY: help setup demo up test check metrics-table check-metrics format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -104,6 +104,9 @@ BENCH ?=
 bench-tracker: setup ## Measure the tracker against Stone Soup and perfect association (BENCH="--quick", "--plot DIR", ...)
 	@test -e $(SAMPLE) || $(BIN)/qiki recording sample $(SAMPLE)
 	@$(BIN)/python -m bench.tracker $(BENCH)
+
+bench-telemetry: setup ## Measure what tracing costs: processor time an event, and latency
+	@PYTHONPATH=tests $(BIN)/python -m bench.telemetry $(BENCH)
 
 soak: setup ## Run a million events as fast as possible and watch the memory of every process (EVENTS=)
 	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(if $(EVENTS),--events $(EVENTS))
