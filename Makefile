@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check metrics-table check-metrics format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry soak clean
+.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -37,7 +37,7 @@ up: setup ## Run the mesh until Ctrl-C
 test: setup ## Run all tests: unit, service, conformance, integration
 	@$(BIN)/pytest tests
 
-check: setup ## Formatting, lint, types, import rules, words, proto lint, generated code and table up to date
+check: setup ## Formatting, lint, types, import rules, words, proto lint, rules and dashboards, generated files up to date
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -46,6 +46,7 @@ check: setup ## Formatting, lint, types, import rules, words, proto lint, genera
 	$(BIN)/python -m checks.words
 	$(BIN)/python -m checks.mutation --check
 	$(BIN)/python -m checks.metrics_table --check
+	$(BIN)/python -m checks.observability
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 	$(BIN)/buf breaking --against proto/baseline.binpb
@@ -59,6 +60,16 @@ PROMTOOL ?= promtool
 check-metrics: setup ## Scrape a live mesh and have promtool check every metric (PROMTOOL=path)
 	@command -v "$(PROMTOOL)" >/dev/null || { echo "There is no $(PROMTOOL): install it, on Debian with apt-get install prometheus, or say where it is: make check-metrics PROMTOOL=path"; exit 1; }
 	@PYTHONPATH=tests $(BIN)/python tests/e2e/check_metrics.py "$(PROMTOOL)"
+
+check-rules: ## Have promtool check and test the alert rules and the Prometheus configuration (PROMTOOL=path)
+	@command -v "$(PROMTOOL)" >/dev/null || { echo "There is no $(PROMTOOL): install it, on Debian with apt-get install prometheus, or say where it is: make check-rules PROMTOOL=path"; exit 1; }
+	@"$(PROMTOOL)" check config deploy/prometheus/prometheus.yaml
+	@"$(PROMTOOL)" test rules deploy/prometheus/rules_test.yaml
+
+PROMETHEUS ?= prometheus
+alerts: setup ## Stop every process of a live mesh and see a real Prometheus raise and clear the alerts (PROMETHEUS=path)
+	@command -v "$(PROMETHEUS)" >/dev/null || { echo "There is no $(PROMETHEUS): install it, on Debian with apt-get install prometheus, or say where it is: make alerts PROMETHEUS=path"; exit 1; }
+	@PYTHONPATH=tests $(BIN)/python tests/e2e/alerts.py "$(PROMETHEUS)"
 
 format: setup ## Format the code and the protos
 	$(BIN)/ruff format $(CODE)

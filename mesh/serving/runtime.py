@@ -150,7 +150,7 @@ def watch_process(settings: ServiceSettings, parts: ServiceParts, service: Servi
     state_dir: Path | None = getattr(settings, "state_dir", None)  # some services keep no state
     watch_service(registry, service.health, state_dir)
     watch_feeds(registry, parts.feeds)
-    watch_audit(registry, service.audit)
+    watch_audit(registry, service.audit, delivers=bool(settings.registrar_target))
     return EventLoopWatch(registry)
 
 

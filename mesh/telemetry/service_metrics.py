@@ -27,9 +27,9 @@ def watch_service(registry: CollectorRegistry, health: Health, state_dir: Path |
         registry.register(_StateDirCollector(state_dir))
 
 
-def watch_audit(registry: CollectorRegistry, audit: AuditReporter) -> None:
-    """Export the counts of audit events."""
-    registry.register(_AuditCollector(audit))
+def watch_audit(registry: CollectorRegistry, audit: AuditReporter, *, delivers: bool) -> None:
+    """Export the counts of audit events; no value where none is delivered, as in a service without a registrar."""
+    registry.register(_AuditCollector(audit, delivers))
 
 
 class _StateDirCollector(Collector):
@@ -53,16 +53,18 @@ class _StateDirCollector(Collector):
 
 
 class _AuditCollector(Collector):
-    def __init__(self, audit: AuditReporter) -> None:
+    def __init__(self, audit: AuditReporter, delivers: bool) -> None:
         self._audit = audit
+        self._delivers = delivers
 
     def collect(self) -> Iterable[Metric]:
         """Yield the number of events reported, and of each outcome."""
         counts = self._audit.counts()
         ended = CounterMetricFamily("qiki_audit_events", "Reported events by what became of them.", labels=["outcome"])
-        ended.add_metric(["delivered"], counts.delivered)
-        ended.add_metric(["rejected"], counts.rejected)
-        ended.add_metric(["dropped"], counts.dropped)
         waiting = GaugeMetricFamily("qiki_audit_waiting_events", "Reported events that wait for the registrar.")
-        waiting.add_metric([], counts.waiting)
+        if self._delivers:
+            ended.add_metric(["delivered"], counts.delivered)
+            ended.add_metric(["rejected"], counts.rejected)
+            ended.add_metric(["dropped"], counts.dropped)
+            waiting.add_metric([], counts.waiting)
         yield from (ended, waiting)

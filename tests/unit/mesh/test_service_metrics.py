@@ -6,7 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from mesh.serving.health import Health
 from mesh.serving.rpc_metrics import RpcMetrics
-from mesh.telemetry.service_metrics import watch_service
+from mesh.telemetry.service_metrics import watch_audit, watch_service
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import BOOT_OK
 
 
 def watched(health: Health, state_dir: Path | None = None) -> CollectorRegistry:
@@ -53,6 +55,15 @@ def test_unknown_space_is_absent_and_not_zero(tmp_path: Path) -> None:
         registry = watched(Health("svc_test", stall_s=30.0), state_dir)
         assert registry.get_sample_value("qiki_state_dir_free_bytes") is None
         assert registry.get_sample_value("qiki_build_info", {"service": "svc_test", "version": version("qiki-mesh")})
+
+
+def test_audit_events_wait_only_where_there_is_a_registrar_to_wait_for() -> None:
+    for delivers, waiting, lost in ((True, 1, 0), (False, None, None)):
+        registry, audit = CollectorRegistry(), AuditReporter("127.0.0.1:1" if delivers else "", "svc_test")
+        watch_audit(registry, audit, delivers=delivers)
+        audit.report(BOOT_OK)
+        assert registry.get_sample_value("qiki_audit_waiting_events") == waiting
+        assert registry.get_sample_value("qiki_audit_events_total", {"outcome": "dropped"}) == lost
 
 
 def test_the_metrics_of_an_rpc_method_are_looked_up_once() -> None:
