@@ -164,24 +164,21 @@ class Simulation:
             state = self.world.at(tick)
             self._contacts = len(state.contacts)
             snapshot = wire.to_snapshot(state, self.clock)
-            made = self._feeds.world.make(
+            self._feeds.world.append(
                 snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick, cause=cause, recomputed=recomputed
             )
-            self._feeds.world.add(made)
         for slot in self._navigation.schedule.due(tick):
             state = state or self.world.at(tick)
             reading = self._navigation.read(slot.source, state.own_ship, tick, self.clock)
-            subject = reading.sensor_id.value
-            made = self._feeds.sensors.make(
+            self._feeds.sensors.append(
                 reading,
                 sequence=slot.sequence,
                 time_ns=time_ns,
                 tick=tick,
+                subject=reading.sensor_id.value,
                 cause=cause,
-                subject=subject,
                 recomputed=recomputed,
             )
-            self._feeds.sensors.add(made)
             self._readings.take(slot.sequence, time_ns, cause)
         for feed in (self._feeds.world, self._feeds.sensors):
             feed.advance(time_ns)

@@ -226,10 +226,21 @@ class Feed:
         time_ns: int,
         tick: int,
         subject: str = "",
+        cause: str = "",
         columns: Message | None = None,
+        recomputed: bool | None = None,
     ) -> Entry:
         """Make an event and add it at once; as `make`."""
-        made = self.make(payload, sequence=sequence, time_ns=time_ns, tick=tick, subject=subject, columns=columns)
+        made = self.make(
+            payload,
+            sequence=sequence,
+            time_ns=time_ns,
+            tick=tick,
+            subject=subject,
+            cause=cause,
+            columns=columns,
+            recomputed=recomputed,
+        )
         return self.add(made)
 
     def stored(self) -> None:

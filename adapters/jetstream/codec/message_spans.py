@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from nats.aio.msg import Msg
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -15,13 +14,6 @@ from qiki.common.v1.stream_pb2 import EventContext
 
 DELIVERY_COUNT = "messaging.nats.message.delivery_count"
 _PROPAGATOR = TraceContextTextMapPropagator()
-
-
-def traceparent_of(span: Span) -> str:
-    """Return the W3C trace context of a span; empty where nothing is traced."""
-    headers: dict[str, str] = {}
-    _PROPAGATOR.inject(headers, trace.set_span_in_context(span, Context()))
-    return headers.get("traceparent", "")
 
 
 def fail(span: Span, error: str, text: str) -> None:

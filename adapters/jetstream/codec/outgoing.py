@@ -7,8 +7,9 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from adapters.jetstream.client.writer import Message
 from adapters.jetstream.codec.cloudevents import to_headers
-from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
+from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from qiki_sdk.stream import Event
+from qiki_sdk.tracing import traceparent_of
 
 
 @dataclass(frozen=True, slots=True)

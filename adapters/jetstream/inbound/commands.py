@@ -14,7 +14,7 @@ from adapters.jetstream.client.messages import get_last, store
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.codec.commands import CommandMessage, StreamPosition, answer_headers, is_answered, to_command
 from adapters.jetstream.codec.foreign import UndecodableError
-from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
+from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
@@ -29,6 +29,7 @@ from qiki_sdk.channel import connect
 from qiki_sdk.codes import COMMAND_EXHAUSTED, DEAD_LETTERED
 from qiki_sdk.errors import QikiError, from_rpc_error
 from qiki_sdk.stream import TRANSIENT
+from qiki_sdk.tracing import traceparent_of
 
 if TYPE_CHECKING:  # the generated stub exists for the type checker alone
     from qiki.sim.v1.sim_service_pb2_grpc import SimServiceAsyncStub

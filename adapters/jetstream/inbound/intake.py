@@ -11,7 +11,7 @@ from opentelemetry.trace import Span
 
 from adapters.jetstream.codec.foreign import UndecodableError
 from adapters.jetstream.codec.foreign_events import to_audit_event
-from adapters.jetstream.codec.message_spans import MessageSpans, fail, traceparent_of
+from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
@@ -23,6 +23,7 @@ from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
 from qiki_sdk.codes import DEAD_LETTERED
+from qiki_sdk.tracing import traceparent_of
 
 if TYPE_CHECKING:  # the generated stub exists for the type checker alone
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
