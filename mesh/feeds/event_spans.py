@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mesh.feeds.store import Entry
-from mesh.telemetry.spans import Note, WorkSpans
+from mesh.telemetry.spans import Note, WorkSpans, sampled
 
 # Longer than a reader takes to connect again; and the most spans that wait for so long.
 HOLD_S = 5.0
@@ -66,7 +66,7 @@ class EventSpans:
 
     def record(self, made: Made) -> None:
         """Record the span of an event just produced, or hold it."""
-        if not self._spans.recording:
+        if not self._spans.recording or not sampled(made.traceparent):
             return
         if made.recomputed is not None:
             self._record(made, time.time_ns(), made.recomputed)

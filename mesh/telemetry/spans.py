@@ -17,6 +17,7 @@ from opentelemetry.trace import (
 )
 
 _LOW_64_BITS = (1 << 64) - 1
+_ODD = frozenset("13579bdf")
 
 
 # What happened to one object within a unit of work: a name, and the object's id and further facts.
@@ -80,7 +81,7 @@ class WorkSpans:
         Work that is `recomputed` after a restart is a span of its own, linked to the first: that one may be exported
         already, and its children have its id.
         """
-        if self._tracer is None or self._ids is None:
+        if self._tracer is None or self._ids is None or not sampled(own):
             return
         first = _context(own)
         parent = set_span_in_context(NonRecordingSpan(_context(cause)), Context()) if cause else Context()
@@ -100,6 +101,11 @@ class WorkSpans:
         for note, facts in notes:
             span.add_event(note, dict(facts), times_ns[1])
         span.end(times_ns[1])
+
+
+def sampled(traceparent: str) -> bool:
+    """Return whether a trace context is sampled: the lowest bit of its flags (W3C Trace Context, section 3.2.2.5)."""
+    return traceparent[-1:] in _ODD
 
 
 def _context(traceparent: str) -> SpanContext:

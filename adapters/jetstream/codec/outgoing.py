@@ -8,6 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from adapters.jetstream.client.writer import Message
 from adapters.jetstream.codec.cloudevents import to_headers
 from adapters.jetstream.codec.message_spans import MessageSpans, fail
+from mesh.telemetry.spans import sampled
 from qiki_sdk.stream import Event
 from qiki_sdk.tracing import traceparent_of
 
@@ -44,8 +45,9 @@ class Outgoing:
     def message(self, event: Event[Any]) -> OutgoingMessage:
         """Return the event's message. Raises `HeaderError`."""
         span: Span = INVALID_SPAN
-        if self._spans.traced:
+        origin = event.context.traceparent
+        if self._spans.traced and (not origin or sampled(origin)):
             span = self._spans.start_publish(self._subject, event.context)
-        hop = traceparent_of(span) or event.context.traceparent
+        hop = traceparent_of(span) or origin
         headers = to_headers(event.context, event.resume_token, hop)
         return OutgoingMessage(Message(headers, event.payload), event.resume_token, span)

@@ -49,8 +49,12 @@ def spans(recorder: Recorder, *readers: str, timer: Timer | None = None) -> Even
     return EventSpans(recorder, "frames", readers, timer or Timer())  # type: ignore[arg-type]
 
 
-def made(sequence: int, recomputed: bool | None = None) -> Made:
-    return Made(Entry(sequence, sequence, b"", "", b""), f"id-{sequence}", "run", "own", "cause", 0, 1, 0, recomputed)
+SAMPLED = f"00-{1:032x}-{1:016x}-01"
+UNSAMPLED = f"00-{2:032x}-{2:016x}-00"
+
+
+def made(sequence: int, recomputed: bool | None = None, trace: str = SAMPLED) -> Made:
+    return Made(Entry(sequence, sequence, b"", "", b""), f"id-{sequence}", "run", trace, "cause", 0, 1, 0, recomputed)
 
 
 def record(own: EventSpans, *sequences: int) -> None:
@@ -150,5 +154,15 @@ def test_nothing_is_held_where_nothing_is_recorded() -> None:
     own = spans(recorder, "bridge")
     record(own, 1)
     recorder.recording = True
+    own.release()
+    assert recorder.recorded == []
+
+
+def test_an_event_that_is_not_sampled_waits_for_nobody_and_is_not_recorded(recorder: Recorder) -> None:
+    timer = Timer()
+    own = spans(recorder, "bridge", timer=timer)
+    own.record(made(1, trace=UNSAMPLED))
+    own.record(made(2, recomputed=True, trace=UNSAMPLED))
+    assert timer.calls == [], "no timer for what will never be a span"
     own.release()
     assert recorder.recorded == []
