@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry soak clean
+.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -118,6 +118,10 @@ bench-tracker: setup ## Measure the tracker against Stone Soup and perfect assoc
 
 bench-telemetry: setup ## Measure what tracing costs: processor time an event, and latency
 	@PYTHONPATH=tests $(BIN)/python -m bench.telemetry $(BENCH)
+
+bench-loops: setup ## Measure how long the services' event loops are blocked while the mesh plays the demo
+	@test -e $(SAMPLE) || $(BIN)/qiki recording sample $(SAMPLE)
+	@PYTHONPATH=tests $(BIN)/python -m bench.event_loops $(SAMPLE)
 
 soak: setup ## Run a million events as fast as possible and watch the memory of every process (EVENTS=)
 	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(if $(EVENTS),--events $(EVENTS))

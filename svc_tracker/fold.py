@@ -1,5 +1,6 @@
 """The tracker's fold: radar frames in, tracks and guard alarms out, with checkpoints to resume from."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -131,7 +132,7 @@ class TrackerFold:
         self._check_gap(event)
         began_s, before = time.perf_counter(), (self._tracker.state, self._guard.guard.state)
         try:
-            answer = self._answer(event, time_ns)
+            answer = await self._answer(event, time_ns)
         except NOT_QUARANTINED:
             raise
         except FrameError as error:  # the tracker is unchanged
@@ -156,10 +157,16 @@ class TrackerFold:
     def _confirmed(self) -> tuple[int, int]:
         return self._outputs.tracks.safe_sequence, self._outputs.guard.safe_sequence
 
-    def _answer(self, event: Event[RadarFrame], time_ns: int) -> _Answer:
+    async def _answer(self, event: Event[RadarFrame], time_ns: int) -> _Answer:
+        """Return the output of one frame, of which nothing is added yet.
+
+        Between its parts other tasks get their turn, so that no reader waits for all of them.
+        """
         frame, began_ns = event.payload, time.time_ns()
         seen = wire.to_frame(frame)
+        await asyncio.sleep(0)
         table = self._tracker.step(seen)
+        await asyncio.sleep(0)
         track_sets = wire.to_track_sets(table, frame, event.context.sequence, self._ids)
         tracks = [
             self._outputs.tracks.make(
@@ -175,6 +182,7 @@ class TrackerFold:
             )
             for number, track_set in enumerate(track_sets, start=1)
         ]
+        await asyncio.sleep(0)
         return _Answer(table, tracks, self._guard.make(event, seen, table, track_sets, began_ns))
 
     def _add(self, event: Event[RadarFrame], time_ns: int, answer: _Answer) -> None:
