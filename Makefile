@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
+.PHONY: help setup demo up test check botspec metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -46,12 +46,16 @@ check: setup ## Formatting, lint, types, import rules, words, proto lint, rules 
 	$(BIN)/python -m checks.words
 	$(BIN)/python -m checks.mutation --check
 	$(BIN)/python -m checks.metrics_table --check
+	$(BIN)/python -m checks.generated_files --check
 	$(BIN)/python -m checks.observability
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 	$(BIN)/buf breaking --against proto/baseline.binpb
 	@$(MAKE) --no-print-directory proto OUT=build/gen
 	diff -r -x __pycache__ build/gen/qiki gen/qiki
+
+botspec: setup ## Generate the runtime configurations and pictures of the example bots, and the JSON Schema of a BotSpec
+	@$(BIN)/python -m checks.generated_files
 
 metrics-table: setup ## Write the table of metrics in docs/metrics.md from the code
 	@$(BIN)/python -m checks.metrics_table

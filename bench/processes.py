@@ -10,6 +10,8 @@ import nats
 from nats.js import JetStreamContext
 
 from adapters.jetstream.topology.streams import init, wanted_streams
+from botspec.example import example_bot_spec
+from botspec.model import load_bot_spec
 from cli.local_mesh.nats_config import write_nats_config
 from frame_source import SUBJECT
 from nats_server import NatsServer
@@ -23,7 +25,7 @@ async def broker(directory: Path, sync_interval: str) -> AsyncIterator[tuple[str
     async with NatsServer(directory, "--config", str(write_nats_config(directory.parent, sync_interval))) as server:
         client = await nats.connect(server.url)
         try:
-            await init(client, wanted_streams(2.0))
+            await init(client, wanted_streams(load_bot_spec(example_bot_spec()).spec, 2.0))
             yield server.url, client.jetstream()
         finally:
             await client.close()

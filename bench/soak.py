@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.jetstream.topology.streams import policies
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chaos.arena import Arena, arena, write_scenario
@@ -118,11 +117,12 @@ def growth(samples: list[Sample], process: str) -> tuple[float, float]:
 
 def still_filling(sample: Sample) -> list[str]:
     """Return the channels whose messages the broker does not trim yet."""
-    channels, limits = load_bot_spec(example_bot_spec()).spec.channels, policies()
+    spec = load_bot_spec(example_bot_spec()).spec
+    limits = {stream.name: stream.max_msgs_per_subject or 0 for stream in spec.streams}
     return [
         channel.name
-        for channel in channels
-        if SPARSE * sample.events < sample.reached.get(channel.name, 0) < limits[channel.stream].max_msgs_per_subject
+        for channel in spec.channels
+        if SPARSE * sample.events < sample.reached.get(channel.name, 0) < limits[channel.stream]
     ]
 
 

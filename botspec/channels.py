@@ -1,17 +1,17 @@
 """The channel table: which Watch RPC feeds which NATS subject, checked against the API and the streams."""
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from botspec.base import Spec, refuse
+from botspec.streams import Stream
+from botspec.subjects import check_subject
 from botspec.yaml_core import Loc
 from qiki.radar.v1 import radar_service_pb2
 from qiki.registrar.v1 import registrar_service_pb2
@@ -20,27 +20,12 @@ from qiki.tracker.v1 import tracker_service_pb2
 
 _API = (sim_service_pb2, radar_service_pb2, tracker_service_pb2, registrar_service_pb2)
 _CONTROL = frozenset(f"qiki.common.v1.{name}" for name in ("Heartbeat", "Draining", "Ended"))
-_MAX_SUBJECT_CHARACTERS = 255
-# The characters that NATS recommends (ADR-6) and that every client, tool and file system passes on unchanged.
-_SUBJECT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamDeclaration:
-    """A JetStream stream's name and the subjects it holds; the adapter adds its limits."""
-
-    name: str
-    subjects: tuple[str, ...]
-
-
-STREAMS = (
-    StreamDeclaration("QIKI_SIM_V1", ("qiki.sim.v1.world", "qiki.sim.v1.sensors")),
-    StreamDeclaration("QIKI_RADAR_V1", ("qiki.radar.v1.frames", "qiki.radar.v1.tracks")),
-    StreamDeclaration("QIKI_EVENTS_V1", ("qiki.events.v1.>",)),
-    StreamDeclaration("QIKI_COMMANDS_V1", ("qiki.commands.v1.>",)),
-    StreamDeclaration("QIKI_RESPONSES_V1", ("qiki.responses.v1.>",)),
-    StreamDeclaration("QIKI_DLQ_V1", ("qiki.dlq.v1.>", "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>")),
-)
+REQUIRED_CHANNELS: Final[Mapping[str, str]] = {
+    "frames": "qiki.radar.v1.RadarService/WatchFrames",
+    "tracks": "qiki.tracker.v1.TrackerService/WatchTracks",
+    "audit": "qiki.registrar.v1.RegistrarService/WatchEvents",
+}
+"""Channels without which nothing can be replayed, tracked or audited, each with its RPC."""
 
 
 class Channel(Spec):
@@ -49,7 +34,7 @@ class Channel(Spec):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     type: str
     rpc: str
-    subject: str
+    subject: Annotated[str, AfterValidator(check_subject)]
     stream: str
     policy: Literal["derived", "recorded"] = "derived"
 
@@ -75,36 +60,46 @@ class Channel(Spec):
             raise ValueError(f"{rpc!r} has no {_confirm_of(rpc)!r} beside it")
         return rpc
 
-    @field_validator("subject")
-    @classmethod
-    def _check_subject(cls, subject: str) -> str:
-        if not _SUBJECT.match(subject) or len(subject) > _MAX_SUBJECT_CHARACTERS:
-            raise ValueError(
-                f"{subject!r} is no NATS subject to publish on: names of A-Z, a-z, 0-9, `_` and `-`, "
-                f"joined by single dots, at most {_MAX_SUBJECT_CHARACTERS} characters in all"
-            )
-        return subject
-
-    @field_validator("stream")
-    @classmethod
-    def _check_stream(cls, name: str) -> str:
-        if name not in [stream.name for stream in STREAMS]:
-            declared = ", ".join(stream.name for stream in STREAMS)
-            raise ValueError(f"unbound channel: no stream {name!r} is declared (declared: {declared})")
-        return name
-
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         problems: list[tuple[Loc, str]] = []
         payload_type = find_method(self.rpc).payload_type
         if payload_type != self.type:
             problems.append((("type",), f"{self.rpc!r} streams {payload_type!r}, not {self.type!r}"))
-        stream = next(stream for stream in STREAMS if stream.name == self.stream)
-        if not any(subject_matches(pattern, self.subject) for pattern in stream.subjects):
-            held = ", ".join(stream.subjects)
-            problems.append((("subject",), f"{self.subject!r} is not in stream {stream.name!r}, which holds {held}"))
         refuse("Channel", problems)
         return self
+
+
+def channel_problems(channels: Sequence[Channel], streams: Sequence[Stream]) -> Iterator[tuple[Loc, str]]:
+    """Yield (loc, message) for every repetition, missing required channel, and conflict with the streams."""
+    yield from duplicates(channels)
+    by_name = {stream.name: stream for stream in streams}
+    for number, channel in enumerate(channels):
+        yield from _stream_problems(number, channel, by_name)
+        wanted = REQUIRED_CHANNELS.get(channel.name, channel.rpc)
+        if channel.rpc != wanted:
+            yield (number, "rpc"), f"channel {channel.name!r} should read {wanted!r}; rename it for another feed"
+    names = [channel.name for channel in channels]
+    for name, rpc in REQUIRED_CHANNELS.items():
+        if name not in names:
+            yield (), f"channel {name!r} is required: add it with `rpc: {rpc}`"
+
+
+def _stream_problems(number: int, channel: Channel, by_name: Mapping[str, Stream]) -> Iterator[tuple[Loc, str]]:
+    stream = by_name.get(channel.stream)
+    if stream is None:
+        declared = ", ".join(by_name) or "none"
+        yield (number, "stream"), f"unbound channel: no stream {channel.stream!r} is declared (declared: {declared})"
+        return
+    if not stream.stores(channel.subject):
+        held = ", ".join(stream.subjects)
+        yield (number, "subject"), f"{channel.subject!r} is not in stream {stream.name!r}, which holds {held}"
+    if stream.max_age_s is not None:
+        message = f"stream {stream.name!r} has max_age_s, and a bridge needs each subject's last message: "
+        yield (number, "stream"), message + "limit it by max_msgs_per_subject"
+    if stream.max_msgs_per_subject is None:
+        message = f"stream {stream.name!r} has no max_msgs_per_subject and would fill up: give it this limit"
+        yield (number, "stream"), message
 
 
 def duplicates(channels: Sequence[Channel]) -> Iterator[tuple[Loc, str]]:
@@ -156,17 +151,6 @@ def find_method(rpc: str) -> Method:
         GetMessageClass(descriptor.output_type),
         payloads[0],
     )
-
-
-def subject_matches(pattern: str, subject: str) -> bool:
-    """Return whether NATS would deliver `subject` to `pattern`: `*` is one token, a final `>` is one or more."""
-    wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        wanted.pop()
-        if len(given) <= len(wanted):
-            return False
-        given = given[: len(wanted)]
-    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
 
 
 def _find_descriptor(rpc: str) -> MethodDescriptor | None:

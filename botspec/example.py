@@ -1,8 +1,16 @@
-"""The example BotSpec, which a service uses where no other is configured."""
+"""The example bots, of which a service uses the first where no BotSpec is configured."""
 
 from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
 
 
 def example_bot_spec() -> Path:
     """Return the path of the example BotSpec."""
-    return Path(__file__).parent / "BotSpec.yaml"
+    return _PACKAGE / "BotSpec.yaml"
+
+
+def example_bots() -> dict[str, Path]:
+    """Return the path of each example bot's BotSpec by its name."""
+    others = {path.stem: path for path in sorted((_PACKAGE / "bots").glob("*.yaml"))}
+    return {"qiki-01": example_bot_spec(), **others}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from botspec.validation_text import describe
 from botspec.yaml_core import DocumentLoader, Loc, index_lines
 
-__all__ = ["Document", "Loc", "Problem", "SpecError", "load", "validate"]
+__all__ = ["Document", "Loc", "Problem", "SpecError", "load", "read_bytes", "validate"]
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A specification or a scenario of 2000 contacts takes a few hundred kilobytes."""
@@ -77,7 +77,7 @@ def load(path: Path) -> Document:
     Raises `SpecError` for a file that cannot be read, is too large, not UTF-8 or not YAML, repeats a key, or has
     another top level.
     """
-    raw = _read(path)
+    raw = read_bytes(path)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -110,7 +110,8 @@ def validate(model: type[M], document: Document) -> M:
         raise SpecError(sorted(problems, key=lambda problem: problem.line)) from None
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content; raises `SpecError` where it cannot be read, or exceeds `MAX_FILE_BYTES`."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)

@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.commands.botspec import botspec
 from cli.commands.demo import demo
 from cli.commands.health import health
 from cli.commands.jetstream.nats import nats
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
         app.command()(command)
     app.add_typer(trace, name="trace")
     app.add_typer(nats, name="nats")
+    app.add_typer(botspec, name="botspec")
     app.add_typer(recording, name="recording")
     app.command()(version)
     return app

@@ -25,6 +25,9 @@ class SettingsError(ValueError):
 class ServiceSettings(BaseSettings):
     """Settings common to all services. Environment variables are the prefix and the field's name in capitals.
 
+    `runtime` names the file that `qiki botspec generate` wrote for this service from the file `bot_spec`; without it
+    the service reads `bot_spec` itself, and without that, the example bot's.
+
     With an empty `registrar_target` no audit events are reported. The settings of traces have OpenTelemetry's own
     variables as defaults: OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER and so on.
     """
@@ -36,6 +39,7 @@ class ServiceSettings(BaseSettings):
     grpc_port: int = Port(0)
     http_port: int = Port(0)
     bot_spec: Path | None = None
+    runtime: Path | None = None
     registrar_target: str = "127.0.0.1:50054"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic_settings import SettingsConfigDict
 
-from botspec.sensors import Radar
+from botspec.components.radar import Radar
 from mesh.feeds.retention import RetentionSettings
 from mesh.serving.errors import StartError
 from mesh.settings import Port

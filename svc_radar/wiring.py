@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from botspec.example import example_bot_spec
-from botspec.model import LoadedBotSpec, load_bot_spec
+from botspec.model import Loaded
+from botspec.runtime import load_part
+from botspec.sections import Fitted
 from mesh.feeds.feed import Feed
 from mesh.folds.quarantine import Quarantine
 from mesh.folds.runner import FoldReports, FoldRunner, FoldSource
@@ -35,7 +36,7 @@ def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
         SpecError: the BotSpec cannot be used.
         StartError: half the retention is too short for a scan.
     """
-    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    bot_spec = load_part(Fitted, "radar", settings)
     spec = bot_spec.spec
     models = tuple(to_model(radar) for radar in spec.radars)
     longest_scan_s = max((model.scan_period_s for model in models), default=0.0)
@@ -84,7 +85,7 @@ def facts(frames: Feed) -> Mapping[str, object]:
     }
 
 
-def _world(settings: RadarSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> FoldSource:
+def _world(settings: RadarSettings, bot_spec: Loaded[Fitted], confirm_interval_s: float) -> FoldSource:
     stub = SimServiceStub(connect(settings.sim_target))
     return FoldSource(
         service="svc_sim",

@@ -2,8 +2,8 @@
 
 import logging
 
-from botspec.example import example_bot_spec
-from botspec.model import load_bot_spec
+from botspec.runtime import load_part
+from botspec.sections import Core
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService
 from mesh.storage.state_dir import open_state_dir
@@ -33,7 +33,7 @@ def build(settings: RegistrarSettings, service: ServiceContext) -> ServiceParts:
         SpecError: the BotSpec cannot be used.
         StartError: the state directory cannot be used, or the log in it is damaged.
     """
-    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    spec = load_part(Core, "registrar", settings).spec
     state_dir = open_state_dir(settings.state_dir, "registrar", service.resources)
     index = Index()
     log = LogFile.open(state_dir, spec.bot.bot_id, lambda record: index.add(wire.to_entry(record)))

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from botspec.model import BotSpec
-from botspec.sensors import GnssSensor, ImuSensor
+from botspec.components.sensors import GnssSensor, ImuSensor
+from botspec.sections import Fitted
 from mesh.clock import SimulationClock
 from mesh.schedule import Schedule
 from qiki.sim.v1.sensors_pb2 import SensorReading
@@ -21,7 +21,7 @@ class Navigation:
     seed: int
 
     @classmethod
-    def of(cls, spec: BotSpec, seed: int) -> "Navigation":
+    def of(cls, spec: Fitted, seed: int) -> "Navigation":
         """Return the sensors of a BotSpec."""
         return cls(spec.navigation, Schedule(spec.navigation_period_ticks), seed)
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from botspec.example import example_bot_spec
-from botspec.model import LoadedBotSpec, load_bot_spec
+from botspec.model import Loaded
+from botspec.runtime import load_part
+from botspec.sections import Fitted
 from mesh.feeds.feed import Feed
 from mesh.schedule import Schedule
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
@@ -44,7 +45,7 @@ def build(settings: SimSettings, service: ServiceContext) -> ServiceParts:
         SpecError: the BotSpec or the scenario cannot be used.
         StartError: the state directory cannot be used, or half the retention is too short for a scan.
     """
-    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    bot_spec = load_part(Fitted, "sim", settings)
     scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
     longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
@@ -71,7 +72,7 @@ def default_scenario() -> Path:
     return Path(__file__).parent / "scenarios" / "crossing.yaml"
 
 
-def _run_inputs(settings: SimSettings, bot_spec: LoadedBotSpec, scenario: LoadedScenario) -> RunInputs:
+def _run_inputs(settings: SimSettings, bot_spec: Loaded[Fitted], scenario: LoadedScenario) -> RunInputs:
     script, simulation = scenario.scenario, bot_spec.spec.simulation
     seeds = (settings.seed, script.seed, simulation.seed)
     start_time = settings.start_time or script.start_time
@@ -88,7 +89,7 @@ def _run_inputs(settings: SimSettings, bot_spec: LoadedBotSpec, scenario: Loaded
     )
 
 
-def _feeds(settings: SimSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Feeds:
+def _feeds(settings: SimSettings, bot_spec: Loaded[Fitted], spans: WorkSpans) -> Feeds:
     readers = bot_spec.spec.readers
     return Feeds(
         world=Feed(settings.feed("world", readers("world")), WatchWorldResponse, "snapshot", spans),
@@ -99,7 +100,7 @@ def _feeds(settings: SimSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> 
 def _simulation(
     *,
     settings: SimSettings,
-    bot_spec: LoadedBotSpec,
+    bot_spec: Loaded[Fitted],
     run: Run,
     world: World,
     feeds: Feeds,

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from botspec import policy as spec
 from botspec import tracker
-from botspec.model import BotSpec
+from botspec.sections import Tracking
 from mesh.feeds.retention import RetentionSettings
 from mesh.serving.errors import StartError
 from mesh.settings import Port
@@ -50,7 +50,7 @@ class Rules:
     guard: tuple[GuardRule, ...]
 
 
-def to_rules(bot_spec: BotSpec) -> Rules:
+def to_rules(bot_spec: Tracking) -> Rules:
     """Return the BotSpec's rules as the domain's.
 
     Raises:

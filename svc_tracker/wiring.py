@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from botspec.example import example_bot_spec
-from botspec.model import LoadedBotSpec, load_bot_spec
+from botspec.model import Loaded
+from botspec.runtime import load_part
+from botspec.sections import Tracking
 from mesh.feeds.feed import Feed
 from mesh.feeds.notifier import Notifier
 from mesh.folds.quarantine import Quarantine
@@ -50,7 +51,7 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
         StartError: half the retention does not hold a scan and the interval between checkpoints, a scan takes longer
             than an unseen track is kept, or the BotSpec's tracker cannot be made.
     """
-    bot_spec = load_bot_spec(settings.bot_spec or example_bot_spec())
+    bot_spec = load_part(Tracking, "tracker", settings)
     spec = bot_spec.spec
     longest_scan_s = max((radar_.scan_period_s for radar_ in spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + settings.checkpoint_period_s)
@@ -95,7 +96,7 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
     return ServiceParts(mounts=[mount], feeds=[outputs.tracks, outputs.guard], loops=[runner.run])
 
 
-def _outputs(settings: TrackerSettings, bot_spec: LoadedBotSpec, spans: WorkSpans) -> Outputs:
+def _outputs(settings: TrackerSettings, bot_spec: Loaded[Tracking], spans: WorkSpans) -> Outputs:
     """Return the two feeds, which share one notifier of their readers' confirmations."""
     readers, confirmations = bot_spec.spec.readers, Notifier()
     tracks, guard = settings.feed("tracks", readers("tracks")), settings.feed("guard", readers("guard"))
@@ -117,7 +118,7 @@ def facts(outputs: Outputs) -> Mapping[str, object]:
     }
 
 
-def _frames(settings: TrackerSettings, bot_spec: LoadedBotSpec, confirm_interval_s: float) -> FoldSource:
+def _frames(settings: TrackerSettings, bot_spec: Loaded[Tracking], confirm_interval_s: float) -> FoldSource:
     stub = RadarServiceStub(connect(settings.radar_target))
     return FoldSource(
         service="svc_radar",

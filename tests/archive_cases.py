@@ -17,9 +17,10 @@ from adapters.archive.service import ArchiveServicer
 from adapters.jetstream.client.connection import connect as connect_nats
 from adapters.jetstream.client.writer import Message, SubjectWriter, leading_batch
 from adapters.jetstream.codec.cloudevents import to_headers
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
+from declared import wanted_streams
 from mesh.feeds.token import decode, short_digest
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor

@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import yaml
-
-from botspec.example import example_bot_spec
-from frame_source import SUBJECT
+from declared import runtime_file
 
 STOP_TIMEOUT_S = 5.0
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -41,13 +38,8 @@ async def process(*argv: str, log: Path, env: dict[str, str] | None = None) -> A
 
 def bridge_environment(directory: Path, source: str, nats_url: str) -> dict[str, str]:
     """Return the environment of a bridge with the one channel of frames, from `source` (host:port)."""
-    spec = yaml.safe_load(example_bot_spec().read_text())
-    spec["channels"] = [channel for channel in spec["channels"] if channel["subject"] == SUBJECT]
-    spec["required_readers"] = {"frames": ["bridge"]}
-    path = directory / "BotSpec.yaml"
-    path.write_text(yaml.safe_dump(spec))
     return {
-        "QIKI_BRIDGE_BOT_SPEC": str(path),
+        "QIKI_BRIDGE_RUNTIME": str(runtime_file(directory, "bridge", ["frames"], {"frames": ("bridge",)})),
         "QIKI_BRIDGE_GRPC_PORT": "0",
         "QIKI_BRIDGE_HTTP_PORT": "0",
         "QIKI_BRIDGE_NATS_URL": nats_url,

@@ -15,10 +15,11 @@ from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import Source
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import read_subject
+from declared import wanted_streams
 from frame_source import STREAM, SUBJECT, FrameSource, served
 from mesh.feeds.ring import Retention
 from mesh.serving.health import Health, HealthReport

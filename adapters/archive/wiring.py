@@ -5,8 +5,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from adapters.archive.config import ArchiveSettings
 from adapters.archive.service import ArchiveServicer
 from adapters.jetstream.client.link import Link
-from botspec.example import example_bot_spec
-from botspec.model import load_bot_spec
+from botspec.runtime import load_part
+from botspec.sections import Bus
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService
 from qiki.archive.v1.archive_service_pb2 import DESCRIPTOR
@@ -25,7 +25,7 @@ def build(settings: ArchiveSettings, service: ServiceContext) -> ServiceParts:
         SpecError: the BotSpec cannot be used.
         ValueError: the archive's API cannot carry a channel's type.
     """
-    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    spec = load_part(Bus, "archive", settings).spec
     link = Link(settings.nats_url, "qiki-archive", service.health.loop("nats"))
     servicer = ArchiveServicer(link, spec.channels, settings.heartbeat_s)
     service.health.facts_from(servicer.facts)

@@ -13,6 +13,7 @@ from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.inbound.intake import Intake
 from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.topology import streams
+from adapters.jetstream.topology.drift import StreamConfig
 from adapters.jetstream.topology.lag import LagWatch
 from mesh.serving.runtime import ServiceContext
 from mesh.tasks import cleanup, raise_if_cancelled, task_group
@@ -33,6 +34,7 @@ class Bridge:
         self,
         *,
         nats_url: str,
+        wanted: Mapping[str, StreamConfig],
         publishers: Sequence[ChannelPublisher],
         intake: Intake,
         commands: CommandForwarder,
@@ -41,6 +43,7 @@ class Bridge:
         service: ServiceContext,
     ) -> None:
         self._nats_url = nats_url
+        self._wanted = wanted
         self._publishers = tuple(publishers)
         self._intake = intake
         self._commands = commands
@@ -104,11 +107,10 @@ class Bridge:
 
     async def _await_topology(self, client: Client) -> None:
         """Wait until the streams exist: the bridge creates none, it checks them and reports which command to run."""
-        wanted = {publisher.channel.stream for publisher in self._publishers}
         while True:
             raise_if_cancelled()
             try:
-                found = [item for item in await streams.check(client) if item.stream in wanted]
+                found = await streams.check(client, self._wanted)
                 differences = [item for item in found if item.field not in SIZES]
             except JetStreamError as error:
                 self._say(f"waiting for JetStream: {error}")

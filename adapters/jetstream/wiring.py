@@ -9,10 +9,13 @@ from adapters.jetstream.inbound.intake import Intake
 from adapters.jetstream.metrics import BridgeMetrics, CommandMetrics, IntakeMetrics
 from adapters.jetstream.outbound.channel import ChannelPublisher
 from adapters.jetstream.outbound.source import READER, Source
+from adapters.jetstream.topology.drift import StreamConfig
 from adapters.jetstream.topology.lag import LagWatch
+from adapters.jetstream.topology.streams import wanted_streams
 from botspec.channels import Channel
-from botspec.example import example_bot_spec
-from botspec.model import BotSpec, load_bot_spec
+from botspec.runtime import load_part
+from botspec.sections import Bus
+from botspec.streams import DEAD_LETTERS, DLQ_ADVISORIES, REGISTRAR_INTAKE
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from qiki_sdk.channel import connect
 
@@ -31,24 +34,32 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     Raises:
         SpecError: the BotSpec cannot be used.
     """
-    spec = load_bot_spec(settings.bot_spec or example_bot_spec()).spec
+    spec = load_part(Bus, "bridge", settings).spec
     metrics = BridgeMetrics(service.telemetry.registry)
     spans = MessageSpans(service.telemetry.tracer, settings.nats_url)
     publishers = [
         _publisher(channel, spec, settings, service, metrics=metrics, spans=spans) for channel in spec.channels
     ]
     registry = service.telemetry.registry
+    dead_letters = spec.stream_of(DEAD_LETTERS)
     intake = Intake(
-        settings.registrar_target, IntakeMetrics(registry), service.audit, service.health.loop("intake"), spans
+        spec.durable(REGISTRAR_INTAKE),
+        dead_letters,
+        settings.registrar_target,
+        metrics=IntakeMetrics(registry),
+        audit=service.audit,
+        heartbeat=service.health.loop("intake"),
+        spans=spans,
     )
     command_metrics = CommandMetrics(registry)
     bridge = Bridge(
         nats_url=settings.nats_url,
+        wanted=_wanted(spec),
         publishers=publishers,
         intake=intake,
-        commands=CommandForwarder(spec.bot.bot_id, settings.sim_target, command_metrics, service, spans=spans),
-        advisories=AdvisoryReader(command_metrics, service),
-        lags=LagWatch(registry),
+        commands=CommandForwarder(spec, settings.sim_target, command_metrics, service, spans=spans),
+        advisories=AdvisoryReader(spec.durable(DLQ_ADVISORIES), dead_letters, command_metrics, service),
+        lags=LagWatch(registry, spec),
         service=service,
     )
     service.health.facts_from(bridge.facts)
@@ -57,9 +68,14 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     return ServiceParts(loops=[bridge.run, *watches])
 
 
+def _wanted(spec: Bus) -> dict[str, StreamConfig]:
+    """Return the streams that the bridge publishes to, for which it waits."""
+    return {name: config for name, config in wanted_streams(spec).items() if name in spec.bridged_streams}
+
+
 def _publisher(
     channel: Channel,
-    spec: BotSpec,
+    spec: Bus,
     settings: BridgeSettings,
     service: ServiceContext,
     *,
@@ -70,7 +86,7 @@ def _publisher(
     return ChannelPublisher(channel, source, metrics, service, spans=spans, accepted_log=settings.accept_lost_log)
 
 
-def _source(channel: Channel, spec: BotSpec, settings: BridgeSettings) -> Source:
+def _source(channel: Channel, spec: Bus, settings: BridgeSettings) -> Source:
     """Return the feed that a channel publishes."""
     api_service = channel.rpc.partition("/")[0]
     return Source(

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.up import BotSpecFile, Scenario, StateDir
+from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.commands.up import Scenario, StateDir
 from cli.local_mesh.options import FlowControl, MeshOptions, check_speed
 
 DEFAULT_PICTURE = Path("demo.png")
@@ -21,7 +22,7 @@ def demo(
         str, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
     ] = "max",
     picture: Annotated[Path, typer.Option(metavar="FILE", help="Where the radar plot goes, a PNG.")] = DEFAULT_PICTURE,
-    bot_spec: BotSpecFile = None,
+    bot: BotOption = DEFAULT_BOT,
     state_dir: StateDir = None,
 ) -> None:
     """Run a scenario to its end, losing nothing; read it back from JetStream, check, count and draw it.
@@ -32,7 +33,7 @@ def demo(
     options = MeshOptions(
         state_dir=state_dir,
         scenario=scenario and scenario.absolute(),
-        bot_spec=bot_spec and bot_spec.absolute(),
+        bot_spec=bot_file(bot),
         speed=check_speed(speed),
         flow_control=FlowControl.LOSSLESS,
     )

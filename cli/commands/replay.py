@@ -1,10 +1,10 @@
 """`qiki replay`: an archived run's frames through the tracker again, compared with the archived tracks and alarms."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.bots import DEFAULT_BOT, BotOption, bot_file
 from cli.local_mesh.options import check_run_id, check_speed
 
 
@@ -20,7 +20,7 @@ def replay(
     speed: Annotated[
         str, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
     ] = "max",
-    bot_spec: Annotated[Path | None, typer.Option(metavar="FILE", help="The bot's specification, as YAML.")] = None,
+    bot: BotOption = DEFAULT_BOT,
 ) -> None:
     """Fold an archived run's frames through the tracker; compare every track set and guard event with the archived one.
 
@@ -32,4 +32,4 @@ def replay(
     pin()  # before NumPy is imported, as in the service
     from cli.replay.run import run_replay  # noqa: PLC0415
 
-    run_replay(nats_url, run_id, 0.0 if factor == "max" else float(factor or 0), bot_spec)
+    run_replay(nats_url, run_id, 0.0 if factor == "max" else float(factor or 0), bot_file(bot))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.bots import DEFAULT_BOT, BotOption, bot_file
 from cli.local_mesh.nats_config import ALWAYS, check_sync_interval
 from cli.local_mesh.options import (
     MAX_SEED,
@@ -20,7 +21,6 @@ from cli.local_mesh.ports import COLLECTOR_PORTS, DEFAULT_PORTS, choose_ports, p
 Scenario = Annotated[
     Path | None, typer.Option(metavar="FILE", help="What happens in the world, as YAML; default: the simulator's own.")
 ]
-BotSpecFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The bot's specification, as YAML.")]
 StateDir = Annotated[
     Path | None,
     typer.Option(
@@ -32,7 +32,7 @@ StateDir = Annotated[
 def up(
     *,
     scenario: Scenario = None,
-    bot_spec: BotSpecFile = None,
+    bot: BotOption = DEFAULT_BOT,
     state_dir: StateDir = None,
     speed: Annotated[
         str | None, typer.Option(metavar="FACTOR|max", help="Simulation seconds per second; max: as fast as possible.")
@@ -82,7 +82,7 @@ def up(
     options = MeshOptions(
         state_dir=state_dir,
         scenario=scenario and scenario.absolute(),
-        bot_spec=bot_spec and bot_spec.absolute(),
+        bot_spec=bot_file(bot),
         speed=check_speed(speed),
         flow_control=flow_control,
         seed=seed,

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from adapters.jetstream.client.messages import StoredMessage
 from botspec.channels import Channel
-from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
 from cli.demo.checks.comparison import count_of
 from cli.demo.checks.run_check import RunCheck
@@ -65,14 +64,10 @@ async def _run(options: MeshOptions, name: str, picture: Path) -> None:
             ) as mesh,
         ):
             meter.say(f"All are SERVING. State is in {mesh.state_dir}.")
-            outcome = await _Demonstration(mesh, meter, _spec(options.bot_spec)).outcome(name)
+            outcome = await _Demonstration(mesh, meter, load_bot_spec(options.bot_spec).spec).outcome(name)
     if shutdown.first is not None or outcome is None:
         raise typer.Exit(EXIT_INTERRUPTED)
     conclude(outcome, picture, time.monotonic() - began_s)
-
-
-def _spec(bot_spec: Path | None) -> BotSpec:
-    return load_bot_spec(bot_spec or example_bot_spec()).spec
 
 
 class _Demonstration:

@@ -13,32 +13,34 @@ from adapters.jetstream.codec.cloudevents import HeaderError
 from adapters.jetstream.topology import consumers, streams
 from adapters.jetstream.verify.read_back import read_back
 from botspec.channels import Channel
+from botspec.sections import Bus
 from cli.errors import CliError, JetStreamUnavailableError, UsageError
 from mesh.tasks import cleanup
 
 CONNECT_TIMEOUT_S = 5.0
 
 
-async def init_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
+async def init_topology(nats_url: str, bus: Bus, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
     """Create missing streams and apply permitted updates; return the changes, a line each.
 
     Raises CliError where the server cannot be reached, or a change would lose data and was not made.
     """
     async with connected(nats_url) as client:
-        return await streams.init(client, _wanted(size_factor, replicas)) + await consumers.init(client)
+        made = await streams.init(client, _wanted(bus, size_factor, replicas))
+        return made + await consumers.init(client, bus.durables)
 
 
-def declared_bytes() -> int:
+def declared_bytes(bus: Bus) -> int:
     """Return the total bytes that all streams reserve at their declared sizes."""
-    return sum(policy.max_bytes for policy in streams.policies().values())
+    return sum(stream.max_bytes for stream in bus.streams)
 
 
-async def check_topology(nats_url: str, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
+async def check_topology(nats_url: str, bus: Bus, size_factor: float = 1.0, replicas: int = 1) -> list[str]:
     """Return the server's differences from the declared topology, a line each. Raises CliError if it is unreachable."""
     async with connected(nats_url) as client:
-        differences = await streams.check(client, _wanted(size_factor, replicas))
+        differences = await streams.check(client, _wanted(bus, size_factor, replicas))
         if not any(difference.field == "name" for difference in differences):
-            differences += await consumers.check(client)
+            differences += await consumers.check(client, bus.durables)
         return [str(difference) for difference in differences]
 
 
@@ -59,9 +61,9 @@ async def read_messages(
                 raise CliError(f"{channel.subject} could not be read back from JetStream: {error}") from None
 
 
-def _wanted(size_factor: float, replicas: int) -> dict[str, Mapping[str, object]]:
+def _wanted(bus: Bus, size_factor: float, replicas: int) -> dict[str, Mapping[str, object]]:
     try:
-        return streams.wanted_streams(size_factor, replicas)
+        return streams.wanted_streams(bus, size_factor, replicas)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
 

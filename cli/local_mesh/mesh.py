@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from botspec.model import BotSpec
+from botspec.runtime import write as write_runtime
 from cli.errors import CliError, JetStreamUnavailableError, StalledError
+from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import declared_bytes, init_topology
 from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
 from cli.local_mesh.options import SERVICES, MeshOptions
 from cli.local_mesh.probe import ServiceStatus, read_status
-from cli.local_mesh.processes import collector_specs, endpoints, nats_spec, nats_url, service_specs
+from cli.local_mesh.processes import RUNTIME_DIR, collector_specs, endpoints, nats_spec, nats_url, service_specs
 from cli.local_mesh.storage.disk_space import RESERVED_SHARE, has_room, stream_size_factor
 from cli.local_mesh.storage.new_run import check_new_run_id, set_run_aside
 from cli.local_mesh.storage.state import remove_endpoints, state_directory, until_unused, write_endpoints
@@ -98,7 +101,7 @@ async def open_mesh(
     report = _Reporter(say, 1 + len(options.services))  # NATS too
     with state_directory(options.state_dir, say) as state_dir:
         await until_unused(state_dir)
-        size_factor = _prepare(options, state_dir, say)
+        spec, size_factor = _prepare(options, state_dir, say)
         storage = StorageWatch(ports["nats-monitor"], state_dir, say)
         try:
             async with (
@@ -108,7 +111,7 @@ async def open_mesh(
                 mesh = Mesh(ports, state_dir, supervisor, storage, options.services)
                 watch = tasks.create_task(storage.run(lambda why: supervisor.renew("nats", why)))
                 async with _limited(start_limit_s, supervisor):
-                    await _start(mesh, supervisor, options, size_factor, say)
+                    await _start(mesh, supervisor, options, spec, size_factor, say=say)
                 write_endpoints(state_dir, mesh.endpoints())
                 report.mesh = mesh
                 yield mesh
@@ -117,34 +120,42 @@ async def open_mesh(
             remove_endpoints(state_dir)
 
 
-def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> float:
-    """Prepare the state directory for the mesh; return the scale factor of the streams. Raises UsageError."""
+def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> tuple[BotSpec, float]:
+    """Prepare the state directory for the mesh; return the BotSpec and the scale factor of the streams.
+
+    Raises UsageError where a new run cannot begin, or the BotSpec cannot be used.
+    """
     if options.new_run:
         check_new_run_id(state_dir, options.run_id)
         if kept := set_run_aside(state_dir):
             say(f"A new run begins; the run before is kept in {kept}.")
-    size_factor = stream_size_factor(state_dir, declared_bytes())
+    loaded = load_bot(options.bot_spec)
+    write_runtime(loaded, state_dir / RUNTIME_DIR)
+    reserved = declared_bytes(loaded.spec)
+    size_factor = stream_size_factor(state_dir, reserved)
     if size_factor < 1:
         say(
             f"The JetStream streams are scaled to the disk: size factor {size_factor:g}, as in "
             f"`qiki nats check --size-factor {size_factor:g}`."
         )
     # The limit leaves as much again for the streams of others as is left free for other files.
-    write_nats_config(state_dir, options.nats_sync_interval, int(declared_bytes() * size_factor / RESERVED_SHARE))
-    return size_factor
+    write_nats_config(state_dir, options.nats_sync_interval, int(reserved * size_factor / RESERVED_SHARE))
+    return loaded.spec, size_factor
 
 
 async def _start(
     mesh: Mesh,
     supervisor: Supervisor,
     options: MeshOptions,
+    spec: BotSpec,
     size_factor: float,
+    *,
     say: Callable[[str], None],
 ) -> None:
     """Start all processes in order; return once each has been ready."""
     collectors = collector_specs(options, mesh.ports, mesh.state_dir)
     await supervisor.start(*collectors, nats_spec(mesh.ports, mesh.state_dir, mesh.state_dir / CONFIG_FILE))
-    await _init_topology(mesh, size_factor, say)
+    await _init_topology(mesh, spec, size_factor, say)
     await supervisor.start(*service_specs(options, mesh.ports, mesh.state_dir))
 
 
@@ -161,7 +172,7 @@ async def _limited(limit_s: float | None, supervisor: Supervisor) -> AsyncIterat
         ) from None
 
 
-async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], None]) -> None:
+async def _init_topology(mesh: Mesh, spec: BotSpec, size_factor: float, say: Callable[[str], None]) -> None:
     """Create the streams, retrying while JetStream gives no answer: nats-server may be restarting.
 
     Raises CliError where JetStream refuses.
@@ -169,7 +180,7 @@ async def _init_topology(mesh: Mesh, size_factor: float, say: Callable[[str], No
     said = ""
     while True:  # until a signal, or the limit of the start
         try:
-            await init_topology(nats_url(mesh.ports), size_factor)
+            await init_topology(nats_url(mesh.ports), spec, size_factor)
         except JetStreamUnavailableError as error:
             if said != (said := str(error)):
                 say(f"nats: the JetStream streams cannot be made yet: {said}; trying again")

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from botspec.example import example_bot_spec
 from cli.errors import UsageError
 from cli.local_mesh.nats_config import ALWAYS
 
@@ -39,7 +40,7 @@ class MeshOptions:
 
     state_dir: Path | None = None
     scenario: Path | None = None
-    bot_spec: Path | None = None
+    bot_spec: Path = field(default_factory=example_bot_spec)
     speed: str | None = None
     flow_control: str | None = None
     seed: int | None = None

@@ -25,6 +25,7 @@ MODULES: Final = {
 }
 TRACE_DIR: Final = "traces"
 LOG_DIR: Final = "logs"
+RUNTIME_DIR: Final = "runtime"
 # Soft memory limit of Go's runtime. Without it nats-server's memory varies with pending garbage: between 300 and
 # 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
 NATS_MEMORY: Final = ("GOMEMLIMIT", "128MiB")
@@ -101,7 +102,7 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
         "GRPC_PORT": ports[service],
         "HTTP_PORT": ports[f"{service}-http"],
         "LOG_FORMAT": "json",
-        "BOT_SPEC": options.bot_spec,
+        "RUNTIME": None if service == COLLECTOR else state_dir / RUNTIME_DIR / f"{service}.json",
         # The registrar writes its own audit events directly; the collector, started before it, reports none.
         "REGISTRAR_TARGET": None if service in ("registrar", COLLECTOR) else grpc_target("registrar", ports),
     }

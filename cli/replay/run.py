@@ -18,7 +18,6 @@ from adapters.archive.reading import ArchivedEvents
 from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.codec.stored_event import NotABridgesError
 from botspec.channels import Channel
-from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
 from cli.demo.progress import Meter, open_meter
@@ -64,7 +63,7 @@ class Subject:
     rules: Rules
 
 
-def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path | None) -> None:
+def run_replay(nats_url: str, run_id: str | None, speed: float, bot_spec: Path) -> None:
     """Replay a run and show the result. Raises CliError where an event differs, or cannot be read."""
     subject = _subject(bot_spec)
     with open_meter(Console()) as meter:
@@ -140,10 +139,10 @@ async def _fold(
     return replay
 
 
-def _subject(bot_spec: Path | None) -> Subject:
+def _subject(bot_spec: Path) -> Subject:
     """Return the subject from the BotSpec; raises UsageError where the BotSpec does not suffice for a replay."""
     try:
-        spec = load_bot_spec(bot_spec or example_bot_spec()).spec
+        spec = load_bot_spec(bot_spec).spec
         rules = to_rules(spec)
     except (SpecError, StartError) as error:
         raise UsageError(str(error)) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from botspec import yaml_source
-from botspec.sensors import Radar
+from botspec.components.radar import Radar
 from botspec.yaml_source import Document, Problem, SpecError
 from svc_sim.domain.scenario import Body, LoadedScenario, Scenario
 from svc_sim.domain.sensor_faults import FaultPlan, UnknownSensorsError, plan_faults

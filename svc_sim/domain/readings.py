@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from botspec.sensors import GnssSensor, ImuSensor
+from botspec.components.sensors import GnssSensor, ImuSensor
 from mesh.rng import generator
 from svc_sim.domain.kinematics import Kinematics, Vector, to_body
 

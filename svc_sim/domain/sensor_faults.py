@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from botspec.base import MAX_DURATION_S, Label, Spec, refuse
-from botspec.sensors import Probability, Radar, Sector
+from botspec.components.base import Probability
+from botspec.components.radar import Radar, Sector
 
 MAX_SENSOR_FAULTS = 64
 

@@ -12,8 +12,9 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from adapters.jetstream.client.errors import JetStreamError
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from chain import Stored, read_subject
+from declared import wanted_streams
 from nats_server import NatsServer, free_port
 
 SIZE = 3

@@ -12,7 +12,7 @@ from outcome import SmokeError, say
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("sim", "radar", "tracker", "registrar", "bridge", "archive")
-LOGGED = ("nats", "nats-init", *SERVICES)
+LOGGED = ("config", "nats", "nats-init", *SERVICES)
 RUN_LIMIT_S = 300.0
 CALL_LIMIT_S = 15.0
 LOGS_LIMIT_S = 20.0

@@ -14,8 +14,9 @@ from pathlib import Path
 import nats
 import pytest
 
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, bridge_environment, process
+from declared import wanted_streams
 from frame_source import FrameSource, served
 from mesh.feeds.ring import Retention
 from nats_server import NatsServer

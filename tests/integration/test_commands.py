@@ -24,10 +24,11 @@ from adapters.jetstream.codec.message_spans import MessageSpans
 from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology import consumers
-from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
+from botspec.streams import SIM_COMMANDS
 from chain import RUN_ID, Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
 from cli.local_mesh.mesh import Mesh
+from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
@@ -275,7 +276,9 @@ async def resume(mesh: Mesh) -> None:
 async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_and_so_is_the_next(
     tmp_path: Path,
 ) -> None:
-    durable = Durable("QIKI_COMMANDS_V1", "sim_commands", "qiki.commands.v1.>", 20, 3, 1, (0.05, 0.1))
+    changed = {"ack_wait_s": 20.0, "max_deliver": 3, "backoff_s": (0.05, 0.1)}
+    durable = BUS.durable(SIM_COMMANDS).model_copy(update=changed)
+    bus = BUS.model_copy(update={"durables": (durable, *(each for each in BUS.durables if each.name != SIM_COMMANDS))})
     async with NatsServer(tmp_path / "nats") as server:
         client = await connect_nats(server.url, "test", lambda _event: None)
         await init(client, wanted_streams(0.01))
@@ -293,7 +296,7 @@ async def test_a_command_without_a_simulator_is_dead_lettered_after_max_deliver_
             await jetstream.publish(COMMANDS, command.SerializeToString(), headers=headers(command))
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
         metrics, spans = CommandMetrics(base.telemetry.registry), MessageSpans(base.telemetry.tracer, "")
-        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{free_port()}", metrics, base, spans=spans, durable=durable)
+        forwarder = CommandForwarder(bus, f"127.0.0.1:{free_port()}", metrics, base, spans=spans)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(forwarder.run(client))
             subscription = await jetstream.subscribe(DEAD_LETTERS, ordered_consumer=True)
@@ -333,11 +336,11 @@ async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_aga
         streams = wanted_streams(0.01)
         streams["QIKI_RESPONSES_V1"] = {**streams["QIKI_RESPONSES_V1"], "duplicate_window": int(window_s * 1e9)}
         await init(client, streams)
-        await consumers.init(client)
+        await init_durables(client)
         jetstream = client.jetstream()
         base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
         metrics, spans = CommandMetrics(base.telemetry.registry), MessageSpans(base.telemetry.tracer, "")
-        forwarder = CommandForwarder("qiki-01", f"127.0.0.1:{port}", metrics, base, spans=spans)
+        forwarder = CommandForwarder(BUS, f"127.0.0.1:{port}", metrics, base, spans=spans)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(forwarder.run(client))
             command = helm(speed_mps=1.0)
@@ -345,7 +348,7 @@ async def test_a_command_repeated_after_the_duplicate_window_is_not_answered_aga
             await until(lambda: forwarder.facts()["answered"] == 1, "answered")
             await asyncio.sleep(3 * window_s)  # the window's end is announced by nobody
             await jetstream.delete_consumer("QIKI_COMMANDS_V1", "sim_commands")
-            await consumers.init(client)
+            await init_durables(client)
             await until(lambda: forwarder.facts()["answered"] == 2, "answered again")
             task.cancel()
         answers = await read_subject(server.port, RESPONSES, "QIKI_RESPONSES_V1")
@@ -359,8 +362,8 @@ async def test_the_declared_durables_are_created_and_checked(tmp_path: Path) -> 
     async with NatsServer(tmp_path / "nats") as server:
         client = await connect_nats(server.url, "test", lambda _event: None)
         await init(client, wanted_streams(0.01))
-        assert len(await consumers.init(client)) == 3
-        assert (await consumers.init(client), await consumers.check(client)) == ([], [])
+        assert len(await init_durables(client)) == 3
+        assert (await init_durables(client), await consumers.check(client, BUS.durables)) == ([], [])
         info = await client.jetstream().consumer_info("QIKI_COMMANDS_V1", "sim_commands")
-        assert (info.config.max_ack_pending, info.config.max_deliver) == (1, SIM_COMMANDS.max_deliver)
+        assert (info.config.max_ack_pending, info.config.max_deliver) == (1, BUS.durable(SIM_COMMANDS).max_deliver)
         await client.close()

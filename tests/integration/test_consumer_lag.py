@@ -8,14 +8,15 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from adapters.jetstream.topology import consumers, streams
+from adapters.jetstream.topology import streams
 from adapters.jetstream.topology.consumer_lag import Lag, lags
-from adapters.jetstream.topology.consumers import DURABLES
+from declared import BUS, init_durables, wanted_streams
 from nats_server import NatsServer
 
 pytestmark = pytest.mark.asyncio
 
 STREAM, SUBJECT = "QIKI_RADAR_V1", "qiki.radar.v1.frames"
+STREAMS = tuple(stream.name for stream in BUS.streams)
 DONE = Lag(0, 0, 0, 0.0)
 
 
@@ -24,8 +25,8 @@ async def topology(directory: Path) -> AsyncIterator[Client]:
     """Serve the mesh's streams and durables for as long as the block lasts."""
     async with NatsServer(directory) as server:
         client = await nats.connect(server.url)
-        await streams.init(client, streams.wanted_streams(0.1))
-        await consumers.init(client)
+        await streams.init(client, wanted_streams(0.1))
+        await init_durables(client)
         try:
             yield client
         finally:
@@ -46,8 +47,8 @@ async def test_durables_of_the_mesh_and_of_its_users_have_a_lag_and_others_none(
     async with topology(tmp_path) as client:
         await make(client, "someones_own")
         await make(client, None, inactive_threshold=60.0)
-        found = await lags(client)
-        assert found == {(each.stream, each.name): DONE for each in DURABLES} | {(STREAM, "someones_own"): DONE}
+        found = await lags(client, STREAMS)
+        assert found == {(each.stream, each.name): DONE for each in BUS.durables} | {(STREAM, "someones_own"): DONE}
 
 
 async def test_a_lag_counts_what_is_undelivered_unacknowledged_and_redelivered(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ async def test_a_lag_counts_what_is_undelivered_unacknowledged_and_redelivered(t
         (again,) = await subscription.fetch(1, timeout=10)
         assert again.metadata.num_delivered == 2
         waited_s = time.monotonic() - began_s
-        lag = (await lags(client))[STREAM, "reader"]
+        lag = (await lags(client, STREAMS))[STREAM, "reader"]
         assert (lag.pending, lag.ack_pending, lag.redelivered) == (2, 1, 1)
         assert lag.oldest_age_s is not None
         assert lag.oldest_age_s >= waited_s, "of the third message, stored before"
@@ -73,10 +74,10 @@ async def test_where_the_oldest_message_cannot_be_looked_up_its_age_is_unknown(t
     async with topology(tmp_path) as client:
         await make(client, "choosy", filter_subjects=[SUBJECT, "qiki.radar.v1.tracks"])
         await publish(client, 3)
-        assert (await lags(client))[STREAM, "choosy"] == Lag(3, 0, 0, None)
+        assert (await lags(client, STREAMS))[STREAM, "choosy"] == Lag(3, 0, 0, None)
 
 
 async def test_a_missing_stream_hides_no_other(tmp_path: Path) -> None:
     async with topology(tmp_path) as client:
         await client.jetstream().delete_stream(STREAM)
-        assert set(await lags(client)) == {(each.stream, each.name) for each in DURABLES}
+        assert set(await lags(client, STREAMS)) == {(each.stream, each.name) for each in BUS.durables}

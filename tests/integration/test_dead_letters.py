@@ -16,8 +16,9 @@ from adapters.jetstream.client.connection import connect
 from adapters.jetstream.inbound.advisories import AdvisoryReader
 from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.metrics import CommandMetrics
-from adapters.jetstream.topology import consumers
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
+from botspec.streams import DLQ_ADVISORIES
+from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
@@ -41,7 +42,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         client = await connect(server.url, "test", lambda _event: None)
         try:
             await init(client, wanted_streams(0.01))
-            await consumers.init(client)
+            await init_durables(client)
             yield client
         finally:
             await client.close()
@@ -64,7 +65,7 @@ async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason
     empty = await dlq(client, "list")
     assert (empty.returncode, empty.stdout) == (0, "There are no dead letters.\n")
     for number in range(1, 4):
-        await put(client, dead_letter(number, b"x", {}))
+        await put(client, "QIKI_DLQ_V1", dead_letter(number, b"x", {}))
     listed = await dlq(client, "list")
     rows = [line.split() for line in listed.stdout.splitlines()]
     assert rows[0] == ["SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER"]
@@ -79,9 +80,9 @@ async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason
 async def test_a_dead_letter_is_shown_with_its_headers_and_its_payload_readably_or_in_hexadecimal(
     client: Client,
 ) -> None:
-    await put(client, dead_letter(1, COMMAND.SerializeToString(), HEADERS))
-    await put(client, dead_letter(2, b"\xff\x00", HEADERS))
-    await put(client, dead_letter(3, b"\x1b[2J", {"X-Odd": "\x1b[31mred"}, subject="odd"))
+    await put(client, "QIKI_DLQ_V1", dead_letter(1, COMMAND.SerializeToString(), HEADERS))
+    await put(client, "QIKI_DLQ_V1", dead_letter(2, b"\xff\x00", HEADERS))
+    await put(client, "QIKI_DLQ_V1", dead_letter(3, b"\x1b[2J", {"X-Odd": "\x1b[31mred"}, subject="odd"))
     readable = (await dlq(client, "show", "1")).stdout
     for expected in ("EXHAUSTED: nobody there", "ce-source: /agents/pilot", '"speed_mps": 12.5', "QIKI_COMMANDS_V1/1"):
         assert expected in readable
@@ -99,7 +100,11 @@ async def test_a_dead_letter_is_shown_with_its_headers_and_its_payload_readably_
 async def test_a_replay_publishes_the_message_on_its_subject_once_and_unchanged(client: Client) -> None:
     jetstream = client.jetstream()
     first = await jetstream.publish(COMMANDS, COMMAND.SerializeToString(), headers=HEADERS)
-    await put(client, dead_letter(first.seq, COMMAND.SerializeToString(), {**HEADERS, "Nats-Msg-Id": "of the sender"}))
+    await put(
+        client,
+        "QIKI_DLQ_V1",
+        dead_letter(first.seq, COMMAND.SerializeToString(), {**HEADERS, "Nats-Msg-Id": "of the sender"}),
+    )
     done = await dlq(client, "replay", "1")
     assert done.stdout == f"The message of dead letter 1 is stored on {COMMANDS} again.\n"
     again = await dlq(client, "replay", "1")
@@ -134,7 +139,7 @@ async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client
         await jetstream.publish(COMMANDS, f"{number}".encode(), headers=headers)
     subscription = await jetstream.pull_subscribe_bind(consumer="sim_commands", stream="QIKI_COMMANDS_V1")
     base = ServiceContext(Health("bridge", 30.0), Telemetry("bridge"), AuditReporter("", "bridge"))
-    reader = AdvisoryReader(CommandMetrics(base.telemetry.registry), base)
+    reader = AdvisoryReader(BUS.durable(DLQ_ADVISORIES), "QIKI_DLQ_V1", CommandMetrics(base.telemetry.registry), base)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reader.run(client))
         subscriber = await jetstream.subscribe("qiki.dlq.v1.>", ordered_consumer=True)

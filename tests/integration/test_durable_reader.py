@@ -9,9 +9,9 @@ from nats.aio.msg import Msg
 
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.inbound.durable_reader import DurableReader
-from adapters.jetstream.topology import consumers
-from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
+from botspec.streams import REGISTRAR_INTAKE
+from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from nats_server import NatsServer
 
@@ -30,10 +30,12 @@ async def test_a_reader_that_is_cancelled_after_its_connection_was_closed_ends_a
     async with NatsServer(tmp_path) as server:
         client = await connect(server.url, "test", lambda _event: None)
         await init(client, wanted_streams(0.01))
-        await consumers.init(client)
+        await init_durables(client)
         await client.jetstream().publish("qiki.events.v1.test", b"event")
         heartbeat = Health("test", stall_s=60.0).loop("reader")
-        reader = asyncio.create_task(DurableReader(REGISTRAR_INTAKE, 1, process, heartbeat, "reading").run(client))
+        reader = asyncio.create_task(
+            DurableReader(BUS.durable(REGISTRAR_INTAKE), 1, process, heartbeat, "reading").run(client)
+        )
         async with asyncio.timeout(TIMEOUT_S):
             await reached.wait()
         await client.close()

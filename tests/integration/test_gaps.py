@@ -15,9 +15,10 @@ import grpc
 import nats
 import pytest
 
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, bridge_environment, process
 from chain import read_subject
+from declared import wanted_streams
 from frame_source import STREAM, SUBJECT, TICK_NS, FrameSource, served
 from mesh.feeds.ring import Retention
 from nats_server import NatsServer, free_port

@@ -14,12 +14,11 @@ from typing import Any
 import grpc
 import nats
 import pytest
-import yaml
 
-from adapters.jetstream.topology.streams import init, wanted_streams
-from botspec.example import example_bot_spec
+from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, process
 from chain import read_subject
+from declared import runtime_file, wanted_streams
 from nats_server import NatsServer, free_port
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
@@ -40,11 +39,8 @@ class Mesh:
         self.directory = directory
         self.server = server
         self.log_dir = directory / "registrar"
-        spec = yaml.safe_load(example_bot_spec().read_text())
-        spec["channels"] = [channel for channel in spec["channels"] if channel["subject"] == SUBJECT]
-        spec["required_readers"] = {"audit": ["bridge"]}
-        self.spec = directory / "BotSpec.yaml"
-        self.spec.write_text(yaml.safe_dump(spec))
+        readers = {"audit": ("bridge",)}
+        self.runtime = {name: runtime_file(directory, name, ["audit"], readers) for name in ("registrar", "bridge")}
 
     @asynccontextmanager
     async def running(self, accepted_log: str = "") -> AsyncIterator["Running"]:
@@ -53,10 +49,10 @@ class Mesh:
             "QIKI_REGISTRAR_GRPC_PORT": target.rpartition(":")[2],
             "QIKI_REGISTRAR_HTTP_PORT": "0",
             "QIKI_REGISTRAR_STATE_DIR": str(self.log_dir),
-            "QIKI_REGISTRAR_BOT_SPEC": str(self.spec),
+            "QIKI_REGISTRAR_RUNTIME": str(self.runtime["registrar"]),
         }
         bridge = {
-            "QIKI_BRIDGE_BOT_SPEC": str(self.spec),
+            "QIKI_BRIDGE_RUNTIME": str(self.runtime["bridge"]),
             "QIKI_BRIDGE_GRPC_PORT": "0",
             "QIKI_BRIDGE_HTTP_PORT": str(http_port),
             "QIKI_BRIDGE_NATS_URL": self.server.url,

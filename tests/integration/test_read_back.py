@@ -13,8 +13,9 @@ from adapters.jetstream.client.connection import connect
 from adapters.jetstream.client.errors import StreamMissing, UnknownOutcome
 from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.client.reader import BATCH_MESSAGES
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from adapters.jetstream.verify.read_back import read_back
+from declared import wanted_streams
 from nats_server import NatsServer
 
 STREAM = "QIKI_SIM_V1"

@@ -21,9 +21,10 @@ from adapters.jetstream.client.errors import (
 from adapters.jetstream.client.messages import StoredMessage
 from adapters.jetstream.client.writer import MAX_BATCH_BYTES, Message, SubjectWriter, leading_batch
 from adapters.jetstream.codec.cloudevents import from_headers, to_headers
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from adapters.jetstream.verify.count import Counter, SubjectTally
 from adapters.jetstream.verify.read_back import read_back
+from declared import wanted_streams
 from nats_server import NatsServer
 from qiki.common.v1 import stream_pb2
 

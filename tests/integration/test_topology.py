@@ -11,7 +11,8 @@ from nats.aio.client import Client
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.client.errors import ConnectionGone, StreamFull
 from adapters.jetstream.topology.drift import Difference
-from adapters.jetstream.topology.streams import TopologyRefused, check, init, wanted_streams
+from adapters.jetstream.topology.streams import TopologyRefused, check, init
+from declared import wanted_streams
 from nats_server import NatsServer
 
 SMALL = wanted_streams(0.01)

@@ -12,10 +12,11 @@ from pathlib import Path
 import nats
 import pytest
 
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, bridge_environment, process
 from chain import Stored, read_subject
 from chaos.proxy import Link, Trouble
+from declared import wanted_streams
 from frame_source import STREAM, SUBJECT, FrameSource, served
 from mesh.feeds.feed import FlowControl
 from mesh.feeds.ring import Retention

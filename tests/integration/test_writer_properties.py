@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.client.errors import JetStreamError, SequenceConflict, UnknownOutcome
 from adapters.jetstream.client.writer import Message, SubjectWriter
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
+from declared import wanted_streams
 from nats_server import NatsServer
 
 STREAM, SUBJECT = "QIKI_RADAR_V1", "qiki.radar.v1.frames"

@@ -207,8 +207,8 @@ async def test_nats_check_finds_the_streams_missing_and_init_creates_them_once(t
     assert before.returncode == 1
     assert "QIKI_RADAR_V1.name: declared 'QIKI_RADAR_V1', found None" in before.stdout
     assert (first.returncode, "created QIKI_SIM_V1" in first.stdout) == (0, True)
-    assert (second.returncode, second.stdout) == (0, "Nothing to do: all streams are as declared.\n")
-    assert (after.returncode, after.stdout) == (0, "All streams are as declared.\n")
+    assert (second.returncode, second.stdout) == (0, "Nothing to do: all streams and durables are as declared.\n")
+    assert (after.returncode, after.stdout) == (0, "All streams and durables are as declared.\n")
     assert other.returncode == 1
     assert "QIKI_SIM_V1.max_bytes" in other.stdout
 
@@ -282,6 +282,7 @@ def test_a_service_gets_exactly_the_given_settings() -> None:
         "QIKI_SIM_GRPC_PORT": "50051",
         "QIKI_SIM_HTTP_PORT": "9101",
         "QIKI_SIM_LOG_FORMAT": "json",
+        "QIKI_SIM_RUNTIME": "/state/runtime/sim.json",
         "QIKI_SIM_STATE_DIR": "/state/sim",
         "QIKI_SIM_REGISTRAR_TARGET": "127.0.0.1:50054",
         "PYTHONUNBUFFERED": "1",

@@ -24,7 +24,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import svc_registrar.wiring
-from botspec.example import example_bot_spec
+from declared import runtime_file
 from mesh.feeds.token import Token, decode
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor
@@ -46,17 +46,6 @@ WAIT_S = 20.0
 HEARTBEAT_S = 0.1
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-AUDIT_CHANNEL = """
-  - name: audit
-    type: qiki.registrar.v1.AuditEvent
-    rpc: qiki.registrar.v1.RegistrarService/WatchEvents
-    subject: qiki.events.v1.audit
-    stream: QIKI_EVENTS_V1
-    policy: recorded
-
-required_readers:
-  audit: [bridge]
-"""
 
 
 class Client:
@@ -601,10 +590,8 @@ async def test_a_foreign_token_is_refused_as_the_contract_requires(tmp_path: Pat
 
 @pytest.mark.asyncio
 async def test_a_required_reader_may_confirm_and_never_blocks(tmp_path: Path) -> None:
-    spec = tmp_path / "BotSpec.yaml"
-    example = example_bot_spec().read_text().partition("required_readers:")[0].partition("  - name: audit")[0]
-    spec.write_text(example.rstrip() + AUDIT_CHANNEL)
-    async with served(tmp_path / "state", bot_spec=spec) as client:
+    runtime = runtime_file(tmp_path, "registrar", readers={"audit": ("bridge",)})
+    async with served(tmp_path / "state", runtime=runtime) as client:
         await client.receipts(event(1))
         end = await client.call("GetLog", pb.GetLogRequest())
         confirm = pb.ConfirmEventsRequest(reader="bridge", resume_token=end.resume_token)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from chain import RUN_ID, Stored
 from cli.replay.difference import first_difference
+from declared import wanted_streams
 from finished_run import Streams, altered, finish_run, store_again
 from mesh.feeds.token import decode
 from nats_server import NatsServer

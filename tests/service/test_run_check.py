@@ -11,13 +11,14 @@ import pytest
 
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.client.messages import StoredMessage
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from botspec.channels import Channel
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import AUDIT_SUBJECT, RUN_ID, Stored
 from cli.demo.checks.event_check import EventCheck
 from cli.demo.checks.findings import Findings
+from declared import wanted_streams
 from finished_run import Streams, altered, finish_run, store_again
 from mesh.feeds import identity
 from mesh.feeds.token import decode, short_digest

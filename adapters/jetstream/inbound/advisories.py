@@ -11,7 +11,7 @@ from adapters.jetstream.client.messages import StoredMessage, get
 from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
-from adapters.jetstream.topology.consumers import DLQ_ADVISORIES
+from botspec.streams import Durable
 from mesh.serving.runtime import ServiceContext
 from qiki_sdk.codes import COMMAND_EXHAUSTED
 
@@ -44,14 +44,15 @@ class AdvisoryReader:
     """Read the durable `dlq_advisories` until cancelled.
 
     A reader itself dead-letters a message after the last delivery. Where the reader died during that delivery, only the
-    server knows. Both dead letters have the same message id, so that one is stored.
+    server knows. Both dead letters have the same message id, so that one is stored, in the stream `dead_letters`.
     """
 
-    def __init__(self, metrics: CommandMetrics, service: ServiceContext) -> None:
+    def __init__(self, durable: Durable, dead_letters: str, metrics: CommandMetrics, service: ServiceContext) -> None:
+        self._dead_letters = dead_letters
         self._metrics = metrics
         self._audit = service.audit
         heartbeat = service.health.loop("advisories")
-        self._reader = DurableReader(DLQ_ADVISORIES, FETCH, self._process, heartbeat, "reading advisories")
+        self._reader = DurableReader(durable, FETCH, self._process, heartbeat, "reading advisories")
 
     async def run(self, client: Client) -> None:
         """Process advisories over this connection until it is closed.
@@ -77,7 +78,7 @@ class AdvisoryReader:
             _LOG.error("a message that exhausted max_deliver is no longer in its stream", extra={"place": place})
         else:
             detail = f"delivered {advisory.deliveries} times and never acknowledged"
-            await put(client, _dead_letter_of(advisory, origin, detail))
+            await put(client, self._dead_letters, _dead_letter_of(advisory, origin, detail))
         self._metrics.exhausted.inc()
         self._audit.report(
             COMMAND_EXHAUSTED,

@@ -18,7 +18,8 @@ from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
-from adapters.jetstream.topology.consumers import SIM_COMMANDS, Durable
+from botspec.sections import Bus
+from botspec.streams import COMMAND_TIMEOUT_S, DEAD_LETTERS, RESPONSES, SIM_COMMANDS
 from mesh import failpoints
 from mesh.serving.health import Heartbeat
 from mesh.serving.runtime import ServiceContext
@@ -36,10 +37,7 @@ if TYPE_CHECKING:  # the generated stub exists for the type checker alone
 
 SUBJECT_PREFIX = "qiki.commands.v1."
 RESPONSE_PREFIX = "qiki.responses.v1."
-RESPONSES = "QIKI_RESPONSES_V1"
-# For the whole processing of one command, and for the simulator's part of it, which is a flush to the disk; below
-# the durable's ack_wait.
-PROCESS_TIMEOUT_S = 5.0
+# For the simulator's part of a command, which is a flush to the disk.
 CALL_TIMEOUT_S = 3.0
 
 
@@ -53,20 +51,20 @@ class CommandForwarder:
 
     def __init__(
         self,
-        bot_id: str,
+        bus: Bus,
         sim_target: str,
         metrics: CommandMetrics,
         service: ServiceContext,
         *,
         spans: MessageSpans,
-        durable: Durable = SIM_COMMANDS,
     ) -> None:
-        self._bot_id = bot_id
+        self._bot_id = bus.bot.bot_id
+        self._responses, self._dead_letters = bus.stream_of(RESPONSES), bus.stream_of(DEAD_LETTERS)
         self._sim: SimServiceAsyncStub = SimServiceStub(connect(sim_target))
         self._metrics = metrics
         self._audit = service.audit
         self._spans = spans
-        self._durable = durable
+        self._durable = durable = bus.durable(SIM_COMMANDS)
         self._heartbeat: Heartbeat = service.health.loop("commands")
         self._reader = DurableReader(durable, 1, self._process, self._heartbeat, "taking commands")
         self._answered = self._dead_lettered = 0
@@ -90,13 +88,13 @@ class CommandForwarder:
 
     async def _process_one(self, client: Client, message: Msg, span: Span) -> None:
         try:
-            async with asyncio.timeout(PROCESS_TIMEOUT_S):
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 await self._forward(client, message, span)
         except UndecodableError as error:
             fail(span, error.reason, str(error))
             await self._dead_letter(client, message, error.reason, str(error))
         except TimeoutError:
-            fail(span, "timeout", why := f"not done within {PROCESS_TIMEOUT_S:g} s")
+            fail(span, "timeout", why := f"not done within {COMMAND_TIMEOUT_S:g} s")
             await self._return(client, message, why)
         except (QikiError, JetStreamError) as error:
             fail(span, type(error).__name__, str(error))
@@ -135,17 +133,17 @@ class CommandForwarder:
         subject = f"{RESPONSE_PREFIX}{self._bot_id}"
         created = str((await call(client, f"STREAM.INFO.{self._durable.stream}", {})).get("created"))
         place = StreamPosition(created, message.metadata.sequence.stream)
-        tail = await get_last(client, RESPONSES, subject)
+        tail = await get_last(client, self._responses, subject)
         if tail is not None and is_answered(place, tail.headers):
             return
         headers = answer_headers(result, self._bot_id, place, traceparent)
         body = result.SerializeToString(deterministic=True)
-        await store(client, RESPONSES, subject, body, headers, expected_last=tail.sequence if tail else 0)
+        await store(client, self._responses, subject, body, headers, expected_last=tail.sequence if tail else 0)
 
     async def _return(self, client: Client, message: Msg, why: str) -> None:
         """Return the command for a later redelivery, or dead-letter it where it has exhausted max_deliver."""
         deliveries = message.metadata.num_delivered
-        if 0 < self._durable.max_deliver <= deliveries:
+        if self._durable.max_deliver is not None and self._durable.max_deliver <= deliveries:
             await self._dead_letter(client, message, "EXHAUSTED", f"delivered {deliveries} times; the last time: {why}")
             return
         self._heartbeat.beat(f"waiting: {why}")
@@ -153,7 +151,9 @@ class CommandForwarder:
         await message.nak(delay=self._durable.delay_s(deliveries))
 
     async def _dead_letter(self, client: Client, message: Msg, reason: str, detail: str) -> None:
-        dead_letter = await put_delivered(client, self._durable.name, message, reason, detail)
+        dead_letter = await put_delivered(
+            client, self._dead_letters, self._durable.name, message, reason=reason, detail=detail
+        )
         self._dead_lettered += 1
         self._metrics.dead_lettered.inc(reason)
         self._audit.report(

@@ -10,8 +10,9 @@ from nats.aio.client import Client
 from adapters.jetstream.client.messages import StoredMessage, get, get_next, store
 from adapters.jetstream.codec.cloudevents import MESSAGE_ID, HeaderError, from_foreign_headers
 from adapters.jetstream.codec.foreign import JSON, PROTOBUF
-from adapters.jetstream.inbound.dead_letters import STREAM, SUBJECT_PREFIX, DeadLetter
-from botspec.channels import STREAMS  # with the whole API: the types that a payload may be of
+from adapters.jetstream.inbound.dead_letters import SUBJECT_PREFIX, DeadLetter
+from botspec.sections import Bus  # with the whole API: the types that a payload may be of
+from botspec.streams import DEAD_LETTERS
 
 MAX_SHOWN_BYTES = 4096
 _ALL = f"{SUBJECT_PREFIX}>"
@@ -42,12 +43,12 @@ class StoredDeadLetter:
         return f"{self.content.stream}/{self.content.sequence}"
 
 
-async def list_dead_letters(client: Client, after: int, limit: int) -> list[StoredDeadLetter]:
+async def list_dead_letters(client: Client, bus: Bus, after: int, limit: int) -> list[StoredDeadLetter]:
     """Return the first dead letters after a sequence, oldest first, `limit` at most. Raises `JetStreamError`."""
     found: list[StoredDeadLetter] = []
     sequence = after + 1
     while len(found) < limit:
-        message = await get_next(client, STREAM, sequence, _ALL)
+        message = await get_next(client, bus.stream_of(DEAD_LETTERS), sequence, _ALL)
         if message is None:
             break
         found.append(_read(message))
@@ -55,20 +56,20 @@ async def list_dead_letters(client: Client, after: int, limit: int) -> list[Stor
     return found
 
 
-async def get_dead_letter(client: Client, sequence: int) -> StoredDeadLetter:
+async def get_dead_letter(client: Client, bus: Bus, sequence: int) -> StoredDeadLetter:
     """Return the dead letter at a stream sequence.
 
     Raises:
         NotADeadLetterError: there is none.
         JetStreamError: the server cannot be queried.
     """
-    message = await get(client, STREAM, sequence)
+    message = await get(client, bus.stream_of(DEAD_LETTERS), sequence)
     if message is None or not message.subject.startswith(SUBJECT_PREFIX):
         raise NotADeadLetterError(f"there is no dead letter {sequence}")
     return _read(message)
 
 
-async def replay(client: Client, dead_letter: StoredDeadLetter) -> bool:
+async def replay(client: Client, bus: Bus, dead_letter: StoredDeadLetter) -> bool:
     """Publish the message to its subject again, as received; return False where that was done already.
 
     Its message id derives from the dead letter's: within the stream's duplicate window, repeated calls store it once.
@@ -78,9 +79,9 @@ async def replay(client: Client, dead_letter: StoredDeadLetter) -> bool:
         JetStreamError: it is not known to be stored; trying again is harmless.
     """
     content = dead_letter.content
-    if not content.subject or content.stream not in [declared.name for declared in STREAMS]:
+    if not content.subject or content.stream not in [stream.name for stream in bus.streams]:
         raise NotADeadLetterError(f"dead letter {dead_letter.sequence} does not name its message's origin")
-    headers = {**content.headers, MESSAGE_ID: f"{STREAM}/{dead_letter.sequence}/replay"}
+    headers = {**content.headers, MESSAGE_ID: f"{bus.stream_of(DEAD_LETTERS)}/{dead_letter.sequence}/replay"}
     return await store(client, content.stream, content.subject, content.payload, headers)
 
 

@@ -13,7 +13,6 @@ from nats.aio.msg import Msg
 from adapters.jetstream.client.messages import StoredMessage, store
 from adapters.jetstream.codec.cloudevents import MESSAGE_ID
 
-STREAM = "QIKI_DLQ_V1"
 SUBJECT_PREFIX = "qiki.dlq.v1."
 OWN_PREFIX = "qiki-dlq-"
 # Headers that control JetStream: those of the original message would act on its copy.
@@ -67,20 +66,22 @@ class DeadLetter:
         )
 
 
-async def put(client: Client, dead_letter: DeadLetter) -> None:
-    """Store a dead letter; it is stored when this returns.
+async def put(client: Client, stream: str, dead_letter: DeadLetter) -> None:
+    """Store a dead letter in the dead-letter stream; it is stored when this returns.
 
     Raises:
         JetStreamError: it is not known to be stored; storing it again is harmless.
     """
     subject = f"{SUBJECT_PREFIX}{dead_letter.consumer}"
-    await store(client, STREAM, subject, dead_letter.payload, dead_letter.message_headers())
+    await store(client, stream, subject, dead_letter.payload, dead_letter.message_headers())
     facts = {"subject": dead_letter.subject, "reason": dead_letter.reason, "detail": dead_letter.detail}
     _LOG.warning("dead-lettered", extra={**facts, "sequence": dead_letter.sequence})
 
 
-async def put_delivered(client: Client, consumer: str, message: Msg, reason: str, detail: str) -> DeadLetter:
-    """Dead-letter a consumer's message, then terminate its redelivery; return the dead letter.
+async def put_delivered(
+    client: Client, stream: str, consumer: str, message: Msg, *, reason: str, detail: str
+) -> DeadLetter:
+    """Store a consumer's message in the dead-letter stream, then terminate its redelivery; return the dead letter.
 
     Raises:
         JetStreamError: it is not known to be stored; the message is redelivered.
@@ -96,7 +97,7 @@ async def put_delivered(client: Client, consumer: str, message: Msg, reason: str
         reason=reason,
         detail=detail,
     )
-    await put(client, dead_letter)
+    await put(client, stream, dead_letter)
     await message.term()
     return dead_letter
 

@@ -15,7 +15,7 @@ from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
-from adapters.jetstream.topology.consumers import REGISTRAR_INTAKE
+from botspec.streams import Durable
 from mesh.folds import upstream
 from mesh.serving.health import Heartbeat
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, RecordEventsRequest
@@ -44,17 +44,22 @@ class Intake:
 
     def __init__(
         self,
+        durable: Durable,
+        dead_letters: str,
         registrar_target: str,
+        *,
         metrics: IntakeMetrics,
         audit: AuditReporter,
         heartbeat: Heartbeat,
         spans: MessageSpans,
     ) -> None:
+        self._durable = durable
+        self._dead_letters = dead_letters
         self._spans = spans
         self._registrar: RegistrarServiceAsyncStub = RegistrarServiceStub(connect(registrar_target))
         self._metrics = metrics
         self._audit = audit
-        self._reader = DurableReader(REGISTRAR_INTAKE, FETCH, self._process, heartbeat, "taking events in")
+        self._reader = DurableReader(durable, FETCH, self._process, heartbeat, "taking events in")
         self._recorded = self._dead_lettered = 0
 
     def facts(self) -> Mapping[str, object]:
@@ -76,7 +81,7 @@ class Intake:
                 if message.subject == OWN_SUBJECT:
                     await message.ack()
                     continue
-                span = spans.enter_context(self._spans.process(message, REGISTRAR_INTAKE.name))
+                span = spans.enter_context(self._spans.process(message, self._durable.name))
                 try:
                     event = to_audit_event(message.headers or {}, message.data)
                 except UndecodableError as error:
@@ -102,7 +107,8 @@ class Intake:
 
     async def _dead_letter(self, client: Client, message: Msg, span: Span, reason: str, detail: str) -> None:
         fail(span, reason, detail)
-        dead_letter = await put_delivered(client, REGISTRAR_INTAKE.name, message, reason, detail)
+        name = self._durable.name
+        dead_letter = await put_delivered(client, self._dead_letters, name, message, reason=reason, detail=detail)
         self._dead_lettered += 1
         self._metrics.dead_lettered.inc(reason)
         self._audit.report(

@@ -1,7 +1,7 @@
 """Lag of every durable consumer on the mesh's streams: the mesh's own, and those that its users made."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from nats.aio.client import Client
 from adapters.jetstream.client.errors import NotFound, StreamMissing, UnknownOutcome
 from adapters.jetstream.client.messages import get_next
 from adapters.jetstream.client.requests import call
-from botspec.channels import STREAMS
 
 # With 256 consumers a page, more durables on a stream than the server manages well; further ones are not reported.
 MAX_PAGES = 8
@@ -34,10 +33,10 @@ class Lag:
     oldest_age_s: float | None
 
 
-async def lags(client: Client) -> dict[tuple[str, str], Lag]:
-    """Return the lag of each durable by its stream and name. Raises `JetStreamError`."""
+async def lags(client: Client, streams: Iterable[str]) -> dict[tuple[str, str], Lag]:
+    """Return the lag of each durable on these streams by its stream and name. Raises `JetStreamError`."""
     found: dict[tuple[str, str], Lag] = {}
-    for stream in (declared.name for declared in STREAMS):
+    for stream in streams:
         for number, info in enumerate(await _durables(client, stream)):
             found[stream, _durable_name(info)] = await _lag(client, stream, info, with_age=number < MAX_AGES)
     return found

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from botspec.subjects import subjects_overlap
+
 StreamConfig = Mapping[str, object]
 """A stream's configuration in JetStream's own JSON fields: durations in nanoseconds, -1 for no limit."""
 
@@ -92,17 +94,6 @@ def refusal(difference: Difference) -> str | None:
     if field in _FREELY_CHANGED:
         return None
     return "it cannot be changed in place; save what is stored in the stream, remove the stream, and create it again"
-
-
-def subjects_overlap(first: str, second: str) -> bool:
-    """Return whether one subject can match both patterns: `*` is one token, a final `>` one or more."""
-    a, b = first.split("."), second.split(".")
-    for x, y in zip(a, b, strict=False):
-        if x == ">" or y == ">":
-            return True
-        if x != y and "*" not in (x, y):
-            return False
-    return len(a) == len(b)
 
 
 def _comparable(field: str, value: object) -> object:

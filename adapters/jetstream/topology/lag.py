@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -14,12 +14,13 @@ from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.topology import consumer_lag, streams
 from adapters.jetstream.topology.consumer_lag import Lag
 from adapters.jetstream.topology.streams import Fill
+from botspec.sections import Bus
+from botspec.streams import DEAD_LETTERS
 from mesh.tasks import raise_if_cancelled
 
 PERIOD_S = 2.0
 # An answer older than this is no longer valid.
 KNOWN_FOR_S = 10.0
-DEAD_LETTERS = "QIKI_DLQ_V1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class LagSample:
 class LagWatch(Collector):
     """The last known lag of each durable, usage of each stream, and number of dead letters."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, bus: Bus) -> None:
+        self._streams = tuple(stream.name for stream in bus.streams)
+        self._dead_letters = bus.stream_of(DEAD_LETTERS)
         self._sample: LagSample | None = None
         registry.register(self)
 
@@ -43,7 +46,7 @@ class LagWatch(Collector):
         while True:
             raise_if_cancelled()
             try:
-                self._sample = await _ask(client)
+                self._sample = await _ask(client, self._streams)
             except JetStreamError:
                 self._sample = None
             await asyncio.sleep(PERIOD_S)
@@ -52,7 +55,7 @@ class LagWatch(Collector):
         """Yield the known values."""
         sample = self._known()
         yield from _lags(sample.lags if sample else {})
-        yield from _fills(sample.fills if sample else {})
+        yield from _fills(sample.fills if sample else {}, self._dead_letters)
 
     def facts(self) -> Mapping[str, object]:
         """Return the unprocessed messages of each durable: those not delivered yet and those not acknowledged."""
@@ -65,8 +68,9 @@ class LagWatch(Collector):
         return sample if sample is not None and time.monotonic() - sample.at_s <= KNOWN_FOR_S else None
 
 
-async def _ask(client: Client) -> LagSample:
-    return LagSample(time.monotonic(), await consumer_lag.lags(client), await streams.fills(client))
+async def _ask(client: Client, names: Sequence[str]) -> LagSample:
+    at_s = time.monotonic()
+    return LagSample(at_s, await consumer_lag.lags(client, names), await streams.fills(client, names))
 
 
 def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
@@ -90,7 +94,7 @@ def _lags(lags: dict[tuple[str, str], Lag]) -> Iterable[Metric]:
     yield from (pending, out, again, age)
 
 
-def _fills(fills: dict[str, Fill]) -> Iterable[Metric]:
+def _fills(fills: dict[str, Fill], dead_letters: str) -> Iterable[Metric]:
     size = GaugeMetricFamily("qiki_jetstream_stream_bytes", "Bytes stored in a stream.", labels=["stream"])
     limit = GaugeMetricFamily(
         "qiki_jetstream_stream_limit_bytes", "Limit of the bytes stored in a stream.", labels=["stream"]
@@ -101,6 +105,6 @@ def _fills(fills: dict[str, Fill]) -> Iterable[Metric]:
         size.add_metric([stream], fill.size_bytes)
         limit.add_metric([stream], fill.limit_bytes)
         messages.add_metric([stream], fill.messages)
-        if stream == DEAD_LETTERS:
+        if stream == dead_letters:
             dead.add_metric([], fill.messages)
     yield from (size, limit, messages, dead)

@@ -1,7 +1,7 @@
 """The mesh's JetStream streams with every policy explicit: created, checked and updated without losing data."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -9,16 +9,10 @@ from nats.aio.client import Client
 from adapters.jetstream.client.errors import JetStreamError, UnknownOutcome
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference, StreamConfig, diff, missing, overlaps, refusal
-from botspec.channels import STREAMS, StreamDeclaration
+from botspec.sections import Bus
+from botspec.streams import Stream
 
 _NO_LIMIT = -1
-_MIB = 1024 * 1024
-_GIB = 1024 * _MIB
-_MINUTE_S = 60
-# For a stream that only a bridge writes. Its writes are conditional and need no window, and the broker keeps every
-# message id in memory for this time, some 300 bytes each: at a thousand events a second, 36 MB for two minutes.
-_SHORT_WINDOW_S = 10
-_DAY_S = 24 * 3600
 _NS_PER_S = 1_000_000_000
 _MAX_PAGES = 100
 
@@ -32,57 +26,28 @@ class TopologyRefused(JetStreamError):  # noqa: N818 - named for what happened, 
         self.field = field
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPolicy:
-    """Retention of one stream: messages per subject (-1: no limit), bytes, age (0: no limit); sizes before scaling.
-
-    A bridge resumes at a subject's last message. A bridged stream is therefore trimmed by messages per subject, which
-    always keeps the last, and never by age; the byte limit refuses new messages instead of removing old ones.
-    """
-
-    max_bytes: int
-    max_msgs_per_subject: int = _NO_LIMIT
-    max_age_s: int = 0
-    duplicate_window_s: int = 2 * _MINUTE_S
-    bridged: bool = False
-
-
-def policies() -> dict[str, StreamPolicy]:
-    """Return every stream's policy by the stream's name."""
-    return {
-        "QIKI_SIM_V1": StreamPolicy(
-            1 * _GIB, max_msgs_per_subject=100_000, duplicate_window_s=_SHORT_WINDOW_S, bridged=True
-        ),
-        "QIKI_RADAR_V1": StreamPolicy(
-            2 * _GIB, max_msgs_per_subject=50_000, duplicate_window_s=_SHORT_WINDOW_S, bridged=True
-        ),
-        "QIKI_EVENTS_V1": StreamPolicy(512 * _MIB, max_msgs_per_subject=200_000, bridged=True),
-        "QIKI_COMMANDS_V1": StreamPolicy(64 * _MIB, max_age_s=_DAY_S, duplicate_window_s=10 * _MINUTE_S),
-        "QIKI_RESPONSES_V1": StreamPolicy(64 * _MIB, max_age_s=7 * _DAY_S, duplicate_window_s=10 * _MINUTE_S),
-        "QIKI_DLQ_V1": StreamPolicy(256 * _MIB, max_age_s=90 * _DAY_S),
-    }
-
-
-def wanted_streams(size_factor: float = 1.0, num_replicas: int = 1) -> dict[str, StreamConfig]:
+def wanted_streams(bus: Bus, size_factor: float = 1.0, num_replicas: int = 1) -> dict[str, StreamConfig]:
     """Return the declared configuration of every stream by its name.
 
-    `size_factor` scales the retained messages and bytes to the available disk (1.0 is 3.9 GiB at most, which the server
-    reserves). Raises `ValueError` for a factor outside (0, 1000] or other than 1, 3 or 5 replicas.
+    `size_factor` scales the retained messages and bytes to the available disk; at 1.0 the server reserves the declared
+    bytes. Raises `ValueError` for a factor outside (0, 1000] or other than 1, 3 or 5 replicas.
     """
     if not (math.isfinite(size_factor) and 0 < size_factor <= 1000):
         raise ValueError(f"size_factor is {size_factor}, expected more than 0 and at most 1000")
     if num_replicas not in (1, 3, 5):
         raise ValueError(f"num_replicas is {num_replicas}, expected 1, 3 or 5")
-    of = policies()
-    return {declared.name: _config(declared, of[declared.name], size_factor, num_replicas) for declared in STREAMS}
+    bridged = bus.bridged_streams
+    return {
+        stream.name: _config(stream, size_factor, num_replicas, bridged=stream.name in bridged)
+        for stream in bus.streams
+    }
 
 
-async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[Difference]:
+async def check(client: Client, wanted: Mapping[str, StreamConfig]) -> list[Difference]:
     """Return how the server's streams differ from the declared ones; empty where they do not.
 
     A missing stream differs in its `name`; a subject that another captures, in `subjects`. Raises `JetStreamError`.
     """
-    wanted = wanted_streams() if wanted is None else wanted
     actual = await _actual(client)
     taken = [
         Difference(each.stream, "subjects", each.subject, f"{each.other_subject} of stream {each.other}")
@@ -92,13 +57,12 @@ async def check(client: Client, wanted: Mapping[str, StreamConfig] | None = None
     return absent + taken + diff(wanted, actual)
 
 
-async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None) -> list[str]:
+async def init(client: Client, wanted: Mapping[str, StreamConfig]) -> list[str]:
     """Create missing streams and update differing ones; return the actions taken, none the second time.
 
     Raises `TopologyRefused` before any change where a change would lose data or is impossible, and `JetStreamError`
     where the server does not comply.
     """
-    wanted = wanted_streams() if wanted is None else wanted
     actual = await _actual(client)
     differences = diff(wanted, actual)
     _refuse_loss(wanted, actual, differences)
@@ -118,8 +82,8 @@ async def init(client: Client, wanted: Mapping[str, StreamConfig] | None = None)
     return actions
 
 
-def _config(declared: StreamDeclaration, policy: StreamPolicy, size_factor: float, num_replicas: int) -> StreamConfig:
-    per_subject = policy.max_msgs_per_subject
+def _config(declared: Stream, size_factor: float, num_replicas: int, *, bridged: bool) -> StreamConfig:
+    per_subject = declared.max_msgs_per_subject
     return {
         "name": declared.name,
         "subjects": list(declared.subjects),
@@ -127,16 +91,16 @@ def _config(declared: StreamDeclaration, policy: StreamPolicy, size_factor: floa
         "storage": "file",
         "discard": "new",
         "discard_new_per_subject": False,
-        "max_msgs_per_subject": per_subject if per_subject == _NO_LIMIT else max(1, int(per_subject * size_factor)),
+        "max_msgs_per_subject": _NO_LIMIT if per_subject is None else max(1, int(per_subject * size_factor)),
         "max_msgs": _NO_LIMIT,
-        "max_bytes": max(1, int(policy.max_bytes * size_factor)),
-        "max_age": policy.max_age_s * _NS_PER_S,
+        "max_bytes": max(1, int(declared.max_bytes * size_factor)),
+        "max_age": (declared.max_age_s or 0) * _NS_PER_S,
         "max_msg_size": _NO_LIMIT,
         "max_consumers": _NO_LIMIT,
         "num_replicas": num_replicas,
-        "duplicate_window": policy.duplicate_window_s * _NS_PER_S,
+        "duplicate_window": declared.duplicate_window_s * _NS_PER_S,
         "allow_direct": True,
-        "allow_atomic": policy.bridged,
+        "allow_atomic": bridged,
         "allow_rollup_hdrs": False,
         "allow_msg_ttl": False,
         "deny_delete": False,
@@ -178,9 +142,8 @@ class Fill:
     limit_bytes: int
 
 
-async def fills(client: Client) -> dict[str, Fill]:
+async def fills(client: Client, declared: Collection[str]) -> dict[str, Fill]:
     """Return the usage of each declared stream that exists. Raises `JetStreamError`."""
-    declared = {each.name for each in STREAMS}
     return {
         name: Fill(int(state["messages"]), int(state["bytes"]), int(str(config["max_bytes"])))
         for name, (config, state) in (await _listed(client)).items()

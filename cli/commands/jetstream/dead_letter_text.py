@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from adapters.jetstream.client.errors import JetStreamError
@@ -14,15 +15,17 @@ from adapters.jetstream.inbound.dead_letter_view import (
     replay,
 )
 from cli.errors import CliError
+from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import connected
 
 _COLUMNS = ("SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER")
 
 
-async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
+async def list_lines(nats_url: str, bot_spec: Path, after: int, limit: int) -> list[str]:
     """Return a table of the dead letters after a sequence. Raises CliError where the server cannot be reached."""
+    bus = load_bot(bot_spec).spec
     async with connected(nats_url) as client:
-        found = await list_dead_letters(client, after, limit + 1)
+        found = await list_dead_letters(client, bus, after, limit + 1)
     if not found:
         return ["There are no dead letters."]
     rows = [_COLUMNS, *(_row(dead_letter) for dead_letter in found[:limit])]
@@ -33,10 +36,11 @@ async def list_lines(nats_url: str, after: int, limit: int) -> list[str]:
     return lines
 
 
-async def show_lines(nats_url: str, sequence: int) -> Sequence[str]:
+async def show_lines(nats_url: str, bot_spec: Path, sequence: int) -> Sequence[str]:
     """Return the description of one dead letter. Raises CliError where there is none."""
+    bus = load_bot(bot_spec).spec
     async with _dead_letters(nats_url) as client:
-        dead_letter = await get_dead_letter(client, sequence)
+        dead_letter = await get_dead_letter(client, bus, sequence)
     content = dead_letter.content
     return [
         f"sequence  {dead_letter.sequence}, dead-lettered {dead_letter.time}",
@@ -50,12 +54,13 @@ async def show_lines(nats_url: str, sequence: int) -> Sequence[str]:
     ]
 
 
-async def replay_dead_letter(nats_url: str, sequence: int) -> str:
+async def replay_dead_letter(nats_url: str, bot_spec: Path, sequence: int) -> str:
     """Send a dead letter's message again and return the result. Raises CliError where it cannot be sent."""
+    bus = load_bot(bot_spec).spec
     async with _dead_letters(nats_url) as client:
-        dead_letter = await get_dead_letter(client, sequence)
+        dead_letter = await get_dead_letter(client, bus, sequence)
         try:
-            stored = await replay(client, dead_letter)
+            stored = await replay(client, bus, dead_letter)
         except JetStreamError as error:
             raise CliError(f"whether the message was sent is not known: {error}. Trying again is harmless.") from None
     subject = printable(dead_letter.content.subject)

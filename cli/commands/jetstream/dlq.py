@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.bots import DEFAULT_BOT, BotOption, bot_file
 from cli.commands.jetstream.options import DEFAULT_NATS_URL, NatsUrl
 
 dlq = typer.Typer(help="Look at dead letters, and send one once more.", no_args_is_help=True)
@@ -15,26 +16,28 @@ Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at mos
 
 
 @dlq.command("list")
-def list_dead_letters(nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: Limit = 100) -> None:
+def list_dead_letters(
+    nats_url: NatsUrl = DEFAULT_NATS_URL, after: After = 0, limit: Limit = 100, bot: BotOption = DEFAULT_BOT
+) -> None:
     """List the dead letters, oldest first."""
     from cli.commands.jetstream.dead_letter_text import list_lines  # noqa: PLC0415 - others must start without it
 
-    for line in asyncio.run(list_lines(nats_url, after, limit)):
+    for line in asyncio.run(list_lines(nats_url, bot_file(bot), after, limit)):
         print(line)
 
 
 @dlq.command()
-def show(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
+def show(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL, bot: BotOption = DEFAULT_BOT) -> None:
     """Show a dead letter: its reason, its headers, and its payload, readably where the type is known."""
     from cli.commands.jetstream.dead_letter_text import show_lines  # noqa: PLC0415 - others must start without it
 
-    for line in asyncio.run(show_lines(nats_url, sequence)):
+    for line in asyncio.run(show_lines(nats_url, bot_file(bot), sequence)):
         print(line)
 
 
 @dlq.command()
-def replay(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL) -> None:
+def replay(sequence: Sequence, nats_url: NatsUrl = DEFAULT_NATS_URL, bot: BotOption = DEFAULT_BOT) -> None:
     """Store a dead letter's message on its subject again, once: asking again soon after does nothing."""
     from cli.commands.jetstream.dead_letter_text import replay_dead_letter  # noqa: PLC0415 - others must start without it
 
-    print(asyncio.run(replay_dead_letter(nats_url, sequence)))
+    print(asyncio.run(replay_dead_letter(nats_url, bot_file(bot), sequence)))

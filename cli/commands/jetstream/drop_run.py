@@ -9,23 +9,18 @@ from rich.console import Console
 
 from adapters.jetstream.codec.stored_event import NotABridgesError
 from adapters.jetstream.topology.drop_run import LastRun, drop, last_run
-from botspec.example import example_bot_spec
-from botspec.model import load_bot_spec
-from botspec.yaml_source import SpecError
 from cli.demo.progress import open_meter
-from cli.errors import CliError, UsageError
+from cli.errors import CliError
+from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import connected
 
 
-async def drop_run(nats_url: str, run_id: str, bot_spec: Path | None, *, confirmed: bool) -> list[str]:
+async def drop_run(nats_url: str, run_id: str, bot_spec: Path, *, confirmed: bool) -> list[str]:
     """Delete the run from every subject that ends in it if confirmed; return a report of the deletion, done or pending.
 
     Raises CliError where no subject ends in the run, or the server cannot be reached.
     """
-    try:
-        channels = load_bot_spec(bot_spec or example_bot_spec()).spec.channels
-    except SpecError as error:
-        raise UsageError(str(error)) from None
+    channels = load_bot(bot_spec).spec.channels
     async with _on_the_bus(nats_url) as client:
         lasts = [await last_run(client, channel.stream, channel.subject) for channel in channels]
         found = [last for last in lasts if last is not None and last.newest.context.run_id == run_id]

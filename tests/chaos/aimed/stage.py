@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from botspec.model import load_bot_spec
+from botspec.runtime import write as write_runtime
 from chain import RUN_ID, START_TIME
 from chaos.aimed.cases import Case, Retention
 from chaos.arena import AT_ONCE, SEED, Arena
@@ -16,7 +18,7 @@ from cli.local_mesh.mesh import Mesh
 from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
 from cli.local_mesh.options import MeshOptions
 from cli.local_mesh.ports import choose_ports
-from cli.local_mesh.processes import LOG_DIR, nats_spec, nats_url, service_specs
+from cli.local_mesh.processes import LOG_DIR, RUNTIME_DIR, nats_spec, nats_url, service_specs
 from cli.local_mesh.storage.disk_space import RESERVED_SHARE
 from cli.local_mesh.storage.storage_watch import StorageWatch
 from cli.local_mesh.supervision.child import ChildState
@@ -137,9 +139,13 @@ async def stage(
             directory / "traps",
         )
         set_traps(found)
-        write_nats_config(state_dir, options.nats_sync_interval, int(declared_bytes() * SIZE_FACTOR / RESERVED_SHARE))
+        loaded = load_bot_spec(options.bot_spec)
+        write_runtime(loaded, state_dir / RUNTIME_DIR)
+        write_nats_config(
+            state_dir, options.nats_sync_interval, int(declared_bytes(loaded.spec) * SIZE_FACTOR / RESERVED_SHARE)
+        )
         await supervisor.start(nats_spec(ports, state_dir, state_dir / CONFIG_FILE))
-        await init_topology(nats_url(ports), SIZE_FACTOR)
+        await init_topology(nats_url(ports), loaded.spec, SIZE_FACTOR)
         await supervisor.start(*specs)
         yield found
 

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from adapters.jetstream.topology.drift import Difference, diff, missing, overlaps, refusal, subjects_overlap
-from adapters.jetstream.topology.streams import policies, wanted_streams
-from botspec.channels import STREAMS
+from declared import BUS, wanted_streams
 
 
 def test_a_stream_as_declared_has_no_differences() -> None:
@@ -108,17 +107,24 @@ def test_no_two_declared_streams_share_a_subject() -> None:
     assert overlaps(wanted, wanted) == []
 
 
-def test_every_declared_stream_has_a_policy_and_no_policy_is_left_over() -> None:
-    assert policies().keys() == {declared.name for declared in STREAMS}
-
-
-def test_no_bridged_stream_is_trimmed_by_age_and_each_leaves_the_last_message() -> None:
+def test_the_streams_are_those_of_the_bot_spec_with_its_limits() -> None:
     wanted = wanted_streams()
-    for name, policy in policies().items():
-        if policy.bridged:
-            config = wanted[name]
-            assert (config["max_age"], config["max_msgs"]) == (0, -1)
-            assert (config["discard"], config["allow_atomic"]) == ("new", True)
+    assert list(wanted) == [stream.name for stream in BUS.streams]
+    for stream in BUS.streams:
+        config = wanted[stream.name]
+        assert config["subjects"] == list(stream.subjects)
+        assert config["max_bytes"] == stream.max_bytes
+        assert config["max_msgs_per_subject"] == (stream.max_msgs_per_subject or -1)
+        assert config["max_age"] == (stream.max_age_s or 0) * 10**9
+        assert config["duplicate_window"] == stream.duplicate_window_s * 10**9
+
+
+def test_a_stream_with_a_channel_takes_atomic_batches_and_is_never_trimmed_by_age() -> None:
+    assert BUS.bridged_streams == {"QIKI_SIM_V1", "QIKI_RADAR_V1", "QIKI_EVENTS_V1"}
+    for name, config in wanted_streams().items():
+        assert config["allow_atomic"] is (name in BUS.bridged_streams)
+        if name in BUS.bridged_streams:
+            assert (config["max_age"], config["max_msgs"], config["discard"]) == (0, -1, "new")
             assert isinstance(config["max_msgs_per_subject"], int)
             assert config["max_msgs_per_subject"] > 0
 

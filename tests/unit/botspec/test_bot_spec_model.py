@@ -2,11 +2,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from botspec.base import nanoseconds
 from botspec.model import BotSpec, Simulation, load_bot_spec
 from botspec.yaml_source import SpecError
+from declared import minimal_text
 
 EXAMPLE = Path(__file__).parents[3] / "botspec" / "BotSpec.yaml"
 # Where a section can be put in.
@@ -38,7 +40,8 @@ def test_the_example_is_valid_and_is_the_bot_of_the_mesh() -> None:
     assert loaded.path == EXAMPLE
     assert spec.bot.bot_id == "qiki-01"
     assert [radar.range_band for radar in spec.radars] == ["LR", "SR"]
-    assert [sensor.kind for sensor in spec.navigation] == ["gnss", "imu"]
+    assert [sensor.type for sensor in spec.navigation] == ["gnss", "imu"]
+    assert spec.body is None
     assert [channel.subject for channel in spec.channels] == [
         "qiki.sim.v1.world",
         "qiki.sim.v1.sensors",
@@ -62,10 +65,10 @@ def test_periods_are_converted_to_ticks() -> None:
 
 def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
-    path.write_text("schema_version: 1\nbot: {bot_id: b, name: B}\nsimulation: {}\nchannels: []\n")
+    path.write_text(yaml.safe_dump({**yaml.safe_load(minimal_text()), "simulation": {}}, sort_keys=False))
     spec = load_bot_spec(path).spec
     assert (spec.simulation.tick_s, spec.simulation.world_period_s) == (0.05, 0.1)
-    assert (spec.navigation, spec.radars, spec.channels, spec.required_readers) == ((), (), (), {})
+    assert (spec.guard_rules, spec.required_readers, spec.tracker.modes) == ((), {}, None)
 
 
 @pytest.mark.parametrize(
@@ -110,27 +113,27 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
         (
             "scan_period_s: 0.5",
             "scan_period_s: 0.25",
-            "radars[1].scan_period_s: 0.25 s is not a whole multiple of simulation.world_period_s, which is 0.1 s",
+            "components[3].scan_period_s: 0.25 s is not a whole multiple of simulation.world_period_s, which is 0.1 s",
         ),
         (
             "    period_s: 1.0",
             "    period_s: 1.01",
-            "navigation[0].period_s: 1.01 s is not a whole multiple of simulation.tick_s, which is 0.05 s",
+            "components[0].period_s: 1.01 s is not a whole multiple of simulation.tick_s, which is 0.05 s",
         ),
         (
             "0b6c1a2f7e12",
             "0b6c1a2f7e02",
-            "radars[1].sensor_id: 6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e02 is already that of navigation[1]",
+            "components[3].sensor_id: 6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e02 is already that of components[1]; ",
         ),
         (
             "min_range_m: 30.0",
             "min_range_m: 12000",
-            "radars[1].max_range_m: should exceed min_range_m, which is 12000.0",
+            "components[3].max_range_m: should exceed min_range_m, which is 12000.0",
         ),
         (
             "max_elev_deg: 85.0",
             "max_elev_deg: -60",
-            "radars[1].max_elev_deg: should exceed min_elev_deg, which is -60.0",
+            "components[3].max_elev_deg: should exceed min_elev_deg, which is -60.0",
         ),
         (
             "subject: qiki.sim.v1.sensors",
@@ -154,29 +157,33 @@ def test_a_seed_that_is_no_unsigned_64_bit_number_is_refused(seed: float) -> Non
             "type: qiki.sim.v1.Reading",
             "channels[1].type: unknown protobuf type 'qiki.sim.v1.Reading'",
         ),
-        ("schema_version: 1", "schema_version: 2", "schema_version: should be 1, not 2"),
+        ("schema_version: 2", "schema_version: 4", "schema_version: should be 2, not 4"),
         (
             "false_alarm_probability: 1.0e-8 ",
             "false_alarm_probability: 0.2 ",
-            "radars[0].false_alarm_probability: should be less than or equal to 0.1",
+            "components[2].false_alarm_probability: should be less than or equal to 0.1",
         ),
         (
             "false_alarm_probability: 3.0e-9",
             "false_alarm_probability: .nan",
-            "radars[1].false_alarm_probability: should be a finite number",
+            "components[3].false_alarm_probability: should be a finite number",
         ),
-        ("range_sigma_m: 5.0", "range_sigma_m: 0", "radars[1].range_sigma_m: should be greater than 0, not 0"),
-        ("range_band: SR", "range_band: XR", "radars[1].range_band: should be 'LR' or 'SR', not 'XR'"),
+        ("range_sigma_m: 5.0", "range_sigma_m: 0", "components[3].range_sigma_m: should be greater than 0, not 0"),
+        ("range_band: SR", "range_band: XR", "components[3].range_band: should be 'LR' or 'SR', not 'XR'"),
         ("bot_id: qiki-01", "bot_id: Qiki", "bot.bot_id: String should match pattern"),
         (
             "max_detections: 4000  ",
             "max_detections: 4001  ",
-            "radars[0].max_detections: should be less than or equal to 4000",
+            "components[2].max_detections: should be less than or equal to 4000",
         ),
-        ("kind: imu", "kind: sonar", "navigation[1].kind: should be one of 'gnss', 'imu', not 'sonar'"),
-        ("6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e01", "not-a-uuid", "navigation[0].sensor_id: should be a valid UUID"),
-        ("reply_probability: 0.98", "replies: 0.98", "radars[1].transponder.reply_probability: required, and missing"),
-        ("    name: radar-long", "    nane: radar-long", "radars[0].name: required, and missing"),
+        ("type: imu", "type: sonar", "components[1].type: should be one of 'rigid_body', 'propellant_tank',"),
+        ("6f3d1f0e-6f0a-4d5c-9a59-0b6c1a2f7e01", "not-a-uuid", "components[0].sensor_id: should be a valid UUID"),
+        (
+            "reply_probability: 0.98",
+            "replies: 0.98",
+            "components[3].transponder.reply_probability: required, and missing",
+        ),
+        ("    name: radar-long", "    nane: radar-long", "components[2].name: required, and missing"),
         (
             POLICY,
             f"tracker: {{confirm_probability: 1.0}}\n{POLICY}",
@@ -214,13 +221,17 @@ def test_a_problem_is_reported_with_its_line(tmp_path: Path, old: str, new: str,
     )
 
 
-def test_an_undeclared_stream_and_a_wrong_subject_are_both_reported(tmp_path: Path) -> None:
+def test_an_undeclared_stream_and_a_subject_outside_its_stream_are_both_reported(tmp_path: Path) -> None:
     problems = refusals(
         tmp_path,
-        ("subject: qiki.radar.v1.frames\n    stream: QIKI_RADAR_V1", "subject: qiki.radar.>\n    stream: QIKI_X"),
+        (
+            "subject: qiki.radar.v1.frames\n    stream: QIKI_RADAR_V1",
+            "subject: qiki.radar.v1.frames\n    stream: QIKI_X",
+        ),
+        ("subject: qiki.sim.v1.sensors", "subject: qiki.sim.v1.readings"),
     )
     assert len(problems) == 2
-    assert problems[0].startswith("channels[2].subject: 'qiki.radar.>' is no NATS subject")
+    assert problems[0].startswith("channels[1].subject: 'qiki.sim.v1.readings' is not in stream 'QIKI_SIM_V1'")
     assert problems[1].startswith("channels[2].stream: unbound channel: no stream 'QIKI_X'")
 
 
@@ -229,8 +240,8 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
         tmp_path, ("0b6c1a2f7e12", "0b6c1a2f7e11"), ("  frames: [", "  fremes: ["), ("period_s: 0.5", "period_s: 0.25")
     )
     assert [line.partition(":")[0] for line in problems] == [
-        "radars[1].sensor_id",
-        "radars[1].scan_period_s",
+        "components[3].sensor_id",
+        "components[3].scan_period_s",
         "required_readers.fremes",
     ]
 
@@ -238,5 +249,5 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
 def test_a_bot_spec_cannot_be_changed() -> None:
     spec = load_bot_spec(EXAMPLE).spec
     with pytest.raises(ValidationError, match="frozen"):
-        spec.schema_version = 1  # type: ignore[misc]  # that is what is refused
+        spec.schema_version = 2  # type: ignore[misc]  # that is what is refused
     assert isinstance(spec, BotSpec)

@@ -7,12 +7,13 @@ import pytest
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
 from botspec.yaml_source import SpecError
+from declared import minimal_text
 from svc_tracker.config import to_rules
 from svc_tracker.domain.guard.guard import Guard
 from svc_tracker.domain.guard.rules import GuardKind, GuardRule
 from svc_tracker.domain.identity.policy import FriendFoe, ObjectType
 
-HEAD = "schema_version: 1\nbot: {bot_id: b, name: B}\nsimulation: {}\nchannels: []\n"
+HEAD = minimal_text()
 
 
 def load(tmp_path: Path, text: str) -> BotSpec:

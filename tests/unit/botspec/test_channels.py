@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from botspec.channels import STREAMS, Channel, duplicates, find_method, subject_matches
+from botspec.channels import Channel, channel_problems, duplicates, find_method
+from botspec.subjects import contains, subject_matches, subjects_overlap
+from declared import BUS
 from qiki.radar.v1 import radar_service_pb2
 from qiki.sim.v1 import sim_service_pb2
 
@@ -97,16 +99,22 @@ def test_an_rpc_with_another_payload_is_refused_at_the_type() -> None:
 
 
 def test_a_stream_that_is_not_declared_leaves_the_channel_unbound() -> None:
-    loc, message = refusal(stream="QIKI_RADAR_V2")
-    assert loc == ("stream",)
+    ((loc, message),) = problems(stream="QIKI_RADAR_V2")
+    assert loc == (2, "stream")
     assert "unbound channel: no stream 'QIKI_RADAR_V2' is declared" in message
 
 
 @pytest.mark.parametrize("subject", ["qiki.sim.v1.world", "qiki.radar.v1", "qiki.radar.v1.frames.more", "frames"])
 def test_a_subject_that_the_stream_does_not_hold_is_refused(subject: str) -> None:
-    loc, message = refusal(subject=subject)
-    assert loc == ("subject",)
+    loc, message = problems(subject=subject)[-1]
+    assert loc == (2, "subject")
     assert "is not in stream 'QIKI_RADAR_V1'" in message
+
+
+def problems(**changes: str) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the problems of the example's channels with its channel of frames changed."""
+    channels = [each if each.name != "frames" else each.model_copy(update=changes) for each in BUS.channels]
+    return list(channel_problems(channels, BUS.streams))
 
 
 @pytest.mark.parametrize(
@@ -158,10 +166,28 @@ def test_wildcards_match_as_in_nats(pattern: str, subject: str, matches: bool) -
     assert subject_matches(pattern, subject) is matches
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "answer"),
+    [
+        ("a.b", "a.b", True),
+        ("a.b", "a.*", False),
+        ("a.*", "a.b", True),
+        ("a.*", "a.*", True),
+        ("a.*", "a.>", False),
+        ("a.>", "a.>", True),
+        ("a.>", "a.*.>", True),
+        ("a.*.>", "a.>", False),
+        ("a.>", "a", False),
+        (">", "a.>", True),
+        ("a.*.c", "a.>", False),
+    ],
+)
+def test_a_pattern_contains_another_where_it_matches_all_its_subjects(outer: str, inner: str, answer: bool) -> None:
+    assert contains(outer, inner) is answer
+
+
 def test_every_declared_subject_is_in_exactly_one_stream() -> None:
-    declared = [(stream.name, subject) for stream in STREAMS for subject in stream.subjects]
+    declared = [(stream.name, subject) for stream in BUS.streams for subject in stream.subjects]
     for name, subject in declared:
-        example = subject.replace(">", "x.y")
-        holders = [other for other, pattern in declared if subject_matches(pattern, example)]
-        assert holders == [name]
-    assert len({stream.name for stream in STREAMS}) == len(STREAMS) == 6
+        assert [other for other, pattern in declared if subjects_overlap(pattern, subject)] == [name]
+    assert len({stream.name for stream in BUS.streams}) == len(BUS.streams) == 6

@@ -14,9 +14,10 @@ from cli.local_mesh.storage.disk_space import (
     needed_bytes,
     stream_size_factor,
 )
+from declared import BUS
 
 GIB = 1024**3
-DECLARED = declared_bytes()
+DECLARED = declared_bytes(BUS)
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from botspec.components.radar import Radar
 from botspec.example import example_bot_spec
-from botspec.sensors import Radar
 from mesh.serving.errors import StartError
 from svc_radar.config import RadarSettings, to_model
 from svc_radar.domain import Bias, Pattern, RadarModel, ScanKind, Sector, SwerlingCase
 from svc_radar.wire.sensor_model import to_sensor_model
 from svc_tracker.domain.frame import SensorModel
 
-LONG: dict[str, Any] = yaml.safe_load(example_bot_spec().read_text())["radars"][0]
+LONG: dict[str, Any] = yaml.safe_load(example_bot_spec().read_text())["components"][2]
 PHYSICAL_WAY = (
     "false_alarm_probability",
     "swerling",

@@ -4,13 +4,16 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from botspec.sensors import GnssSensor, ImuSensor
+from botspec.components.base import Mount
+from botspec.components.sensors import GnssSensor, ImuSensor
 from mesh.rng import generator
 from svc_sim.domain.kinematics import Maneuver, plan_motion
 from svc_sim.domain.readings import GnssReading, ImuReading, read_gnss, read_imu, read_sensor
 
+MOUNT = Mount(position_m=(0.0, 0.0, 0.0), attitude=(1.0, 0.0, 0.0, 0.0))
 GNSS = GnssSensor(
-    kind="gnss",
+    type="gnss",
+    mount=MOUNT,
     sensor_id=UUID(int=1),
     name="gnss",
     period_s=1.0,
@@ -18,7 +21,8 @@ GNSS = GnssSensor(
     velocity_sigma_mps=0.1,
 )
 IMU = ImuSensor(
-    kind="imu",
+    type="imu",
+    mount=MOUNT,
     sensor_id=UUID(int=2),
     name="imu",
     period_s=0.1,

@@ -10,6 +10,7 @@ import pytest
 
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
+from declared import minimal_text
 from mesh.serving.errors import StartError
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
@@ -19,7 +20,7 @@ from svc_tracker import wiring
 from svc_tracker.config import TrackerSettings, to_rules
 from svc_tracker.domain.model import Mode, TrackerModel
 
-HEAD = "schema_version: 1\nbot: {bot_id: b, name: B}\nsimulation: {}\nchannels: []\n"
+HEAD = minimal_text()
 
 
 def load(tmp_path: Path, text: str) -> BotSpec:

@@ -1,4 +1,4 @@
-"""The bot's sensors: navigation sensors that measure the bot itself, and radars that observe the world."""
+"""Radars: coverage, accuracy, detection performance and interrogation; docs/radar-model.md has the formulas."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from botspec.base import Duration, Label, Spec, refuse
+from botspec.base import Duration, Spec, refuse
+from botspec.components.base import ComponentName, Mount, Powered, Probability
 from botspec.yaml_core import Loc
 
 MAX_DETECTIONS = 4000
@@ -15,7 +16,6 @@ MAX_DETECTIONS = 4000
 RangeBand = Literal["LR", "SR"]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 Elevation = Annotated[float, Field(ge=-90, le=90)]
 # Above this an error in direction is no longer an ellipse in space, and a tracker cannot treat it as one.
 AngleSigma = Annotated[float, Field(gt=0, le=10)]
@@ -23,31 +23,6 @@ AngleSigma = Annotated[float, Field(gt=0, le=10)]
 AngleResolution = Annotated[float, Field(gt=0, le=20)]
 Speed = Annotated[float, Field(ge=0, le=1e6)]
 Width = Annotated[float, Field(ge=0, le=360)]
-
-
-class GnssSensor(Spec):
-    """A satellite navigation receiver; the sigmas are standard deviations of each ENU component."""
-
-    kind: Literal["gnss"]
-    sensor_id: UUID
-    name: Label
-    period_s: Duration
-    position_sigma_m: NonNegative
-    velocity_sigma_mps: NonNegative
-
-
-class ImuSensor(Spec):
-    """An inertial measurement unit; the sigmas are standard deviations of each body component."""
-
-    kind: Literal["imu"]
-    sensor_id: UUID
-    name: Label
-    period_s: Duration
-    angular_rate_sigma_rps: NonNegative
-    acceleration_sigma_mps2: NonNegative
-
-
-NavigationSensor = Annotated[GnssSensor | ImuSensor, Field(discriminator="kind")]
 
 
 class Interrogator(Spec):
@@ -86,7 +61,7 @@ class Bias(Spec):
     time_s: Annotated[float, Field(ge=-60, le=60)] = 0.0
 
 
-class Radar(Spec):
+class Radar(Powered):
     """One radar: its coverage, accuracy and scan period; docs/radar-model.md has the formulas.
 
     Detection performance is given in exactly one of two ways: `detection_probability` and `clutter_per_scan`, both
@@ -96,8 +71,12 @@ class Radar(Spec):
     strong echo's measurement; a weak echo's is larger, according to the resolution.
     """
 
+    PROVIDES = ("detections",)
+
+    type: Literal["radar"]
     sensor_id: UUID
-    name: Label
+    mount: Mount
+    node: ComponentName | None = None
     range_band: RangeBand
     scan_period_s: Duration
     scan_kind: Literal["rotating", "staring", "sector"] = "staring"

@@ -1,0 +1,141 @@
+"""Runtime configurations: one JSON file a service, generated from the BotSpec and stamped with its digest."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from botspec import yaml_source
+from botspec.example import example_bot_spec
+from botspec.model import BotSpec, Loaded, load_bot_spec
+from botspec.sections import Bus, Core, Fitted, Tracking
+from botspec.yaml_source import Problem, SpecError
+
+FORMAT: Final = "qiki.runtime.v1"
+SERVICES: Final[Mapping[str, type[Core]]] = {
+    "sim": Fitted,
+    "radar": Fitted,
+    "tracker": Tracking,
+    "registrar": Core,
+    "bridge": Bus,
+    "archive": Bus,
+}
+"""The sections that each service reads."""
+
+# Services that read no other component than the radars.
+_RADARS_ONLY: Final = ("radar", "tracker")
+_AGAIN: Final = "run `qiki botspec generate` again"
+
+P = TypeVar("P", bound=Core)
+
+
+class SpecSettings(Protocol):
+    """The settings by which a service finds its part of the BotSpec."""
+
+    @property
+    def bot_spec(self) -> Path | None:
+        """The BotSpec's file; None for the example."""
+
+    @property
+    def runtime(self) -> Path | None:
+        """The generated file; None to read the BotSpec itself."""
+
+
+def generate(loaded: Loaded[BotSpec]) -> dict[str, str]:
+    """Return the text of each service's runtime configuration by the service's name."""
+    return {service: _generated(service, loaded) for service in SERVICES}
+
+
+def write(loaded: Loaded[BotSpec], directory: Path) -> list[Path]:
+    """Write each service's runtime configuration into the directory; return the paths. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for service, text in generate(loaded).items():
+        path = directory / f"{service}.json"
+        path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def load_part(section: type[P], service: str, settings: SpecSettings) -> Loaded[P]:
+    """Return a service's sections: from its generated file where the settings name one, else from the BotSpec.
+
+    Raises `SpecError` where the BotSpec cannot be used, or the generated file is another service's, was generated from
+    another BotSpec than the settings name, by another version, or was changed by hand.
+    """
+    if settings.runtime is not None:
+        expected = _file_digest(settings.bot_spec) if settings.bot_spec is not None else None
+        return _read(section, service, settings.runtime, expected)
+    loaded = load_bot_spec(settings.bot_spec or example_bot_spec())
+    return Loaded(section.model_validate(_part(service, loaded.spec)), loaded.digest, loaded.path)
+
+
+def _part(service: str, spec: BotSpec) -> dict[str, Any]:
+    """Return the sections of the BotSpec that a service reads, by name."""
+    part = {name: getattr(spec, name) for name in SERVICES[service].model_fields}
+    if service in _RADARS_ONLY:
+        part["components"] = spec.radars
+    return part
+
+
+def _generated(service: str, loaded: Loaded[BotSpec]) -> str:
+    section = SERVICES[service].model_validate(_part(service, loaded.spec))
+    content = section.model_dump(mode="json", exclude_none=True)
+    stamped = {
+        "format": FORMAT,
+        "service": service,
+        "bot_spec_sha256": loaded.digest,
+        "content_sha256": _digest(content),
+        "spec": content,
+    }
+    return json.dumps(stamped, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read(section: type[P], service: str, path: Path, expected: str | None) -> Loaded[P]:
+    document = _document(path)
+    if document.get("format") != FORMAT:
+        raise _refusal(path, "format", f"should be {FORMAT!r}, not {document.get('format')!r}: {_AGAIN}")
+    if document.get("service") != service:
+        message = f"should be {service!r}, not {document.get('service')!r}: name this service's own file"
+        raise _refusal(path, "service", message)
+    content, digest = document.get("spec"), document.get("bot_spec_sha256")
+    if not isinstance(digest, str) or (expected is not None and digest != expected):
+        message = f"generated from another BotSpec: stamped {str(digest)[:12]}, the BotSpec is {(expected or '')[:12]}"
+        raise _refusal(path, "bot_spec_sha256", f"{message}; {_AGAIN}")
+    if document.get("content_sha256") != _digest(content):
+        message = f"does not match the content: the file was changed by hand; change the BotSpec and {_AGAIN}"
+        raise _refusal(path, "content_sha256", message)
+    try:
+        return Loaded(section.model_validate_json(json.dumps(content), strict=True), digest, path)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, ("spec", *first["loc"])))
+        raise _refusal(path, where, f"{first['msg']}: generated by another version; {_AGAIN}") from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(yaml_source.read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise _refusal(path, "", f"not JSON: {error}; {_AGAIN}") from None
+    if not isinstance(document, dict):
+        raise _refusal(path, "", f"the top level is not an object; {_AGAIN}")
+    return document
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(yaml_source.read_bytes(path)).hexdigest()
+
+
+def _digest(content: object) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _refusal(path: Path, where: str, message: str) -> SpecError:
+    return SpecError([Problem(path, 0, where, message)])
