@@ -10,8 +10,8 @@ from google.protobuf.message_factory import GetMessageClass
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from botspec.base import Spec, refuse
-from botspec.streams import Stream
-from botspec.subjects import check_subject
+from botspec.bus.streams import Stream
+from botspec.bus.subjects import check_subject
 from botspec.yaml_core import Loc
 from qiki.radar.v1 import radar_service_pb2
 from qiki.registrar.v1 import registrar_service_pb2

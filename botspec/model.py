@@ -9,12 +9,12 @@ from pydantic import model_validator
 
 from botspec import yaml_source
 from botspec.base import refuse
+from botspec.bus.streams import durable_problems, stream_problems
 from botspec.channels import channel_problems
 from botspec.components.assembly import assembly_problems
 from botspec.earlier import refuse_earlier
 from botspec.policy import repeated_rules
 from botspec.sections import Bot, Bus, Core, Simulation, Tracking, period_problems, reader_problems
-from botspec.streams import durable_problems, stream_problems
 from botspec.yaml_core import Loc
 
 __all__ = ["Bot", "BotSpec", "Loaded", "LoadedBotSpec", "Simulation", "load_bot_spec"]

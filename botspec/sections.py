@@ -6,13 +6,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from botspec.base import Duration, Label, Seed, Spec, nanoseconds, refuse
+from botspec.bus.streams import Durable, Stream
 from botspec.channels import Channel
 from botspec.components.assembly import MAX_COMPONENTS, AnyComponent
 from botspec.components.craft import RigidBody
 from botspec.components.radar import Radar
 from botspec.components.sensors import GnssSensor, ImuSensor, Sensor
 from botspec.policy import MAX_GUARD_RULES, GuardRule, IdentityPolicy
-from botspec.streams import Durable, Stream
 from botspec.tracker import Tracker
 from botspec.yaml_core import Loc
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from botspec.derived.graph import graph_of
+from botspec.derived.picture import svg
+from botspec.derived.runtime import generate
 from botspec.example import example_bots
-from botspec.graph import graph_of
 from botspec.model import load_bot_spec
-from botspec.picture import svg
-from botspec.runtime import generate
 from cli.botspecs import schema_text
 
 ROOT: Final = Path(__file__).parent.parent

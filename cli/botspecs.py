@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from botspec.difference import differences
-from botspec.graph import graph_of
+from botspec.derived.difference import differences
+from botspec.derived.graph import graph_of
+from botspec.derived.picture import mermaid as to_mermaid
+from botspec.derived.picture import svg
+from botspec.derived.runtime import generate, write
 from botspec.model import BotSpec, LoadedBotSpec, load_bot_spec
-from botspec.picture import mermaid as to_mermaid
-from botspec.picture import svg
-from botspec.runtime import generate, write
 from botspec.yaml_source import SpecError
 from cli.errors import CliError
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from botspec.runtime import load_part
+from botspec.derived.runtime import load_part
 from botspec.sections import Core
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from botspec.derived.runtime import load_part
 from botspec.model import Loaded
-from botspec.runtime import load_part
 from botspec.sections import Fitted
 from mesh.feeds.feed import Feed
 from mesh.schedule import Schedule

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from botspec.derived.runtime import load_part
 from botspec.model import Loaded
-from botspec.runtime import load_part
 from botspec.sections import Tracking
 from mesh.feeds.feed import Feed
 from mesh.feeds.notifier import Notifier

@@ -10,9 +10,9 @@ from nats.aio.client import Client
 
 from adapters.jetstream.topology import consumers, streams
 from adapters.jetstream.topology.drift import StreamConfig
+from botspec.derived.runtime import generate
 from botspec.example import example_bot_spec
 from botspec.model import BotSpec, load_bot_spec
-from botspec.runtime import generate
 
 BUS = load_bot_spec(example_bot_spec()).spec
 REQUIRED = ("schema_version", "bot", "simulation", "components", "channels", "streams", "durables")

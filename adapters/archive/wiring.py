@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from adapters.archive.config import ArchiveSettings
 from adapters.archive.service import ArchiveServicer
 from adapters.jetstream.client.link import Link
-from botspec.runtime import load_part
+from botspec.derived.runtime import load_part
 from botspec.sections import Bus
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService

@@ -12,10 +12,10 @@ from adapters.jetstream.outbound.source import READER, Source
 from adapters.jetstream.topology.drift import StreamConfig
 from adapters.jetstream.topology.lag import LagWatch
 from adapters.jetstream.topology.streams import wanted_streams
+from botspec.bus.streams import DEAD_LETTERS, DLQ_ADVISORIES, REGISTRAR_INTAKE
 from botspec.channels import Channel
-from botspec.runtime import load_part
+from botspec.derived.runtime import load_part
 from botspec.sections import Bus
-from botspec.streams import DEAD_LETTERS, DLQ_ADVISORIES, REGISTRAR_INTAKE
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from qiki_sdk.channel import connect
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from botspec.derived.runtime import write as write_runtime
 from botspec.model import BotSpec
-from botspec.runtime import write as write_runtime
 from cli.errors import CliError, JetStreamUnavailableError, StalledError
 from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import declared_bytes, init_topology

@@ -25,7 +25,7 @@ from adapters.jetstream.inbound.commands import CommandForwarder
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology import consumers
 from adapters.jetstream.topology.streams import init
-from botspec.streams import SIM_COMMANDS
+from botspec.bus.streams import SIM_COMMANDS
 from chain import RUN_ID, Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
 from cli.local_mesh.mesh import Mesh
 from declared import BUS, init_durables, wanted_streams

@@ -17,7 +17,7 @@ from adapters.jetstream.inbound.advisories import AdvisoryReader
 from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology.streams import init
-from botspec.streams import DLQ_ADVISORIES
+from botspec.bus.streams import DLQ_ADVISORIES
 from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext

@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.topology.streams import init
-from botspec.streams import REGISTRAR_INTAKE
+from botspec.bus.streams import REGISTRAR_INTAKE
 from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from nats_server import NatsServer

@@ -11,7 +11,7 @@ from adapters.jetstream.client.messages import StoredMessage, get
 from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
-from botspec.streams import Durable
+from botspec.bus.streams import Durable
 from mesh.serving.runtime import ServiceContext
 from qiki_sdk.codes import COMMAND_EXHAUSTED
 

@@ -18,8 +18,8 @@ from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import CommandMetrics
+from botspec.bus.streams import COMMAND_TIMEOUT_S, DEAD_LETTERS, RESPONSES, SIM_COMMANDS
 from botspec.sections import Bus
-from botspec.streams import COMMAND_TIMEOUT_S, DEAD_LETTERS, RESPONSES, SIM_COMMANDS
 from mesh import failpoints
 from mesh.serving.health import Heartbeat
 from mesh.serving.runtime import ServiceContext

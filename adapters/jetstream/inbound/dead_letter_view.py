@@ -11,8 +11,8 @@ from adapters.jetstream.client.messages import StoredMessage, get, get_next, sto
 from adapters.jetstream.codec.cloudevents import MESSAGE_ID, HeaderError, from_foreign_headers
 from adapters.jetstream.codec.foreign import JSON, PROTOBUF
 from adapters.jetstream.inbound.dead_letters import SUBJECT_PREFIX, DeadLetter
+from botspec.bus.streams import DEAD_LETTERS
 from botspec.sections import Bus  # with the whole API: the types that a payload may be of
-from botspec.streams import DEAD_LETTERS
 
 MAX_SHOWN_BYTES = 4096
 _ALL = f"{SUBJECT_PREFIX}>"

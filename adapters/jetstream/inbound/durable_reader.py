@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from adapters.jetstream.client.errors import ConnectionGone, JetStreamError, NotFound
 from adapters.jetstream.topology import consumers
-from botspec.streams import Durable
+from botspec.bus.streams import Durable
 from mesh.serving.health import Heartbeat
 from mesh.tasks import cleanup, raise_if_cancelled
 from qiki_sdk.backoff import Backoff

@@ -15,7 +15,7 @@ from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from adapters.jetstream.inbound.dead_letters import put_delivered
 from adapters.jetstream.inbound.durable_reader import DurableReader
 from adapters.jetstream.metrics import IntakeMetrics
-from botspec.streams import Durable
+from botspec.bus.streams import Durable
 from mesh.folds import upstream
 from mesh.serving.health import Heartbeat
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, RecordEventsRequest

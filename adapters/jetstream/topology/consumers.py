@@ -8,7 +8,7 @@ from adapters.jetstream.client.errors import NotFound
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference
 from botspec.base import nanoseconds
-from botspec.streams import Durable
+from botspec.bus.streams import Durable
 
 _NO_LIMIT = -1
 _ABSENT: Mapping[str, object] = {"backoff": []}  # the server's meaning of a field that it omits

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from botspec.subjects import subjects_overlap
+from botspec.bus.subjects import subjects_overlap
 
 StreamConfig = Mapping[str, object]
 """A stream's configuration in JetStream's own JSON fields: durations in nanoseconds, -1 for no limit."""

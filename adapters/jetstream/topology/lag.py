@@ -14,8 +14,8 @@ from adapters.jetstream.client.errors import JetStreamError
 from adapters.jetstream.topology import consumer_lag, streams
 from adapters.jetstream.topology.consumer_lag import Lag
 from adapters.jetstream.topology.streams import Fill
+from botspec.bus.streams import DEAD_LETTERS
 from botspec.sections import Bus
-from botspec.streams import DEAD_LETTERS
 from mesh.tasks import raise_if_cancelled
 
 PERIOD_S = 2.0

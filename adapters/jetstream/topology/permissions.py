@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adapters.jetstream.client.requests import API_PREFIX
+from botspec.bus.streams import COMMANDS, DEAD_LETTERS, RESPONSES, Durable
 from botspec.sections import Bus
-from botspec.streams import COMMANDS, DEAD_LETTERS, RESPONSES, Durable
 
 # Replies to requests; each request has its own subject below it.
 _INBOX = "_INBOX.>"

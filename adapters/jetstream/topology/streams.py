@@ -9,8 +9,8 @@ from nats.aio.client import Client
 from adapters.jetstream.client.errors import JetStreamError, UnknownOutcome
 from adapters.jetstream.client.requests import call
 from adapters.jetstream.topology.drift import Difference, StreamConfig, diff, missing, overlaps, refusal
+from botspec.bus.streams import Stream
 from botspec.sections import Bus
-from botspec.streams import Stream
 
 _NO_LIMIT = -1
 _NS_PER_S = 1_000_000_000

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from botspec.derived.runtime import write as write_runtime
 from botspec.model import load_bot_spec
-from botspec.runtime import write as write_runtime
 from chain import RUN_ID, START_TIME
 from chaos.aimed.cases import Case, Retention
 from chaos.arena import AT_ONCE, SEED, Arena

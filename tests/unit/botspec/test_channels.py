@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from botspec.bus.subjects import contains, subject_matches, subjects_overlap
 from botspec.channels import Channel, channel_problems, duplicates, find_method
-from botspec.subjects import contains, subject_matches, subjects_overlap
 from declared import BUS
 from qiki.radar.v1 import radar_service_pb2
 from qiki.sim.v1 import sim_service_pb2

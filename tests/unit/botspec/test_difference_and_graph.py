@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from botspec.difference import differences
+from botspec.derived.difference import differences
+from botspec.derived.graph import Edge, graph_of
+from botspec.derived.picture import mermaid, svg
 from botspec.example import example_bot_spec, example_bots
-from botspec.graph import Edge, graph_of
 from botspec.model import BotSpec, load_bot_spec
-from botspec.picture import mermaid, svg
 from declared import document
 
 SPEC = load_bot_spec(example_bot_spec()).spec

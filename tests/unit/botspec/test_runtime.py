@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from botspec.derived.runtime import SERVICES, generate, load_part, write
 from botspec.example import example_bot_spec, example_bots
 from botspec.model import BotSpec, Loaded, load_bot_spec
-from botspec.runtime import SERVICES, generate, load_part, write
 from botspec.sections import Bus, Fitted, Tracking
 from botspec.yaml_source import SpecError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from botspec.graph import COLUMNS, Edge, Graph, Node
+from botspec.derived.graph import COLUMNS, Edge, Graph, Node
 
 _BOX_WIDTH: Final = 230
 _BOX_HEIGHT: Final = 40

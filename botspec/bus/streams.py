@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from botspec.base import Spec, refuse
-from botspec.subjects import check_pattern, contains, subjects_overlap
+from botspec.bus.subjects import check_pattern, contains, subjects_overlap
 from botspec.yaml_core import Loc
 
 MAX_SUBJECTS = 64

@@ -1,0 +1,1 @@
+"""Derived from a BotSpec: runtime configurations, pictures, and the difference of two."""
