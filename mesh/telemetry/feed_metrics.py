@@ -21,27 +21,34 @@ class _FeedCollector(Collector):
         self._feeds = feeds
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the metric families; a feed without a run has none."""
+        """Yield the metric families; a feed without a run has only counts since the start of the process."""
+        yield from _counters(self._feeds)
         feeds = [feed for feed in self._feeds if feed.run is not None]
-        yield from _counters(feeds)
+        yield _position(feeds)
         yield from _history(feeds)
         yield from _readers(feeds)
 
 
 def _counters(feeds: Sequence[Feed]) -> Iterable[Metric]:
+    """Yield the counts that exist from the start: `increase()` does not see the first value of a series."""
     labels = ["feed"]
-    last = CounterMetricFamily("qiki_feed_events", "Events of the run so far: the last sequence.", labels=labels)
     sent = CounterMetricFamily("qiki_feed_sent_events", "Events sent to readers.", labels=labels)
     resumed = CounterMetricFamily("qiki_feed_resumed_streams", "Streams opened with a resume token.", labels=labels)
     gaps = CounterMetricFamily(
         "qiki_feed_gaps", "Readers refused because the event after their token is no longer kept.", labels=labels
     )
     for feed in feeds:
-        last.add_metric([feed.name], feed.store.last_sequence)
         sent.add_metric([feed.name], feed.counts.sent)
         resumed.add_metric([feed.name], feed.counts.resumed)
         gaps.add_metric([feed.name], feed.counts.gaps)
-    yield from (last, sent, resumed, gaps)
+    yield from (sent, resumed, gaps)
+
+
+def _position(feeds: Sequence[Feed]) -> Metric:
+    last = CounterMetricFamily("qiki_feed_events", "Events of the run so far: the last sequence.", labels=["feed"])
+    for feed in feeds:
+        last.add_metric([feed.name], feed.store.last_sequence)
+    return last
 
 
 def _history(feeds: Sequence[Feed]) -> Iterable[Metric]:

@@ -80,6 +80,12 @@ async def test_a_reader_whose_next_event_is_no_longer_kept_counts_as_a_gap(watch
     assert (watched.value("gaps_total"), watched.value("resumed_streams_total")) == (1, 0)
 
 
+async def test_a_feed_without_a_run_has_its_counts_at_0_and_no_position_or_history() -> None:
+    early = Watched(Retention(10 * S, 10**6))
+    assert [early.value(f"{name}_total") for name in ("sent_events", "resumed_streams", "gaps")] == [0, 0, 0]
+    assert [early.value(name) for name in ("events_total", "ring_events", "open_readers")] == [None, None, None]
+
+
 async def test_the_lag_of_a_required_reader_is_what_it_has_not_confirmed(watched: Watched) -> None:
     watched.produce(1, 5)
     watched.feed.confirm("bridge", watched.feed.place(3).encode())
