@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check botspec metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
+.PHONY: help setup demo up test check botspec metrics-table check-metrics check-rules alerts format proto baseline lock smoke heal jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -130,8 +130,11 @@ bench-loops: setup ## Measure how long the services' event loops are blocked whi
 soak: setup ## Run a million events as fast as possible and watch the memory of every process (EVENTS=)
 	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(if $(EVENTS),--events $(EVENTS))
 
-smoke: setup ## Start the mesh with docker compose, look at frames, tracks and the record on JetStream, stop it
+smoke: setup ## Start the mesh with docker compose, look at frames, tracks, audit trail, lag and metrics, stop it
 	@$(BIN)/python tests/e2e/smoke.py
+
+heal: setup ## Start the mesh with docker compose, fill JetStream's disk, free it, and see that the mesh heals by itself
+	@$(BIN)/python tests/e2e/heal.py
 
 JAEGER ?= jaeger
 jaeger: setup ## Find one whole trace by its ce-id in a real Jaeger, all-in-one of version 1 (JAEGER=path)

@@ -33,6 +33,8 @@ class Compose:
     project: str
     ends_at: float
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ | dict.fromkeys(HOST_PORTS, "0"))
+    # Further files of compose, from the repository's root, that change or add to compose.yaml.
+    changes: tuple[str, ...] = ()
 
     def within(self, limit_s: float) -> float:
         """Return the limit, or the shorter time that is left to the whole."""
@@ -55,6 +57,22 @@ class Compose:
         result = self._call("port", service, str(port), limit_s=self.within(CALL_LIMIT_S))
         if result.returncode != 0:
             raise SmokeError(f"{service} publishes no port {port}: {result.stderr.strip()}")
+        return result.stdout.strip()
+
+    def execute(self, service: str, *command: str) -> str:
+        """Run a command in a service's container and return what it prints. Raises SmokeError where it fails."""
+        result = self._call("exec", "-T", service, *command, limit_s=self.within(CALL_LIMIT_S))
+        if result.returncode != 0:
+            raise SmokeError(f"{service}: `{shlex.join(command)}` failed: {result.stdout}{result.stderr}".strip())
+        return result.stdout
+
+    def inspect(self, service: str, template: str) -> str:
+        """Return a field of a service's container, as `docker inspect` formats it. Raises SmokeError."""
+        found = self._call("ps", "--all", "--quiet", service, limit_s=self.within(CALL_LIMIT_S)).stdout.strip()
+        command = ["docker", "inspect", "--format", template, found]
+        result = run_bounded(command, self.within(CALL_LIMIT_S), self.environment)
+        if result.returncode != 0:
+            raise SmokeError(f"{service}: `{shlex.join(command)}` failed: {result.stderr.strip()}")
         return result.stdout.strip()
 
     def show_logs(self) -> None:
@@ -82,7 +100,8 @@ class Compose:
         return result.returncode == 0
 
     def _call(self, *arguments: str, limit_s: float) -> subprocess.CompletedProcess[str]:
-        options = ("--ansi", "never", "--file", str(ROOT / "compose.yaml"), "--project-name", self.project)
+        files = [option for name in ("compose.yaml", *self.changes) for option in ("--file", str(ROOT / name))]
+        options = ("--ansi", "never", *files, "--project-name", self.project)
         return run_bounded(["docker", "compose", *options, *arguments], limit_s, self.environment)
 
 

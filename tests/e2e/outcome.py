@@ -1,4 +1,7 @@
-"""Output of the smoke test: its progress, and the checks that failed."""
+"""Output of a check in containers: its progress, and the checks that failed."""
+
+import sys
+from pathlib import Path
 
 
 class SmokeError(Exception):
@@ -6,5 +9,5 @@ class SmokeError(Exception):
 
 
 def say(text: str) -> None:
-    """Print a line without buffering, so that the progress of slow steps is visible."""
-    print(f"smoke: {text}", flush=True)
+    """Print a line, after the program's name, without buffering, so that the progress of slow steps is visible."""
+    print(f"{Path(sys.argv[0]).stem}: {text}", flush=True)

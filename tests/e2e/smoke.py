@@ -1,4 +1,4 @@
-"""Smoke test of compose.yaml: build, start, query the health of all services, check the messages on NATS, take down.
+"""Smoke test of compose.yaml: build, start, query health and metrics of all services, check NATS, take down.
 
 Run it with the virtualenv's Python; it needs Docker with compose v2, and no free port. The settings of compose.yaml
 apply, and it runs under a project name of its own: beside a mesh that is up, and without touching its volumes.
@@ -6,24 +6,21 @@ Exit status 0: every check passed. 1: a check failed; the reasons and the servic
 """
 
 import asyncio
-import os
-import signal
 import sys
-import time
 from collections.abc import Iterator
-from typing import NoReturn
 
 import grpc
 from audit import AuditTrail
 from bus import search
-from containers import CALL_LIMIT_S, CLEAN_UP_S, Compose, require_engine
+from containers import CALL_LIMIT_S, Compose
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from outcome import SmokeError, say
+from lag import LAG_LIMIT, watch_lag
+from outcome import say
 from radar import FramesAndTracks
+from scrape import HTTP_PORTS, metric_problems
+from session import new_compose, require, run, start
 
-# The whole run ends within LIMIT_S: the last CLEAN_UP_S of it belong to the logs and to taking everything down.
 LIMIT_S = 300.0
-HEALTHY_LIMIT_S = 120.0
 SEARCH_LIMIT_S = 60.0
 
 GRPC_PORTS = {"sim": 50051, "radar": 50052, "tracker": 50053, "registrar": 50054, "bridge": 50055, "archive": 50056}
@@ -32,38 +29,12 @@ NATS_PORT = 4222
 
 def main() -> int:
     """Run the smoke test and return the exit status."""
-    signal.signal(signal.SIGTERM, _leave)
-    compose = Compose(project=f"qiki-smoke-{os.getpid()}", ends_at=time.monotonic() + LIMIT_S - CLEAN_UP_S)
-    try:
-        require_engine(compose)
-    except SmokeError as error:
-        say(f"FAILED: {error}")
-        return 1
-    status = 1
-    try:
-        check(compose)
-        status = 0
-    except SmokeError as error:
-        say(f"FAILED: {error}")
-        compose.show_logs()
-    finally:
-        # no interrupt from here on: the containers must be taken down
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if not compose.take_down():
-            status = 1
-    say("PASSED" if status == 0 else "did not pass")
-    return status
+    return run(new_compose("smoke", LIMIT_S), check)
 
 
 def check(compose: Compose) -> None:
     """Start the mesh and check its output. Raises SmokeError, which names every failed check."""
-    compose.run("building the image", "build", "--quiet")
-    compose.run(
-        "starting nats and the services, and waiting until they are healthy",
-        "up", "--detach", "--wait", "--wait-timeout", f"{HEALTHY_LIMIT_S:.0f}",
-        limit_s=HEALTHY_LIMIT_S + CALL_LIMIT_S,
-    )  # fmt: skip
+    start(compose)
     problems: list[str] = []
     for name, port in GRPC_PORTS.items():
         problems += health_problems(name, compose.address(name, port))
@@ -71,10 +42,15 @@ def check(compose: Compose) -> None:
     url = f"nats://{compose.address('nats', NATS_PORT)}"
     asyncio.run(search(url, [radar, audit], compose.within(SEARCH_LIMIT_S)))
     problems += [*radar.problems(), *audit.problems()]
-    if problems:
-        raise SmokeError("\n  ".join((f"{len(problems)} checks failed:", *problems)))
+    seen = asyncio.run(watch_lag(url))
+    problems += seen.problems()
+    for name in HTTP_PORTS:
+        problems += metric_problems(compose, name)
+    require(problems)
     say(f"{len(radar.frames)} frames and {len(radar.parts)} sets of tracks after them are as promised")
     say(f"{len(audit.events)} audit events are as promised: {', '.join(event.name for _, event in audit.events)}")
+    lags = ", ".join(f"{name} {lag}" for (_, name), lag in seen.largest.items())
+    say(f"the lag of every durable stayed below {LAG_LIMIT} messages; the largest: {lags}")
 
 
 def health_problems(name: str, target: str) -> Iterator[str]:
@@ -93,10 +69,6 @@ def health_problems(name: str, target: str) -> Iterator[str]:
     say(f"{name} at {target} is {status}")
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         yield f"{name}: its health is {status}, not SERVING"
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
