@@ -42,7 +42,10 @@ RUN = Run(
     tick_ns=TICK_NS,
     seed=7,
 )
-MODEL = replace(to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), false_alarm_probability=1e-9)
+# The reported position shows the draws of a scan.
+MODEL = replace(
+    to_model(load_bot_spec(example_bot_spec()).spec.radars[0]), false_alarm_probability=1e-9, pose_sigma_m=3.0
+)
 # Scan periods in snapshots, as many as there are radars.
 PERIODS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
 
@@ -60,7 +63,10 @@ def snapshots(first: int, last: int) -> Sequence[Event[WorldSnapshot]]:
 
 
 def observer(
-    periods: Sequence[int], readers: tuple[str, ...] = ("bridge",), registry: CollectorRegistry | None = None
+    periods: Sequence[int],
+    readers: tuple[str, ...] = ("bridge",),
+    registry: CollectorRegistry | None = None,
+    run: Run = RUN,
 ) -> tuple[RadarFold, Feed]:
     models = tuple(
         replace(
@@ -73,11 +79,11 @@ def observer(
     feed = Feed(
         FeedSettings("frames", Retention(10**15, 10**9), readers, FlowControl.LIVE), WatchFramesResponse, "frame"
     )
-    feed.begin(RUN)
+    feed.begin(run)
     heartbeat = Health("svc_radar", stall_s=60.0).loop("observer")
     audit = AuditReporter("", "svc_radar")
     reports = FoldReports(audit, Quarantine(audit, CollectorRegistry(), "world"), heartbeat)
-    return RadarFold(RUN, models, Feeds(feed), reports, RadarMetrics(registry or CollectorRegistry())), feed
+    return RadarFold(run, models, Feeds(feed), reports, RadarMetrics(registry or CollectorRegistry())), feed
 
 
 def frames(feed: Feed) -> dict[int, bytes]:
@@ -148,6 +154,15 @@ async def test_metrics_count_the_frames_and_detections_of_each_radar() -> None:
         assert registry.get_sample_value("qiki_radar_detections_total", labels) == detections
 
 
+async def test_the_confirmed_position_precedes_the_frames_that_the_slowest_reader_lacks() -> None:
+    first, feed = observer([2], readers=("bridge", "tracker"))
+    for event in snapshots(1, 12):
+        await first.take(event)
+    feed.confirm("bridge", feed.place(6).encode())
+    feed.confirm("tracker", feed.place(2).encode())
+    assert first.safe_token() == str(3 * SNAPSHOT_TICKS), "frame 3 is of the scan between snapshots 4 and 6"
+
+
 async def test_before_a_whole_scan_there_is_no_position_to_confirm() -> None:
     first, _feed = observer([5])
     for event in snapshots(1, 4):
@@ -186,6 +201,37 @@ async def test_every_scan_slot_yields_a_frame_in_the_order_of_tick_then_sensor()
         (16, "0", 2),
         (16, "1", 4),
     ]
+    assert len({frame.frame_id.value for frame in found}) == len(found)
+    clock, periods = SimulationClock.of(RUN), {"0": 4, "1": 2}
+    for frame in found:
+        ticks = periods[frame.sensor_id.value[-1]] * SNAPSHOT_TICKS
+        assert (frame.scan_start, frame.timestamp) == (
+            clock.timestamp(frame.tick - ticks),
+            clock.timestamp(frame.tick),
+        )
+
+
+async def noise_of(periods: Sequence[int], seed: int = RUN.seed) -> dict[tuple[str, int], float]:
+    """Return the error of the reported position, which is at 0, by radar and scan number."""
+    run = Run()
+    run.CopyFrom(RUN)
+    run.seed = seed
+    radars, feed = observer(periods, run=run)
+    for event in snapshots(1, 12):
+        await radars.take(event)
+    found = [frame_at(feed, sequence) for sequence in range(1, feed.store.last_sequence + 1)]
+    return {(frame.sensor_id.value, frame.scan_number): frame.sensor_pose.position.x for frame in found}
+
+
+async def test_every_scan_of_every_radar_has_noise_of_its_own_and_another_seed_gives_other_noise() -> None:
+    noise, other = await noise_of([2, 3]), await noise_of([2, 3], seed=8)
+    assert len(noise) == 12 // 2 + 12 // 3
+    assert len({*noise.values(), *other.values()}) == 2 * len(noise)
+
+
+async def test_the_noise_of_a_radar_does_not_depend_on_other_radars() -> None:
+    alone, beside = await noise_of([2]), await noise_of([2, 1])
+    assert alone.items() < beside.items()
 
 
 # -- quarantine --------------------------------------------------------------------------------------------------------

@@ -112,6 +112,13 @@ def test_blind_sectors_and_a_lost_scan_are_reported() -> None:
     ]
 
 
+def test_a_frame_that_lacks_its_weakest_detections_is_marked_truncated() -> None:
+    whole, _ = frame_of(PHYSICAL, snapshot())
+    assert (len(whole.detections) > 1, whole.truncated) == (True, False)
+    limited, _ = frame_of(dataclasses.replace(PHYSICAL, max_detections=1), snapshot())
+    assert (len(limited.detections), limited.truncated) == (1, True)
+
+
 def test_a_frame_does_not_depend_on_the_frames_encoded_before() -> None:
     model = dataclasses.replace(PHYSICAL, pose_sigma_m=3.0, coverage=Sector(0.0, 270.0))
     lost = fault(kind=world_pb2.SENSOR_FAULT_KIND_DROPOUT, dropout_probability=1.0)
