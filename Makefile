@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check botspec metrics-table check-metrics check-rules alerts format proto baseline lock smoke heal jaeger chaos kill-up mutate bench-bridge bench-tracker bench-telemetry bench-loops soak clean
+.PHONY: $(shell grep -oE '^[a-z-]+:.*\#\#' Makefile | cut -d: -f1)
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -103,6 +103,10 @@ STRENGTH ?= 2
 MINUTES ?= 60
 chaos: setup ## Kill, stop and cut everything, and compare with an undisturbed run (SEED=, FAULTS=; AIMED=1: docs/chaos.md)
 	@PYTHONPATH=tests $(BIN)/python -m $(if $(AIMED),chaos.aimed --strength $(STRENGTH) --minutes $(MINUTES),chaos --seed $(SEED) --faults $(FAULTS))
+
+REFERENCES ?=
+references: setup ## Fly the own ship's manoeuvres in Basilisk and MuJoCo too, and compare (REFERENCES=mujoco for one)
+	@.ci/references.sh $(REFERENCES)
 
 COUNT ?= 28
 kill-up: setup ## End `qiki up` in every phase and every way and look for what is left (COUNT=, SEED=)
