@@ -1,0 +1,1 @@
+"""The craft's subsystems: power, heat, transponder and shield. Pure steps of frozen states."""
