@@ -17,12 +17,15 @@ Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
 
 
 class FaultKind(StrEnum):
-    """The kind of a sensor fault."""
+    """The kind of a sensor fault: the first three of radars, the last three of sensors that measure the bot itself."""
 
     JAMMING = "jamming"
     DEAD_SECTOR = "dead_sector"
     BIAS_STEP = "bias_step"
     DROPOUT = "dropout"
+    FAILURE = "failure"
+    STUCK = "stuck"
+    NOISE = "noise"
 
 
 class _Fault(Spec):
@@ -84,6 +87,7 @@ class FaultState:
     range_bias_m: float = 0.0
     bearing_bias_deg: float = 0.0
     dropout_probability: float = 0.0
+    noise_factor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

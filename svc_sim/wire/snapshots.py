@@ -87,6 +87,7 @@ def _to_fault(fault: FaultState) -> SensorFault:
         range_bias_m=fault.range_bias_m,
         bearing_bias_deg=fault.bearing_bias_deg,
         dropout_probability=fault.dropout_probability,
+        noise_factor=fault.noise_factor,
     )
 
 

@@ -14,6 +14,7 @@ from qiki.sim.v1.world_pb2 import (
     SENSOR_FAULT_KIND_DEAD_SECTOR,
     SENSOR_FAULT_KIND_DROPOUT,
     SENSOR_FAULT_KIND_JAMMING,
+    SensorFaultKind,
 )
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import (
@@ -144,6 +145,15 @@ def test_a_recorded_aircraft_without_callsign_answers_with_its_icao24(tmp_path: 
     path = tmp_path / "anonymous.csv"
     path.write_text((EXAMPLES / "two_aircraft.csv").read_text().replace("QKA101", ""))
     assert World(load_scenario(path), RUN_ID, TICK_NS).at(0).contacts[0].transponder_id == "4b1a01"
+
+
+def test_a_snapshot_reports_faults_of_the_bots_own_sensors_with_their_kind_and_factor() -> None:
+    states = [FaultState("a", kind, noise_factor=2.5) for kind in FaultKind]
+    state = replace(world("crossing.yaml").at(0), sensor_faults=tuple(states))
+    sent = to_snapshot(state, SimulationClock.of(Run(tick_ns=TICK_NS))).sensor_faults
+    names = [SensorFaultKind.Name(fault.kind).removeprefix("SENSOR_FAULT_KIND_") for fault in sent]
+    assert names == [kind.name for kind in FaultKind]
+    assert {fault.noise_factor for fault in sent} == {2.5}
 
 
 def test_sensor_faults_are_listed_only_while_active_and_in_the_scenarios_order() -> None:

@@ -37,7 +37,13 @@ class _SensorFaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Senso
     SENSOR_FAULT_KIND_BIAS_STEP: _SensorFaultKind.ValueType  # 3
     """A constant bias in range or bearing."""
     SENSOR_FAULT_KIND_DROPOUT: _SensorFaultKind.ValueType  # 4
-    """Whole scans are lost: their frames are empty, with status FAILED."""
+    """Whole scans or readings are lost: the frames are empty, with status FAILED, and the readings have no value."""
+    SENSOR_FAULT_KIND_FAILURE: _SensorFaultKind.ValueType  # 5
+    """No reading has a value. This kind and the following ones are of sensors that measure the bot itself."""
+    SENSOR_FAULT_KIND_STUCK: _SensorFaultKind.ValueType  # 6
+    """Readings repeat the last values before the fault."""
+    SENSOR_FAULT_KIND_NOISE: _SensorFaultKind.ValueType  # 7
+    """Readings have more noise."""
 
 class SensorFaultKind(_SensorFaultKind, metaclass=_SensorFaultKindEnumTypeWrapper):
     """SensorFaultKind is the kind of a sensor fault."""
@@ -51,7 +57,13 @@ SENSOR_FAULT_KIND_DEAD_SECTOR: SensorFaultKind.ValueType  # 2
 SENSOR_FAULT_KIND_BIAS_STEP: SensorFaultKind.ValueType  # 3
 """A constant bias in range or bearing."""
 SENSOR_FAULT_KIND_DROPOUT: SensorFaultKind.ValueType  # 4
-"""Whole scans are lost: their frames are empty, with status FAILED."""
+"""Whole scans or readings are lost: the frames are empty, with status FAILED, and the readings have no value."""
+SENSOR_FAULT_KIND_FAILURE: SensorFaultKind.ValueType  # 5
+"""No reading has a value. This kind and the following ones are of sensors that measure the bot itself."""
+SENSOR_FAULT_KIND_STUCK: SensorFaultKind.ValueType  # 6
+"""Readings repeat the last values before the fault."""
+SENSOR_FAULT_KIND_NOISE: SensorFaultKind.ValueType  # 7
+"""Readings have more noise."""
 Global___SensorFaultKind: _TypeAlias = SensorFaultKind  # noqa: Y015
 
 @_typing.final
@@ -118,6 +130,7 @@ class SensorFault(_message.Message):
     RANGE_BIAS_M_FIELD_NUMBER: _builtins.int
     BEARING_BIAS_DEG_FIELD_NUMBER: _builtins.int
     DROPOUT_PROBABILITY_FIELD_NUMBER: _builtins.int
+    NOISE_FACTOR_FIELD_NUMBER: _builtins.int
     kind: Global___SensorFaultKind.ValueType
     """Kind of the fault."""
     sector_start_deg: _builtins.float
@@ -131,7 +144,9 @@ class SensorFault(_message.Message):
     bearing_bias_deg: _builtins.float
     """Bias step: bias added to every bearing, in degrees."""
     dropout_probability: _builtins.float
-    """Dropout: probability that a whole scan is lost, in [0, 1]."""
+    """Dropout: probability that a whole scan or reading is lost, in [0, 1]."""
+    noise_factor: _builtins.float
+    """Noise: factor of the noise, above 1."""
     @_builtins.property
     def sensor_id(self) -> _geometry_pb2.UUID:
         """The sensor."""
@@ -147,10 +162,11 @@ class SensorFault(_message.Message):
         range_bias_m: _builtins.float = ...,
         bearing_bias_deg: _builtins.float = ...,
         dropout_probability: _builtins.float = ...,
+        noise_factor: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sensor_id", b"sensor_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_bias_deg", b"bearing_bias_deg", "dropout_probability", b"dropout_probability", "jamming_db", b"jamming_db", "kind", b"kind", "range_bias_m", b"range_bias_m", "sector_start_deg", b"sector_start_deg", "sector_width_deg", b"sector_width_deg", "sensor_id", b"sensor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing_bias_deg", b"bearing_bias_deg", "dropout_probability", b"dropout_probability", "jamming_db", b"jamming_db", "kind", b"kind", "noise_factor", b"noise_factor", "range_bias_m", b"range_bias_m", "sector_start_deg", b"sector_start_deg", "sector_width_deg", b"sector_width_deg", "sensor_id", b"sensor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

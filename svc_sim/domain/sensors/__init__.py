@@ -1,0 +1,1 @@
+"""The bot's own sensors: readings from the truth, with mount, bias, noise, dropout and failure. Pure."""
