@@ -1,11 +1,11 @@
 """Measurement: the truth in a sensor's own frame, with the run's bias and white Gaussian noise."""
 
-import math
 from collections.abc import Sequence
 
 from mesh.rng import generator
+from svc_sim.domain.body.algebra import canonical, multiply, normalize
 from svc_sim.domain.kinematics import Quaternion, Vector
-from svc_sim.domain.sensors.observation import observe, product
+from svc_sim.domain.sensors.observation import observe
 from svc_sim.domain.sensors.parameters import QUANTITIES, QuantityKind, SensorKind, SensorParameters
 from svc_sim.domain.sensors.readings import MissingReason, Quantity
 from svc_sim.domain.sensors.truth import Truth
@@ -60,6 +60,4 @@ def _turned(true: Quaternion, error: Vector) -> Quaternion:
     The turn is (1, e / 2) to unit length: an angle of 2 atan(|e| / 2), which is |e| for the small errors of a star
     tracker, and free of functions whose last bits belong to the platform.
     """
-    w, x, y, z = product(true, (1.0, 0.5 * error[0], 0.5 * error[1], 0.5 * error[2]))
-    length = math.copysign(math.sqrt(w * w + x * x + y * y + z * z), w)
-    return (w / length, x / length, y / length, z / length)
+    return canonical(normalize(multiply(true, (1.0, 0.5 * error[0], 0.5 * error[1], 0.5 * error[2]))))

@@ -1,7 +1,6 @@
 """Observation: the truth as a perfect sensor would report it, at its place on the body and in its own frame."""
 
-import math
-
+from svc_sim.domain.body.algebra import add, cross, norm, subtract
 from svc_sim.domain.kinematics import Quaternion, Vector, to_body, to_enu
 from svc_sim.domain.sensors.parameters import Mount, SensorKind, SensorParameters
 from svc_sim.domain.sensors.readings import MissingReason
@@ -20,7 +19,7 @@ def observe(sensor: SensorParameters, truth: Truth) -> tuple[tuple[float, ...], 
         case SensorKind.IMU:
             values = _inertial_sample(sensor.mount, truth)
         case SensorKind.STAR_TRACKER:
-            too_fast = _length(truth.angular_rate_rps) > sensor.max_angular_rate_rps
+            too_fast = norm(truth.angular_rate_rps) > sensor.max_angular_rate_rps
             values = MissingReason.ROTATING_TOO_FAST if too_fast else (truth.attitude,)
         case SensorKind.THERMOMETER:
             values = ((truth.temperatures_k[sensor.node],),)
@@ -40,8 +39,8 @@ def _fix(mount: Mount, truth: Truth) -> tuple[Vector, Vector]:
     if mount.position_m == ORIGIN:
         return truth.position_m, truth.velocity_mps
     arm = to_enu(truth.attitude, mount.position_m)
-    swing = to_enu(truth.attitude, _cross(truth.angular_rate_rps, mount.position_m))
-    return _sum(truth.position_m, arm), _sum(truth.velocity_mps, swing)
+    swing = to_enu(truth.attitude, cross(truth.angular_rate_rps, mount.position_m))
+    return add(truth.position_m, arm), add(truth.velocity_mps, swing)
 
 
 def _inertial_sample(mount: Mount, truth: Truth) -> tuple[Vector, Vector]:
@@ -51,18 +50,18 @@ def _inertial_sample(mount: Mount, truth: Truth) -> tuple[Vector, Vector]:
     """
     arm, rate, force = mount.position_m, truth.angular_rate_rps, truth.specific_force_mps2
     if arm != ORIGIN:
-        tangential = _cross(truth.angular_acceleration_rps2, arm)
-        force = _sum(_sum(force, tangential), _cross(rate, _cross(rate, arm)))
+        tangential = cross(truth.angular_acceleration_rps2, arm)
+        force = add(add(force, tangential), cross(rate, cross(rate, arm)))
     return _to_sensor(mount, rate), _to_sensor(mount, force)
 
 
 def _nearest(sensor: SensorParameters, truth: Truth) -> float | None:
     """Return the range to the nearest contact in the field of view and within the limits; None: there is none."""
-    eye = _sum(truth.position_m, to_enu(truth.attitude, sensor.mount.position_m))
+    eye = add(truth.position_m, to_enu(truth.attitude, sensor.mount.position_m))
     nearest: float | None = None
     for contact in truth.contacts_m:
-        to_contact = (contact[0] - eye[0], contact[1] - eye[1], contact[2] - eye[2])
-        range_m = _length(to_contact)
+        to_contact = subtract(contact, eye)
+        range_m = norm(to_contact)
         if not sensor.min_range_m <= range_m <= sensor.max_range_m or (nearest is not None and range_m >= nearest):
             continue
         ahead = _to_sensor(sensor.mount, to_body(truth.attitude, to_contact))[0]
@@ -71,31 +70,5 @@ def _nearest(sensor: SensorParameters, truth: Truth) -> float | None:
     return nearest
 
 
-def product(first: Quaternion, second: Quaternion) -> Quaternion:
-    """Return the Hamilton product: the rotation `second`, then `first`."""
-    a, b, c, d = first
-    w, x, y, z = second
-    return (
-        a * w - b * x - c * y - d * z,
-        a * x + b * w + c * z - d * y,
-        a * y - b * z + c * w + d * x,
-        a * z + b * y - c * x + d * w,
-    )
-
-
 def _to_sensor(mount: Mount, vector: Vector) -> Vector:
     return vector if mount.attitude == IDENTITY else to_body(mount.attitude, vector)
-
-
-def _cross(first: Vector, second: Vector) -> Vector:
-    a, b, c = first
-    x, y, z = second
-    return (b * z - c * y, c * x - a * z, a * y - b * x)
-
-
-def _sum(first: Vector, second: Vector) -> Vector:
-    return (first[0] + second[0], first[1] + second[1], first[2] + second[2])
-
-
-def _length(vector: Vector) -> float:
-    return math.sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2])
