@@ -8,8 +8,9 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from adapters.jetstream.topology import streams
+from adapters.jetstream.topology import consumers, streams
 from adapters.jetstream.topology.consumer_lag import Lag, lags
+from botspec.bus.streams import Durable
 from declared import BUS, init_durables, wanted_streams
 from nats_server import NatsServer
 
@@ -81,3 +82,32 @@ async def test_a_missing_stream_hides_no_other(tmp_path: Path) -> None:
     async with topology(tmp_path) as client:
         await client.jetstream().delete_stream(STREAM)
         assert set(await lags(client, STREAMS)) == {(each.stream, each.name) for each in BUS.durables}
+
+
+async def test_a_users_declared_durable_is_created_measured_and_restored_like_the_meshs_own(tmp_path: Path) -> None:
+    agent = Durable(
+        name="agent",
+        stream=STREAM,
+        filter_subject=SUBJECT,
+        ack_wait_s=0.5,
+        max_deliver=4,
+        max_ack_pending=2,
+        backoff_s=(0.5, 1.5),
+    )
+    declared = [*BUS.durables, agent]
+    async with topology(tmp_path) as client:
+        assert await consumers.init(client, declared) == [f"declared durable {STREAM}/agent"]
+        assert (await consumers.init(client, declared), await consumers.check(client, declared)) == ([], [])
+        await publish(client, 3)
+        assert (await lags(client, STREAMS))[STREAM, "agent"].pending == 3
+        info = await client.jetstream().consumer_info(STREAM, "agent")
+        assert (info.config.backoff, info.config.max_deliver) == ([0.5, 1.5], 4)
+        changed = agent.model_copy(update={"max_ack_pending": 7, "backoff_s": (0.5, 2.5)})
+        differences = await consumers.check(client, [changed])
+        assert [(each.stream, each.field) for each in differences] == [
+            (f"{STREAM}/agent", "max_ack_pending"),
+            (f"{STREAM}/agent", "backoff"),
+        ]
+        assert await consumers.init(client, [changed]) == [f"declared durable {STREAM}/agent"]
+        assert await consumers.check(client, [changed]) == []
+        assert (await lags(client, STREAMS))[STREAM, "agent"].pending == 3

@@ -59,8 +59,8 @@ def _bridge(bus: Bus) -> Iterator[str]:
     yield _of_bot(RESPONSES, bus.bot.bot_id)
     yield DEAD_LETTERS
     yield f"{API_PREFIX}STREAM.LIST"
-    yield f"{API_PREFIX}STREAM.INFO.{bus.stream_of(COMMANDS)}"
     for stream in bus.streams:
+        yield f"{API_PREFIX}STREAM.INFO.{stream.name}"
         yield f"{API_PREFIX}STREAM.MSG.GET.{stream.name}"
         yield f"{API_PREFIX}CONSUMER.LIST.{stream.name}"
     for durable in bus.durables:
