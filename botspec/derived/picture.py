@@ -13,7 +13,7 @@ _GAP: Final = 14
 _COLUMN_STEP: Final = 350
 _MARGIN: Final = 110
 _TOP: Final = 84
-_MAX_TEXT_CHARACTERS: Final = 36
+_MAX_TEXT_CHARACTERS: Final = 32
 _COLOURS: Final = ("#e8eef7", "#e6f4ea", "#fff4e0", "#f3e8f7", "#fbe9e7")
 _STYLE: Final = (
     "text{font-family:sans-serif;fill:#1c2733}.t{font-size:13px;font-weight:600}.d{font-size:10.5px;fill:#52606d}"
