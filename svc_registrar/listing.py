@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from mesh.feeds.token import Token, short_digest
 from mesh.threads import finish_in_thread
 from qiki.registrar.v1 import registrar_service_pb2 as pb
-from svc_registrar import wire
-from svc_registrar.domain.index import Index, Query
+from svc_registrar import event_json, wire
+from svc_registrar.domain.index import Query
+from svc_registrar.domain.merkle import leaf_hash
 from svc_registrar.feed import LogFeed
+from svc_registrar.log.index import Index, Selection
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -47,14 +49,20 @@ class Pages:
         """
         async with self._turns:
             last = self._log_feed.store.last_sequence
-            found = await finish_in_thread(_select, self._index, request, last)
-            events = await self._read(found[: request.size])
-        complete = len(events) == len(found)
-        if not complete:
+            found = await finish_in_thread(_select, self._index, self._log_feed, request, last)
+            events = await self._read(found.indexes[: request.size])
+        complete = found.complete and len(events) == len(found.indexes)
+        if len(events) < len(found.indexes):
             token = events[-1].resume_token
-        else:  # every matching event has been returned: to the log's end, or back to its start
-            token = self._log_feed.feed.place(0 if request.newest_first else last).encode()
+        else:  # every matching event of what was searched has been returned
+            token = self._log_feed.feed.place(self._end(request, found, last)).encode()
         return pb.ListEventsResponse(events=events, complete=complete, resume_token=token)
+
+    def _end(self, request: ListRequest, found: Selection, last: int) -> int:
+        """Return the position at which the next page goes on: the log's end or start, or where the search ended."""
+        if found.complete:
+            return max(0, self._log_feed.store.oldest_sequence - 1) if request.newest_first else last
+        return found.covered
 
     async def _read(self, sequences: Sequence[int]) -> list[pb.RecordedEvent]:
         """Return the events of these sequences, in slices, as many as fit into a page: at least one."""
@@ -70,13 +78,13 @@ class Pages:
         return events
 
 
-def _select(index: Index, request: ListRequest, last: int) -> list[int]:
+def _select(index: Index, log_feed: LogFeed, request: ListRequest, last: int) -> Selection:
     """Return the sequences of the page, and one more if there are further events; runs in a thread."""
-    after, before = 0, last + 1
+    after, before = log_feed.store.oldest_sequence - 1, last + 1
     if request.place is not None and request.newest_first:
         before = min(before, request.place.sequence)
     elif request.place is not None:
-        after = request.place.sequence
+        after = max(after, request.place.sequence)
     return index.select(
         request.query, after=after, before=before, most=request.size + 1, newest_first=request.newest_first
     )
@@ -88,15 +96,15 @@ def _recorded(log_feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEv
     size = 0
     for sequence in sequences:
         record = log_feed.store.record(sequence)
-        event = pb.AuditEvent.FromString(record.body)
+        event, body = event_json.from_line(record)
         events.append(
             pb.RecordedEvent(
-                resume_token=log_feed.feed.token_at(sequence, short_digest(record.body)).encode(),
-                receipt=wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body),
+                resume_token=log_feed.feed.token_at(sequence, short_digest(body)).encode(),
+                receipt=wire.to_receipt(event.event_id, sequence, record.recorded_ns, body, leaf_hash(record.data)),
                 audit_event=event,
             )
         )
-        size += len(record.body)
+        size += len(body)
         if size > MAX_PAGE_BYTES:
             break
     return events

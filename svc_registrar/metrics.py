@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mesh.telemetry.labelled_counter import LabelledCounter
-from svc_registrar.log_file import LogFile
+from svc_registrar.log.log import Log
 
 _GROUP_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 200, 500, 1_000, 5_000)
 _FSYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -12,7 +12,7 @@ _FSYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 class RegistrarMetrics:
     """The metrics of one log."""
 
-    def __init__(self, registry: CollectorRegistry, log: LogFile) -> None:
+    def __init__(self, registry: CollectorRegistry, log: Log) -> None:
         self.events = LabelledCounter("qiki_registrar_events", "Events recorded, by code.", "code", registry)
         self.group_events = Histogram(
             "qiki_registrar_group_events",
@@ -31,4 +31,4 @@ class RegistrarMetrics:
         )
         log.on_flush = flushes.observe
         length = Gauge("qiki_registrar_log_bytes", "Length of the log.", registry=registry)
-        length.set_function(lambda: log.end)
+        length.set_function(lambda: log.size_bytes)

@@ -13,22 +13,21 @@ from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Heartbeat
 from mesh.serving.storage_health import StorageHealth
 from mesh.telemetry.spans import WorkSpans
-from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, Receipt
+from qiki.registrar.v1.registrar_service_pb2 import Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
-from svc_registrar import wire
-from svc_registrar.domain.index import Index
+from svc_registrar import event_json, wire
+from svc_registrar.domain.merkle import leaf_hash
 from svc_registrar.feed import LogFeed
-from svc_registrar.log_file import LogFile
+from svc_registrar.log.log import Append, Log
 from svc_registrar.metrics import RegistrarMetrics
+from svc_registrar.upkeep import Upkeep
 from svc_registrar.wire import Submission
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 MAX_PENDING_BYTES = 16 * 1024 * 1024
 # How often the loop beats, and retries the disk after a failure.
 IDLE_S = 1.0
-# The longest time without a seal while events keep coming: that much of the log's end could be lost unnoticed.
-SEAL_PERIOD_S = 10.0
 # Events that are looked up, or indexed, before other work gets its turn: some milliseconds.
 EVENTS_A_TURN = 200
 REPORTER = "svc_registrar"
@@ -55,26 +54,24 @@ class Recorder:
 
     def __init__(
         self,
-        log: LogFile,
-        index: Index,
+        log: Log,
         log_feed: LogFeed,
         heartbeat: Heartbeat,
+        upkeep: Upkeep,
         *,
         spans: WorkSpans,
         metrics: RegistrarMetrics,
     ) -> None:
         self._spans = spans
         self._log = log
-        self._index = index
         self._log_feed = log_feed
         self._heartbeat = heartbeat
+        self._upkeep = upkeep
         self._metrics = metrics
         self._groups: deque[_Group] = deque()
         self._pending_bytes = 0
         self._wanted = Notifier()
         self._storage = StorageHealth("the log cannot be written", heartbeat, self._report_storage)
-        self._sealed = True
-        self._sealed_at_s = time.monotonic()
 
     async def record(self, submissions: Sequence[Submission]) -> list[Receipt | ContradictionError]:
         """Record events and return, in their order, a receipt for each, or the contradiction with a recorded event.
@@ -115,9 +112,9 @@ class Recorder:
                 await self._commit(self._groups[0])
                 self._pending_bytes -= self._groups.popleft().size_bytes
             elif not await self._wanted.wait(IDLE_S):
-                await self._idle()
-            if not self._storage.failure and time.monotonic() - self._sealed_at_s >= SEAL_PERIOD_S:
-                await self._idle()
+                await self._keep_up(idle=True)
+            if not self._storage.failure:
+                await self._keep_up(idle=False)
             if not self._storage.failure:
                 self._heartbeat.beat("recording")
 
@@ -146,14 +143,17 @@ class Recorder:
         return group
 
     def _find(self, submission: Submission) -> Receipt | ContradictionError | None:
-        for sequence in self._index.candidates(submission.event_id):
-            record = self._log_feed.store.record(sequence)
-            event = AuditEvent.FromString(record.body)
+        store = self._log_feed.store
+        for sequence in self._log.index.candidates(submission.event_id):
+            if not store.oldest_sequence <= sequence <= store.last_sequence:
+                continue  # retention has removed it, or it waits in a group that is not answered yet
+            record = store.record(sequence)
+            event, body = event_json.from_line(record)
             if event.event_id != submission.event.event_id:
                 continue
             if not wire.is_same(submission.event, event):
                 return ContradictionError(f"is recorded with other content, as event {sequence}")
-            return wire.to_receipt(event.event_id, sequence, record.recorded_ns, record.body)
+            return wire.to_receipt(event.event_id, sequence, record.recorded_ns, body, leaf_hash(record.data))
         return None
 
     def _open_group(self, size_bytes: int) -> _Group:
@@ -172,26 +172,27 @@ class Recorder:
         group.closed, began_ns = True, time.time_ns()
         submissions = list(group.submissions.values())
         try:
-            added = await asyncio.to_thread(self._log.append, [submission.body for submission in submissions])
+            added = await asyncio.to_thread(self._append, submissions)
         except OSError as error:
             self._metrics.write_failures.inc()
             group.done.set_result(self._storage.failed(error))
             return
-        for number, (submission, offset) in enumerate(zip(submissions, added.offsets, strict=True)):
-            event, sequence = submission.event, added.first_sequence + number
+        for number, (submission, leaf) in enumerate(zip(submissions, added.leaves, strict=True)):
+            event, sequence = submission.event, added.first_index + number
             if number and number % EVENTS_A_TURN == 0:
                 await asyncio.sleep(0)
-            self._index.add(wire.entry_of(event, offset, added.recorded_ns))
-            receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body)
+            receipt = wire.to_receipt(event.event_id, sequence, added.recorded_ns, submission.body, leaf)
             group.receipts[submission.event_id] = receipt
             self._metrics.events.inc(event.name)
         self._metrics.group_events.observe(len(submissions))
-        self._sealed = False
-        self._log_feed.published(self._index.last_sequence)
-        self._record_spans(submissions, added.first_sequence, began_ns)
+        self._log_feed.published(added.first_index + len(submissions) - 1)
+        self._record_spans(submissions, added.first_index, began_ns)
         group.done.set_result(None)
         failpoints.reach("receipt.given")
         self._storage.works()
+
+    def _append(self, submissions: Sequence[Submission]) -> Append:
+        return self._log.append([item.content for item in submissions], [item.entry for item in submissions])
 
     def _record_spans(self, submissions: Sequence[Submission], first_sequence: int, began_ns: int) -> None:
         if not self._spans.recording:
@@ -208,37 +209,39 @@ class Recorder:
             own = self._log_feed.store.traceparent(event, sequence)
             self._spans.record("record audit event", own, event.traceparent, times_ns, attributes)
 
-    async def _idle(self) -> None:
-        """Retry a failed disk; seal the records written since the last seal."""
+    async def _keep_up(self, *, idle: bool) -> None:
+        """Retry a failed disk; sign, publish and expire what is due."""
         failing = bool(self._storage.failure)
-        if not failing:
-            self._sealed_at_s = time.monotonic()
-            if self._sealed:
-                return
+        if not failing and not self._upkeep.due(idle=idle):
+            return
         try:
-            await asyncio.to_thread(self._log.probe if failing else self._log.seal)
+            signed = await asyncio.to_thread(self._probe if failing else self._upkeep.run)
         except OSError as error:
             self._metrics.write_failures.inc()
             self._storage.failed(error)
         else:
-            self._sealed = not failing
             self._storage.works()
+            if signed is not None:
+                self._report(codes.LOG_CHECKPOINT, {"size": signed.checkpoint.size, "note": signed.note})
+
+    def _probe(self) -> None:
+        self._log.probe()
 
     # -- the registrar's own events -----------------------------------------------------------------------------------
 
     def _report_start(self) -> None:
         if self._log.cut_bytes:
-            facts = {"cut_bytes": self._log.cut_bytes, "last_sequence": self._index.last_sequence}
+            facts = {"cut_bytes": self._log.cut_bytes, "last_sequence": self._log.last_index}
             self._report(codes.LOG_TAIL_CUT, facts)
-        self._report(codes.BOOT_OK, {"log_id": self._log.head.log_id, "last_sequence": self._index.last_sequence})
+        self._report(codes.BOOT_OK, {"log_id": self._log.head.log_id, "last_sequence": self._log.last_index})
 
     def _write_last(self) -> None:
         """Append SHUTDOWN and the mark to the log directly: no request is served any more."""
         if self._storage.failure:
             return
         try:
-            self._log.append([wire.to_submission(make_event(REPORTER, codes.SHUTDOWN, "")).body])
-            self._log.seal()
+            self._append([wire.to_submission(make_event(REPORTER, codes.SHUTDOWN, ""))])
+            self._log.checkpoint()
         except OSError as error:
             _LOG.warning("the log's end could not be marked", extra={"why": str(error)})
 

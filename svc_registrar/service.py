@@ -13,11 +13,11 @@ from qiki.common.v1.error_pb2 import ErrorReason
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceServicer
 from qiki_sdk.codes import MAX_EVENTS_A_REQUEST
-from svc_registrar import listing, wire
+from svc_registrar import listing, proofs, wire
 from svc_registrar.domain.audit_record import InvalidEventError
-from svc_registrar.domain.index import Index, Query
+from svc_registrar.domain.index import Matcher, Query
 from svc_registrar.feed import LogFeed
-from svc_registrar.log_file import LogFile
+from svc_registrar.log.log import Log
 from svc_registrar.recorder import ContradictionError, Recorder
 
 # Events of a request that are checked before other work gets its turn: some milliseconds.
@@ -28,14 +28,13 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class RegistrarServicer(RegistrarServiceServicer):
     """Servicer of one log."""
 
-    def __init__(self, log: LogFile, index: Index, log_feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
+    def __init__(self, log: Log, log_feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
         self._log = log
-        self._index = index
         self._feed = log_feed.feed
         self._run = log_feed.run
         self._recorder = recorder
         self._heartbeat_s = heartbeat_s
-        self._pages = listing.Pages(log_feed, index)
+        self._pages = listing.Pages(log_feed, log.index)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
         """Record events."""
@@ -68,8 +67,10 @@ class RegistrarServicer(RegistrarServiceServicer):
         """Stream events."""
         query = _query(request.filter)
 
+        matcher = Matcher(query or Query())
+
         def accept(entry: Entry) -> bool:
-            return query is None or self._index.accepts(entry.sequence, query)
+            return self._log.index.accepts(entry.sequence, matcher)
 
         accepts = accept if query else None
         async for response in watch(self._feed, request, pb.WatchEventsResponse, self._heartbeat_s, accepts):
@@ -88,9 +89,25 @@ class RegistrarServicer(RegistrarServiceServicer):
             created=run.created,
             bot_id=run.bot_id,
             last_sequence=last_sequence,
-            size_bytes=self._log.end,
+            size_bytes=self._log.size_bytes,
             resume_token=self._feed.place(last_sequence).encode(),
         )
+
+    async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: _Context) -> pb.GetCheckpointResponse:
+        """Return the newest checkpoint."""
+        return proofs.checkpoint(self._log)
+
+    async def GetInclusionProof(
+        self, request: pb.GetInclusionProofRequest, context: _Context
+    ) -> pb.GetInclusionProofResponse:
+        """Return the proof that an event is in a tree."""
+        return await finish_in_thread(proofs.inclusion, self._log, request)
+
+    async def GetConsistencyProof(
+        self, request: pb.GetConsistencyProofRequest, context: _Context
+    ) -> pb.GetConsistencyProofResponse:
+        """Return the proof that the log only grew."""
+        return await finish_in_thread(proofs.consistency, self._log, request)
 
     async def GetRun(self, request: pb.GetRunRequest, context: _Context) -> pb.GetRunResponse:
         """Return the log as a run."""

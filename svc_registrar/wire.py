@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.clock import to_timestamp
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, Receipt
 from qiki_sdk.codes import MAX_EVENT_BYTES, Severity
+from svc_registrar import event_json
 from svc_registrar.domain.audit_record import (
     AuditRecord,
     Instant,
@@ -20,7 +21,8 @@ from svc_registrar.domain.audit_record import (
     check_reporter,
 )
 from svc_registrar.domain.index import Entry, Query
-from svc_registrar.records import Record
+from svc_registrar.domain.lines import Line
+from svc_registrar.log.log import Codec
 
 MAX_FILTER_ITEMS = 100
 _NS_PER_S = 1_000_000_000
@@ -29,11 +31,17 @@ _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A checked event, ready to be recorded: `body` is stored byte by byte."""
+    """A checked event, ready to be recorded: `body` is the event serialized, `content` that of its line."""
 
     event: AuditEvent
-    event_id: bytes
+    entry: Entry
     body: bytes
+    content: bytes
+
+    @property
+    def event_id(self) -> bytes:
+        """The 16 bytes of the event's id."""
+        return self.entry.event_id
 
 
 def to_submission(event: AuditEvent) -> Submission:
@@ -45,15 +53,16 @@ def to_submission(event: AuditEvent) -> Submission:
     if (size := event.ByteSize()) > MAX_EVENT_BYTES:
         raise InvalidEventError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
     check(_to_record(event))
-    return Submission(event, uuid.UUID(event.event_id).bytes, event.SerializeToString(deterministic=True))
+    body = event.SerializeToString(deterministic=True)
+    return Submission(event, entry_of(event), body, event_json.to_content(event, body))
 
 
 def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
     """Return whether two events are equal except for when they were reported, and in which trace."""
-    return _content(submitted) == _content(recorded)
+    return _compared(submitted) == _compared(recorded)
 
 
-def _content(event: AuditEvent) -> bytes:
+def _compared(event: AuditEvent) -> bytes:
     content = AuditEvent()
     content.CopyFrom(event)
     content.ClearField("reported_time")
@@ -61,24 +70,30 @@ def _content(event: AuditEvent) -> bytes:
     return content.SerializeToString(deterministic=True)
 
 
-def to_entry(record: Record) -> Entry:
-    """Return the index entry of a record."""
-    return entry_of(AuditEvent.FromString(record.body), record.offset, record.recorded_ns)
+def entry_of(event: AuditEvent) -> Entry:
+    """Return the index entry of an event."""
+    return Entry(uuid.UUID(event.event_id).bytes, event.code, event.severity, event.reporter)
 
 
-def entry_of(event: AuditEvent, offset: int, recorded_ns: int) -> Entry:
-    """Return the index entry of an event at an offset."""
-    event_id = uuid.UUID(event.event_id).bytes
-    return Entry(offset, recorded_ns, event_id, event.code, event.severity, event.reporter)
+def _entry(line: Line) -> Entry:
+    return entry_of(event_json.from_line(line)[0])
 
 
-def to_receipt(event_id: str, sequence: int, recorded_ns: int, body: bytes) -> Receipt:
+def _content(body: bytes) -> bytes:
+    return event_json.to_content(AuditEvent.FromString(body), body)
+
+
+CODEC = Codec(_content, _entry)
+
+
+def to_receipt(event_id: str, sequence: int, recorded_ns: int, body: bytes, leaf: bytes) -> Receipt:
     """Return the receipt of a recorded event."""
     return Receipt(
         event_id=event_id,
         sequence=sequence,
         digest=hashlib.sha256(body).digest(),
         recorded_time=to_timestamp(recorded_ns),
+        leaf_hash=leaf,
     )
 
 

@@ -108,6 +108,7 @@ LOG_TAIL_CUT = Code(701, "LOG_TAIL_CUT", _W, "The log ended in bytes that were n
 AUDIT_LOG_LOST = Code(
     702, "AUDIT_LOG_LOST", _C, "The bus holds events of an audit log that is lost; an operator decides."
 )
+LOG_CHECKPOINT = Code(703, "LOG_CHECKPOINT", _I, "A signed checkpoint of the audit trail; keep it elsewhere.")
 STORAGE_FAILED = Code(711, "STORAGE_FAILED", _E, "What must be durable could not be written.")
 STORAGE_RESTORED = Code(712, "STORAGE_RESTORED", _W, "Storage that had failed works again.")
 CHECKPOINT_DAMAGED = Code(721, "CHECKPOINT_DAMAGED", _W, "A checkpoint could not be used; an older one was, or none.")
@@ -132,7 +133,7 @@ ALL: tuple[Code, ...] = (
     *(NATS_CONNECTED, NATS_LOST, TOPOLOGY_DRIFT, SOURCE_CONNECTED, SOURCE_LOST, FEED_BLOCKED, FEED_UNBLOCKED),
     *(CHANNEL_CARRYING, CHANNEL_STOPPED, STORE_STALLED, STORE_RESUMED),
     *(GAP, CURSOR_LOST, RUN_SUPERSEDED, DEAD_LETTERED, SPOOL_DROPPED),
-    *(LOG_TAIL_CUT, AUDIT_LOG_LOST, STORAGE_FAILED, STORAGE_RESTORED, CHECKPOINT_DAMAGED),
+    *(LOG_TAIL_CUT, AUDIT_LOG_LOST, LOG_CHECKPOINT, STORAGE_FAILED, STORAGE_RESTORED, CHECKPOINT_DAMAGED),
     *(ACCESS_REFUSED, IDENTITY_CONTRADICTED),
     *(FAULT, LOOP_STALLED, INPUT_QUARANTINED, PROCESS_DIED),
 )

@@ -25,6 +25,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import svc_registrar.wiring
 from declared import runtime_file
+from log_cases import first_segment
 from mesh.feeds.token import Token, decode
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor
@@ -386,8 +387,8 @@ async def test_every_event_with_a_receipt_before_a_kill_is_in_the_log_after_it(t
 async def test_a_torn_tail_is_cut_off_and_recorded(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         receipts = await client.receipts(*(event(number) for number in range(5)))
-    with (tmp_path / "audit.log").open("ab") as file:
-        file.write(b"\xf5\xffQA torn")
+    with first_segment(tmp_path).open("ab") as file:
+        file.write(b'{"index":')
     async with served(tmp_path) as client:
         await client.receipts(event(9))
         recorded = await client.recorded()
@@ -400,14 +401,14 @@ async def test_a_torn_tail_is_cut_off_and_recorded(tmp_path: Path) -> None:
 async def test_a_damaged_log_fails_the_start_with_the_position(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await client.receipts(*(event(number) for number in range(5)))
-    path = tmp_path / "audit.log"
+    path = first_segment(tmp_path)
     data = path.read_bytes()
     at = data.index(b"event 2")
     path.write_bytes(data[:at] + b"E" + data[at + 1 :])
     child = Child(tmp_path)
     stderr = child.process.communicate(timeout=WAIT_S)[1]
     assert child.process.returncode == 2
-    assert "audit.log is damaged at byte" in stderr
+    assert f"{path.name} is damaged at byte" in stderr
     assert "record 4" in stderr
     assert path.stat().st_size == len(data)
 
@@ -427,7 +428,7 @@ async def test_a_log_that_lost_events_fails_the_start_with_the_missing_ones(tmp_
     async with served(tmp_path) as client:
         log = await client.call("GetLog", pb.GetLogRequest())
         await client.receipts(*(event(number) for number in range(5)))
-    path = tmp_path / "audit.log"
+    path = first_segment(tmp_path)
     if lost == "log":
         path.unlink()
     else:
@@ -443,7 +444,7 @@ async def test_a_log_that_lost_events_fails_the_start_with_the_missing_ones(tmp_
 async def test_a_full_disk_is_a_typed_refusal_and_not_serving_until_there_is_room_again(tmp_path: Path) -> None:
     async with spawned(tmp_path) as (child, client):
         receipts = await client.receipts(event(0))
-        child.let_files_grow_to((tmp_path / "audit.log").stat().st_size + 1_000)
+        child.let_files_grow_to(first_segment(tmp_path).stat().st_size + 1_000)
         sent = [event(number) for number in range(1, 20)]
 
         async def fill() -> None:
@@ -475,7 +476,7 @@ async def test_a_full_disk_is_a_typed_refusal_and_not_serving_until_there_is_roo
 async def test_a_log_that_cannot_be_written_is_unavailable_until_it_can_be(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         receipts = await client.receipts(event(0))
-        path = tmp_path / "audit.log"
+        path = first_segment(tmp_path)
         log_fd = _descriptor_of(path)
         writable, read_only = os.dup(log_fd), os.open(path, os.O_RDONLY)
         os.dup2(read_only, log_fd)

@@ -14,8 +14,8 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk.audit_event import make_event
 from qiki_sdk.codes import BOOT_OK, MAX_EVENTS_A_REQUEST
 from svc_registrar import listing, wire
-from svc_registrar.domain.index import Index
-from svc_registrar.log_file import LogFile
+from svc_registrar.log.index import Index
+from svc_registrar.log.log import Log
 from svc_registrar.service import CHECKED_AT_ONCE
 from watch_cases import CASES, WAIT_S, Served, serve
 
@@ -78,7 +78,7 @@ def numbers(response: pb.ListEventsResponse) -> list[int]:
 
 
 async def test_a_page_is_selected_and_read_in_a_thread(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    choosing, reading = gated(monkeypatch, Index, "select"), gated(monkeypatch, LogFile, "read")
+    choosing, reading = gated(monkeypatch, Index, "select"), gated(monkeypatch, Log, "read")
     choosing.opened.set()
     reading.opened.set()
     answer = await page(served, page_size=listing.MAX_PAGE)
@@ -93,7 +93,7 @@ async def test_a_page_read_while_events_arrive_ends_at_the_logs_end_of_the_reque
     served: Served, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
     last = served.feed.store.last_sequence
-    gate = gated(monkeypatch, LogFile, "read")
+    gate = gated(monkeypatch, Log, "read")
     reading = asyncio.get_running_loop().create_task(
         page(served, page_size=listing.MAX_PAGE, newest_first=newest_first)
     )
@@ -110,7 +110,7 @@ async def test_a_page_read_while_events_arrive_ends_at_the_logs_end_of_the_reque
 
 
 async def test_callers_who_give_up_free_their_pages_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = gated(monkeypatch, LogFile, "read")
+    gate = gated(monkeypatch, Log, "read")
     calls = [
         served.stub.ListEvents(pb.ListEventsRequest(page_size=listing.MAX_PAGE))
         for _ in range(3 * listing.PAGES_AT_ONCE)
@@ -150,7 +150,7 @@ async def test_a_page_that_cannot_be_read_is_refused_and_the_next_one_is_read(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(LogFile, "read", unreadable)
+        broken.setattr(Log, "read", unreadable)
         for _ in range(listing.PAGES_AT_ONCE + 1):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await page(served)

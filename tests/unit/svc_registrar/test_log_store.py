@@ -11,9 +11,8 @@ from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
 from store_contract import check_contract
 from svc_registrar import wire
-from svc_registrar.domain.index import Index
 from svc_registrar.feed import LogFeed
-from svc_registrar.log_file import LogFile
+from svc_registrar.log.log import Log
 
 
 @pytest.mark.asyncio
@@ -21,13 +20,11 @@ async def test_the_log_fulfils_the_contract_of_a_store_up_to_the_last_published_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("svc_registrar.feed.RECENT_EVENTS", 3)
-    index = Index()
-    log = LogFile.open(tmp_path, "qiki-01", lambda _record: None)
-    log_feed = LogFeed(log, index, (), WorkSpans(1.0))
+    log = Log.open(tmp_path, "qiki-01", wire.CODEC)
+    log_feed = LogFeed(log, (), WorkSpans(1.0))
     events = [make_event("test", codes.GAP, f"event {number}") for number in range(10)]
-    added = log.append([wire.to_submission(event).body for event in events])
-    for event, offset in zip(events, added.offsets, strict=True):
-        index.add(wire.entry_of(event, offset, added.recorded_ns))
+    submissions = [wire.to_submission(event) for event in events]
+    log.append([item.content for item in submissions], [item.entry for item in submissions])
     assert (log_feed.store.last_sequence, log_feed.store.get(1)) == (0, None), "nothing is published yet"
     log_feed.published(8)
     await check_contract(log_feed.store, 1, 8)

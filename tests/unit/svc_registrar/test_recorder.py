@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from log_cases import first_segment
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Health
 from mesh.telemetry.spans import WorkSpans
 from qiki.registrar.v1.registrar_service_pb2 import Receipt
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
-from svc_registrar import wire
-from svc_registrar.domain.index import Index
+from svc_registrar import event_json, wire
+from svc_registrar.domain.index import Entry
 from svc_registrar.feed import LogFeed
-from svc_registrar.log_file import Append, LogFile
+from svc_registrar.log.log import Append, Log
 from svc_registrar.metrics import RegistrarMetrics
 from svc_registrar.recorder import Recorder
+from svc_registrar.upkeep import Upkeep, UpkeepSettings
 from svc_registrar.wire import Submission
 
 pytestmark = pytest.mark.asyncio
@@ -35,13 +37,13 @@ def submission(number: int) -> Submission:
 
 @asynccontextmanager
 async def recording(
-    state_dir: Path, registry: CollectorRegistry | None = None
-) -> AsyncIterator[tuple[Recorder, LogFile]]:
-    index = Index()
-    log = LogFile.open(state_dir, "qiki-01", lambda record: None)
+    state_dir: Path, registry: CollectorRegistry | None = None, settings: UpkeepSettings | None = None
+) -> AsyncIterator[tuple[Recorder, Log]]:
+    log = Log.open(state_dir, "qiki-01", wire.CODEC)
     spans, metrics = WorkSpans(1.0), RegistrarMetrics(registry or CollectorRegistry(), log)
-    log_feed, heartbeat = LogFeed(log, index, (), spans), Health("test", stall_s=60.0).loop("recorder")
-    recorder = Recorder(log, index, log_feed, heartbeat, spans=spans, metrics=metrics)
+    log_feed, heartbeat = LogFeed(log, (), spans), Health("test", stall_s=60.0).loop("recorder")
+    upkeep = Upkeep(log, settings or UpkeepSettings(), lambda: log.last_index)
+    recorder = Recorder(log, log_feed, heartbeat, upkeep, spans=spans, metrics=metrics)
     async with asyncio.TaskGroup() as group, asyncio.timeout(WAIT_S):
         advancing = group.create_task(recorder.advance())
         yield recorder, log
@@ -66,10 +68,10 @@ async def test_the_queue_of_unwritten_events_is_bounded_with_a_typed_refusal_bey
         writing, go_on, append = asyncio.Event(), threading.Event(), log.append
         loop = asyncio.get_running_loop()
 
-        def append_slowly(bodies: list[bytes]) -> Append:
+        def append_slowly(contents: list[bytes], entries: list[Entry]) -> Append:
             loop.call_soon_threadsafe(writing.set)
             go_on.wait(WAIT_S)
-            return append(bodies)
+            return append(contents, entries)
 
         monkeypatch.setattr(log, "append", append_slowly)
         room = 3 * len(submission(1).body) + 50  # bodies differ by a few bytes: the times in them do
@@ -99,7 +101,7 @@ async def test_metrics_count_the_events_groups_flushes_and_failed_writes(
         groups = value("group_events_count") or 0
         assert 1 <= groups <= 2
         assert value("fsync_duration_seconds_count") == groups, "one flush a group"
-        assert value("log_bytes") == log.end == (tmp_path / "audit.log").stat().st_size
+        assert value("log_bytes") == log.size_bytes == first_segment(tmp_path).stat().st_size
         assert value("write_failures_total") == 0
 
         def fails(_fd: int) -> None:
@@ -110,3 +112,16 @@ async def test_metrics_count_the_events_groups_flushes_and_failed_writes(
             await recorder.record([submission(4)])
         assert (value("write_failures_total"), value("events_total", code="GAP")) == (1, 3)
         monkeypatch.undo()
+
+
+async def test_a_published_checkpoint_is_an_event_of_the_log_that_its_key_has_signed(tmp_path: Path) -> None:
+    settings = UpkeepSettings(checkpoint_events=1, publish_s=0.0)
+    async with recording(tmp_path, settings=settings) as (recorder, log):
+        await recorder.record([submission(1), submission(2)])
+        while log.last_index < 4:  # BOOT_OK, the two events, the checkpoint
+            await recorder.record([submission(log.last_index)])
+        events = [event_json.from_line(log.read(index))[0] for index in range(1, log.last_index + 1)]
+        published = next(event for event in events if event.name == "LOG_CHECKPOINT")
+        attributes = {item.name: item.value for item in published.attributes}
+        signed = log.verifier.open(attributes["note"])
+        assert (str(signed.size), log.tree.root(signed.size)) == (attributes["size"], signed.root)

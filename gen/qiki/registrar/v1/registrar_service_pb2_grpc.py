@@ -63,6 +63,21 @@ class RegistrarServiceStub:
                 request_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogRequest.SerializeToString,
                 response_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogResponse.FromString,
                 _registered_method=True)
+        self.GetCheckpoint = channel.unary_unary(
+                '/qiki.registrar.v1.RegistrarService/GetCheckpoint',
+                request_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointRequest.SerializeToString,
+                response_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointResponse.FromString,
+                _registered_method=True)
+        self.GetInclusionProof = channel.unary_unary(
+                '/qiki.registrar.v1.RegistrarService/GetInclusionProof',
+                request_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofRequest.SerializeToString,
+                response_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofResponse.FromString,
+                _registered_method=True)
+        self.GetConsistencyProof = channel.unary_unary(
+                '/qiki.registrar.v1.RegistrarService/GetConsistencyProof',
+                request_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofRequest.SerializeToString,
+                response_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/qiki.registrar.v1.RegistrarService/GetRun',
                 request_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetRunRequest.SerializeToString,
@@ -97,11 +112,14 @@ class RegistrarServiceServicer:
     def ListEvents(self, request, context):
         """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-        Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
-        WatchEvents with the last page's token misses and repeats no event.
+        Every page but the last holds `page_size` events, or fewer if they are large or if matching events are rare: a page
+        also ends, even empty, after a number of events that were searched. `complete` alone marks the last page. Events
+        recorded meanwhile change no page. Listing oldest first and then calling WatchEvents with the last page's token
+        misses and repeats no event.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
-        belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
+        belongs to another log, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), DATA_LOSS (the stored log is
+        damaged).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +161,38 @@ class RegistrarServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCheckpoint(self, request, context):
+        """GetCheckpoint returns the newest signed checkpoint: the size of the log and the root of the Merkle tree over its
+        stored lines. Who keeps it can later show that no event up to it was changed, removed or inserted.
+
+        Checkpoints are also published as audit events of code LOG_CHECKPOINT: WatchEvents with a filter streams them.
+
+        Status: FAILED_PRECONDITION (NOT_FOUND: nothing is signed yet; try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInclusionProof(self, request, context):
+        """GetInclusionProof returns the proof that an event is in the tree of a checkpoint (RFC 9162, section 2.1.3).
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no such event in a tree of that size), FAILED_PRECONDITION (NOT_FOUND:
+        nothing is signed yet; try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistencyProof(self, request, context):
+        """GetConsistencyProof returns the proof that an earlier tree is a prefix of a later one (RFC 9162, section 2.1.4).
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the sizes are not ascending, or beyond the log), FAILED_PRECONDITION
+        (NOT_FOUND: nothing is signed yet; try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRun(self, request, context):
         """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
         log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
@@ -178,6 +228,21 @@ def add_RegistrarServiceServicer_to_server(servicer, server):
                     servicer.GetLog,
                     request_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogRequest.FromString,
                     response_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogResponse.SerializeToString,
+            ),
+            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpoint,
+                    request_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointRequest.FromString,
+                    response_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInclusionProof,
+                    request_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofRequest.FromString,
+                    response_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofResponse.SerializeToString,
+            ),
+            'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistencyProof,
+                    request_deserializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofRequest.FromString,
+                    response_serializer=qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofResponse.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -324,6 +389,87 @@ class RegistrarService:
             '/qiki.registrar.v1.RegistrarService/GetLog',
             qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogRequest.SerializeToString,
             qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.registrar.v1.RegistrarService/GetCheckpoint',
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointRequest.SerializeToString,
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInclusionProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.registrar.v1.RegistrarService/GetInclusionProof',
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofRequest.SerializeToString,
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetInclusionProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.registrar.v1.RegistrarService/GetConsistencyProof',
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofRequest.SerializeToString,
+            qiki_dot_registrar_dot_v1_dot_registrar__service__pb2.GetConsistencyProofResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,11 +53,14 @@ class RegistrarServiceStub:
     ListEvents: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]
     """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-    Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
-    WatchEvents with the last page's token misses and repeats no event.
+    Every page but the last holds `page_size` events, or fewer if they are large or if matching events are rare: a page
+    also ends, even empty, after a number of events that were searched. `complete` alone marks the last page. Events
+    recorded meanwhile change no page. Listing oldest first and then calling WatchEvents with the last page's token
+    misses and repeats no event.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
-    belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
+    belongs to another log, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), DATA_LOSS (the stored log is
+    damaged).
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_registrar_service_pb2.WatchEventsRequest, _registrar_service_pb2.WatchEventsResponse]
     """WatchEvents streams audit events, in the order of their sequence, without a gap.
@@ -82,6 +85,26 @@ class RegistrarServiceStub:
     """
     GetLog: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetLogRequest, _registrar_service_pb2.GetLogResponse]
     """GetLog returns the identity and the size of the log."""
+    GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetCheckpointRequest, _registrar_service_pb2.GetCheckpointResponse]
+    """GetCheckpoint returns the newest signed checkpoint: the size of the log and the root of the Merkle tree over its
+    stored lines. Who keeps it can later show that no event up to it was changed, removed or inserted.
+
+    Checkpoints are also published as audit events of code LOG_CHECKPOINT: WatchEvents with a filter streams them.
+
+    Status: FAILED_PRECONDITION (NOT_FOUND: nothing is signed yet; try again).
+    """
+    GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetInclusionProofRequest, _registrar_service_pb2.GetInclusionProofResponse]
+    """GetInclusionProof returns the proof that an event is in the tree of a checkpoint (RFC 9162, section 2.1.3).
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no such event in a tree of that size), FAILED_PRECONDITION (NOT_FOUND:
+    nothing is signed yet; try again).
+    """
+    GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetConsistencyProofRequest, _registrar_service_pb2.GetConsistencyProofResponse]
+    """GetConsistencyProof returns the proof that an earlier tree is a prefix of a later one (RFC 9162, section 2.1.4).
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the sizes are not ascending, or beyond the log), FAILED_PRECONDITION
+    (NOT_FOUND: nothing is signed yet; try again).
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_registrar_service_pb2.GetRunRequest, _registrar_service_pb2.GetRunResponse]
     """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
     log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
@@ -112,11 +135,14 @@ class RegistrarServiceAsyncStub(RegistrarServiceStub):
     ListEvents: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.ListEventsRequest, _registrar_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-    Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
-    WatchEvents with the last page's token misses and repeats no event.
+    Every page but the last holds `page_size` events, or fewer if they are large or if matching events are rare: a page
+    also ends, even empty, after a number of events that were searched. `complete` alone marks the last page. Events
+    recorded meanwhile change no page. Listing oldest first and then calling WatchEvents with the last page's token
+    misses and repeats no event.
 
     Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
-    belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
+    belongs to another log, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), DATA_LOSS (the stored log is
+    damaged).
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_registrar_service_pb2.WatchEventsRequest, _registrar_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """WatchEvents streams audit events, in the order of their sequence, without a gap.
@@ -141,6 +167,26 @@ class RegistrarServiceAsyncStub(RegistrarServiceStub):
     """
     GetLog: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetLogRequest, _registrar_service_pb2.GetLogResponse]  # type: ignore[assignment]
     """GetLog returns the identity and the size of the log."""
+    GetCheckpoint: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetCheckpointRequest, _registrar_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
+    """GetCheckpoint returns the newest signed checkpoint: the size of the log and the root of the Merkle tree over its
+    stored lines. Who keeps it can later show that no event up to it was changed, removed or inserted.
+
+    Checkpoints are also published as audit events of code LOG_CHECKPOINT: WatchEvents with a filter streams them.
+
+    Status: FAILED_PRECONDITION (NOT_FOUND: nothing is signed yet; try again).
+    """
+    GetInclusionProof: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetInclusionProofRequest, _registrar_service_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
+    """GetInclusionProof returns the proof that an event is in the tree of a checkpoint (RFC 9162, section 2.1.3).
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: no such event in a tree of that size), FAILED_PRECONDITION (NOT_FOUND:
+    nothing is signed yet; try again).
+    """
+    GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetConsistencyProofRequest, _registrar_service_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
+    """GetConsistencyProof returns the proof that an earlier tree is a prefix of a later one (RFC 9162, section 2.1.4).
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the sizes are not ascending, or beyond the log), FAILED_PRECONDITION
+    (NOT_FOUND: nothing is signed yet; try again).
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_registrar_service_pb2.GetRunRequest, _registrar_service_pb2.GetRunResponse]  # type: ignore[assignment]
     """GetRun describes the log as the run of its feed, for a carrier of feeds: `run_id` is the log's id, `created` the
     log's creation and `bot_id` the bot. The other fields are not set: nothing here is computed from a run.
@@ -180,11 +226,14 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registrar_service_pb2.ListEventsResponse, _abc.Awaitable[_registrar_service_pb2.ListEventsResponse]]:
         """ListEvents returns recorded events, page by page, oldest first or newest first.
 
-        Every page but the last holds `page_size` events, or fewer if they are large. Listing oldest first and then calling
-        WatchEvents with the last page's token misses and repeats no event.
+        Every page but the last holds `page_size` events, or fewer if they are large or if matching events are rare: a page
+        also ends, even empty, after a number of events that were searched. `complete` alone marks the last page. Events
+        recorded meanwhile change no page. Listing oldest first and then calling WatchEvents with the last page's token
+        misses and repeats no event.
 
         Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD), FAILED_PRECONDITION (RUN_CHANGED: the token
-        belongs to another log, HISTORY_DIVERGED), DATA_LOSS (the stored log is damaged).
+        belongs to another log, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED), DATA_LOSS (the stored log is
+        damaged).
         """
 
     @_abc_1.abstractmethod
@@ -227,6 +276,44 @@ class RegistrarServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registrar_service_pb2.GetLogResponse, _abc.Awaitable[_registrar_service_pb2.GetLogResponse]]:
         """GetLog returns the identity and the size of the log."""
+
+    @_abc_1.abstractmethod
+    def GetCheckpoint(
+        self,
+        request: _registrar_service_pb2.GetCheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registrar_service_pb2.GetCheckpointResponse, _abc.Awaitable[_registrar_service_pb2.GetCheckpointResponse]]:
+        """GetCheckpoint returns the newest signed checkpoint: the size of the log and the root of the Merkle tree over its
+        stored lines. Who keeps it can later show that no event up to it was changed, removed or inserted.
+
+        Checkpoints are also published as audit events of code LOG_CHECKPOINT: WatchEvents with a filter streams them.
+
+        Status: FAILED_PRECONDITION (NOT_FOUND: nothing is signed yet; try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetInclusionProof(
+        self,
+        request: _registrar_service_pb2.GetInclusionProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registrar_service_pb2.GetInclusionProofResponse, _abc.Awaitable[_registrar_service_pb2.GetInclusionProofResponse]]:
+        """GetInclusionProof returns the proof that an event is in the tree of a checkpoint (RFC 9162, section 2.1.3).
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: no such event in a tree of that size), FAILED_PRECONDITION (NOT_FOUND:
+        nothing is signed yet; try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetConsistencyProof(
+        self,
+        request: _registrar_service_pb2.GetConsistencyProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registrar_service_pb2.GetConsistencyProofResponse, _abc.Awaitable[_registrar_service_pb2.GetConsistencyProofResponse]]:
+        """GetConsistencyProof returns the proof that an earlier tree is a prefix of a later one (RFC 9162, section 2.1.4).
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the sizes are not ascending, or beyond the log), FAILED_PRECONDITION
+        (NOT_FOUND: nothing is signed yet; try again).
+        """
 
     @_abc_1.abstractmethod
     def GetRun(
