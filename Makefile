@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: $(shell grep -oE '^[a-z-]+:.*\#\#' Makefile | cut -d: -f1)
+.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up tamper mutate bench-bridge bench-tracker bench-telemetry soak clean $(shell grep -oE '^[a-z-]+:.*\#\#' Makefile | cut -d: -f1)
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -113,6 +113,10 @@ kill-up: setup ## End `qiki up` in every phase and every way and look for what i
 	@PYTHONPATH=tests $(BIN)/python -m chaos.kill_up --count $(COUNT) --seed $(SEED)
 
 ONLY ?=
+TAMPERINGS ?= 10000
+tamper: setup ## Tamper with a log in 10,000 random ways and see that verification misses none (TAMPERINGS=, SEED=)
+	@PYTHONPATH=tests $(BIN)/python -m tampering --count $(TAMPERINGS) --seed $(SEED)
+
 mutate: setup ## Break every promise of the code on purpose and see its tests fail (ONLY=name or file, * matches any)
 	@$(BIN)/python -m checks.mutation --only "$(ONLY)"
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.commands.audit.audit import audit
 from cli.commands.botspec import botspec
 from cli.commands.demo import demo
 from cli.commands.health import health
@@ -33,6 +34,7 @@ def build_app() -> typer.Typer:
     for command in (up, top, demo, replay, health, new_run):
         app.command()(command)
     app.add_typer(trace, name="trace")
+    app.add_typer(audit, name="audit")
     app.add_typer(nats, name="nats")
     app.add_typer(botspec, name="botspec")
     app.add_typer(recording, name="recording")

@@ -12,7 +12,7 @@ MAX_REMOVED = 16
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Segments that may go: those with no record younger than the age, or the oldest beyond the size; 0: none."""
+    """Segments that may go: those whose records are all beyond the age, or the oldest beyond the size; 0: none."""
 
     age_s: float = 0.0
     bytes: int = 0

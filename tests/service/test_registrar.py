@@ -42,6 +42,7 @@ from qiki_sdk.backoff import Backoff
 from qiki_sdk.channel import connect
 from qiki_sdk.errors import QikiError, from_rpc_error
 from svc_registrar.config import RegistrarSettings
+from svc_registrar.verify.verify import Task, own_key, verify
 
 WAIT_S = 20.0
 HEARTBEAT_S = 0.1
@@ -159,6 +160,8 @@ class Child:
                 "QIKI_REGISTRAR_GRPC_PORT": str(self.port),
                 "QIKI_REGISTRAR_HTTP_PORT": str(self.http_port),
                 "QIKI_REGISTRAR_HEARTBEAT_S": str(HEARTBEAT_S),
+                "QIKI_REGISTRAR_SEGMENT_BYTES": str(64 * 1024),
+                "QIKI_REGISTRAR_CHECKPOINT_S": "0.1",
             },
             stderr=subprocess.PIPE,
             text=True,
@@ -381,6 +384,10 @@ async def test_every_event_with_a_receipt_before_a_kill_is_in_the_log_after_it(t
         again = [(await client.receipts(item))[0] for item in sent.values()]
         assert len({receipt.sequence for receipt in again}) == len(sent)
         assert {receipt.event_id: receipt for receipt in again}.items() >= {r.event_id: r for r in receipts}.items()
+    directory = tmp_path / "audit"
+    assert len(list((directory / "segments").iterdir())) > 1
+    found = verify(Task(directory, own_key(directory)))
+    assert (found.finding, found.proved > 0) == (None, True)
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,5 @@
 """The registrar's checkpoints and proofs over gRPC: what a client can verify with the public key alone."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest_asyncio
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
+from signed_log import checkpoint
 from svc_registrar.domain.merkle import leaf_hash, verify_consistency, verify_inclusion
 from svc_registrar.domain.notes import Verifier
 from watch_cases import CASES, WAIT_S, Served, serve
@@ -31,20 +31,6 @@ async def record(served: Served, *texts: str) -> list[pb.Receipt]:
     events = [make_event("test", codes.GAP, text) for text in texts]
     response = await served.stub.RecordEvents(pb.RecordEventsRequest(events=events), timeout=WAIT_S)
     return [result.receipt for result in response.results]
-
-
-async def checkpoint(served: Served, size: int) -> pb.GetCheckpointResponse:
-    """Return the newest checkpoint once it covers so many events."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                found: pb.GetCheckpointResponse = await served.stub.GetCheckpoint(pb.GetCheckpointRequest())
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.FAILED_PRECONDITION  # noqa: PT017
-            else:
-                if found.checkpoint.size >= size:
-                    return found
-            await asyncio.sleep(0.05)  # no stream announces an unpublished checkpoint
 
 
 async def refused(method: Any, request: Any) -> str:

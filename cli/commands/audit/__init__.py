@@ -1,0 +1,1 @@
+"""`qiki audit`: read the audit trail, and prove it."""
