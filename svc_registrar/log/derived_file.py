@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from svc_registrar.log.identity import sync_directory
+
 
 class DerivedFile:
     """A file written at offsets; bytes beyond what its owner counts are of a write that failed, and are overwritten.
@@ -13,6 +15,7 @@ class DerivedFile:
     def __init__(self, path: Path, *, writable: bool = True) -> None:
         """Open the file; to write, create it if it is missing; to read, one that is missing is empty."""
         self.path = path
+        self._named = False  # its name may be of an earlier process that never flushed it
         if writable:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         else:
@@ -41,13 +44,23 @@ class DerivedFile:
         os.ftruncate(self._fd, size_bytes)
 
     def sync(self) -> None:
-        """Flush what was written to the disk."""
+        """Flush what was written to the disk, and the file's name with it."""
         if self._unsynced:
             os.fsync(self._fd)
             self._unsynced = False
+        if not self._named:
+            sync_directory(self.path.parent)
+            self._named = True
 
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory unless it exists, durably; raises OSError."""
+    if not directory.exists():
+        directory.mkdir()
+        sync_directory(directory.parent)

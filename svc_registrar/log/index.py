@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svc_registrar.domain.index import ROW, ROW_BYTES, Entry, Matcher, Query, Row, Summary, pack, short_hash, unpack
-from svc_registrar.log.derived_file import DerivedFile
+from svc_registrar.log.derived_file import DerivedFile, make_directory
 from svc_registrar.log.ids import IdFile
 
 BLOCK_ROWS = 4_096
@@ -36,7 +36,7 @@ class Index:
 
     def __init__(self, directory: Path, block_rows: int = BLOCK_ROWS) -> None:
         """Open the files, or create empty ones; raises OSError."""
-        directory.mkdir(exist_ok=True)
+        make_directory(directory)
         self._rows = DerivedFile(directory / "rows")
         self._ids = IdFile(directory / "ids")
         self._block_rows = block_rows

@@ -8,7 +8,7 @@ from pathlib import Path
 from mesh.serving.errors import StartError
 from svc_registrar.domain.lines import encode, time_text
 from svc_registrar.log.format_one import END_FILE, LOG_FILE, OldLog
-from svc_registrar.log.identity import DIRECTORY, SEGMENTS, create, new_directory, new_head
+from svc_registrar.log.identity import DIRECTORY, SEGMENTS, create, new_directory, new_head, sync_directory
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,4 +52,5 @@ def _copy(old: Path, directory: Path, content_of: Callable[[bytes], bytes]) -> N
                 count = record.index
             segment.flush()
             os.fsync(segment.fileno())
+        sync_directory(directory / SEGMENTS)
     _LOG.info("the log was converted to lines", extra={"path": str(old), "events": count})

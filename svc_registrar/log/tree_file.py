@@ -9,7 +9,7 @@ from pathlib import Path
 
 from svc_registrar.domain import merkle
 from svc_registrar.domain.merkle import HASH_BYTES, fold
-from svc_registrar.log.derived_file import DerivedFile
+from svc_registrar.log.derived_file import DerivedFile, make_directory
 
 GROUP_BITS = 8
 GROUP = 1 << GROUP_BITS
@@ -23,7 +23,7 @@ class TreeFile:
     def __init__(self, directory: Path, *, writable: bool = True) -> None:
         """Open the files, to write or only to read; raises OSError."""
         if writable:
-            directory.mkdir(exist_ok=True)
+            make_directory(directory)
         names = [f"level-{GROUP_BITS * level:02}" for level in range(STORED_LEVELS)]
         self._files = [DerivedFile(directory / name, writable=writable) for name in names]
 

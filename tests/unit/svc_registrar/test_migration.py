@@ -1,11 +1,14 @@
 """A log of the earlier binary format: it goes on as lines, with its id, indexes, times and events."""
 
 import json
+import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from damage import flips
+from lossy_disk import lossy_disk
 from mesh.feeds.token import short_digest
 from mesh.serving.errors import StartError
 from mesh.storage.files import write_checked
@@ -83,3 +86,15 @@ def test_a_conversion_that_was_interrupted_begins_again(state_dir: Path) -> None
     log = Log.open(state_dir, "qiki-01", wire.CODEC)
     assert log.last_index == 5
     log.close()
+
+
+def test_a_power_cut_after_the_conversion_loses_nothing(state_dir: Path, tmp_path: Path) -> None:
+    for seed in range(5):
+        with lossy_disk(state_dir, random.Random(seed)) as disk:
+            Log.open(state_dir, "qiki-01", wire.CODEC).close()
+            disk.cut_power(tmp_path.parent / f"{tmp_path.name}-cut-{seed}")
+        after = Log.open(tmp_path.parent / f"{tmp_path.name}-cut-{seed}", "qiki-01", wire.CODEC)
+        assert [event_json.from_line(after.read(index))[1] for index in range(1, after.last_index + 1)] == BODIES
+        after.close()
+        shutil.rmtree(state_dir / "audit")
+        (state_dir / "audit.log.migrated").rename(state_dir / "audit.log")
