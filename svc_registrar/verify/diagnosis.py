@@ -23,15 +23,15 @@ def by_leaves(index: int, lines: Iterator[bytes], leaf: Callable[[int], bytes], 
     claimed, found = claimed_index(line), leaf_hash(line)
     genuine = 1 <= claimed <= last and leaf(claimed) == found
     if genuine and claimed < index:
-        return Finding(Kind.INSERTED, index, f"a copy of record {claimed} stands before it")
+        return Finding(Kind.INSERTED, index, f"a copy of record {claimed} comes before it")
     wanted = leaf(index)
     later = any(leaf_hash(item) == wanted for item in lines)
     if genuine and later:
-        return Finding(Kind.REORDERED, index, f"record {claimed} stands in its place, and it follows later")
+        return Finding(Kind.REORDERED, index, f"record {claimed} is in its place, and it follows later")
     if genuine:
         return Finding(Kind.REMOVED, index, f"the records {index} to {claimed - 1} are missing")
     if later:
-        return Finding(Kind.INSERTED, index, "a line that was never recorded stands before it")
+        return Finding(Kind.INSERTED, index, "a line that was never recorded comes before it")
     return Finding(Kind.CHANGED, index, "its line is not the one that was recorded")
 
 
@@ -45,7 +45,7 @@ def by_marks(first: int, lines: Iterator[bytes], last: int) -> Finding:
         if whole is None:
             return Finding(Kind.CHANGED, index, "its line is damaged")
         if whole.index < index:
-            return Finding(Kind.INSERTED, index, f"a line of index {whole.index} stands before it")
+            return Finding(Kind.INSERTED, index, f"a line of index {whole.index} comes before it")
         if whole.index > index:
             return _skipped(index, whole.index, lines)
     if index < last:
@@ -56,5 +56,5 @@ def by_marks(first: int, lines: Iterator[bytes], last: int) -> Finding:
 
 def _skipped(index: int, found: int, lines: Iterator[bytes]) -> Finding:
     if any(claimed_index(line) == index for line in lines):
-        return Finding(Kind.REORDERED, index, f"record {found} stands in its place, and it follows later")
+        return Finding(Kind.REORDERED, index, f"record {found} is in its place, and it follows later")
     return Finding(Kind.REMOVED, index, f"the records {index} to {found - 1} are missing")

@@ -184,7 +184,7 @@ def _check_rest(segments: Sequence[Segment], report: Report) -> Finding | None:
 
 def _out_of_order(index: int, found: int) -> Finding:
     if found < index:
-        return Finding(Kind.INSERTED, index, f"a line of index {found} stands before it")
+        return Finding(Kind.INSERTED, index, f"a line of index {found} comes before it")
     return Finding(Kind.REMOVED, index, f"the records {index} to {found - 1} are missing")
 
 
