@@ -5,6 +5,7 @@ import typer
 from cli.commands.audit.audit import audit
 from cli.commands.botspec import botspec
 from cli.commands.demo import demo
+from cli.commands.diff import diff
 from cli.commands.health import health
 from cli.commands.jetstream.nats import nats
 from cli.commands.new_run import new_run
@@ -31,7 +32,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (up, top, demo, replay, health, new_run):
+    for command in (up, top, demo, replay, diff, health, new_run):
         app.command()(command)
     app.add_typer(trace, name="trace")
     app.add_typer(audit, name="audit")

@@ -17,15 +17,18 @@ Streams = dict[str, list[Stored]]
 _OF_THE_WRITER = ("Nats-Expected", "Nats-Batch")
 
 
-def finish_run(directory: Path) -> Streams:
-    """Run the first seconds of the simulator's own scenario to their end; return every message of every subject."""
+def finish_run(directory: Path, **options: Any) -> Streams:
+    """Run the first seconds of the simulator's own scenario to their end; return every message of every subject.
+
+    `options` are those of the mesh; its state stays in `directory`/state.
+    """
     scenario = directory / "crossing.yaml"
     scenario.write_text(default_scenario().read_text().replace("duration_s: 120.0", f"duration_s: {DURATION_S}", 1))
-    return asyncio.run(_finish(directory, scenario))
+    return asyncio.run(_finish(directory, scenario, options))
 
 
-async def _finish(directory: Path, scenario: Path) -> Streams:
-    async with chain(directory, DURATION_S, scenario=scenario) as mesh:
+async def _finish(directory: Path, scenario: Path, options: dict[str, Any]) -> Streams:
+    async with chain(directory, DURATION_S, scenario=scenario, **options) as mesh:
         await until(lambda: published_all(mesh), "everything published")
         audit = await read_audit(mesh)
         return {**await read_all(mesh), AUDIT_SUBJECT: audit}

@@ -17,7 +17,7 @@ from svc_sim.durability.journal_file import LAYOUT, encode, parse
 MAX_COMMANDS = 100_000
 # Far more than this many commands need: a longer file is not a journal, and is not read into memory.
 MAX_FILE_BYTES = (MAX_COMMANDS + 1) * LAYOUT.max_record_bytes
-_FILE = "commands.journal"
+JOURNAL_FILE = "commands.journal"
 # The fields of a run that determine the world, apart from the commands. Two runs that agree in these and in the journal
 # have the same history.
 _WORLD = ("run_id", "start_time", "seed", "bot_id", "tick_ns", "last_tick", "scenario_digest", "bot_spec_digest")
@@ -44,7 +44,7 @@ class Journal:
             LogDamagedError: a record differs from what was written.
             StartError: the file cannot be read, or belongs to another run.
         """
-        path = state_dir / _FILE
+        path = state_dir / JOURNAL_FILE
         if not path.exists() and not committed_bytes:
             return cls(path, run, [], 0, 0)
         contents = parse(path, _read(path), committed_bytes)
@@ -97,7 +97,7 @@ def adopt(source: Path, state_dir: Path, run: Run) -> None:
     contents = parse(source, data, 0)
     _decode(source, contents.bodies, run)
     whole = data[: contents.end]  # an unfinished record was never answered, and had no effect
-    path = state_dir / _FILE
+    path = state_dir / JOURNAL_FILE
     if path.exists():
         if _read(path)[: len(whole)] != whole:
             raise StartError(f"{path} holds a history of its own: use an empty state directory to replay {source}")

@@ -1,0 +1,1 @@
+"""Comparison of two archived runs, event by event."""
