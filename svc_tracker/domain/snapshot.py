@@ -15,7 +15,9 @@ from svc_tracker.domain.state.tracks import State, Tracks
 from svc_tracker.domain.state.types import Layout, ModeEstimates, texts
 
 # Increases with every change of the state: checkpoints of another version are rejected.
-VERSION: Final = 4
+VERSION: Final = 5
+# A quantity that is new, gone or moved shifts the arrays, whether or not somebody increases the version.
+_QUANTITIES: Final = [*ModeEstimates._fields, *TrackRecords.names, *IdentityRecords.__slots__]
 _MAGIC: Final = b"QIKI-TRACKS\n"
 _DIGEST_BYTES: Final = 32
 _LENGTH_BYTES: Final = 8
@@ -34,6 +36,7 @@ def encode(state: State, identities: IdentityRecords, model: TrackerModel, polic
     arrays = _arrays(state.tracks, identities)
     header = {
         "version": VERSION,
+        "quantities": _QUANTITIES,
         "model": asdict(model),
         "policy": repr(policy),
         "time_ns": state.time_ns,
@@ -60,6 +63,8 @@ def decode(data: bytes, model: TrackerModel, policy: IdentityPolicy) -> tuple[St
     header: dict[str, Any] = json.loads(rest[_LENGTH_BYTES : _LENGTH_BYTES + length])
     if header["version"] != VERSION:
         raise SnapshotError(f"the snapshot is of version {header['version']}, not {VERSION}")
+    if header["quantities"] != _QUANTITIES:
+        raise SnapshotError("the snapshot holds other quantities than this tracker's")
     # Through JSON, which has lists instead of tuples.
     if header["model"] != json.loads(json.dumps(asdict(model))):
         raise SnapshotError("the snapshot was made with another model")

@@ -1,7 +1,8 @@
 """Track records: the per-track quantities besides the state estimates, with a typed property for each.
 
-A new quantity of a track is declared here, computed in `cycle.py` and encoded in `wire/tracks.py` (and, for sessions
-that ask for columns, `wire/columns.py`): snapshots, selection and the track table carry every record without change.
+A new quantity of a track is declared here, computed in `cycle.py`, and, where it is to be seen, added to
+`proto/qiki/radar/v1/track.proto` and encoded in `wire/tracks.py` and `wire/columns.py`. Selection, the track table and
+checkpoints carry every record; a checkpoint of other quantities is not used.
 """
 
 from typing import ClassVar, Self
@@ -15,7 +16,7 @@ class _IntegerRow:
     """One integer quantity of every track, (n,): a row of the records' words."""
 
     def __set_name__(self, owner: "type[TrackRecords]", name: str) -> None:
-        self._row, owner.rows = owner.rows, owner.rows + 1
+        self._row, owner.names = len(owner.names), (*owner.names, name)
 
     def __get__(self, records: "TrackRecords", owner: object = None) -> Integers:
         row: Integers = records.words[self._row]
@@ -29,7 +30,7 @@ class _FloatRow:
     """One real quantity of every track, (n,): a row of the records' words, read as float64."""
 
     def __set_name__(self, owner: "type[TrackRecords]", name: str) -> None:
-        self._row, owner.rows = owner.rows, owner.rows + 1
+        self._row, owner.names = len(owner.names), (*owner.names, name)
 
     def __get__(self, records: "TrackRecords", owner: object = None) -> Floats:
         row: Floats = records.floats[self._row]
@@ -51,7 +52,7 @@ class TrackRecords:
     All quantities are 64-bit words (f, n) of one array, so that the records are selected and concatenated at once.
     """
 
-    rows: ClassVar[int] = 0
+    names: ClassVar[tuple[str, ...]] = ()
 
     number = _IntegerRow()
     status = _IntegerRow()
@@ -82,7 +83,7 @@ class TrackRecords:
     @classmethod
     def zeros(cls, count: int) -> Self:
         """Return this many records, every quantity 0."""
-        return cls(np.zeros((cls.rows, count), dtype=np.int64))
+        return cls(np.zeros((len(cls.names), count), dtype=np.int64))
 
     def __len__(self) -> int:
         return int(self.words.shape[1])
@@ -105,7 +106,7 @@ class TrackRecords:
 
     def select_and_append(self, kept: Indices, new: Self) -> Self:
         """Return the kept records, by index, followed by the new ones."""
-        words = np.empty((self.rows, len(kept) + len(new)), dtype=np.int64)
+        words = np.empty((len(self.names), len(kept) + len(new)), dtype=np.int64)
         words[:, : len(kept)] = self.words.take(kept, axis=1)
         words[:, len(kept) :] = new.words
         return type(self)(words)

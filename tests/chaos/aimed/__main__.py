@@ -21,10 +21,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=LIMIT_MINUTES, help="begin no further mesh after so long")
     parser.add_argument("--duration", type=float, default=DURATION_S, help="of each run, in simulated seconds")
     parser.add_argument("--only", default="", help="the cases whose description contains this")
+    parser.add_argument("--after", type=Path, help="output of an interrupted campaign: its landed cases are left out")
     parser.add_argument("--keep", type=Path, help="keep state and logs in this directory")
     parser.add_argument("--list", action="store_true", help="print the cases, and run nothing")
     options = parser.parse_args()
     cases = [case for case in campaign(options.strength) if options.only in str(case)]
+    if options.after is not None:
+        landed = options.after.read_text(encoding="utf-8")
+        cases = [case for case in cases if f" {case}: reached after" not in landed]
     print(f"{len(cases)} cases, strength {options.strength}", flush=True)
     if options.list:
         print(*cases, sep="\n")

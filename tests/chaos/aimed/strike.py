@@ -130,7 +130,7 @@ class Striker:
                 self.stage.signal("bridge", signal.SIGCONT)
         elif case.bridge is Bridge.SLOW:
             link = self.stage.arena.links[LINK]
-            async with task_group() as group:
+            async with task_group(CaseFailed) as group:
                 slowing = group.create_task(link.suffer(Trouble.DELAY, STRIKE_TIMEOUT_S + FLOW_TIMEOUT_S))
                 await asyncio.sleep(0)
                 try:

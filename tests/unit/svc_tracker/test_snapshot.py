@@ -132,11 +132,22 @@ def test_extra_bytes_after_a_snapshot_are_refused() -> None:
         Tracker.restore(MODEL, DATA + b"\0")
 
 
-def test_a_snapshot_of_another_version_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("written", "instead", "reason"),
+    [
+        (b'"version": 5', b'"version": 4', "version 4"),
+        (b'"hits"', b'"hots"', "other quantities"),
+        (b'"status", "lost_reason"', b'"lost_reason", "status"', "other quantities"),
+    ],
+    ids=["version", "name", "order"],
+)
+def test_a_snapshot_of_another_version_or_of_other_quantities_is_refused(
+    written: bytes, instead: bytes, reason: str
+) -> None:
     """One that is whole: its checksum is right."""
     begin = len(b"QIKI-TRACKS\n")
     rest = DATA[begin + 32 :]
-    other = rest.replace(b'"version": 4', b'"version": 3', 1)
+    other = rest.replace(written, instead, 1)
     assert other != rest
-    with pytest.raises(SnapshotError, match="version 3"):
+    with pytest.raises(SnapshotError, match=reason):
         Tracker.restore(MODEL, DATA[:begin] + hashlib.sha256(other).digest() + other)

@@ -174,7 +174,7 @@ class _LostReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LostReason
     LOST_REASON_TOO_OLD: _LostReason.ValueType  # 3
     """The time since the last detection exceeded the limit, whether the target was in view or not."""
     LOST_REASON_MERGED: _LostReason.ValueType  # 4
-    """A duplicate of another, older track of the same target."""
+    """A duplicate of another, older track of the same target. Reserved: no track is merged today."""
 
 class LostReason(_LostReason, metaclass=_LostReasonEnumTypeWrapper):
     """LostReason is the reason for the deletion of a track."""
@@ -188,7 +188,7 @@ LOST_REASON_MISSED: LostReason.ValueType  # 2
 LOST_REASON_TOO_OLD: LostReason.ValueType  # 3
 """The time since the last detection exceeded the limit, whether the target was in view or not."""
 LOST_REASON_MERGED: LostReason.ValueType  # 4
-"""A duplicate of another, older track of the same target."""
+"""A duplicate of another, older track of the same target. Reserved: no track is merged today."""
 Global___LostReason: _TypeAlias = LostReason  # noqa: Y015
 
 @_typing.final
