@@ -92,7 +92,7 @@ baseline: setup ## Take today's API as what must not break (after additions alon
 	$(BIN)/buf build -o proto/baseline.binpb
 
 lock: ## Resolve the dependencies again (needs uv)
-	cd requirements && for name in dev mesh; do \
+	cd requirements && for name in dev mesh browser; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.lock || exit 1; done
 
@@ -147,6 +147,19 @@ heal: setup ## Start the mesh with docker compose, fill JetStream's disk, free i
 JAEGER ?= jaeger
 jaeger: setup ## Find one whole trace by its ce-id in a real Jaeger, all-in-one of version 1 (JAEGER=path)
 	@$(BIN)/python tests/e2e/jaeger.py $(JAEGER)
+
+CHROMIUM ?= chromium
+PICTURES ?= docs
+BROWSER := build/browser
+screenshots: setup $(BROWSER)/.ready ## Try the keys of the trace page, and take the pictures of it and of `qiki top` (CHROMIUM=path, PICTURES=directory)
+	@command -v "$(CHROMIUM)" >/dev/null || { echo "There is no $(CHROMIUM): install it, on Debian with apt-get install chromium, or say where it is: make screenshots CHROMIUM=path"; exit 1; }
+	@PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/$(BROWSER) $(CURDIR)/$(BIN)/python tests/e2e/screenshots.py "$$(command -v "$(CHROMIUM)")" "$(PICTURES)"
+
+# Beside the environment, not in it: nothing else needs it, and it is large.
+$(BROWSER)/.ready: requirements/browser.lock $(STAMP)
+	@rm -rf $(BROWSER)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --require-hashes --target $(BROWSER) -r requirements/browser.lock
+	@touch $@
 
 clean: ## Remove what was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
