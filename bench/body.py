@@ -8,8 +8,8 @@ from svc_sim.domain.body.craft import Craft, PropellantTank, RigidBody, Thruster
 from svc_sim.domain.body.integrator import step
 from svc_sim.domain.body.state import BodyState, initial_state
 
-STEPS = 20_000
-REPEATS = 5
+STEPS = 1_000
+REPEATS = 30
 TICK_S = 0.05
 LIMIT_US = 20.0
 
@@ -18,7 +18,7 @@ def main() -> None:
     craft = example_craft()
     autopilot = Autopilot(craft, AutopilotParameters(5.0, 0.1, 0.5, 0.2))
     start = initial_state(craft, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0), (0.05, 0.1, -0.03))
-    idle, firing = (0.0,) * 12, (0.5, 0.2) * 6
+    idle, firing = (0.0,) * 12, tuple(0.1 + 0.01 * index for index in range(12))
     target = SetPoints(attitude=(0.8, 0.36, -0.48, 0.0), velocity_mps=(0.0, 3.0, -1.0))
     report("coasting", start, lambda state: step(craft, state, idle, TICK_S))
     report("two thrusters firing", start, lambda state: step(craft, state, (0.5, 0.2, *(0.0,) * 10), TICK_S))

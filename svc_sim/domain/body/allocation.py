@@ -9,6 +9,7 @@ reduced as a whole, so directions stay.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add, le
 
 from svc_sim.domain.body.craft import Craft
 from svc_sim.domain.body.least_norm import least_norm
@@ -59,17 +60,18 @@ def allocate(allocation: Allocation, force_n: Vector | None, torque_nm: Vector |
 
 def _weighted(rows: Sequence[tuple[float, ...] | None], demand: Vector, count: int) -> list[float]:
     """Return the sum of the signed unit thrusts times the demand's components; one without authority is left out."""
-    total = [0.0] * count
-    for axis, value in enumerate(demand):
-        row = rows[axis if value >= 0.0 else axis + 3]
-        if row is not None and value != 0.0:
-            size = abs(value)
-            total = [sum_n + size * unit_n for sum_n, unit_n in zip(total, row, strict=True)]
-    return total
+    x, y, z = demand
+    none = (0.0,) * count
+    along_x, along_y, along_z = (rows[axis if value >= 0.0 else axis + 3] or none for axis, value in enumerate(demand))
+    x, y, z = abs(x), abs(y), abs(z)
+    return [x * u + y * v + z * w for u, v, w in zip(along_x, along_y, along_z, strict=True)]
 
 
 def _fitted(used: list[float], added: list[float], limits: tuple[float, ...]) -> list[float]:
     """Return used + share * added with the largest share <= 1 that keeps every thrust within its limit."""
+    total = list(map(add, used, added))
+    if all(map(le, total, limits)):
+        return total
     share = 1.0
     for used_n, added_n, limit_n in zip(used, added, limits, strict=True):
         if added_n * share > limit_n - used_n:

@@ -1,6 +1,7 @@
 """Parameters of the own ship's body: mass and inertia, propellant, thrusters, and what follows from them."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from svc_sim.domain.body.algebra import cross, norm, scale
 from svc_sim.domain.body.checks import InvalidValueError, check_finite, check_positive, check_unit, check_within
@@ -64,10 +65,10 @@ class Thruster:
         check_positive(f"{self.name}.specific_impulse_s", self.specific_impulse_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """Effects of one thruster a newton of its thrust: force on the body, torque r x F, propellant flow in kg/s."""
 
+    max_thrust_n: float
     force: Vector
     torque_m: Vector
     flow_kgps: float
@@ -75,12 +76,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Craft:
-    """The whole body: mass properties, propellant and thrusters. Without thrusters it coasts and may have no tank."""
+    """The whole body: mass properties, propellant and thrusters. Without thrusters it coasts and may have no tank.
+
+    `gyro` are the factors of wy wz, wz wx, wx wy in Euler's equations without torque.
+    """
 
     body: RigidBody
     tank: PropellantTank | None = None
     thrusters: tuple[Thruster, ...] = ()
     effects: tuple[Effect, ...] = field(init=False, repr=False, compare=False)
+    gyro: Vector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.thrusters) > MAX_THRUSTERS:
@@ -88,6 +93,8 @@ class Craft:
         if self.thrusters and self.tank is None:
             raise InvalidValueError("tank", "is missing: thrusters need a propellant tank")
         object.__setattr__(self, "effects", tuple(_effect(thruster) for thruster in self.thrusters))
+        x, y, z = self.body.inertia_kgm2
+        object.__setattr__(self, "gyro", ((y - z) / x, (z - x) / y, (x - y) / z))
         burn_kgps = sum(e.flow_kgps * t.max_thrust_n for e, t in zip(self.effects, self.thrusters, strict=True))
         if burn_kgps > MAX_BURN_PER_DRY_MASS_PS * self.body.dry_mass_kg:
             raise InvalidValueError(
@@ -100,4 +107,4 @@ class Craft:
 def _effect(thruster: Thruster) -> Effect:
     direction = scale(1.0 / norm(thruster.direction), thruster.direction)
     flow_kgps = 1.0 / (thruster.specific_impulse_s * STANDARD_GRAVITY_MPS2)
-    return Effect(direction, cross(thruster.position_m, direction), flow_kgps)
+    return Effect(thruster.max_thrust_n, direction, cross(thruster.position_m, direction), flow_kgps)

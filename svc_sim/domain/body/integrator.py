@@ -68,7 +68,6 @@ def _advance(craft: Craft, state: BodyState, wrench: Wrench, duration_s: float, 
     parts = _parts(state.angular_rate_rps, acceleration, duration_s)
     part_s = duration_s / parts
     mass_kg = craft.body.dry_mass_kg + state.propellant_kg
-    gyro = ((iy - iz) / ix, (iz - ix) / iy, (ix - iy) / iz)
     position, velocity = state.position_m, state.velocity_mps
     attitude, rate = state.attitude, state.angular_rate_rps
     force, flow_kgps = wrench.force_n, wrench.flow_kgps
@@ -78,7 +77,7 @@ def _advance(craft: Craft, state: BodyState, wrench: Wrench, duration_s: float, 
     for _ in range(parts):
         for factor in _FACTORS:
             h = factor * part_s
-            attitude, rate = _rotate(attitude, rate, gyro, acceleration, 0.5 * h)
+            attitude, rate = _rotate(attitude, rate, craft.gyro, acceleration, 0.5 * h)
             if force == NO_VECTOR:
                 continue
             mass_kg -= flow_kgps * h

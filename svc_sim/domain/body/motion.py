@@ -28,20 +28,24 @@ def wrench_of(craft: Craft, thrust_n: tuple[float, ...]) -> Wrench:
     if len(thrust_n) != len(craft.thrusters):
         raise InvalidValueError("thrust_n", f"has {len(thrust_n)} numbers: give {len(craft.thrusters)}, one a thruster")
     fx = fy = fz = tx = ty = tz = flow_kgps = 0.0
-    for index, thrust in enumerate(thrust_n):
+    for thrust, (limit_n, (ax, ay, az), (bx, by, bz), flow) in zip(thrust_n, craft.effects, strict=True):
         if thrust == 0.0:
             continue
-        if not 0.0 < thrust <= craft.thrusters[index].max_thrust_n:
-            thruster = craft.thrusters[index]
-            raise InvalidValueError(
-                f"thrust_n[{index}]", f"of {thruster.name} is {thrust}: give a number in [0, {thruster.max_thrust_n}]"
-            )
-        effect = craft.effects[index]
-        force, torque = effect.force, effect.torque_m
-        fx, fy, fz = fx + thrust * force[0], fy + thrust * force[1], fz + thrust * force[2]
-        tx, ty, tz = tx + thrust * torque[0], ty + thrust * torque[1], tz + thrust * torque[2]
-        flow_kgps += thrust * effect.flow_kgps
+        if not 0.0 < thrust <= limit_n:
+            raise _out_of_range(craft, thrust_n)
+        fx, fy, fz = fx + thrust * ax, fy + thrust * ay, fz + thrust * az
+        tx, ty, tz = tx + thrust * bx, ty + thrust * by, tz + thrust * bz
+        flow_kgps += thrust * flow
     return Wrench((fx, fy, fz), (tx, ty, tz), flow_kgps)
+
+
+def _out_of_range(craft: Craft, thrust_n: tuple[float, ...]) -> InvalidValueError:
+    """Return the error that names the first thrust outside its thruster's range."""
+    pairs = enumerate(zip(thrust_n, craft.thrusters, strict=True))
+    index, (thrust, thruster) = next(pair for pair in pairs if not 0.0 <= pair[1][0] <= pair[1][1].max_thrust_n)
+    return InvalidValueError(
+        f"thrust_n[{index}]", f"of {thruster.name} is {thrust}: give a number in [0, {thruster.max_thrust_n}]"
+    )
 
 
 def kinematics_of(craft: Craft, state: BodyState, thrust_n: tuple[float, ...]) -> Kinematics:

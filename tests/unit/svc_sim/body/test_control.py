@@ -52,6 +52,18 @@ def test_an_attitude_set_point_is_reached_within_the_rate_limit_and_without_swin
     assert norm(states[-1].velocity_mps) < 1e-6
 
 
+def test_a_turn_with_weak_thrusters_brakes_in_time() -> None:
+    """From the rate limit these thrusters need 1.5 rad to stop, more than the bandwidth alone would leave them."""
+    weak = tuple(thruster(t.position_m, t.direction, 0.2) for t in CRAFT.thrusters)
+    autopilot = Autopilot(Craft(CRAFT.body, CRAFT.tank, weak), PARAMETERS)
+    demanded = turn_about((1.0, 0.0, 0.0), 3.0)
+    states = fly(START, SetPoints(attitude=demanded), 200.0, autopilot)
+    errors = [error_rad(body, demanded) for body in states]
+    closest = next(index for index, error in enumerate(errors) if error < 0.05)
+    assert max(errors[closest:]) < 0.051
+    assert errors[-1] < 1e-4
+
+
 def test_a_small_error_decays_as_a_critically_damped_oscillator_of_the_bandwidth() -> None:
     angle, bandwidth, t_s = 1e-3, PARAMETERS.attitude_bandwidth_rps, 6.0
     demanded = turn_about((0.0, 1.0, 0.0), angle)
