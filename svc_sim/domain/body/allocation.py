@@ -4,16 +4,21 @@ At construction each of the twelve signed unit demands (force or torque along +-
 gets its throttles: the smallest s >= 0 in the Euclidean norm with B s = demand, where B's columns are the thrusters'
 force and torque at full thrust. A demand is the sum of its signed parts, so its throttles are the weighted sum of
 theirs: not negative, and exact. Where a throttle exceeds 1, first the force, then the torque is
-reduced as a whole, so directions stay.
+reduced as a whole, so directions stay. Of two thrusters that push against each other on one line only one fires.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from operator import add, le
 
+from svc_sim.domain.body.algebra import add as add_vectors
 from svc_sim.domain.body.craft import Craft
 from svc_sim.domain.body.least_norm import least_norm
 from svc_sim.domain.kinematics import Vector
+
+_OPPOSED_TOLERANCE = 1e-9
+"""Largest force and torque a newton that two opposed thrusters may leave together."""
 
 AXES = ("+x", "+y", "+z", "-x", "-y", "-z")
 
@@ -31,6 +36,7 @@ class Allocation:
     torque: tuple[tuple[float, ...] | None, ...]
     force_authority_n: tuple[float, ...]
     torque_authority_nm: tuple[float, ...]
+    opposed: tuple[tuple[int, int], ...]
 
 
 def plan_allocation(craft: Craft) -> Allocation:
@@ -44,6 +50,7 @@ def plan_allocation(craft: Craft) -> Allocation:
         torque,
         tuple(_authority(thrusts, limits) for thrusts in force),
         tuple(_authority(thrusts, limits) for thrusts in torque),
+        tuple(pair for pair in combinations(range(len(limits)), 2) if _oppose(craft, *pair)),
     )
 
 
@@ -55,6 +62,11 @@ def allocate(allocation: Allocation, force_n: Vector | None, torque_nm: Vector |
         thrusts = _fitted(thrusts, _weighted(allocation.torque, torque_nm, len(limits)), limits)
     if force_n is not None:
         thrusts = _fitted(thrusts, _weighted(allocation.force, force_n, len(limits)), limits)
+    for one, other in allocation.opposed:
+        common = min(thrusts[one], thrusts[other])
+        if common > 0.0:
+            thrusts[one] -= common
+            thrusts[other] -= common
     return tuple(thrusts)
 
 
@@ -77,6 +89,13 @@ def _fitted(used: list[float], added: list[float], limits: tuple[float, ...]) ->
         if added_n * share > limit_n - used_n:
             share = (limit_n - used_n) / added_n
     return [min(u + share * a, limit_n) for u, a, limit_n in zip(used, added, limits, strict=True)]
+
+
+def _oppose(craft: Craft, one: int, other: int) -> bool:
+    """Whether the forces and torques of two thrusters cancel at equal thrust."""
+    a, b = craft.effects[one], craft.effects[other]
+    left = (*add_vectors(a.force, b.force), *add_vectors(a.torque_m, b.torque_m))
+    return all(abs(value) <= _OPPOSED_TOLERANCE for value in left)
 
 
 def _unit_force(craft: Craft, index: int) -> tuple[float, ...] | None:

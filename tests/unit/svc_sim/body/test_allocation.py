@@ -49,6 +49,13 @@ def test_torque_comes_before_force() -> None:
     assert wrench.force_n[0] > 2.0
 
 
+def test_of_two_opposed_thrusters_only_one_fires() -> None:
+    thrusts = allocate(PLAN, (2.0, 0.0, 0.0), (0.0, 0.0, 0.5))
+    assert dict(zip([t.name for t in CRAFT.thrusters], thrusts, strict=True)) == pytest.approx(
+        {t.name: {"+x+": 0.5, "+x-": 1.5}.get(t.name, 0.0) for t in CRAFT.thrusters}
+    )
+
+
 def test_the_authority_of_an_axis_is_the_demand_at_which_the_first_thruster_is_full() -> None:
     assert PLAN.force_authority_n == pytest.approx([4.0] * 6)
     assert PLAN.torque_authority_nm == pytest.approx([2.0] * 6)
