@@ -1,6 +1,6 @@
 # Bare `make` lists what one can do.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check metrics-table check-metrics check-rules alerts format proto baseline lock smoke jaeger chaos kill-up tamper mutate bench-bridge bench-tracker bench-telemetry soak clean $(shell grep -oE '^[a-z-]+:.*\#\#' Makefile | cut -d: -f1)
+.PHONY: $(shell grep -oE '^[a-z-]+:.*\#\#' Makefile | cut -d: -f1)
 SHELL := /bin/bash
 
 PYTHON ?= python3
