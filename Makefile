@@ -124,6 +124,9 @@ bench-bridge: setup ## Measure the bridge against a bare loop
 	@PYTHONPATH=tests $(BIN)/python -m bench.bridge
 
 BENCH ?=
+bench-registrar: setup ## Measure the registrar against a bare write loop and SQLite (BENCH="--quick", "--directory DIR", ...)
+	@PYTHONPATH=tests $(BIN)/python -m bench.registrar $(BENCH)
+
 bench-tracker: setup ## Measure the tracker against Stone Soup and perfect association (BENCH="--quick", "--plot DIR", ...)
 	@test -e $(SAMPLE) || $(BIN)/qiki recording sample $(SAMPLE)
 	@$(BIN)/python -m bench.tracker $(BENCH)

@@ -21,12 +21,8 @@ from svc_registrar.domain.lines import Line, time_text
 _TIMESTAMP = "google.protobuf.Timestamp"
 _NS_PER_S = 1_000_000_000
 _TIME = re.compile(r"(.{19})(?:\.(\d{1,9}))?Z")
-_WIDE = frozenset(
-    {
-        FieldDescriptor.CPPTYPE_INT64,
-        FieldDescriptor.CPPTYPE_UINT64,
-    }
-)
+_WIDE = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
+_ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def to_content(event: AuditEvent, body: bytes) -> bytes:
@@ -34,7 +30,7 @@ def to_content(event: AuditEvent, body: bytes) -> bytes:
 
     Fields that this version does not know have no JSON: then the bytes are kept beside it as `wire`, in base64.
     """
-    text = json.dumps(_to_json(event), ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODE(_to_json(event))
     known = AuditEvent()
     known.CopyFrom(event)
     known.DiscardUnknownFields()
@@ -54,7 +50,11 @@ def from_line(line: Line) -> tuple[AuditEvent, bytes]:
 
 
 def _to_json(message: Message) -> dict[str, Any]:
-    return {field.name: _writer(field)(value) for field, value in message.ListFields()}
+    found = {}
+    for field, value in message.ListFields():
+        name, write = _writer(field)
+        found[name] = write(value)
+    return found
 
 
 def _from_json(descriptor: Descriptor, values: dict[str, Any]) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def _from_json(descriptor: Descriptor, values: dict[str, Any]) -> dict[str, Any]
 
 
 @cache
-def _writer(field: FieldDescriptor) -> Callable[[Any], Any]:
+def _writer(field: FieldDescriptor) -> tuple[str, Callable[[Any], Any]]:
     one = _one_writer(field)
-    return (lambda values: [one(value) for value in values]) if field.is_repeated else one
+    return field.name, (lambda values: [one(value) for value in values]) if field.is_repeated else one
 
 
 @cache

@@ -13,6 +13,7 @@ import zlib
 from calendar import timegm
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 _HEAD = re.compile(
     rb'\{"index":([1-9][0-9]{0,17}),"synced":(0|[1-9][0-9]{0,17}),'
@@ -46,7 +47,7 @@ def parse(data: bytes) -> Line | None:
     if head is None or tail != b',"crc":"%08x"}\n' % zlib.crc32(body):
         return None
     try:
-        seconds = timegm(datetime.fromisoformat(head[3].decode()).timetuple())
+        seconds = _second(head[3])
     except ValueError:
         return None
     recorded_ns = seconds * _NS_PER_S + int(head[4])
@@ -62,6 +63,16 @@ def claimed_index(data: bytes) -> int:
 def time_text(unix_ns: int) -> bytes:
     """Return a time as in a line: UTC with nanoseconds."""
     seconds, ns = divmod(unix_ns, _NS_PER_S)
+    return b"%b.%09dZ" % (_second_text(seconds), ns)
+
+
+@lru_cache(maxsize=256)
+def _second_text(seconds: int) -> bytes:
     at = time.gmtime(seconds)
     day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
-    return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{ns:09}Z".encode()
+    return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}".encode()
+
+
+@lru_cache(maxsize=256)
+def _second(text: bytes) -> int:
+    return timegm(datetime.fromisoformat(text.decode()).timetuple())
