@@ -17,6 +17,8 @@ DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 # Half of the mesh's largest message.
 MAX_PAGE_BYTES = 2 * 1024 * 1024
+# Events that are read for one page to find a text in them: some ten milliseconds.
+TEXT_EVENTS_A_PAGE = 1_000
 # Events read at a time: a few milliseconds, after which other work gets its turn.
 SLICE_EVENTS = 64
 # The log is written by threads of the same pool: a write never waits behind more slices than these.
@@ -85,9 +87,23 @@ def _select(index: Index, log_feed: LogFeed, request: ListRequest, last: int) ->
         before = min(before, request.place.sequence)
     elif request.place is not None:
         after = max(after, request.place.sequence)
-    return index.select(
-        request.query, after=after, before=before, most=request.size + 1, newest_first=request.newest_first
-    )
+    most = TEXT_EVENTS_A_PAGE if request.query.text else request.size + 1
+    found = index.select(request.query, after=after, before=before, most=most, newest_first=request.newest_first)
+    return _with_text(log_feed, request, found) if request.query.text else found
+
+
+def _with_text(log_feed: LogFeed, request: ListRequest, found: Selection) -> Selection:
+    """Return those of the selected events that have the text: at most one more than the page holds."""
+    matching: list[int] = []
+    for sequence in found.indexes:
+        event, _body = event_json.from_line(log_feed.store.record(sequence))
+        if wire.has_text(event, request.query.text):
+            matching.append(sequence)
+            if len(matching) > request.size:
+                return Selection(matching, sequence, complete=False)
+    if len(found.indexes) < TEXT_EVENTS_A_PAGE:
+        return Selection(matching, found.covered, found.complete)
+    return Selection(matching, found.indexes[-1], complete=False)
 
 
 def _recorded(log_feed: LogFeed, sequences: Sequence[int]) -> list[pb.RecordedEvent]:

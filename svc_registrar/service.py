@@ -70,7 +70,10 @@ class RegistrarServicer(RegistrarServiceServicer):
         matcher = Matcher(query or Query())
 
         def accept(entry: Entry) -> bool:
-            return self._log.index.accepts(entry.sequence, matcher)
+            if not self._log.index.accepts(entry.sequence, matcher):
+                return False
+            text = query.text if query else ""
+            return not text or wire.has_text(pb.WatchEventsResponse.FromString(entry.response).audit_event, text)
 
         accepts = accept if query else None
         async for response in watch(self._feed, request, pb.WatchEventsResponse, self._heartbeat_s, accepts):

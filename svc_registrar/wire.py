@@ -25,6 +25,7 @@ from svc_registrar.domain.lines import Line
 from svc_registrar.log.log import Codec
 
 MAX_FILTER_ITEMS = 100
+MAX_TEXT_CHARACTERS = 100
 _NS_PER_S = 1_000_000_000
 _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
 
@@ -108,6 +109,11 @@ def to_query(wanted: EventsFilter) -> Query | None:
     for field, items in (("filter.codes", wanted.codes), ("filter.reporters", wanted.reporters)):
         if len(items) > MAX_FILTER_ITEMS:
             raise InvalidEventError(field, f"holds {len(items)}, at most {MAX_FILTER_ITEMS} are taken")
+    if len(wanted.text) > MAX_TEXT_CHARACTERS:
+        size = len(wanted.text)
+        raise InvalidEventError("filter.text", f"has {size} characters, at most {MAX_TEXT_CHARACTERS} are taken")
+    if wanted.max_code and wanted.max_code < wanted.min_code:
+        raise InvalidEventError("filter.max_code", f"is {wanted.max_code}, below min_code, which is {wanted.min_code}")
     _check_each(wanted.codes, wanted.reporters)
     query = Query(
         codes=frozenset(wanted.codes),
@@ -115,8 +121,16 @@ def to_query(wanted: EventsFilter) -> Query | None:
         reporters=frozenset(wanted.reporters),
         recorded_from_ns=_bound_ns(wanted, "recorded_from"),
         recorded_before_ns=_bound_ns(wanted, "recorded_before"),
+        min_code=wanted.min_code,
+        max_code=wanted.max_code,
+        text=wanted.text.casefold(),
     )
     return None if query == Query() else query
+
+
+def has_text(event: AuditEvent, text: str) -> bool:
+    """Return whether the message, or the value of an attribute, contains a text, which is in lower case."""
+    return text in event.message.casefold() or any(text in item.value.casefold() for item in event.attributes)
 
 
 def _check_each(codes: Sequence[int], reporters: Sequence[str]) -> None:

@@ -45,13 +45,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Criteria of a selection: events that meet all of them. Empty codes or reporters mean all."""
+    """Criteria of a selection: events that meet all of them. Empty codes or reporters mean all, as 0 does for a code.
+
+    The index knows no text: who selects by `text` reads the events that meet the rest.
+    """
 
     codes: frozenset[int] = frozenset()
     min_severity: int = 0
     reporters: frozenset[str] = frozenset()
     recorded_from_ns: int | None = None
     recorded_before_ns: int | None = None
+    min_code: int = 0
+    max_code: int = 0
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Matcher:
         return (
             block.max_severity >= query.min_severity
             and (not query.codes or not query.codes.isdisjoint(block.codes))
+            and query.min_code <= max(block.codes)
+            and (not query.max_code or query.max_code >= min(block.codes))
             and (not self._reporters or not block.reporters.isdisjoint(self._reporters))
             and (query.recorded_from_ns is None or block.last_ns >= query.recorded_from_ns)
             and (query.recorded_before_ns is None or block.first_ns < query.recorded_before_ns)
@@ -118,6 +126,8 @@ class Matcher:
         return (
             row.severity >= query.min_severity
             and (not query.codes or row.code in query.codes)
+            and row.code >= query.min_code
+            and (not query.max_code or row.code <= query.max_code)
             and (not self._reporters or row.reporter in self._reporters)
             and (query.recorded_from_ns is None or row.recorded_ns >= query.recorded_from_ns)
             and (query.recorded_before_ns is None or row.recorded_ns < query.recorded_before_ns)
@@ -129,6 +139,10 @@ class Matcher:
         mask: NDArray[np.bool_] = rows["severity"] >= query.min_severity
         if query.codes:
             mask &= np.isin(rows["code"], self._codes)
+        if query.min_code:
+            mask &= rows["code"] >= query.min_code
+        if query.max_code:
+            mask &= rows["code"] <= query.max_code
         if query.reporters:
             mask &= _is_one_of(rows["reporter"], self._reporters)
         if query.recorded_from_ns is not None:

@@ -66,6 +66,10 @@ async def test_list_prints_one_event_a_line_newest_first_or_oldest_first_and_fil
     options = ("--reporter", "other", "--severity", "info", "--since", "2020-01-01", "--oldest-first")
     code, output, _errors = await qiki("list", "--target", target(served), *options)
     assert (code, [line.split(":")[2].split()[-1] for line in output.splitlines()]) == (0, ["other"])
+    code, output, _errors = await qiki("list", "--target", target(served), "--codes", "600-699", "--text", "EVENT 11")
+    assert (code, [line.split(": ")[1][:8] for line in output.splitlines()]) == (0, ["event 11"])
+    code, _output, errors = await qiki("list", "--target", target(served), "--codes", "6")
+    assert (code, "--codes is '6': give the first and the last code" in errors) == (2, True)
     code, _output, errors = await qiki("list", "--target", target(served), "--severity", "loud")
     assert (code, errors) == (2, "qiki: --severity is loud: give one of info, warning, error, critical\n")
 

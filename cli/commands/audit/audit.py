@@ -27,6 +27,8 @@ Reporter = Annotated[
 Severity = Annotated[
     str | None, typer.Option("--severity", metavar="NAME", help="At least this: info, warning, error or critical.")
 ]
+Codes = Annotated[str | None, typer.Option("--codes", metavar="FROM-TO", help="Only codes in this range: 600-699.")]
+Text = Annotated[str | None, typer.Option("--text", help="Only with this text in the message or an attribute.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Recorded at this UTC time or later.")]
 Before = Annotated[str | None, typer.Option("--before", metavar="TIME", help="Recorded before this UTC time.")]
 Index = Annotated[int, typer.Argument(min=1, metavar="N", help="The event's sequence.")]
@@ -46,7 +48,9 @@ def tail(
     """Print events as they are recorded, until Ctrl-C."""
     from cli.commands.audit.reading import make_filter, tail_lines  # noqa: PLC0415 - others must start without it
 
-    asyncio.run(tail_lines(target, make_filter(code, reporter, severity), from_oldest=from_oldest))
+    asyncio.run(
+        tail_lines(target, make_filter(codes=code, reporters=reporter, severity=severity), from_oldest=from_oldest)
+    )
 
 
 @audit.command("list")
@@ -56,6 +60,8 @@ def list_events(
     code: Code = None,
     reporter: Reporter = None,
     severity: Severity = None,
+    codes: Codes = None,
+    text: Text = None,
     since: Since = None,
     before: Before = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Print so many at most.")] = 100,
@@ -64,7 +70,9 @@ def list_events(
     """Print recorded events, newest first."""
     from cli.commands.audit.reading import list_lines, make_filter  # noqa: PLC0415 - others must start without it
 
-    wanted = make_filter(code, reporter, severity, since, before)
+    wanted = make_filter(
+        codes=code, reporters=reporter, severity=severity, since=since, before=before, code_range=codes, text=text
+    )
     asyncio.run(list_lines(target, wanted, limit, newest_first=not oldest_first))
 
 

@@ -1,5 +1,6 @@
 """`qiki audit tail` and `list`: recorded events as lines of text."""
 
+import re
 from datetime import UTC, datetime
 
 import grpc
@@ -12,25 +13,35 @@ from qiki_sdk.channel import connect
 from qiki_sdk.errors import from_rpc_error
 
 _PAGE = 500
+_RANGE = re.compile(r"(\d{3})-(\d{3})")
 
 
 def make_filter(
+    *,
     codes: list[int] | None,
     reporters: list[str] | None,
     severity: str | None,
     since: str | None = None,
     before: str | None = None,
+    code_range: str | None = None,
+    text: str | None = None,
 ) -> pb.EventsFilter:
     """Return the filter of the command's options; raises UsageError."""
     known = {name.removeprefix("SEVERITY_").lower(): number for name, number in pb.Severity.items() if number}
     if severity is not None and severity.lower() not in known:
         raise UsageError(f"--severity is {severity}: give one of {', '.join(known)}")
+    bounds = _RANGE.fullmatch(code_range) if code_range is not None else None
+    if code_range is not None and bounds is None:
+        raise UsageError(f"--codes is {code_range!r}: give the first and the last code, such as 600-699")
     return pb.EventsFilter(
         codes=codes or [],
         reporters=reporters or [],
         min_severity=known[severity.lower()] if severity else pb.SEVERITY_UNSPECIFIED,
         recorded_from=_time("--since", since),
         recorded_before=_time("--before", before),
+        min_code=int(bounds[1]) if bounds else 0,
+        max_code=int(bounds[2]) if bounds else 0,
+        text=text or "",
     )
 
 

@@ -38,6 +38,7 @@ def made(directory: Path, block_rows: int) -> Index:
 def fits(entry: Entry, recorded_ns: int, query: Query) -> bool:
     return (
         (entry.code in query.codes or not query.codes)
+        and query.min_code <= entry.code <= (query.max_code or 999)
         and entry.severity >= query.min_severity
         and (entry.reporter in query.reporters or not query.reporters)
         and (query.recorded_from_ns is None or recorded_ns >= query.recorded_from_ns)
@@ -55,6 +56,10 @@ def fits(entry: Entry, recorded_ns: int, query: Query) -> bool:
         Query(reporters=frozenset({"nobody"})),
         Query(recorded_from_ns=100_000, recorded_before_ns=2_000_000),
         Query(recorded_from_ns=2**63 - 1),
+        Query(min_code=102),
+        Query(max_code=600),
+        Query(min_code=102, max_code=600),
+        Query(min_code=101, max_code=101, min_severity=3),
         Query(frozenset({601}), 3, frozenset({"a"}), 5_000, -(2**63)),
         Query(frozenset({601}), 3, frozenset({"a"}), 5_000, 2_900_000),
     ],

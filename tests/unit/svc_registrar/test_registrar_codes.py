@@ -177,6 +177,8 @@ def test_an_event_with_a_key_is_the_same_event_after_a_restart() -> None:
         ("filter.min_severity", pb.EventsFilter(min_severity=9)),  # type: ignore[arg-type]
         ("filter.reporters[0]", pb.EventsFilter(reporters=[""])),
         ("filter.reporters", pb.EventsFilter(reporters=["a"] * 101)),
+        ("filter.max_code", pb.EventsFilter(min_code=300, max_code=200)),
+        ("filter.text", pb.EventsFilter(text="x" * 101)),
         ("filter.recorded_from", pb.EventsFilter(recorded_from=Timestamp(nanos=-1))),
         ("filter.recorded_before", pb.EventsFilter(recorded_before=Timestamp(seconds=2**60))),
     ],

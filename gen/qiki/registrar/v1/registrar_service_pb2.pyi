@@ -880,8 +880,19 @@ class EventsFilter(_message.Message):
     REPORTERS_FIELD_NUMBER: _builtins.int
     RECORDED_FROM_FIELD_NUMBER: _builtins.int
     RECORDED_BEFORE_FIELD_NUMBER: _builtins.int
+    MIN_CODE_FIELD_NUMBER: _builtins.int
+    MAX_CODE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     min_severity: Global___Severity.ValueType
     """At least this severity; unspecified: all."""
+    min_code: _builtins.int
+    """Codes from this one on, such as 600; 0: no lower limit."""
+    max_code: _builtins.int
+    """Codes up to this one, such as 699; 0: no upper limit."""
+    text: _builtins.str
+    """This text in the message or in the value of an attribute, upper and lower case alike, at most 100 characters; empty:
+    any. Every event that meets the other conditions is read, so that pages may hold few events.
+    """
     @_builtins.property
     def codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """These codes, at most 100; empty: all."""
@@ -906,10 +917,13 @@ class EventsFilter(_message.Message):
         reporters: _abc.Iterable[_builtins.str] | None = ...,
         recorded_from: _timestamp_pb2.Timestamp | None = ...,
         recorded_before: _timestamp_pb2.Timestamp | None = ...,
+        min_code: _builtins.int = ...,
+        max_code: _builtins.int = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_before", b"recorded_before", "recorded_from", b"recorded_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "min_severity", b"min_severity", "recorded_before", b"recorded_before", "recorded_from", b"recorded_from", "reporters", b"reporters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "max_code", b"max_code", "min_code", b"min_code", "min_severity", b"min_severity", "recorded_before", b"recorded_before", "recorded_from", b"recorded_from", "reporters", b"reporters", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
