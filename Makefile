@@ -47,6 +47,7 @@ check: setup ## Formatting, lint, types, import rules, words, proto lint, rules 
 	$(BIN)/python -m checks.mutation --check
 	$(BIN)/python -m checks.metrics_table --check
 	$(BIN)/python -m checks.generated_files --check
+	$(BIN)/python -m checks.codes --check
 	$(BIN)/python -m checks.observability
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
@@ -59,6 +60,15 @@ botspec: setup ## Generate the runtime configurations and pictures of the exampl
 
 metrics-table: setup ## Write the table of metrics in docs/metrics.md from the code
 	@$(BIN)/python -m checks.metrics_table
+
+codes: setup ## Write the enum of audit codes in the proto and their table in docs/codes.md from the code
+	@$(BIN)/python -m checks.codes
+	@$(MAKE) --no-print-directory proto
+
+GO ?= go
+NATS ?= nats
+check-events: setup ## Run the Go and shell examples of docs/events.md and find their events in the audit trail (GO=path, NATS=path)
+	@PYTHONPATH=tests $(BIN)/python tests/e2e/events.py "$(GO)" "$(NATS)"
 
 PROMTOOL ?= promtool
 check-metrics: setup ## Scrape a live mesh and have promtool check every metric (PROMTOOL=path)

@@ -20,6 +20,7 @@ import svc_sim.wiring
 import svc_tracker.wiring
 from adapters.archive.config import ArchiveSettings
 from adapters.jetstream.config import BridgeSettings
+from checks.marked_table import with_table
 from mesh.serving.health import Health
 from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.runtime import ServiceContext, ServiceParts, watch_process
@@ -33,7 +34,6 @@ from svc_sim.config import SimSettings
 from svc_tracker.config import TrackerSettings
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 PREFIX: Final = "qiki_"
 _UNITS: Final = {
     "timestamp_seconds": "seconds since 1970",
@@ -95,19 +95,6 @@ def table(services: dict[str, list[MetricFact]]) -> str:
         labels = ", ".join(f"`{label}`" for label in fact.labels)
         lines.append(f"| `{fact.name}` | {fact.kind} | {labels} | {fact.unit} | {fact.meaning} | {where} |")
     return "\n".join(lines) + "\n"
-
-
-def with_table(document: str, rows: str) -> str:
-    """Return the document with these rows between its two marks.
-
-    Raises:
-        ValueError: a mark is missing.
-    """
-    head, begin, rest = document.partition(BEGIN)
-    _old, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the marks {BEGIN.strip()} and {END.strip()} are missing")
-    return f"{head}{BEGIN}{rows}{END}{tail}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

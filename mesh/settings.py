@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mesh.telemetry import trace_settings
 
+SPOOL_DIR = "audit-spool"
+
 
 def Port(default: int) -> Any:
     """Return the field of a port number; 0 lets the system choose."""
@@ -28,8 +30,10 @@ class ServiceSettings(BaseSettings):
     `runtime` names the file that `qiki botspec generate` wrote for this service from the file `bot_spec`; without it
     the service reads `bot_spec` itself, and without that, the example bot's.
 
-    With an empty `registrar_target` no audit events are reported. The settings of traces have OpenTelemetry's own
-    variables as defaults: OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER and so on.
+    With an empty `registrar_target` no audit events are reported. They are kept in `spool_dir` until the registrar has
+    them, by default a directory in the state directory; a service without either keeps them in memory. The settings of
+    traces have OpenTelemetry's own variables as defaults: OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT,
+    OTEL_TRACES_SAMPLER and so on.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -41,6 +45,7 @@ class ServiceSettings(BaseSettings):
     bot_spec: Path | None = None
     runtime: Path | None = None
     registrar_target: str = "127.0.0.1:50054"
+    spool_dir: Path | None = None
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     trace_exporter: Literal["otlp", "console", "none"] = Field(
@@ -65,6 +70,11 @@ class ServiceSettings(BaseSettings):
             sample_ratio=self.trace_sample_ratio,
             untraced_rpcs=self.untraced_rpcs,
         )
+
+    def audit_spool(self) -> Path | None:
+        """Return the directory of audit events that wait for the registrar; None: they are kept in memory."""
+        state_dir: Path | None = getattr(self, "state_dir", None)  # some services keep no state
+        return self.spool_dir or (state_dir / SPOOL_DIR if state_dir is not None else None)
 
     @classmethod
     def load(cls) -> Self:

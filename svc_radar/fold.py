@@ -23,6 +23,7 @@ from qiki_sdk.codes import FRAMES_FLOWING, FRAMES_SUMMARY
 from qiki_sdk.stream import Event
 from svc_radar.domain import RadarModel, Scan, failed_scan, observe
 from svc_radar.metrics import RadarMetrics
+from svc_radar.sensor_reports import SensorReports
 from svc_radar.wire import world
 from svc_radar.wire.frames import FrameEncoder, to_truth
 
@@ -58,6 +59,7 @@ class RadarFold:
         self._reports = reports
         self._metrics = tuple(metrics.sensor(model.sensor_id) for model in models)
         self._summary = AuditSummary(reports.audit, FRAMES_FLOWING, FRAMES_SUMMARY, run)
+        self._sensors = tuple(SensorReports(reports.audit, run, model) for model in models)
         self._clock = SimulationClock.of(run)
         self._periods = tuple(round(model.scan_period_s * 1e9) // run.tick_ns for model in models)
         self._longest_period = max(self._periods, default=0)
@@ -115,6 +117,7 @@ class RadarFold:
             made = self._make(slot, event, scan, began_ns)
         for feed, one in made:
             feed.add(one)
+        self._sensors[slot.source].take(scan, slot.number, event.payload.time.ToNanoseconds())
         metrics.detections.inc(len(scan))
         metrics.duration.observe(time.perf_counter() - began_s)
         self._summary.take(

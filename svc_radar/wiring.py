@@ -67,6 +67,7 @@ def build(settings: RadarSettings, service: ServiceContext) -> ServiceParts:
         open_fold=open_fold,
         heartbeat=heartbeat,
         beside=beside,
+        report=service.audit.report,
     )
     servicer = RadarServicer(feeds, [model.sensor_id for model in models], settings.heartbeat_s)
     mount = GrpcService(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mesh import failpoints
 from mesh.feeds.notifier import Notifier
-from mesh.serving.errors import LimitReachedError, MeshError
+from mesh.serving.errors import MeshError, OverloadedError
 from mesh.serving.health import Heartbeat
 from mesh.serving.storage_health import StorageHealth
 from mesh.telemetry.spans import WorkSpans
@@ -77,7 +77,7 @@ class Recorder:
         """Record events and return, in their order, a receipt for each, or the contradiction with a recorded event.
 
         Raises:
-            LimitReachedError: too many bytes wait to be written, or the disk is full.
+            OverloadedError: too many bytes wait to be written, or the disk is full.
             MeshError: the log cannot be written, or a record in it cannot be read.
         """
         found: list[_Group | Receipt | ContradictionError] = []
@@ -158,7 +158,7 @@ class Recorder:
 
     def _open_group(self, size_bytes: int) -> _Group:
         if self._pending_bytes + size_bytes > MAX_PENDING_BYTES:
-            raise LimitReachedError(f"{MAX_PENDING_BYTES} bytes of events wait to be written already", limit="pending")
+            raise OverloadedError(f"{MAX_PENDING_BYTES} bytes of events wait to be written already", limit="pending")
         last = self._groups[-1] if self._groups else None
         if last is None or last.closed or last.size_bytes + size_bytes > MAX_GROUP_BYTES:
             last = _Group(asyncio.get_running_loop().create_future())

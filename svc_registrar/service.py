@@ -18,6 +18,7 @@ from svc_registrar.domain.audit_record import InvalidEventError
 from svc_registrar.domain.index import Matcher, Query
 from svc_registrar.feed import LogFeed
 from svc_registrar.log.log import Log
+from svc_registrar.producers import ProducerPositions
 from svc_registrar.recorder import ContradictionError, Recorder
 
 # Events of a request that are checked before other work gets its turn: some milliseconds.
@@ -28,11 +29,20 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class RegistrarServicer(RegistrarServiceServicer):
     """Servicer of one log."""
 
-    def __init__(self, log: Log, log_feed: LogFeed, recorder: Recorder, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        log: Log,
+        log_feed: LogFeed,
+        recorder: Recorder,
+        *,
+        producers: ProducerPositions,
+        heartbeat_s: float,
+    ) -> None:
         self._log = log
         self._feed = log_feed.feed
         self._run = log_feed.run
         self._recorder = recorder
+        self._producers = producers
         self._heartbeat_s = heartbeat_s
         self._pages = listing.Pages(log_feed, log.index)
 
@@ -42,13 +52,34 @@ class RegistrarServicer(RegistrarServiceServicer):
             count = len(request.events)
             raise InvalidFieldError("events", f"holds {count} events, 1 to {MAX_EVENTS_A_REQUEST} are taken")
         checked = await _check_all(request.events)
-        submitted = [item for item in checked if isinstance(item, wire.Submission)]
-        answers = iter(await self._recorder.record(submitted))
+        answers = iter(await self._record(request, checked))
         results = (
             pb.RecordEventsResult(rejection=item) if isinstance(item, pb.Rejection) else _result(index, next(answers))
             for index, item in enumerate(checked)
         )
         return pb.RecordEventsResponse(results=results)
+
+    async def _record(
+        self, request: pb.RecordEventsRequest, checked: Sequence[wire.Submission | pb.Rejection]
+    ) -> list[pb.Receipt | ContradictionError]:
+        """Record what can be recorded, and each gap of a producer before the event behind it; return the answers."""
+        answered = request.answered_sequence if request.HasField("answered_sequence") else None
+        gaps = dict(self._producers.take(request.events, answered))
+        submissions: list[wire.Submission] = []
+        own: set[int] = set()
+        for index, item in enumerate(checked):
+            if index in gaps:
+                own.add(len(submissions))
+                submissions.append(wire.to_submission(gaps[index]))
+            if isinstance(item, wire.Submission):
+                submissions.append(item)
+        try:
+            answers = await self._recorder.record(submissions)
+        except BaseException:
+            self._producers.failed(request.events)
+            raise
+        self._producers.recorded(request.events)
+        return [answer for number, answer in enumerate(answers) if number not in own]
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: _Context) -> pb.ListEventsResponse:
         """Return a page of events."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.clock import to_timestamp
-from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, Receipt
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, EventsFilter, ForeignEvent, Receipt
 from qiki_sdk.codes import MAX_EVENT_BYTES, Severity
 from svc_registrar import event_json
 from svc_registrar.domain.audit_record import (
@@ -20,6 +20,7 @@ from svc_registrar.domain.audit_record import (
     check_instant,
     check_reporter,
 )
+from svc_registrar.domain.foreign_record import ForeignRecord, check_foreign
 from svc_registrar.domain.index import Entry, Query
 from svc_registrar.domain.lines import Line
 from svc_registrar.log.log import Codec
@@ -54,12 +55,13 @@ def to_submission(event: AuditEvent) -> Submission:
     if (size := event.ByteSize()) > MAX_EVENT_BYTES:
         raise InvalidEventError("", f"has {size} bytes, at most {MAX_EVENT_BYTES} are taken")
     check(_to_record(event))
+    check_foreign(event.code, _to_foreign(event.foreign_event) if event.HasField("foreign_event") else None)
     body = event.SerializeToString(deterministic=True)
     return Submission(event, entry_of(event), body, event_json.to_content(event, body))
 
 
 def is_same(submitted: AuditEvent, recorded: AuditEvent) -> bool:
-    """Return whether two events are equal except for when they were reported, and in which trace."""
+    """Return whether two events are equal except for when and in which trace they were reported, and their number."""
     return _compared(submitted) == _compared(recorded)
 
 
@@ -68,6 +70,8 @@ def _compared(event: AuditEvent) -> bytes:
     content.CopyFrom(event)
     content.ClearField("reported_time")
     content.ClearField("traceparent")
+    content.ClearField("producer_epoch")
+    content.ClearField("producer_sequence")
     return content.SerializeToString(deterministic=True)
 
 
@@ -163,7 +167,15 @@ def _to_record(event: AuditEvent) -> AuditRecord:
         message=event.message,
         attributes=[(item.name, item.value) for item in event.attributes],
         traceparent=event.traceparent,
+        producer_epoch=event.producer_epoch,
+        producer_sequence=event.producer_sequence,
     )
+
+
+def _to_foreign(event: ForeignEvent) -> ForeignRecord:
+    required = (("bus_subject", event.bus_subject), ("id", event.id), ("source", event.source), ("type", event.type))
+    attributes = [(item.name, item.value) for item in event.attributes]
+    return ForeignRecord(required, attributes, len(event.data), event.data_size_bytes, len(event.data_digest))
 
 
 def _to_instant(timestamp: Timestamp) -> Instant:

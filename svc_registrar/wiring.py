@@ -14,6 +14,7 @@ from svc_registrar.config import RegistrarSettings
 from svc_registrar.feed import FEED, LogFeed
 from svc_registrar.log.log import Log, Rotation
 from svc_registrar.metrics import RegistrarMetrics
+from svc_registrar.producers import ProducerPositions
 from svc_registrar.recorder import Recorder
 from svc_registrar.service import RegistrarServicer
 from svc_registrar.upkeep import Upkeep, UpkeepSettings
@@ -43,7 +44,9 @@ def build(settings: RegistrarSettings, service: ServiceContext) -> ServiceParts:
     upkeep = Upkeep(log, UpkeepSettings.of(settings), lambda: log_feed.feed.safe_sequence)
     recorder = Recorder(log, log_feed, service.health.loop("log"), upkeep, spans=spans, metrics=metrics)
     service.health.facts_from(recorder.facts)
-    servicer = RegistrarServicer(log, log_feed, recorder, settings.heartbeat_s)
+    servicer = RegistrarServicer(
+        log, log_feed, recorder, producers=ProducerPositions(), heartbeat_s=settings.heartbeat_s
+    )
     name = DESCRIPTOR.services_by_name["RegistrarService"].full_name
     mount = GrpcService(name, add_RegistrarServiceServicer_to_server, servicer)
     return ServiceParts(mounts=[mount], feeds=[log_feed.feed], loops=[recorder.advance])

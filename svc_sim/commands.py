@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mesh import failpoints
 from mesh.feeds.notifier import Notifier
-from mesh.serving.errors import LimitReachedError, MeshError
+from mesh.serving.errors import LimitReachedError, MeshError, OverloadedError
 from mesh.serving.health import Heartbeat
 from mesh.serving.storage_health import StorageHealth
 from qiki.common.v1.stream_pb2 import Run
@@ -64,12 +64,13 @@ class Commands:
 
         Raises:
             InvalidFieldError: its id is not a UUID.
-            LimitReachedError: too many commands are waiting, or the run has had too many.
+            OverloadedError: too many commands are waiting.
+            LimitReachedError: the run has had too many.
             StorageFailedError: it cannot be made durable; it has had no effect.
         """
         if command_wire.check_id(command) not in self._records:
             if len(self._waiting) >= MAX_WAITING:
-                raise LimitReachedError(f"{MAX_WAITING} commands wait already", limit=str(MAX_WAITING))
+                raise OverloadedError(f"{MAX_WAITING} commands wait already", limit=str(MAX_WAITING))
             if len(self._records) >= MAX_COMMANDS:
                 raise LimitReachedError(f"the run has had {MAX_COMMANDS} commands", limit=str(MAX_COMMANDS))
         waiting = _Waiting(command, current_traceparent())

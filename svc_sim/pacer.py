@@ -33,6 +33,11 @@ class Pacer:
         """Whether time is stopped: no tick is permitted until a resume or a step."""
         return self.paused and not self.steps_left
 
+    @property
+    def control(self) -> tuple[str, float]:
+        """Whether time is running, paused or stepped, and its speed, as the last request has set them."""
+        return "stepped" if self.steps_left else "paused" if self.paused else "running", self.speed
+
     def pause(self) -> None:
         """Stop time before the next tick."""
         self.paused = True

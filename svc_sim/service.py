@@ -90,6 +90,7 @@ class SimServicer(SimServiceServicer):
         """Pause the simulation."""
         self._check_running()
         self.simulation.pacer.pause()
+        self.simulation.time_controlled()
         return pb.PauseSimulationResponse(state=self.simulation.state())
 
     async def ResumeSimulation(
@@ -98,6 +99,7 @@ class SimServicer(SimServiceServicer):
         """Resume the simulation."""
         self._check_running()
         self.simulation.pacer.resume()
+        self.simulation.time_controlled()
         return pb.ResumeSimulationResponse(state=self.simulation.state())
 
     async def SetSimulationSpeed(
@@ -111,6 +113,7 @@ class SimServicer(SimServiceServicer):
             self.simulation.pacer.run_free()
         else:
             raise InvalidFieldError("speed", "give a factor, or as_fast_as_possible as true")
+        self.simulation.time_controlled()
         return pb.SetSimulationSpeedResponse(state=self.simulation.state())
 
     async def StepSimulation(self, request: pb.StepSimulationRequest, context: _Context) -> pb.StepSimulationResponse:
@@ -118,6 +121,7 @@ class SimServicer(SimServiceServicer):
         self._check_running()
         simulation = self.simulation
         simulation.pacer.step(request.ticks)
+        simulation.time_controlled()
         target = simulation.newest_tick + simulation.pacer.steps_left
         while simulation.tick < target and not simulation.ended:
             if self._feeds.world.draining:

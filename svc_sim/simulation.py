@@ -20,7 +20,7 @@ from qiki.sim.v1.sim_service_pb2 import FlowControl as WireFlowControl
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK
+from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK, TIME_CONTROLLED
 from svc_sim.domain.world import World
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.metrics import SimMetrics
@@ -76,6 +76,7 @@ class Simulation:
         self._contacts = 0
         self._storage_failure = ""
         self._audit = audit
+        self._control = pacer.control
         self._readings = AuditSummary(
             audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence
         )
@@ -128,6 +129,23 @@ class Simulation:
         while True:
             heartbeat.beat(self.describe())
             await self.pacer.change.wait(SLICE_S)
+
+    def time_controlled(self) -> None:
+        """Report a change of the time control; a repeated request that changes nothing, or a further step, is none."""
+        control = self.pacer.control
+        if control == self._control:
+            return
+        self._control = control
+        mode, speed = control
+        self._audit.report(
+            TIME_CONTROLLED,
+            f"the simulation is {mode}, its speed {f'{speed:g}' if speed else 'as fast as possible'}",
+            simulation_time=self.clock.timestamp(self.newest_tick),
+            run_id=self.run.run_id,
+            mode=mode,
+            speed=f"{speed:g}",
+            tick=self.newest_tick,
+        )
 
     def replayed(self) -> None:
         """Mark the replay of both feeds as complete."""

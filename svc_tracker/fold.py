@@ -28,7 +28,7 @@ from svc_tracker.domain.frame import FrameError
 from svc_tracker.domain.state.tracks import TrackStatus
 from svc_tracker.domain.table import TrackTable
 from svc_tracker.domain.tracker import TrackerState
-from svc_tracker.guard_feed import GuardFeed
+from svc_tracker.guard_feed import GuardAlarm, GuardFeed
 from svc_tracker.metrics import TrackerMetrics
 
 _NOTED = {
@@ -54,7 +54,7 @@ class _Answer:
 
     table: TrackTable
     tracks: Sequence[Made]
-    guard: Sequence[Made]
+    guard: Sequence[GuardAlarm]
 
 
 class TrackerFold:
@@ -84,7 +84,8 @@ class TrackerFold:
         self._tracker = begun.tracker
         self._place = begun.place
         self._sequence = begun.place.tracks.sequence if begun.place else 0
-        self._guard = GuardFeed(begun.guard, outputs.guard, begun.place.guard.sequence if begun.place else 0)
+        alarms = begun.place.guard.sequence if begun.place else 0
+        self._guard = GuardFeed(begun.guard, outputs.guard, alarms, reports.audit)
         self._period_ns = int(period_s * 1e9)
         self._period = self._period_of(begun.place.time_ns) if begun.place else None
         self._expected = begun.place.frame_sequence + 1 if begun.place else 1

@@ -1,12 +1,15 @@
-"""The guard on its feed: tables of tracks in, alarms raised and cleared out, one event each."""
+"""The guard on its feed: tables of tracks in, alarms raised and cleared out, one event each, all of them reported."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mesh.feeds.event_spans import Made
 from mesh.feeds.feed import Feed
+from mesh.guard_reports import to_report
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.guard_pb2 import GuardEvent
+from qiki_sdk.audit import AuditReporter
 from qiki_sdk.stream import Event
 from svc_tracker.domain.frame import Frame
 from svc_tracker.domain.guard.closest_approach import closest_approach
@@ -17,40 +20,57 @@ from svc_tracker.domain.table import TrackTable
 from svc_tracker.wire.guard import to_guard_event
 
 
-class GuardFeed:
-    """Makes feed events from a guard's events for one run's tracks; `sequence` is that of the last one added."""
+@dataclass(frozen=True, slots=True)
+class GuardAlarm:
+    """A guard event, and the event of the feed that it is made into."""
 
-    def __init__(self, guard: Guard, feed: Feed, sequence: int) -> None:
+    event: GuardEvent
+    made: Made
+
+
+class GuardFeed:
+    """Makes feed events from a guard's events for one run's tracks; `sequence` is that of the last one added.
+
+    Each event added is also reported to the registrar, so that alarms are recorded without NATS, too.
+    """
+
+    def __init__(self, guard: Guard, feed: Feed, sequence: int, audit: AuditReporter) -> None:
         self.guard = guard
         self._feed = feed
         self.sequence = sequence
+        self._audit = audit
 
     def make(
         self, event: Event[RadarFrame], seen: Frame, table: TrackTable, track_sets: Sequence[TrackSet], began_ns: int
-    ) -> list[Made]:
+    ) -> list[GuardAlarm]:
         """Return the events of this frame; `seen` is the domain's frame, `track_sets` the track sets made from it.
 
         The guard has taken its step; no event is added to the feed yet.
         """
         return [
-            self._feed.make(
+            GuardAlarm(
                 each,
-                sequence=self.sequence + number,
-                time_ns=table.time_ns,
-                tick=event.payload.tick,
-                subject=each.rule,
-                cause=event.context.traceparent,
-                began_ns=began_ns,
-                notes=[("alarm", {"qiki.track_id": each.track_id.value, "qiki.alarm_id": each.alarm_id})],
+                self._feed.make(
+                    each,
+                    sequence=self.sequence + number,
+                    time_ns=table.time_ns,
+                    tick=event.payload.tick,
+                    subject=each.rule,
+                    cause=event.context.traceparent,
+                    began_ns=began_ns,
+                    notes=[("alarm", {"qiki.track_id": each.track_id.value, "qiki.alarm_id": each.alarm_id})],
+                ),
             )
             for number, each in enumerate(guard_events(self.guard, event, seen, table, track_sets), start=1)
         ]
 
-    def add(self, made: Sequence[Made]) -> None:
-        """Add the events that `make` returned."""
-        for each in made:
-            self._feed.add(each)
-        self.sequence += len(made)
+    def add(self, alarms: Sequence[GuardAlarm]) -> None:
+        """Add the events that `make` returned, and report them."""
+        for alarm in alarms:
+            made = alarm.made
+            self._feed.add(made)
+            self._audit.submit(to_report(alarm.event, made.event_id, made.run_id, made.traceparent))
+        self.sequence += len(alarms)
 
 
 def guard_events(

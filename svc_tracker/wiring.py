@@ -87,6 +87,7 @@ def build(settings: TrackerSettings, service: ServiceContext) -> ServiceParts:
         open_fold=open_fold,
         heartbeat=heartbeat,
         beside=(outputs.guard,),
+        report=service.audit.report,
     )
     sessions = ThreadPoolExecutor(SESSION_THREADS, thread_name_prefix="session")
     service.resources.callback(sessions.shutdown, wait=False, cancel_futures=True)

@@ -18,7 +18,7 @@ from adapters.jetstream.topology.lag import LagWatch
 from mesh.serving.runtime import ServiceContext
 from mesh.tasks import cleanup, raise_if_cancelled, task_group
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST
+from qiki_sdk.codes import NATS_CONNECTED, NATS_LOST, TOPOLOGY_DRIFT
 
 TOPOLOGY_PERIOD_S = 1.0
 CODES = {ConnectionState.RECONNECTED: NATS_CONNECTED, ConnectionState.DISCONNECTED: NATS_LOST}
@@ -52,6 +52,7 @@ class Bridge:
         self._audit = service.audit
         self._heartbeat = service.health.loop("nats")
         self._client: Client | None = None
+        self._drift = ""
         self.state = "starting"
 
     async def run(self) -> None:
@@ -116,12 +117,20 @@ class Bridge:
                 self._say(f"waiting for JetStream: {error}")
             else:
                 if not differences:
+                    self._drift = ""
                     self._say("connected")
                     return
-                self._say(f"waiting for the streams: {differences[0]}; run `qiki nats init`")
+                self._drifted(str(differences[0]))
             if client.is_closed:
                 raise ConnectionGone("closed")
             await asyncio.sleep(TOPOLOGY_PERIOD_S)
+
+    def _drifted(self, difference: str) -> None:
+        """Report once that the streams are not as declared, while the difference stays the same."""
+        self._say(f"waiting for the streams: {difference}; run `qiki nats init`")
+        if difference != self._drift:
+            self._drift = difference
+            self._audit.report(TOPOLOGY_DRIFT, f"{difference}; run `qiki nats init`")
 
     async def _beat(self) -> None:
         while True:

@@ -85,6 +85,9 @@ class IntakeMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.recorded = Counter("qiki_intake_recorded_events", "Events recorded.", registry=registry)
+        self.violations = Counter(
+            "qiki_intake_violations", "Messages on the audit subject that are not in the log.", registry=registry
+        )
         self.dead_lettered = LabelledCounter("qiki_intake_dead_letters", "Messages dead-lettered.", "reason", registry)
 
 

@@ -12,6 +12,7 @@ from adapters.jetstream.outbound.source import READER, Source
 from adapters.jetstream.topology.drift import StreamConfig
 from adapters.jetstream.topology.lag import LagWatch
 from adapters.jetstream.topology.streams import wanted_streams
+from adapters.jetstream.verify.audit_log import AuditRecords
 from botspec.bus.streams import DEAD_LETTERS, DLQ_ADVISORIES, REGISTRAR_INTAKE
 from botspec.channels import Channel
 from botspec.derived.runtime import load_part
@@ -37,8 +38,10 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
     spec = load_part(Bus, "bridge", settings).spec
     metrics = BridgeMetrics(service.telemetry.registry)
     spans = MessageSpans(service.telemetry.tracer, settings.nats_url)
+    records = AuditRecords(settings.registrar_target)
     publishers = [
-        _publisher(channel, spec, settings, service, metrics=metrics, spans=spans) for channel in spec.channels
+        _publisher(channel, spec, settings, service, metrics=metrics, spans=spans, records=records)
+        for channel in spec.channels
     ]
     registry = service.telemetry.registry
     dead_letters = spec.stream_of(DEAD_LETTERS)
@@ -50,6 +53,7 @@ def build(settings: BridgeSettings, service: ServiceContext) -> ServiceParts:
         audit=service.audit,
         heartbeat=service.health.loop("intake"),
         spans=spans,
+        records=records,
     )
     command_metrics = CommandMetrics(registry)
     bridge = Bridge(
@@ -81,9 +85,17 @@ def _publisher(
     *,
     metrics: BridgeMetrics,
     spans: MessageSpans,
+    records: AuditRecords,
 ) -> ChannelPublisher:
-    source = _source(channel, spec, settings)
-    return ChannelPublisher(channel, source, metrics, service, spans=spans, accepted_log=settings.accept_lost_log)
+    return ChannelPublisher(
+        channel,
+        _source(channel, spec, settings),
+        metrics,
+        service,
+        spans=spans,
+        accepted_log=settings.accept_lost_log,
+        records=records if channel.policy == "recorded" else None,
+    )
 
 
 def _source(channel: Channel, spec: Bus, settings: BridgeSettings) -> Source:

@@ -8,13 +8,22 @@ from pathlib import Path
 
 from botspec.derived.runtime import write as write_runtime
 from botspec.model import BotSpec
-from cli.errors import CliError, JetStreamUnavailableError, StalledError
+from cli.errors import CliError, JetStreamUnavailableError, StalledError, UsageError
 from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import declared_bytes, init_topology
 from cli.local_mesh.nats_config import CONFIG_FILE, write_nats_config
 from cli.local_mesh.options import SERVICES, MeshOptions
 from cli.local_mesh.probe import ServiceStatus, read_status
-from cli.local_mesh.processes import RUNTIME_DIR, collector_specs, endpoints, nats_spec, nats_url, service_specs
+from cli.local_mesh.processes import (
+    RUNTIME_DIR,
+    collector_specs,
+    endpoints,
+    grpc_target,
+    nats_spec,
+    nats_url,
+    service_specs,
+    spool_dir,
+)
 from cli.local_mesh.storage.disk_space import RESERVED_SHARE, has_room, stream_size_factor
 from cli.local_mesh.storage.new_run import check_new_run_id, set_run_aside
 from cli.local_mesh.storage.state import remove_endpoints, state_directory, until_unused, write_endpoints
@@ -22,8 +31,12 @@ from cli.local_mesh.storage.storage_watch import StorageWatch
 from cli.local_mesh.supervision.child import ChildEvent, ChildState, RestartPolicy
 from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.tasks import task_group
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import PROCESS_DIED
+from qiki_sdk.spool_files import SpoolInUseError
 
 TOPOLOGY_RETRY_S = 0.5
+REPORTER = "qiki_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +71,19 @@ class Mesh:
 
 
 class _Reporter:
-    """Reports process events; once the mesh is up, updates the file of endpoints."""
+    """Reports process events, deaths also to the audit trail; once the mesh is up, updates the file of endpoints."""
 
-    def __init__(self, say: Callable[[str], None], processes: int) -> None:
+    def __init__(self, say: Callable[[str], None], processes: int, audit: AuditReporter) -> None:
         self._say = say
+        self._audit = audit
         self._processes = processes
         self._ready: set[str] = set()
         self.mesh: Mesh | None = None
 
     def __call__(self, event: ChildEvent) -> None:
         text = event.describe()
+        if event.died:
+            self._audit.report(PROCESS_DIED, f"{event.name} {event.died}", process=event.name)
         if self.mesh is not None:  # first, so that a reader of the line finds the matching file
             try:
                 write_endpoints(self.mesh.state_dir, self.mesh.endpoints())
@@ -98,10 +114,12 @@ async def open_mesh(
     Raises UsageError where nothing could be started, StalledError where the start takes too long, and ChildFailedError,
     also from within the block, where a process cannot run as configured.
     """
-    report = _Reporter(say, 1 + len(options.services))  # NATS too
+    audit = AuditReporter(grpc_target("registrar", ports), REPORTER)
+    report = _Reporter(say, 1 + len(options.services), audit)  # NATS too
     with state_directory(options.state_dir, say) as state_dir:
         await until_unused(state_dir)
         spec, size_factor = _prepare(options, state_dir, say)
+        _keep_audit_events(audit, state_dir)
         storage = StorageWatch(ports["nats-monitor"], state_dir, say)
         try:
             async with (
@@ -110,14 +128,24 @@ async def open_mesh(
             ):
                 mesh = Mesh(ports, state_dir, supervisor, storage, options.services)
                 watch = tasks.create_task(storage.run(lambda why: supervisor.renew("nats", why)))
+                reporting = tasks.create_task(audit.run())
                 async with _limited(start_limit_s, supervisor):
                     await _start(mesh, supervisor, options, spec, size_factor, say=say)
                 write_endpoints(state_dir, mesh.endpoints())
                 report.mesh = mesh
                 yield mesh
                 watch.cancel()
+                reporting.cancel()
         finally:
             remove_endpoints(state_dir)
+
+
+def _keep_audit_events(audit: AuditReporter, state_dir: Path) -> None:
+    directory = spool_dir("up", state_dir)
+    try:
+        audit.keep_in(directory)
+    except (OSError, SpoolInUseError) as error:
+        raise UsageError(f"The directory {directory} cannot be used: {error}.") from error
 
 
 def _prepare(options: MeshOptions, state_dir: Path, say: Callable[[str], None]) -> tuple[BotSpec, float]:

@@ -26,6 +26,7 @@ MODULES: Final = {
 TRACE_DIR: Final = "traces"
 LOG_DIR: Final = "logs"
 RUNTIME_DIR: Final = "runtime"
+SPOOL_DIR: Final = "audit-spool"
 # Soft memory limit of Go's runtime. Without it nats-server's memory varies with pending garbage: between 300 and
 # 370 MiB in the busiest mesh, of which it needs some 80. With it a flood costs no more processor time.
 NATS_MEMORY: Final = ("GOMEMLIMIT", "128MiB")
@@ -105,6 +106,8 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
         "RUNTIME": None if service == COLLECTOR else state_dir / RUNTIME_DIR / f"{service}.json",
         # The registrar writes its own audit events directly; the collector, started before it, reports none.
         "REGISTRAR_TARGET": None if service in ("registrar", COLLECTOR) else grpc_target("registrar", ports),
+        # Not in the simulator's state directory, which is moved away with its run.
+        "SPOOL_DIR": None if service in ("registrar", COLLECTOR) else spool_dir(service, state_dir),
     }
     if options.trace and service != COLLECTOR:  # over OpenTelemetry's own variables, of which each has a default
         endpoint = f"http://{grpc_target(COLLECTOR, ports)}"
@@ -115,6 +118,11 @@ def service_env(service: str, options: MeshOptions, ports: Mapping[str, int], st
     env = {f"{prefix}{key}": str(value) for key, value in wanted.items() if value is not None}
     # Unbuffered, so that the log of a killed process is complete.
     return {**env, "PYTHONUNBUFFERED": "1"}
+
+
+def spool_dir(reporter: str, state_dir: Path) -> Path:
+    """Return the directory of a process's audit events that wait for the registrar."""
+    return state_dir / SPOOL_DIR / reporter
 
 
 def _sim_settings(options: MeshOptions, _ports: Mapping[str, int], state_dir: Path) -> dict[str, object | None]:

@@ -16,6 +16,7 @@ from mesh.serving.health import Heartbeat
 from mesh.tasks import raise_if_cancelled, task_group
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import FOLD_BEGUN, SOURCE_CONNECTED, SOURCE_LOST
 from qiki_sdk.errors import (
     HistoryDivergedError,
     QikiError,
@@ -23,7 +24,7 @@ from qiki_sdk.errors import (
     RetentionTooShortError,
     RunChangedError,
 )
-from qiki_sdk.stream import TRANSIENT, Event, Idle, Stream
+from qiki_sdk.stream import CONNECTED, TRANSIENT, Event, Idle, Stream
 
 WAIT_S = 0.5
 CONFIRM_PERIOD_S = 0.2
@@ -101,10 +102,12 @@ class FoldRunner:
         heartbeat: Heartbeat,
         *,
         beside: Sequence[Feed] = (),
+        report: Callable[..., object],
     ) -> None:
         """Fold with the result of `open_fold(run, from_scratch)`; `from_scratch` ignores the kept state of the run.
 
-        The feeds `beside` the output are made of the same input, and start and end with it.
+        The feeds `beside` the output are made of the same input, and start and end with it. `report` is called as
+        `AuditReporter.report`.
         """
         self._source = source
         self._output = output
@@ -112,6 +115,8 @@ class FoldRunner:
         self._bot_spec_digest = bot_spec_digest
         self._open_fold = open_fold
         self._heartbeat = heartbeat
+        self._report = report
+        self._connected = False
         self._connections = 0
         self._refused = False  # whether the source refuses this fold because of their settings
 
@@ -154,6 +159,8 @@ class FoldRunner:
         for output in self._outputs:
             output.begin(run)
         fold.begin()
+        after = decode(fold.start_token).sequence if fold.start_token else 0
+        self._report(FOLD_BEGUN, run_id=run.run_id, source=self._source.service, after=after, from_scratch=from_scratch)
         async with task_group(QikiError) as group:
             beside = [group.create_task(fold.keep()), group.create_task(self._confirm(fold))]
             await self._follow(run, fold)
@@ -259,6 +266,10 @@ class FoldRunner:
         """Handle a report of the stream: every change of state is one of the connection."""
         self._connections += 1
         self._heartbeat.beat(state)
+        connected = state == CONNECTED
+        if connected != self._connected:
+            self._connected = connected
+            self._report(SOURCE_CONNECTED if connected else SOURCE_LOST, source=self._source.service, state=state)
 
     async def _await_next_run(self, run: Run) -> None:
         while (await self._learn_run()).run_id == run.run_id:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from qiki.common.v1.error_pb2 import ErrorReason
@@ -12,6 +13,8 @@ from qiki_sdk.errors import ERROR_DOMAIN
 
 # A message may repeat the caller's input. Beyond a client's metadata limit the status itself would be lost.
 MAX_MESSAGE_BYTES = 1_000
+# The advice to a caller whom a pending write kept out: many writes end in this time.
+RETRY_DELAY_S = 1.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -20,10 +23,14 @@ class StartError(Exception):
 
 
 class MeshError(Exception):
-    """A refusal that a caller can act on: a status code, an API reason, and metadata by name."""
+    """A refusal that a caller can act on: a status code, an API reason, and metadata by name.
+
+    `retry_delay_s` is the advice how long to wait before a retry; 0 for none.
+    """
 
     code = grpc.StatusCode.INTERNAL
     reason = ErrorReason.ERROR_REASON_INTERNAL
+    retry_delay_s = 0.0
 
     def __init__(self, message: str, **metadata: str) -> None:
         encoded = message.encode()
@@ -128,6 +135,12 @@ class LimitReachedError(MeshError):
     reason = ErrorReason.ERROR_REASON_LIMIT_REACHED
 
 
+class OverloadedError(LimitReachedError):
+    """More requests wait than the server takes at a time; a retry can succeed."""
+
+    retry_delay_s = RETRY_DELAY_S
+
+
 class NotFoundError(MeshError):
     """The requested object does not exist, or no longer does."""
 
@@ -147,6 +160,7 @@ class StorageFailedError(MeshError):
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = ErrorReason.ERROR_REASON_STORAGE_FAILED
+    retry_delay_s = RETRY_DELAY_S
 
     def __init__(self, what: str, error: OSError) -> None:
         """Refuse because of `what`, such as "the log cannot be written", and of the system's error."""
@@ -157,17 +171,24 @@ class StorageFailedError(MeshError):
 
 
 def to_status(error: MeshError) -> status_pb2.Status:
-    """Return the refusal as a `google.rpc.Status` with its `ErrorInfo`, and a `BadRequest` where a field is wrong."""
+    """Return the refusal as a `google.rpc.Status` with its `ErrorInfo`.
+
+    A `BadRequest` follows where a field is wrong, a `RetryInfo` where a retry can succeed.
+    """
     status = status_pb2.Status(code=code_pb2.Code.Value(error.code.name), message=error.message)
     info = error_details_pb2.ErrorInfo(
         reason=ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"),
         domain=ERROR_DOMAIN,
         metadata=dict(error.metadata),
     )
-    details = [info]
+    details: list[Message] = [info]
     if field := error.metadata.get("field"):
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_delay_s:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_delay_s * 1e9))
+        details.append(retry)
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)

@@ -78,6 +78,12 @@ class Health:
         """Add a function that returns facts. It is called from the metrics thread, so it must only read."""
         self._facts.append(facts)
 
+    def stalled_loops(self) -> Mapping[str, float]:
+        """Return for how many seconds each stalled loop has been silent, by the loop's name."""
+        with self._lock:
+            loops = list(self._loops)
+        return {loop.name: silent for loop in loops if (silent := loop.stalled_for_s()) is not None}
+
     def report(self) -> HealthReport:
         """Return the current state."""
         with self._lock:

@@ -21,6 +21,7 @@ from mesh.serving.interceptor import MeshInterceptor
 from mesh.serving.ports import await_port
 from mesh.serving.rpc_metrics import RpcMetrics
 from mesh.serving.server import Drainable, GrpcService, MeshServer
+from mesh.serving.stalls import StallWatch
 from mesh.settings import ServiceSettings, SettingsError
 from mesh.tasks import cleanup
 from mesh.telemetry.event_loop import EventLoopWatch
@@ -29,7 +30,8 @@ from mesh.telemetry.logs import setup_logs
 from mesh.telemetry.service_metrics import watch_audit, watch_service
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.codes import BOOT_OK, SHUTDOWN
+from qiki_sdk.codes import BOOT_OK, FAULT, SHUTDOWN
+from qiki_sdk.spool_files import SpoolInUseError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -103,6 +105,7 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
         parts = build()
     except ValueError as error:  # an unusable configuration file or value; the text names it
         raise StartError(str(error)) from error
+    keep_audit_events(settings, service.audit)
     event_loop = watch_process(settings, parts, service)
     for feed in parts.feeds:
         feed.blockage.report = service.audit.report
@@ -125,11 +128,16 @@ async def _serve(settings: ServiceSettings, build: Callable[[], ServiceParts], s
         service.health.up()
         _LOG.info("listening", extra={"grpc": f"{settings.host}:{server.port}", "http": f"{settings.host}:{http.port}"})
         async with asyncio.TaskGroup() as group:
-            loops = [server.watch_health, event_loop.run, *parts.loops]
+            loops = [
+                server.watch_health,
+                event_loop.run,
+                StallWatch(service.health, service.audit.report).run,
+                *parts.loops,
+            ]
             if settings.registrar_target:
                 loops.append(service.audit.run)
                 service.health.facts_from(lambda: _undelivered(service.audit))
-            tasks = [group.create_task(_run(loop, ending)) for loop in loops]
+            tasks = [group.create_task(_run(loop, ending, service.audit)) for loop in loops]
             service.audit.report(BOOT_OK, version=version("qiki-mesh"), grpc_port=server.port)
             await stop.wait()
             _LOG.info("draining")
@@ -154,15 +162,37 @@ def watch_process(settings: ServiceSettings, parts: ServiceParts, service: Servi
     return EventLoopWatch(registry)
 
 
+def keep_audit_events(settings: ServiceSettings, audit: AuditReporter) -> None:
+    """Keep audit events in the spool's directory, where there is one, until the registrar has them.
+
+    Raises:
+        StartError: the directory cannot be used.
+    """
+    directory = settings.audit_spool()
+    if directory is None or not settings.registrar_target:
+        return
+    try:
+        audit.keep_in(directory)
+    except SpoolInUseError as error:
+        raise StartError(f"{error}, with the setting spool_dir") from error
+    except OSError as error:
+        raise StartError(
+            f"the spool directory {directory} cannot be used: {error.strerror or error}; "
+            "name another with the setting spool_dir"
+        ) from error
+
+
 def _undelivered(audit: AuditReporter) -> dict[str, object]:
     """Return the number of audit events that the registrar does not have yet, if there are any."""
     waiting = audit.counts().waiting
     return {"audit_waiting": waiting} if waiting else {}
 
 
-async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch) -> None:
+async def _run(loop: Callable[[], Awaitable[None]], ending: EndWatch, audit: AuditReporter) -> None:
     try:
         await loop()
-    except Exception:
+    except Exception as error:
+        # Into the spool: now, or after the restart, the registrar learns of it.
+        audit.report(FAULT, f"a loop failed: {type(error).__name__}: {error}", loop=getattr(loop, "__qualname__", ""))
         ending.begin()  # the other loops are cancelled now, and one may not end
         raise

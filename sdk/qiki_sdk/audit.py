@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,16 +17,16 @@ from qiki_sdk.audit_event import make_event
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.channel import connect
 from qiki_sdk.cleanup import CLEANUP_S, cleanup
-from qiki_sdk.codes import SPOOL_DROPPED, Code
+from qiki_sdk.codes import Code
 from qiki_sdk.errors import QikiError, from_rpc_error
+from qiki_sdk.spool import CAPACITY, Spool
 
 if TYPE_CHECKING:  # the generated stub exists only for the type checker
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
 
-CAPACITY = 4_096
-MAX_BATCH_EVENTS = 200
-MAX_BATCH_BYTES = 1024 * 1024
 CALL_TIMEOUT_S = 5.0
+# The longest wait that a registrar's advice can ask for.
+MAX_ADVISED_WAIT_S = 60.0
 # Time limit to deliver the events left in the spool when its owner ends.
 LAST_CALL_S = 1.0
 _LOG = logging.getLogger(__name__)
@@ -58,6 +58,9 @@ class AuditReporter:
     which they were reported: an event gets its id when it is reported, by which the registrar recognises a repetition.
     Beyond `capacity` events the oldest are dropped, and one SPOOL_DROPPED in their place gives their number. A failure
     to deliver an event is counted and logged, never reported.
+
+    With a `spool_dir` the events are written there as they are reported: a reporter that is started again with the same
+    directory delivers what an earlier one, even a killed one, could not.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class AuditReporter:
         *,
         capacity: int = CAPACITY,
         backoff: Backoff | None = None,
+        spool_dir: Path | None = None,
     ) -> None:
         """Make a reporter; it opens no connection before it runs.
 
@@ -75,22 +79,39 @@ class AuditReporter:
             reporter: the reporter's name, such as `svc_sim`.
             capacity: the largest number of events kept, including those being sent.
             backoff: the waits between tries while the registrar is down.
+            spool_dir: a directory for the events, used by this reporter alone; none: they are in memory alone.
+
+        Raises:
+            SpoolInUseError: another process uses the directory.
+            OSError: it cannot be used.
         """
-        if capacity < 1:
-            raise ValueError(f"capacity is {capacity}, at least 1 is needed")
         self._target = target
         self._reporter = reporter
-        self._capacity = capacity
         self._backoff = backoff or Backoff()
-        self._spool: deque[AuditEvent] = deque()
-        self._on_the_way: list[AuditEvent] = []
-        self._reported = self._delivered = self._rejected = self._dropped = self._dropped_told = 0
+        self._spool = Spool(reporter, capacity)
+        self._reported = self._delivered = self._rejected = 0
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self._running: tuple[asyncio.TaskGroup, asyncio.Task[None]] | None = None
         self.state = "not connected yet"
+        if spool_dir is not None:
+            self.keep_in(spool_dir)
+
+    def keep_in(self, spool_dir: Path) -> None:
+        """Keep the events in a directory from now on, and deliver first what an earlier reporter left there.
+
+        Raises:
+            SpoolInUseError: another process uses the directory.
+            OSError: it cannot be used.
+        """
+        left = self._spool.keep_in(spool_dir)
+        self._reported += left
+        if left:
+            _LOG.info("audit events of an earlier process are delivered first", extra={"events": left})
+            self._empty.clear()
+            self._wake.set()
 
     def report(
         self,
@@ -114,19 +135,21 @@ class AuditReporter:
             attributes=attributes,
             traceparent=traceparent,
         )
+        self.submit(event)
+        return event.event_id
+
+    def submit(self, event: AuditEvent) -> None:
+        """Put a complete event in the spool, such as one that `make_event` returned. Never waits."""
         self._reported += 1
-        self._spool.append(event)
-        while len(self._spool) > 1 and len(self._spool) + len(self._on_the_way) > self._capacity:
-            self._spool.popleft()
-            self._dropped += 1
+        self._spool.put(event)
         self._empty.clear()
         self._wake.set()
-        return event.event_id
 
     def counts(self) -> AuditCounts:
         """Return the outcomes of the events so far."""
-        waiting = self._reported - self._delivered - self._rejected - self._dropped
-        return AuditCounts(self._reported, self._delivered, self._rejected, self._dropped, waiting)
+        reported, dropped = self._reported + self._spool.reports, self._spool.dropped
+        waiting = reported - self._delivered - self._rejected - dropped
+        return AuditCounts(reported, self._delivered, self._rejected, dropped, waiting)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until no event is left to deliver; return whether that happened in time."""
@@ -149,6 +172,7 @@ class AuditReporter:
                 await cleanup(self._last_call(stub), LAST_CALL_S + CLEANUP_S)
             if isinstance(self._target, str):
                 await cleanup(channel.close())
+            self._spool.close()
 
     async def __aenter__(self) -> Self:
         group = await asyncio.TaskGroup().__aenter__()
@@ -175,7 +199,9 @@ class AuditReporter:
                 await self._send(stub, CALL_TIMEOUT_S)
             except QikiError as error:
                 self._say(str(error))
-                await asyncio.sleep(next(delays))  # without end: the registrar may return after any time
+                await asyncio.to_thread(self._spool.sync)  # what is not delivered at once may wait for long
+                advised_s = min(error.retry_delay_s, MAX_ADVISED_WAIT_S)
+                await asyncio.sleep(max(advised_s, next(delays)))  # without end: it may return after any time
             else:
                 self._say("connected")
                 delays = self._backoff.delays()
@@ -195,11 +221,10 @@ class AuditReporter:
         Raises:
             QikiError: the registrar has not answered for the batch.
         """
-        if not self._on_the_way:
-            self._on_the_way = self._next_batch()
-        batch = self._on_the_way
+        batch = self._spool.batch()
+        request = RecordEventsRequest(events=batch, answered_sequence=self._spool.answered)
         try:
-            response = await stub.RecordEvents(RecordEventsRequest(events=batch), timeout=timeout_s)
+            response = await stub.RecordEvents(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             refusal = from_rpc_error(error)
             if refusal.code is not grpc.StatusCode.INVALID_ARGUMENT:
@@ -213,20 +238,8 @@ class AuditReporter:
         rejections = [result.rejection if result.HasField("rejection") else None for result in response.results]
         self._settle(list(zip(batch, rejections, strict=True)))
 
-    def _next_batch(self) -> list[AuditEvent]:
-        batch, size_bytes = [], 0
-        untold = self._dropped - self._dropped_told
-        if untold:  # the dropped events precede all events in the spool
-            batch.append(make_event(self._reporter, SPOOL_DROPPED, "", attributes={"dropped": untold}))
-            self._dropped_told, self._reported = self._dropped, self._reported + 1
-        while self._spool and len(batch) < MAX_BATCH_EVENTS and size_bytes < MAX_BATCH_BYTES:
-            event = self._spool.popleft()
-            size_bytes += event.ByteSize()
-            batch.append(event)
-        return batch
-
     def _settle(self, answers: Sequence[tuple[AuditEvent, Rejection | None]]) -> None:
-        self._on_the_way = []
+        self._spool.settle()
         for event, rejection in answers:
             if rejection is None:
                 self._delivered += 1
@@ -234,7 +247,7 @@ class AuditReporter:
             self._rejected += 1
             facts = {"code": event.name, "event_id": event.event_id, "why": rejection.message}
             _LOG.warning("an audit event was rejected", extra=facts)
-        if not self._spool:
+        if not len(self._spool):
             self._wake.clear()
             self._empty.set()
 

@@ -1,7 +1,8 @@
 """Refusals of a stream or a call, as typed errors with the reason and the metadata of the status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -18,16 +19,23 @@ class QikiError(Exception):
         code: the gRPC status code.
         reason: the name of a `qiki.common.v1.ErrorReason` without its prefix; empty if the server gave none.
         metadata: details of the refusal by name, such as `field` or `oldest_resume_token`.
+        retry_delay_s: the server's advice how long to wait before a retry; 0 where it gave none.
     """
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, reason: str = "", metadata: Mapping[str, str] | None = None
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        retry_delay_s: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.reason = reason
         self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
+        self.retry_delay_s = retry_delay_s
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.message}" if self.reason else f"{self.code.name}: {self.message}"
@@ -69,22 +77,22 @@ _BY_REASON: Mapping[str, type[QikiError]] = MappingProxyType(
 def from_rpc_error(error: grpc.aio.AioRpcError) -> QikiError:
     """Return the refusal that a gRPC error carries."""
     message = error.details() or ""
-    info = _error_info(error)
-    if info is None:
-        return QikiError(error.code(), message)
-    return _BY_REASON.get(info.reason, QikiError)(error.code(), message, info.reason, info.metadata)
+    info, delay_s = error_details_pb2.ErrorInfo(), 0.0
+    for detail in _details(error):
+        found, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        if detail.Unpack(found) and found.domain == ERROR_DOMAIN:
+            info = found
+        elif detail.Unpack(retry):
+            delay_s = max(0.0, retry.retry_delay.ToNanoseconds() / 1e9)
+    return _BY_REASON.get(info.reason, QikiError)(error.code(), message, info.reason, info.metadata, delay_s)
 
 
-def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:
+def _details(error: grpc.aio.AioRpcError) -> Iterator[Any]:
     for key, value in error.trailing_metadata() or ():
         if key != _DETAILS_KEY:
             continue
         try:
             status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
         except DecodeError:  # not by a server of the mesh: a proxy in between may answer too
-            return None
-        for detail in status.details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
-                return info
-    return None
+            return
+        yield from status.details

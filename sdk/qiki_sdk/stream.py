@@ -18,6 +18,8 @@ P = TypeVar("P", bound=Message)
 OnState = Callable[[str], None]
 _LOG = logging.getLogger(__name__)
 
+# The state of a stream that is open; every other is the reason why it is not.
+CONNECTED = "connected"
 # Refusals that a retry may not meet. All others are raised to the caller immediately.
 TRANSIENT = frozenset(
     {
@@ -172,7 +174,7 @@ class Stream(Generic[P]):
             first = True
             while (response := await self._read(call)) is not grpc.aio.EOF:
                 if first:
-                    self._on_state("connected")
+                    self._on_state(CONNECTED)
                     first = False
                 item = self._take(response)
                 if item is not None:

@@ -60,6 +60,8 @@ class AuditRecord:
     message: str
     attributes: Sequence[tuple[str, str]]
     traceparent: str
+    producer_epoch: str
+    producer_sequence: int
 
 
 def check(record: AuditRecord) -> None:
@@ -87,6 +89,10 @@ def check(record: AuditRecord) -> None:
     _check_attributes(record.attributes)
     if record.traceparent and not _TRACEPARENT.fullmatch(record.traceparent):
         raise InvalidEventError("traceparent", f"{_shown(record.traceparent)} is not a W3C trace context of version 00")
+    if record.producer_epoch:
+        check_uuid("producer_epoch", record.producer_epoch)
+    elif record.producer_sequence:
+        raise InvalidEventError("producer_sequence", f"is {record.producer_sequence} without a producer_epoch")
 
 
 def check_uuid(field: str, text: str) -> None:

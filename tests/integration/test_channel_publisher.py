@@ -13,9 +13,11 @@ from adapters.jetstream.codec.cloudevents import to_headers
 from adapters.jetstream.outbound.channel import BATCH_FROM
 from adapters.jetstream.outbound.channel_status import CARRYING
 from adapters.jetstream.outbound.queue import MAX_MESSAGES
+from code_proofs import prove
 from publisher_rig import RecordingSource, Rig, rig, until
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1 import radar_service_pb2 as pb
+from qiki_sdk.codes import CHANNEL_CARRYING, CHANNEL_STOPPED, RUN_SUPERSEDED, STORE_RESUMED, STORE_STALLED
 
 pytestmark = pytest.mark.asyncio
 CREATED_S = 1_767_225_600
@@ -81,6 +83,7 @@ async def test_a_subject_that_holds_a_later_run_is_not_changed(tmp_path: Path, s
         await until(lambda: "RUN_SUPERSEDED" in running.facts["state"])
         assert f"`qiki nats drop-run {LATER_RUN}`" in running.facts["state"]
         assert [name for name, _text in running.reports.events] == ["RUN_SUPERSEDED"]
+        prove(RUN_SUPERSEDED, [name for name, _text in running.reports.events])
         assert not running.health.serving
         assert await running.stored() == [1]
         assert source.confirmed == []
@@ -109,7 +112,8 @@ async def test_an_event_after_a_gap_in_the_sequence_is_never_stored(tmp_path: Pa
         running.append(20)
         await until(lambda: "NOT_CONTIGUOUS" in running.facts["state"])
         assert "event 9 after event 7" in running.facts["state"]
-        assert [name for name, _text in running.reports.events] == ["CHANNEL_STOPPED"]
+        assert [name for name, _text in running.reports.events] == ["CHANNEL_CARRYING", "CHANNEL_STOPPED"]
+        prove(CHANNEL_STOPPED, [name for name, _text in running.reports.events])
         assert await running.stored() == [*range(1, 8)]
 
 
@@ -195,14 +199,18 @@ async def test_after_a_full_disk_the_channel_reports_a_storage_problem_until_an_
         running.append(1)
         await until(lambda: running.metric("qiki_bridge_unstored_seconds") > 12)  # two further tries, and no answer
         assert_not_carrying(running)
-        assert [name for name, _text in running.reports.events] == ["STORE_STALLED"]
+        assert [name for name, _text in running.reports.events if name != "CHANNEL_CARRYING"] == ["STORE_STALLED"]
         await running.server.restart()
         await until(lambda: running.facts["sequence"] == 7)
         await until(lambda: running.health.serving)
         assert (running.facts["state"], running.facts["storing"], running.facts["store_error"]) == (CARRYING, True, "")
         assert running.metric("qiki_bridge_channel_publishing") == 1
         assert running.metric("qiki_bridge_unstored_seconds") == 0
-        assert [name for name, _text in running.reports.events] == ["STORE_STALLED", "STORE_RESUMED"]
+        names = [name for name, _text in running.reports.events]
+        assert [name for name in names if name != "CHANNEL_CARRYING"] == ["STORE_STALLED", "STORE_RESUMED"]
+        prove(CHANNEL_CARRYING, names)
+        prove(STORE_STALLED, names)
+        prove(STORE_RESUMED, names)
         assert await running.stored() == [*range(1, 8)]
 
 

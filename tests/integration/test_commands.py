@@ -28,6 +28,7 @@ from adapters.jetstream.topology.streams import init
 from botspec.bus.streams import SIM_COMMANDS
 from chain import RUN_ID, Stored, chain, facts, published_all, read_all, read_audit, read_subject, until
 from cli.local_mesh.mesh import Mesh
+from code_proofs import prove
 from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
@@ -40,6 +41,7 @@ from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer, SimServiceStub,
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED
 
 pytestmark = pytest.mark.asyncio
 
@@ -141,6 +143,8 @@ async def test_a_command_moves_the_ship_and_its_answer_carries_its_id(tmp_path: 
             assert shown[tick] == pytest.approx(speed_mps)
         done = await bus.audit("COMMAND_DONE")
         assert [attribute_of(event, "command_id") for event in done] == [item.command_id for item in commands[:3]]
+        prove(COMMAND_DONE, done)
+        prove(COMMAND_REFUSED, await bus.audit("COMMAND_REFUSED"))
         assert len(await bus.audit("COMMAND_REFUSED")) == 1
 
 
@@ -156,6 +160,7 @@ async def test_a_repeated_command_is_answered_once_with_its_first_result(
             first.command_id,
             second.command_id,
         ]
+        prove(COMMAND_REPEATED, await bus.audit("COMMAND_REPEATED"))
         assert len(await bus.audit("COMMAND_REPEATED")) == 2
 
 

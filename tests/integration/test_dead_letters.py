@@ -18,6 +18,7 @@ from adapters.jetstream.inbound.dead_letters import DeadLetter, put
 from adapters.jetstream.metrics import CommandMetrics
 from adapters.jetstream.topology.streams import init
 from botspec.bus.streams import DLQ_ADVISORIES
+from code_proofs import prove, waiting
 from declared import BUS, init_durables, wanted_streams
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
@@ -25,6 +26,7 @@ from mesh.telemetry.telemetry import Telemetry
 from nats_server import NatsServer
 from qiki.sim.v1.commands_pb2 import Command, SetHelm
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import COMMAND_EXHAUSTED
 
 COMMANDS = "qiki.commands.v1.qiki-01"
 COMMAND = Command(command_id="7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00", set_helm=SetHelm(speed_mps=12.5))
@@ -68,7 +70,7 @@ async def test_the_list_shows_every_dead_letter_in_order_with_its_subject_reason
         await put(client, "QIKI_DLQ_V1", dead_letter(number, b"x", {}))
     listed = await dlq(client, "list")
     rows = [line.split() for line in listed.stdout.splitlines()]
-    assert rows[0] == ["SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER"]
+    assert rows[0] == ["SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER", "REPLAYED"]
     assert [(row[0], *row[2:]) for row in rows[1:]] == [
         (str(number), COMMANDS, "EXHAUSTED", "sim_commands") for number in (1, 2, 3)
     ]
@@ -107,6 +109,10 @@ async def test_a_replay_publishes_the_message_on_its_subject_once_and_unchanged(
     )
     done = await dlq(client, "replay", "1")
     assert done.stdout == f"The message of dead letter 1 is stored on {COMMANDS} again.\n"
+    assert "replayed  20" in (await dlq(client, "show", "1")).stdout
+    (_header, row) = [line.split() for line in (await dlq(client, "list")).stdout.splitlines()]
+    assert len(row) == 6
+    assert row[5].startswith("20")
     again = await dlq(client, "replay", "1")
     assert (again.returncode, again.stdout.partition(":")[0]) == (0, "Nothing to do")
     state = (await jetstream.stream_info("QIKI_COMMANDS_V1")).state
@@ -115,6 +121,31 @@ async def test_a_replay_publishes_the_message_on_its_subject_once_and_unchanged(
     assert (message.subject, message.data) == (COMMANDS, COMMAND.SerializeToString())
     kept = {name: value for name, value in (message.headers or {}).items() if name != "Nats-Msg-Id"}
     assert kept == HEADERS
+
+
+@pytest.mark.asyncio
+async def test_a_payload_that_is_text_is_shown_as_text(client: Client) -> None:
+    await put(client, "QIKI_DLQ_V1", dead_letter(1, 'not json: {"door": 4}\nzoë'.encode(), {"X-Odd": "1"}))
+    await put(client, "QIKI_DLQ_V1", dead_letter(2, b'{"specversion": "1.0", "id": ""}', {}))
+    shown = (await dlq(client, "show", "1")).stdout
+    assert '    not json: {"door": 4}\n    zoë\n' in shown
+    assert "replayed  no" in shown
+    assert '    {"specversion": "1.0", "id": ""}\n' in (await dlq(client, "show", "2")).stdout
+
+
+@pytest.mark.asyncio
+async def test_a_dead_letter_that_is_removed_is_gone_with_its_mark_and_the_others_stay(client: Client) -> None:
+    first = await client.jetstream().publish(COMMANDS, b"x", headers=HEADERS)
+    await put(client, "QIKI_DLQ_V1", dead_letter(first.seq, b"x", HEADERS))
+    await put(client, "QIKI_DLQ_V1", dead_letter(9, b"y", HEADERS))
+    await dlq(client, "replay", "1")
+    removed = await dlq(client, "remove", "1")
+    assert removed.stdout == f"Dead letter 1 of {COMMANDS} is removed.\n"
+    assert [line.split()[0] for line in (await dlq(client, "list")).stdout.splitlines()] == ["SEQUENCE", "2"]
+    assert (await client.jetstream().stream_info("QIKI_DLQ_V1")).state.messages == 1
+    again = await dlq(client, "remove", "1")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "there is no dead letter 1" in again.stderr
 
 
 @pytest.mark.asyncio
@@ -155,6 +186,7 @@ async def test_a_message_that_exhausted_max_deliver_becomes_a_dead_letter(client
         assert (kept["qiki-dlq-reason"], kept["qiki-dlq-sequence"]) == ("EXHAUSTED", str(number + 1))
         assert (kept["X-Number"], kept["qiki-dlq-subject"]) == (str(number), COMMANDS)
     assert base.audit.counts().reported == 2
+    prove(COMMAND_EXHAUSTED, waiting(base.audit))
 
 
 async def ask(subscription: object) -> None:

@@ -18,6 +18,7 @@ import pytest
 from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, bridge_environment, process
 from chain import read_subject
+from code_proofs import prove
 from declared import wanted_streams
 from frame_source import STREAM, SUBJECT, TICK_NS, FrameSource, served
 from mesh.feeds.ring import Retention
@@ -25,6 +26,7 @@ from nats_server import NatsServer, free_port
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent, ListEventsRequest
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import CURSOR_LOST
 
 if TYPE_CHECKING:  # the generated stub exists for the type checker alone
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub
@@ -81,6 +83,13 @@ class Rig:
         return [
             int(message.headers["ce-sequence"]) for message in await read_subject(self.server.port, SUBJECT, STREAM)
         ]
+
+    async def recorded_names(self) -> list[str]:
+        """Return the names of the events recorded so far."""
+        async with connect(f"127.0.0.1:{self.registrar_port}") as channel:
+            stub: RegistrarServiceAsyncStub = RegistrarServiceStub(channel)
+            page = await stub.ListEvents(ListEventsRequest(page_size=1000), timeout=5)
+        return [each.audit_event.name for each in page.events]
 
     async def attributes_of(self, name: str) -> dict[str, str]:
         """Return the attributes of the one recorded event of this name, once it exists."""
@@ -179,6 +188,7 @@ async def test_a_subject_emptied_behind_the_bridge_is_a_lost_cursor_and_stops_th
             assert "CURSOR_LOST" in await running.stopped()
             assert 'qiki_bridge_cursor_lost{channel="frames"} 1.0' in running.metrics()
             assert (await running.attributes_of("CURSOR_LOST"))["channel"] == "frames"
+            prove(CURSOR_LOST, await running.recorded_names())
         assert await running.sequences() == []
 
 

@@ -18,6 +18,7 @@ import pytest
 from adapters.jetstream.topology.streams import init
 from bridge_process import BRIDGE, process
 from chain import read_subject
+from code_proofs import prove
 from declared import runtime_file, wanted_streams
 from nats_server import NatsServer, free_port
 from qiki.registrar.v1 import registrar_service_pb2 as pb
@@ -106,14 +107,15 @@ class Running:
         assert (await asyncio.to_thread(self._health))["status"] == "NOT_SERVING"
         return state
 
-    async def until_recorded(self, name: str) -> None:
-        """Wait until an event of this name is recorded."""
+    async def until_recorded(self, name: str) -> list[str]:
+        """Return the names of the recorded events once this one is among them."""
         await self.log()
         async with asyncio.timeout(TIMEOUT_S):
             while True:
                 page = await self.stub.ListEvents(pb.ListEventsRequest(page_size=1000), timeout=5)
-                if any(item.audit_event.name == name for item in page.events):
-                    return
+                names = [item.audit_event.name for item in page.events]
+                if name in names:
+                    return names
                 await asyncio.sleep(POLL_S)
 
     async def _channel(self) -> dict[str, Any]:
@@ -153,7 +155,7 @@ async def test_a_deleted_log_stops_its_channel_until_the_loss_is_accepted_by_its
             assert f"AUDIT_LOG_LOST: the bus holds audit events up to {len(before)} of log {lost}" in why
             assert f"the registrar serves log {new}. Put the directory of log {lost} back" in why
             assert f"QIKI_BRIDGE_ACCEPT_LOST_LOG={lost}" in why
-            await running.until_recorded("AUDIT_LOG_LOST")
+            prove(codes.AUDIT_LOG_LOST, await running.until_recorded("AUDIT_LOG_LOST"))
         assert await it.bus() == before, "nothing of the new log is on the bus"
         async with it.running(accepted_log=new) as running:
             assert "AUDIT_LOG_LOST" in await running.stopped(), "only the lost log's own id accepts its loss"

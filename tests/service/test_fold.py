@@ -16,6 +16,7 @@ import svc_radar.wiring
 import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
+from code_proofs import prove, waiting
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
 from mesh.feeds.token import Token
@@ -45,6 +46,7 @@ from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk import Event, QikiError
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import FOLD_BEGUN, SOURCE_CONNECTED, SOURCE_LOST
 from svc_radar.config import RadarSettings
 from svc_sim.config import SimSettings
 from svc_tracker.config import TrackerSettings
@@ -150,6 +152,7 @@ class Folding:
     output: Feed
     folds: list[Fold]
     health: Health
+    audit: AuditReporter
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -175,12 +178,20 @@ async def folding(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(ServiceParts(mounts=[mount])))
         channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}"))
-        runner = FoldRunner(world(SimServiceStub(channel), reader), output, digest, open_fold, health.loop("fold"))
+        audit = AuditReporter("", "svc_test")
+        runner = FoldRunner(
+            world(SimServiceStub(channel), reader),
+            output,
+            digest,
+            open_fold,
+            health.loop("fold"),
+            report=audit.report,
+        )
         health.up()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(runner.run())
             try:
-                yield Folding(source, output, folds, health)
+                yield Folding(source, output, folds, health, audit)
             finally:
                 source.say(None)
                 task.cancel()
@@ -232,6 +243,18 @@ async def test_events_are_folded_in_order_across_a_disconnect() -> None:
         assert it.source.watched_from == ["", token(2)]
         assert len(it.folds) == 1
         assert it.folds[0].kept
+
+
+async def test_the_audit_trail_has_the_begin_of_the_fold_and_each_change_of_its_connection() -> None:
+    async with folding() as it:
+        it.source.say(heartbeat(0, 1), event(1), None, heartbeat(1, 2), event(2))
+        await it.until(lambda: bool(it.folds) and it.folds[0].taken == [1, 2])
+        reported = waiting(it.audit)
+        prove(FOLD_BEGUN, reported)
+        prove(SOURCE_CONNECTED, reported)
+        prove(SOURCE_LOST, reported)
+        names = ["FOLD_BEGUN", "SOURCE_CONNECTED", "SOURCE_LOST", "SOURCE_CONNECTED"]
+        assert [each.name for each in reported] == names
 
 
 async def test_the_output_reaches_a_time_only_once_all_events_up_to_it_are_folded() -> None:

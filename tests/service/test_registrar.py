@@ -24,6 +24,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import svc_registrar.wiring
+from code_proofs import prove
 from declared import runtime_file
 from log_cases import first_segment
 from mesh.feeds.token import Token, decode
@@ -400,6 +401,7 @@ async def test_a_torn_tail_is_cut_off_and_recorded(tmp_path: Path) -> None:
         await client.receipts(event(9))
         recorded = await client.recorded()
         assert [item.receipt for item in recorded if item.receipt in receipts] == receipts
+        prove(codes.LOG_TAIL_CUT, [item.audit_event for item in recorded])
         cut = next(item.audit_event for item in recorded if item.audit_event.name == "LOG_TAIL_CUT")
         assert {item.name: item.value for item in cut.attributes}["cut_bytes"] == "9"
 

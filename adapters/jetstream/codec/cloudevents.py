@@ -138,6 +138,13 @@ def from_foreign_headers(headers: Mapping[str, str]) -> ReadContext:
     return ReadContext(context, headers.get(RESUME_TOKEN, ""), _attribute(headers, "datacontenttype"))
 
 
+def attributes_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return all attributes in a message's headers by name; raises `HeaderError` for one that cannot be decoded."""
+    found = {name[3:]: _decoded(headers, name) for name in headers if name.startswith("ce-") and name[3:]}
+    aliased = {name: _decoded(headers, f"ce_{name}") for name in _ALIASED if f"ce_{name}" in headers}
+    return aliased | found
+
+
 def read_sequence(headers: Mapping[str, str]) -> int:
     """Return the event's sequence, 1 or more. Raises `HeaderError` where it is missing or invalid."""
     text = headers.get("ce-sequence", "")

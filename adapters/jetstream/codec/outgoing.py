@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from adapters.jetstream.client.writer import Message
-from adapters.jetstream.codec.cloudevents import to_headers
+from adapters.jetstream.codec.cloudevents import MESSAGE_ID, to_headers
 from adapters.jetstream.codec.message_spans import MessageSpans, fail
 from mesh.telemetry.spans import sampled
 from qiki_sdk.stream import Event
@@ -38,7 +38,13 @@ class OutgoingMessage:
 class Outgoing:
     """Build the messages of one subject."""
 
-    def __init__(self, subject: str, spans: MessageSpans) -> None:
+    def __init__(self, subject: str, spans: MessageSpans, *, recorded: bool = False) -> None:
+        """Build them; those of a recorded feed get message ids of their own.
+
+        A recorded event may have come over the same stream, with its id as message id: the record would count as its
+        duplicate, and be left out.
+        """
+        self._recorded = recorded
         self._subject = subject
         self._spans = spans
 
@@ -50,4 +56,6 @@ class Outgoing:
             span = self._spans.start_publish(self._subject, event.context)
         hop = traceparent_of(span) or origin
         headers = to_headers(event.context, event.resume_token, hop)
+        if self._recorded:
+            headers[MESSAGE_ID] = f"{event.context.run_id}/{event.resume_token}"
         return OutgoingMessage(Message(headers, event.payload), event.resume_token, span)

@@ -18,6 +18,7 @@ from adapters.jetstream.outbound.backlog import Backlog
 from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
 from adapters.jetstream.outbound.confirming import Confirmations
 from adapters.jetstream.outbound.lost_log import decide_recorded, shortened
+from adapters.jetstream.outbound.own_tail import own_tail
 from adapters.jetstream.outbound.queue import SendQueue
 from adapters.jetstream.outbound.resumption import (
     ChannelStopped,
@@ -30,6 +31,7 @@ from adapters.jetstream.outbound.resumption import (
 )
 from adapters.jetstream.outbound.source import Source
 from adapters.jetstream.topology.usage import is_used
+from adapters.jetstream.verify.audit_log import AuditRecords
 from botspec.channels import Channel
 from mesh import failpoints
 from mesh.serving.runtime import ServiceContext
@@ -62,14 +64,20 @@ class ChannelPublisher:
         *,
         spans: MessageSpans,
         accepted_log: str = "",
+        records: AuditRecords | None = None,
     ) -> None:
-        """Publish a channel; for a recorded channel, `accepted_log` is the id of a log that is accepted as lost."""
+        """Publish a channel.
+
+        For a recorded channel, `accepted_log` is the id of a log that is accepted as lost, and `records` tell its
+        messages on the bus from those of others, which it passes over.
+        """
         self.channel = channel
         self._accepted_log = accepted_log
         self._run_id = ""
         self.status = ChannelStatus(channel, metrics, service)
         self._source = source
-        self._outgoing = Outgoing(channel.subject, spans)
+        self._records = records
+        self._outgoing = Outgoing(channel.subject, spans, recorded=channel.policy == "recorded")
         self._queue = SendQueue()
         self._backlog = Backlog(source)
         self.status.metrics.waiting.set_function(self._waiting)
@@ -130,18 +138,18 @@ class ChannelPublisher:
         """
         run = await self._source.run()
         writer = SubjectWriter(client, self.channel.stream, self.channel.subject)
-        tail = await writer.tail(ACK_TIMEOUT_S)
-        used = tail is not None or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
+        tail, position = await self._read_tail(client, writer)
+        used = position.stream_sequence > 0 or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
         start = self._decide(tail, used, run)
         self._run_id = run.run_id
         self._backlog.begin(run)
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
-        self._begin(start, _position(tail))
+        self._begin(start, position)
         async with task_group(JetStreamError, QikiError) as group:
             reading = group.create_task(self._read(start, run))
             confirming = group.create_task(self._confirmations.run())
-            await self._write(writer)
+            await self._write(client, writer)
             confirming.cancel()
             reading.cancel()
         if self._refusal is not None:
@@ -206,7 +214,7 @@ class ChannelPublisher:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    async def _write(self, writer: SubjectWriter) -> None:
+    async def _write(self, client: Client, writer: SubjectWriter) -> None:
         """Write until the queue has ended; after every unknown outcome, continue after the subject's tail.
 
         Reading continues meanwhile. Where this publisher did not write the tail, the channel restarts from scratch.
@@ -217,7 +225,7 @@ class ChannelPublisher:
             before = self.sequence
             try:
                 if in_doubt:
-                    self._go_on_behind(_position(await writer.tail(ACK_TIMEOUT_S)))
+                    self._go_on_behind((await self._read_tail(client, writer))[1])
                 await self._write_on(writer)
             except (ConnectionGone, MessageTooLarge, _TailElsewhereError):
                 raise
@@ -254,6 +262,8 @@ class ChannelPublisher:
             began_s = time.perf_counter()
             last = await writer.append(messages[:count], self._tail.stream_sequence, ACK_TIMEOUT_S)
             self.status.metrics.publish_duration.observe(time.perf_counter() - began_s)
+            if self._records is not None:
+                self._records.written.add(last - count + 1, last)
             failpoints.reach("write.acknowledged")
             self._take_as_stored(count, Position(last, taken[count - 1].resume_token))
             failpoints.reach("token.advanced")
@@ -274,6 +284,13 @@ class ChannelPublisher:
             await self._confirmations.confirm()  # no stream is open now that would report a restarted source
             await asyncio.sleep(NEXT_RUN_PERIOD_S)
 
+    async def _read_tail(self, client: Client, writer: SubjectWriter) -> tuple[StoredMessage | None, Position]:
+        """Return the channel's last message, and its position behind the messages of others."""
+        own = tail = await writer.tail(ACK_TIMEOUT_S)
+        if tail is not None and self._records is not None:
+            own = await own_tail(client, self.channel.stream, tail, self._records)
+        return own, Position(tail.sequence if tail else 0, own.headers.get(RESUME_TOKEN, "") if own else "")
+
     def _decide(self, tail: StoredMessage | None, used: bool, run: Run) -> Start:
         headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
         if self.channel.policy == "recorded":
@@ -293,7 +310,3 @@ class ChannelPublisher:
 
 class _TailElsewhereError(JetStreamError):
     """The subject's tail is neither the known one nor one of the waiting messages."""
-
-
-def _position(tail: StoredMessage | None) -> Position:
-    return Position(tail.sequence, tail.headers.get(RESUME_TOKEN, "")) if tail else Position(0, "")

@@ -12,7 +12,7 @@ from botspec.channels import Channel
 from mesh.feeds.notifier import Notifier
 from mesh.serving.runtime import ServiceContext
 from mesh.tasks import raise_if_cancelled
-from qiki_sdk.codes import CURSOR_LOST, GAP, STORE_RESUMED, STORE_STALLED, Code
+from qiki_sdk.codes import CHANNEL_CARRYING, CURSOR_LOST, GAP, STORE_RESUMED, STORE_STALLED, Code
 
 CARRYING = "carrying"
 # Interval at which the state text of a channel that does not store is refreshed.
@@ -66,6 +66,8 @@ class ChannelStatus:
         """Set the channel's state."""
         if state != self._said:
             _LOG.info("channel", extra={"channel": self._channel.name, "state": state})
+            if state == CARRYING:
+                self._audit.report(CHANNEL_CARRYING, channel=self._channel.name, subject=self._channel.subject)
         self._said = state
         self._loop.beat(self.state)
 

@@ -12,13 +12,14 @@ from adapters.jetstream.inbound.dead_letter_view import (
     get_dead_letter,
     list_dead_letters,
     payload_text,
+    remove,
     replay,
 )
 from cli.errors import CliError
 from cli.local_mesh.files import load_bot
 from cli.local_mesh.jetstream import connected
 
-_COLUMNS = ("SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER")
+_COLUMNS = ("SEQUENCE", "TIME", "SUBJECT", "REASON", "CONSUMER", "REPLAYED")
 
 
 async def list_lines(nats_url: str, bot_spec: Path, after: int, limit: int) -> list[str]:
@@ -47,6 +48,7 @@ async def show_lines(nats_url: str, bot_spec: Path, sequence: int) -> Sequence[s
         f"reason    {printable(content.reason)}: {printable(content.detail)}",
         f"subject   {printable(content.subject)}",
         f"origin    {printable(dead_letter.origin)}, for {printable(content.consumer)}",
+        f"replayed  {dead_letter.replayed_time or 'no'}",
         "headers",
         *(f"    {printable(name)}: {printable(value)}" for name, value in content.headers.items()),
         f"payload   {len(content.payload)} bytes",
@@ -69,6 +71,18 @@ async def replay_dead_letter(nats_url: str, bot_spec: Path, sequence: int) -> st
     return f"Nothing to do: the message of dead letter {sequence} was stored on {subject} again before."
 
 
+async def remove_dead_letter(nats_url: str, bot_spec: Path, sequence: int) -> str:
+    """Delete a dead letter for ever and return the result. Raises CliError where there is none."""
+    bus = load_bot(bot_spec).spec
+    async with _dead_letters(nats_url) as client:
+        dead_letter = await get_dead_letter(client, bus, sequence)
+        try:
+            await remove(client, bus, dead_letter)
+        except JetStreamError as error:
+            raise CliError(f"whether it was removed is not known: {error}. Trying again is harmless.") from None
+    return f"Dead letter {sequence} of {printable(dead_letter.content.subject)} is removed."
+
+
 def printable(text: str) -> str:
     """Return the text with terminal control characters made visible: a dead letter may contain any bytes."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
@@ -87,4 +101,5 @@ async def _dead_letters(nats_url: str) -> AsyncIterator[Any]:
 def _row(dead_letter: StoredDeadLetter) -> tuple[str, ...]:
     time, content = f"{dead_letter.time[:19]}Z", dead_letter.content
     texts = (content.subject, content.reason, content.consumer)
-    return (str(dead_letter.sequence), time, *(printable(text) for text in texts))
+    replayed = f"{dead_letter.replayed_time[:19]}Z" if dead_letter.replayed_time else ""
+    return (str(dead_letter.sequence), time, *(printable(text) for text in texts), replayed)

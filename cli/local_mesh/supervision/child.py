@@ -47,12 +47,16 @@ class ChildState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildEvent:
-    """An event of a child: its new state, a sentence, and the end of its log where that helps."""
+    """An event of a child: its new state, a sentence, and the end of its log where that helps.
+
+    `died` is the end of a process that was not asked to end, in words; else empty.
+    """
 
     name: str
     state: ChildState
     text: str
     log_tail: tuple[str, ...] = ()
+    died: str = ""
 
     def describe(self) -> str:
         """Return the sentence and, indented below it, the end of the log."""

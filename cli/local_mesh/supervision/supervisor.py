@@ -142,7 +142,8 @@ class Supervisor:
                     return
                 failures = self._policy.failures_after(failures, end.ready_s)
                 delay_s = self._policy.delay_s(failures)
-                self._tell(child, ChildState.WAITING, f"{end.text}; restarting in {delay_s:g} s", end.log_tail)
+                text = f"{end.text}; restarting in {delay_s:g} s"
+                self._tell(child, ChildState.WAITING, text, end.log_tail, died=end.text)
                 if await _set_within(self._draining, delay_s):
                     self._tell(child, ChildState.STOPPED, "is not restarted: everything stops")
                     return
@@ -224,15 +225,15 @@ class Supervisor:
     def _give_up(self, child: _Child, end: _Exit) -> None:
         """Cancel the block: a restart does not help a child that cannot run as configured."""
         text = f"{child.spec.name} {end.text}: it cannot be used as it is configured, and is not restarted"
-        self._tell(child, ChildState.FAILED, text)
+        self._tell(child, ChildState.FAILED, text, died=end.text)
         if self._failure is None:
             tail = _with_tail(f"{text}. The end of {child.spec.log_path}:", end.log_tail)
             self._failure = ChildFailedError(tail)
             self._owner.cancel()
 
-    def _tell(self, child: _Child, state: ChildState, text: str, tail: tuple[str, ...] = ()) -> None:
+    def _tell(self, child: _Child, state: ChildState, text: str, tail: tuple[str, ...] = (), *, died: str = "") -> None:
         child.state = state
-        self._report(ChildEvent(child.spec.name, state, text, tail))
+        self._report(ChildEvent(child.spec.name, state, text, tail, died))
 
     def _children(self, last_started_first: bool = False) -> Iterator[_Child]:
         for children in reversed(self._starts) if last_started_first else self._starts:

@@ -1,6 +1,7 @@
 import pytest
 
-from checks.metrics_table import BEGIN, END, MetricFact, table, with_table
+from checks.marked_table import BEGIN, END, with_table
+from checks.metrics_table import MetricFact, table
 
 COMMON = MetricFact("qiki_audit_waiting_events", "gauge", (), "Events that wait.")
 TICKS = MetricFact("qiki_sim_tick_duration_seconds", "histogram", (), "Time of a tick.")

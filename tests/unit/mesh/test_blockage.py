@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from code_proofs import prove
 from mesh.feeds.blockage import Blockage
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
@@ -16,6 +17,7 @@ from mesh.telemetry.feed_metrics import watch_feeds
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.sim_service_pb2 import WatchWorldResponse
 from qiki.sim.v1.world_pb2 import WorldSnapshot
+from qiki_sdk.codes import FEED_BLOCKED, FEED_UNBLOCKED
 
 RUN = Run(run_id="0b6e1c1e-0000-4000-8000-0000000000aa", bot_id="qiki-01", tick_ns=1)
 
@@ -62,6 +64,8 @@ def test_a_lasting_block_is_an_alarm_raised_once_and_cleared_once(blockage: Bloc
     blockage.end()
     blockage.end()
     assert rig.events[1:] == [("FEED_UNBLOCKED", {"feed": "frames", "reader": "bridge", "blocked_s": 90.0})]
+    prove(FEED_BLOCKED, [name for name, _attributes in rig.events])
+    prove(FEED_UNBLOCKED, [name for name, _attributes in rig.events])
 
 
 def test_a_producer_that_still_emits_events_now_and_then_raises_no_alarm(blockage: Blockage, rig: Rig) -> None:

@@ -55,6 +55,7 @@ REFUSALS = [
     (errors.RunUnknownError("x"), Status.UNAVAILABLE, "RUN_UNKNOWN", sdk.QikiError),
     (errors.ServerDrainingError("x"), Status.UNAVAILABLE, "DRAINING", sdk.QikiError),
     (errors.LimitReachedError("x", limit="256"), Status.RESOURCE_EXHAUSTED, "LIMIT_REACHED", sdk.QikiError),
+    (errors.OverloadedError("x", limit="pending"), Status.RESOURCE_EXHAUSTED, "LIMIT_REACHED", sdk.QikiError),
     (
         errors.StorageFailedError("x", OSError(errno.EIO, "y")),
         Status.UNAVAILABLE,
@@ -87,7 +88,9 @@ def test_every_refusal_of_the_mesh_is_tested_here() -> None:
 
 
 def test_every_refusal_has_its_own_reason_in_the_api() -> None:
-    reasons = [f"ERROR_REASON_{reason}" for _error, _code, reason, _typed in REFUSALS]
+    # An overload is a limit that a retry may pass.
+    others = [row for row in REFUSALS if not isinstance(row[0], errors.OverloadedError)]
+    reasons = [f"ERROR_REASON_{reason}" for _error, _code, reason, _typed in others]
     assert len(set(reasons)) == len(reasons)
     assert set(reasons) <= set(ErrorReason.DESCRIPTOR.values_by_name) - {"ERROR_REASON_UNSPECIFIED"}
 
@@ -123,6 +126,15 @@ def test_a_wrong_field_is_named_in_a_bad_request_too(error: MeshError) -> None:
     assert to_status(error).details[1].Unpack(bad_request)
     (violation,) = bad_request.field_violations
     assert (violation.field, violation.description) == (error.metadata["field"], error.message)
+
+
+def test_a_refusal_that_a_retry_may_pass_says_after_which_delay() -> None:
+    advised = {row[2]: from_rpc_error(received(row[0])).retry_delay_s for row in REFUSALS if type(row[0]).retry_delay_s}
+    assert advised == {"LIMIT_REACHED": errors.RETRY_DELAY_S, "STORAGE_FAILED": errors.RETRY_DELAY_S}
+    retry = error_details_pb2.RetryInfo()
+    assert to_status(errors.OverloadedError("x")).details[1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1000
+    assert from_rpc_error(received(errors.LimitReachedError("x"))).retry_delay_s == 0
 
 
 def test_a_refusal_that_names_no_field_has_no_bad_request() -> None:

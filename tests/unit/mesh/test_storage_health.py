@@ -6,6 +6,7 @@ import logging
 import grpc
 import pytest
 
+from code_proofs import prove
 from mesh.serving.health import Health
 from mesh.serving.storage_health import StorageHealth
 from qiki_sdk.codes import STORAGE_FAILED, STORAGE_RESTORED, Code
@@ -60,4 +61,6 @@ def test_the_recovery_is_reported_once_with_its_cause_and_the_next_failure_again
     )
     rig.storage.failed(BROKEN)
     assert [report[0] for report in rig.reports] == [STORAGE_FAILED, STORAGE_RESTORED, STORAGE_FAILED]
+    prove(STORAGE_FAILED, [report[0] for report in rig.reports])
+    prove(STORAGE_RESTORED, [report[0] for report in rig.reports])
     assert [record.message for record in caplog.records] == ["storage fails", "storage works again", "storage fails"]

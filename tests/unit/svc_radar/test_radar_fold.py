@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 import svc_radar.fold
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
+from code_proofs import prove, waiting
 from mesh.clock import SimulationClock
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
 from mesh.feeds.ring import Retention
@@ -23,9 +24,11 @@ from qiki.common.v1.geometry_pb2 import Pose, Quaternion
 from qiki.common.v1.stream_pb2 import EventContext, Run
 from qiki.radar.v1.radar_pb2 import RadarFrame, SensorStatus
 from qiki.radar.v1.radar_service_pb2 import WatchFramesResponse
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import FRAME_TRUNCATED, FRAMES_FLOWING, FRAMES_SUMMARY, SENSOR_IO_FAILED, SENSOR_IO_RESTORED
 from svc_radar.config import to_model
 from svc_radar.domain import observe
 from svc_radar.fold import Feeds, RadarFold
@@ -298,3 +301,67 @@ async def test_a_machine_failure_is_not_blamed_on_the_snapshot_and_ends_the_proc
     with pytest.raises(type(error)):
         await radar.take(snapshots(1, 1)[0])
     assert feed.store.last_sequence == 0
+
+
+def audit_of(fold: RadarFold) -> list[AuditEvent]:
+    return waiting(fold._reports.audit)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, lost: Sequence[int], truncated: Sequence[int] = ()) -> None:
+    """Make the scans of these numbers, from 1 on for one radar, lost or truncated."""
+    numbers = iter(range(1, 10_000))
+
+    def observed(*arguments: Any) -> Any:
+        number = next(numbers)
+        scan = observe(*arguments)
+        return replace(scan, failed=number in lost, truncated=number in truncated)
+
+    monkeypatch.setattr(svc_radar.fold, "observe", observed)
+
+
+async def test_the_first_frame_and_each_minute_are_reported() -> None:
+    fold, _feed = observer([6])
+    for event in snapshots(1, 610):
+        await fold.take(event)
+    prove(FRAMES_FLOWING, audit_of(fold))
+    prove(FRAMES_SUMMARY, audit_of(fold))
+
+
+async def test_a_radar_that_loses_scans_in_a_row_is_reported_once_and_again_when_it_measures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted(monkeypatch, lost=[2, *range(4, 9)])
+    fold, _feed = observer([1])
+    for event in snapshots(1, 12):
+        await fold.take(event)
+    found = audit_of(fold)
+    prove(SENSOR_IO_FAILED, found)
+    prove(SENSOR_IO_RESTORED, found)
+    scans = [(each.name, each.attributes[0].value) for each in found if each.name.startswith("SENSOR_IO")]
+    assert scans == [("SENSOR_IO_FAILED", "6"), ("SENSOR_IO_RESTORED", "9")]
+
+
+async def test_a_replay_that_begins_within_an_outage_repeats_its_reports_and_adds_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted(monkeypatch, lost=range(4, 9))
+    first, _feed = observer([1])
+    for event in snapshots(1, 12):
+        await first.take(event)
+    before = {each.event_id for each in audit_of(first)}
+    scripted(monkeypatch, lost=range(1, 5))  # from snapshot 4 on, of which the radar skips the first: 5 to 8
+    again, _feed = observer([1])
+    for event in snapshots(4, 12):
+        await again.take(event)
+    after = [each for each in audit_of(again) if each.name.startswith("SENSOR_IO")]
+    assert [each.name for each in after] == ["SENSOR_IO_RESTORED"]
+    assert {each.event_id for each in after} <= before
+
+
+async def test_truncated_frames_are_reported_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, lost=[], truncated=range(2, 800))
+    fold, _feed = observer([1])
+    for event in snapshots(1, 605):
+        await fold.take(event)
+    prove(FRAME_TRUNCATED, audit_of(fold))
+    assert [each.name for each in audit_of(fold)].count("FRAME_TRUNCATED") == 2

@@ -26,6 +26,13 @@ def event(**fields: Any) -> pb.AuditEvent:
     return made
 
 
+def foreign(**fields: Any) -> pb.ForeignEvent:
+    data = fields.pop("data", b"payload")
+    given = {"bus_subject": "qiki.events.v1.x", "id": "1", "source": "/x", "type": "x.y", "data": data} | fields
+    given.setdefault("data_size_bytes", len(data))
+    return pb.ForeignEvent(**{"data_digest": bytes(32), **given})
+
+
 def test_every_number_is_unique_and_within_100_to_999() -> None:
     numbers = [code.number for code in ALL]
     assert len(set(numbers)) == len(numbers)
@@ -69,6 +76,9 @@ def test_the_severities_are_those_on_the_wire() -> None:
         ("FEED_BLOCKED", 613),
         ("FEED_UNBLOCKED", 614),
         ("SPOOL_DROPPED", 651),
+        ("REPORTER_GAP", 652),
+        ("FOREIGN_EVENT", 421),
+        ("SECURITY_VIOLATION", 802),
         ("AUDIT_LOG_LOST", 702),
     ],
 )
@@ -79,6 +89,8 @@ def test_a_published_code_keeps_its_number(name: str, number: int) -> None:
 def test_an_event_of_every_code_can_be_recorded() -> None:
     for code in ALL:
         made = make_event("svc_sim", code, "")
+        if code is codes.FOREIGN_EVENT:
+            made.foreign_event.CopyFrom(foreign())
         assert to_submission(made).body == made.SerializeToString(deterministic=True)
         assert made.message == code.meaning
 
@@ -128,6 +140,9 @@ def test_an_event_of_every_code_can_be_recorded() -> None:
         ("attributes[1].name", {"attributes": [pb.Attribute(name="b"), pb.Attribute(name="a")]}),
         ("attributes[0].value", {"attributes": [pb.Attribute(name="a", value="x" * 401)]}),
         ("attributes[0].value", {"attributes": [pb.Attribute(name="a", value="\x7f")]}),
+        ("producer_epoch", {"producer_epoch": "one"}),
+        ("producer_sequence", {"producer_sequence": 7}),
+        ("foreign_event", {"foreign_event": foreign()}),
     ],
 )
 def test_an_event_that_breaks_a_rule_is_refused_by_its_field(field: str, broken: dict[str, Any]) -> None:
@@ -135,6 +150,35 @@ def test_an_event_that_breaks_a_rule_is_refused_by_its_field(field: str, broken:
         to_submission(event(**broken))
     assert caught.value.field == field
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("field", "broken"),
+    [
+        ("foreign_event.bus_subject", foreign(bus_subject="")),
+        ("foreign_event.id", foreign(id="")),
+        ("foreign_event.source", foreign(source="")),
+        ("foreign_event.type", foreign(type="")),
+        ("foreign_event.attributes", foreign(attributes=[pb.Attribute(name="a", value="x" * 16_384)])),
+        ("foreign_event.attributes", foreign(attributes=[pb.Attribute(name="b"), pb.Attribute(name="a")])),
+        ("foreign_event.data", foreign(data=b"x" * 32_769)),
+        ("foreign_event.data", foreign(data=b"x", data_size_bytes=2)),
+        ("foreign_event.data_digest", foreign(data_digest=b"x")),
+    ],
+)
+def test_a_foreign_event_that_breaks_a_rule_is_refused_by_its_field(field: str, broken: pb.ForeignEvent) -> None:
+    made = make_event("bridge", codes.FOREIGN_EVENT, "")
+    made.foreign_event.CopyFrom(broken)
+    with pytest.raises(InvalidEventError) as caught:
+        to_submission(made)
+    assert caught.value.field == field
+
+
+def test_a_foreign_event_at_every_bound_fits() -> None:
+    made = make_event("bridge", codes.FOREIGN_EVENT, "\U0001f6f0" * 1000, attributes={"a": "\U0001f6f0" * 400})
+    attributes = [pb.Attribute(name="a", value="x" * 16_300)]
+    made.foreign_event.CopyFrom(foreign(data=b"x" * 32_768, data_size_bytes=10**12, attributes=attributes))
+    assert len(to_submission(made).body) <= codes.MAX_EVENT_BYTES
 
 
 def test_an_event_over_the_size_limit_is_refused_as_a_whole() -> None:

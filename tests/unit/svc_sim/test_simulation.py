@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import svc_sim.wiring
+from code_proofs import prove, waiting
 from mesh.feeds.feed import Feed
 from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError, StartError
 from mesh.serving.health import Health
@@ -17,6 +18,7 @@ from mesh.serving.runtime import ServiceContext
 from mesh.telemetry.telemetry import Telemetry
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK, TIME_CONTROLLED
 from svc_sim.config import SimSettings
 from svc_sim.service import SimServicer
 from svc_sim.simulation import Simulation
@@ -350,3 +352,39 @@ async def test_the_newest_reading_of_each_sensor_is_listed_if_any(tmp_path: Path
             await sim.step(ticks)
             listed = await sim.servicer.ListSensors(pb.ListSensorsRequest(), NO_CONTEXT)
             assert [reading.tick for reading in listed.readings] == expected
+
+
+async def test_a_run_reports_its_begin_its_sensors_each_minute_its_end_and_its_resumption(tmp_path: Path) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_text(SHORT.replace("duration_s: 3.0", "duration_s: 65.0"), encoding="utf-8")
+    options: dict[str, Any] = {"scenario": long, "speed": "max", "run_id": RUN_ID}
+    async with running(tmp_path / "state", **options) as it:
+        await it.until(lambda: it.feeds["world"].ended)
+        reported = waiting(it.simulation._audit)
+    prove(RUN_BEGUN, reported)
+    prove(SENSOR_IO_OK, reported)
+    prove(READINGS_SUMMARY, reported)
+    prove(RUN_ENDED, reported)
+    async with running(tmp_path / "state", **options) as again:
+        await again.until(lambda: again.feeds["world"].ended)
+        prove(RUN_RESUMED, waiting(again.simulation._audit))
+
+
+async def test_each_change_of_the_time_control_is_reported_and_no_repetition(tmp_path: Path, scenario: Path) -> None:
+    async with running(tmp_path / "state", scenario=scenario, speed=1.0) as it:
+        for _ in range(2):
+            await it.servicer.PauseSimulation(pb.PauseSimulationRequest(), NO_CONTEXT)
+        await it.step(2)
+        await it.step(2)
+        await it.servicer.SetSimulationSpeed(pb.SetSimulationSpeedRequest(factor=2.0), NO_CONTEXT)
+        await it.servicer.ResumeSimulation(pb.ResumeSimulationRequest(), NO_CONTEXT)
+        reported = waiting(it.simulation._audit)
+    prove(TIME_CONTROLLED, reported)
+    found = [each for each in reported if each.name == "TIME_CONTROLLED"]
+    facts = [{item.name: item.value for item in each.attributes} for each in found]
+    assert [(each["mode"], each["speed"]) for each in facts] == [
+        ("paused", "1"),
+        ("stepped", "1"),
+        ("paused", "2"),
+        ("running", "2"),
+    ]

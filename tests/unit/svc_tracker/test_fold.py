@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from prometheus_client import CollectorRegistry
 import svc_tracker.fold
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
+from code_proofs import prove, waiting
 from mesh.feeds.feed import Feed, FeedSettings, FlowControl
+from mesh.feeds.identity import event_id
 from mesh.feeds.notifier import Notifier
 from mesh.feeds.ring import Retention
 from mesh.folds.quarantine import Quarantine
@@ -27,6 +30,15 @@ from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.tracker.v1.tracker_service_pb2 import WatchGuardResponse, WatchTracksResponse
 from qiki_sdk import Event
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import (
+    CHECKPOINT_DAMAGED,
+    FAULT,
+    FRAME_REFUSED,
+    GAP,
+    INPUT_QUARANTINED,
+    TRACKS_FLOWING,
+    TRACKS_SUMMARY,
+)
 from radar_messages import MODEL, eastbound, frame_of
 from svc_tracker.checkpoints.store import Checkpointing
 from svc_tracker.config import to_rules
@@ -271,6 +283,7 @@ async def test_with_a_damaged_safe_checkpoint_the_fold_starts_at_the_first_frame
     async with folding(tmp_path) as again:
         assert again.fold.start_token == ""
         assert len(again.audit.of("CHECKPOINT_DAMAGED")) == 1
+        prove(CHECKPOINT_DAMAGED, waiting(again.audit))
         await again.take(range(1, LAST + 1))
         assert again.events() == undisturbed
         assert again.audit.of("GAP") == []
@@ -280,7 +293,32 @@ async def test_missing_frames_that_no_checkpoint_covers_are_reported(tmp_path: P
     async with folding(tmp_path, from_scratch=True) as it:
         await it.take(range(20, 30))
         (gap,) = it.audit.of("GAP")
+        prove(GAP, waiting(it.audit))
     assert (gap["feed"], gap["first"], gap["last"]) == ("frames", 1, 19)
+
+
+async def test_the_first_tracks_each_minute_and_a_frame_that_cannot_be_used_are_reported() -> None:
+    async with folding(None) as it:
+        unusable = frame(2)
+        unusable.payload.detections[0].range_m = float("nan")
+        await it.fold.take(frame(1))
+        await it.fold.take(unusable)
+        await it.take(range(3, 70))
+        prove(TRACKS_FLOWING, waiting(it.audit))
+        prove(TRACKS_SUMMARY, waiting(it.audit))
+        prove(FRAME_REFUSED, waiting(it.audit))
+
+
+async def test_every_alarm_is_reported_under_the_id_that_the_bus_gives_it() -> None:
+    async with folding(None) as it:
+        await it.take(range(1, LAST + 1))
+        alarms = it.outputs.guard.store.last_sequence
+        assert alarms > 0
+        wanted = {
+            str(uuid.uuid5(uuid.UUID(event_id(RUN.run_id, "guard", sequence)), "audit"))
+            for sequence in range(1, alarms + 1)
+        }
+        assert wanted <= {each.event_id for each in waiting(it.audit)}
 
 
 async def test_after_a_start_from_scratch_nothing_is_safe_until_confirmed_again(tmp_path: Path) -> None:
@@ -388,6 +426,7 @@ async def test_a_frame_that_makes_the_fold_fail_is_skipped_as_if_never_received(
             await it.take(range(1, BAD + 6))
             assert it.events() == expected
             (reported,) = it.audit.of("INPUT_QUARANTINED")
+            prove(INPUT_QUARANTINED, waiting(it.audit))
             assert (reported["sequence"], reported["error"]) == (BAD, "BugError: at this frame")
             assert it.registry.get_sample_value("qiki_fold_quarantined_total", {"feed": "frames"}) == 1
 
@@ -431,6 +470,7 @@ async def test_a_checkpoint_that_cannot_be_made_is_skipped_and_its_frame_is_not(
         await it.take(range(1, LAST + 1))
         assert it.events() == undisturbed
         assert len(it.audit.of("FAULT")) == LAST // PERIOD_S
+        prove(FAULT, waiting(it.audit))
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -72,14 +72,15 @@ class AuditEvent(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    PRODUCER_EPOCH_FIELD_NUMBER: _builtins.int
+    PRODUCER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    FOREIGN_EVENT_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     event_id: _builtins.str
     """Set by the reporter: a UUID in its canonical lower-case text form. An event reported twice is recorded once."""
     code: _builtins.int
-    """Event code, 100 to 999, from the list of known codes. The hundreds are the family: 1 boot and lifecycle, 2 sensors,
-    3 radar and tracks, 4 guard, 5 commands, 6 transport, 7 storage, 8 security and identity, 9 faults.
-    """
+    """Event code, 100 to 999: a number of `EventCode`."""
     name: _builtins.str
     """The code's name, such as `BOOT_OK`; it must match the code."""
     severity: Global___Severity.ValueType
@@ -94,6 +95,12 @@ class AuditEvent(_message.Message):
     """W3C trace context (`traceparent`, version 00) of what caused the event; empty: the event begins a trace of its own.
     A repetition of a report may have another one: the first counts.
     """
+    producer_epoch: _builtins.str
+    """Identity of the producer's numbering, a UUID: as long as the producer keeps its spool, the same after a restart.
+    Empty: the producer does not number its events.
+    """
+    producer_sequence: _builtins.int
+    """Number of the event in its epoch, contiguous from 1; 0 without an epoch, and for a report of dropped events."""
     @_builtins.property
     def simulation_time(self) -> _timestamp_pb2.Timestamp:
         """Simulation time of the event; absent if it has none."""
@@ -105,6 +112,10 @@ class AuditEvent(_message.Message):
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
         """Attributes, sorted by name, each name once; at most 32."""
+
+    @_builtins.property
+    def foreign_event(self) -> Global___ForeignEvent:
+        """For code FOREIGN_EVENT: the event of another program, whole."""
 
     def __init__(
         self,
@@ -121,14 +132,69 @@ class AuditEvent(_message.Message):
         message: _builtins.str = ...,
         attributes: _abc.Iterable[Global___Attribute] | None = ...,
         traceparent: _builtins.str = ...,
+        producer_epoch: _builtins.str = ...,
+        producer_sequence: _builtins.int = ...,
+        foreign_event: Global___ForeignEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reported_time", b"reported_time", "simulation_time", b"simulation_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["foreign_event", b"foreign_event", "reported_time", b"reported_time", "simulation_time", b"simulation_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "code", b"code", "event_id", b"event_id", "message", b"message", "name", b"name", "reported_time", b"reported_time", "reporter", b"reporter", "run_id", b"run_id", "schema_version", b"schema_version", "severity", b"severity", "simulation_time", b"simulation_time", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "code", b"code", "event_id", b"event_id", "foreign_event", b"foreign_event", "message", b"message", "name", b"name", "producer_epoch", b"producer_epoch", "producer_sequence", b"producer_sequence", "reported_time", b"reported_time", "reporter", b"reporter", "run_id", b"run_id", "schema_version", b"schema_version", "severity", b"severity", "simulation_time", b"simulation_time", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
+
+@_typing.final
+class ForeignEvent(_message.Message):
+    """ForeignEvent is a CloudEvent of another program, as it came from the bus."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUS_SUBJECT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    DATA_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DATA_DIGEST_FIELD_NUMBER: _builtins.int
+    bus_subject: _builtins.str
+    """The subject on which it was published."""
+    id: _builtins.str
+    """Attribute `id`."""
+    source: _builtins.str
+    """Attribute `source`."""
+    type: _builtins.str
+    """Attribute `type`."""
+    data: _builtins.bytes
+    """The payload; of one over 32768 bytes, so many of its first bytes."""
+    data_size_bytes: _builtins.int
+    """Length of the whole payload in bytes."""
+    data_digest: _builtins.bytes
+    """SHA-256 of the whole payload, 32 bytes."""
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """Every other attribute, with extensions, sorted by name; all attributes together have at most 16384 bytes."""
+
+    def __init__(
+        self,
+        *,
+        bus_subject: _builtins.str = ...,
+        id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        type: _builtins.str = ...,
+        attributes: _abc.Iterable[Global___Attribute] | None = ...,
+        data: _builtins.bytes = ...,
+        data_size_bytes: _builtins.int = ...,
+        data_digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "bus_subject", b"bus_subject", "data", b"data", "data_digest", b"data_digest", "data_size_bytes", b"data_size_bytes", "id", b"id", "source", b"source", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForeignEvent: _TypeAlias = ForeignEvent  # noqa: Y015
 
 @_typing.final
 class Attribute(_message.Message):
@@ -235,6 +301,12 @@ class RecordEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    ANSWERED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    answered_sequence: _builtins.int
+    """From a producer that numbers its events: the newest number that has had an answer, a receipt or a rejection; 0:
+    none yet. The numbers between it and the first event are missing. Absent: not known, and a registrar that has not
+    seen the epoch since it was started takes the first event's number as it comes.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
         """1 to 1000 events, each of at most 65536 bytes."""
@@ -243,12 +315,15 @@ class RecordEventsRequest(_message.Message):
         self,
         *,
         events: _abc.Iterable[Global___AuditEvent] | None = ...,
+        answered_sequence: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answered_sequence", b"_answered_sequence", "answered_sequence", b"answered_sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answered_sequence", b"_answered_sequence", "answered_sequence", b"answered_sequence", "events", b"events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__answered_sequence: _TypeAlias = _typing.Literal["answered_sequence"]  # noqa: Y015
+    _WhichOneofArgType__answered_sequence: _TypeAlias = _typing.Literal["_answered_sequence", b"_answered_sequence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answered_sequence) -> _WhichOneofReturnType__answered_sequence | None: ...
 
 Global___RecordEventsRequest: _TypeAlias = RecordEventsRequest  # noqa: Y015
 

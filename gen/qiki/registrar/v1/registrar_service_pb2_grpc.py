@@ -98,12 +98,16 @@ class RegistrarServiceServicer:
         not prevent the recording of the others. New events of one request get ascending sequences.
 
         Repeating is harmless: an event already recorded with the same content gets the first receipt again; an event with
-        a recorded id and different content is rejected. The content is every field except `reported_time`. If the call
-        fails, some of its events may be recorded: send all of them again.
+        a recorded id and different content is rejected. The content is every field except `reported_time`, `traceparent`
+        and the producer's epoch and sequence. If the call fails, some of its events may be recorded: send all of them
+        again.
+
+        A producer that numbers its events makes a loss visible: where a number of its epoch never came, the registrar
+        records a REPORTER_GAP of its own, once, before the next event of that epoch.
 
         Status: INVALID_ARGUMENT (INVALID_FIELD: no event, or too many), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many writes
         are pending; STORAGE_FAILED: the disk is full; try again), UNAVAILABLE (STORAGE_FAILED: the log cannot be written
-        now; try again).
+        now; try again). Where a retry can succeed, a `google.rpc.RetryInfo` in the status says after which delay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
