@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from code_proofs import prove
+from mesh.serving.errors import RETRY_DELAY_S, OverloadedError, to_status
 from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import Backoff, codes
 from qiki_sdk.audit import AuditReporter
@@ -29,6 +30,7 @@ class Registrar:
         self.recorded: dict[str, pb.AuditEvent] = {}
         self.answers: list[str] = []
         self.calls = 0
+        self.answered: list[int] = []
         self.sizes: list[tuple[int, int]] = []  # of each request: its events, its bytes
         self.called = asyncio.Event()
         self.go_on = asyncio.Event()
@@ -36,6 +38,7 @@ class Registrar:
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: Any) -> pb.RecordEventsResponse:
         self.calls += 1
         self.sizes.append((len(request.events), request.ByteSize()))
+        self.answered.append(request.answered_sequence)
         answer = self.answers.pop(0) if self.answers else "record"
         self.called.set()
         if answer == "wait":
@@ -45,6 +48,10 @@ class Registrar:
         if answer == "reject":
             rejection = pb.RecordEventsResult(rejection=pb.Rejection(field="events[0].code", message="unknown"))
             return pb.RecordEventsResponse(results=[rejection] * len(request.events))
+        if answer == "overloaded":
+            status = to_status(OverloadedError("16 MiB wait")).SerializeToString()
+            details = (("grpc-status-details-bin", status),)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "16 MiB wait", trailing_metadata=details)
         if answer == "nothing":
             return pb.RecordEventsResponse()
         for event in request.events:
@@ -174,6 +181,37 @@ async def test_reporting_never_waits(free_port: int) -> None:
         audit.report(codes.BOOT_OK, "", number=number)
     assert time.monotonic() - started < WAIT_S
     assert audit.counts().waiting == 100
+
+
+@pytest.mark.asyncio
+async def test_an_overloaded_registrars_advice_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def wait(delay_s: float) -> None:
+        waits.append(delay_s)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    registrar = Registrar()
+    registrar.answers = ["overloaded", "lose the answer"]
+    async with serving(registrar) as target, AuditReporter(target, "test", backoff=FAST) as audit:
+        audit.report(codes.BOOT_OK)
+        assert await audit.flush(WAIT_S)
+    assert waits[0] == RETRY_DELAY_S
+    assert waits[1] <= FAST.cap_s
+    assert audit.state == "connected"
+
+
+@pytest.mark.asyncio
+async def test_the_request_has_the_newest_number_that_was_answered() -> None:
+    registrar = Registrar()
+    async with serving(registrar) as target, AuditReporter(target, "test") as audit:
+        for number in range(3):
+            audit.report(codes.BOOT_OK, f"{number}")
+            assert await audit.flush(WAIT_S)
+    assert registrar.answered == [0, 1, 2]
+    assert [event.producer_sequence for event in registrar.recorded.values()] == [1, 2, 3]
 
 
 @pytest.mark.asyncio

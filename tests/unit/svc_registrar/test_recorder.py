@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from code_proofs import prove
 from log_cases import first_segment
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Health
@@ -121,6 +122,7 @@ async def test_a_published_checkpoint_is_an_event_of_the_log_that_its_key_has_si
         while log.last_index < 4:  # BOOT_OK, the two events, the checkpoint
             await recorder.record([submission(log.last_index)])
         events = [event_json.from_line(log.read(index))[0] for index in range(1, log.last_index + 1)]
+        prove(codes.LOG_CHECKPOINT, events)
         published = next(event for event in events if event.name == "LOG_CHECKPOINT")
         attributes = {item.name: item.value for item in published.attributes}
         signed = log.verifier.open(attributes["note"])
