@@ -40,6 +40,8 @@ POINTS: Final[Mapping[str, str]] = {
     "journal.write": "simulator: the write of a command's record is next",
     "journal.appended": "simulator: a command's record is on the disk, the world does not know of it",
     "command.done": "simulator: the command's caller is about to get the answer",
+    "craft.write": "simulator: a checkpoint of the craft is taken, its write is next",
+    "craft.written": "simulator: a checkpoint of the craft is on the disk, older ones are not removed",
     "checkpoint.write": "tracker: a checkpoint is taken, its write is next",
     "checkpoint.kept": "tracker: a checkpoint is on the disk, not known to be safe",
     "checkpoint.record": "tracker: all have confirmed a checkpoint; the record that it is safe is next",

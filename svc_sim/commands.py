@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from qiki.sim.v1.sim_service_pb2 import ExecuteCommandResponse
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import COMMAND_DONE, COMMAND_REFUSED, COMMAND_REPEATED, LOG_TAIL_CUT
 from qiki_sdk.tracing import current_traceparent
+from svc_sim.domain.craft.limits import CraftLimits
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import MAX_COMMANDS, Journal
 from svc_sim.wire import commands as command_wire
@@ -43,14 +45,24 @@ class Commands:
     """The queue of commands from all callers, and the loop that executes them."""
 
     def __init__(
-        self, run: Run, commit_log: CommitLog, journal: Journal, audit: AuditReporter, heartbeat: Heartbeat
+        self,
+        run: Run,
+        commit_log: CommitLog,
+        journal: Journal,
+        audit: AuditReporter,
+        heartbeat: Heartbeat,
+        *,
+        limits: CraftLimits | None = None,
     ) -> None:
+        """Take commands of a run; `limits` are those of a bot with a rigid body, None: it moves on rails."""
         self._run = run
+        self._limits = limits
         self._commit_log = commit_log
         self._audit = audit
         self._heartbeat = heartbeat
         self._storage = StorageHealth("commands cannot be written down", heartbeat, audit.report)
-        self._records = {record.command.command_id: _bytes_of(record) for record in journal.records}
+        decided = (record for record in journal.records if not record.HasField("ending"))
+        self._records = {record.command.command_id: _bytes_of(record) for record in decided}
         self._cut_bytes = journal.cut_bytes
         self._waiting: deque[_Waiting] = deque()
         self._wanted = Notifier()
@@ -106,11 +118,18 @@ class Commands:
 
     async def _execute(self, waiting: _Waiting) -> ExecuteCommandResponse:
         command = waiting.command
-        record = await self._commit_log.enter(lambda tick: command_wire.decide(command, tick, self._run))
+        record = await self._commit_log.enter(lambda tick: self._decide(waiting, tick))
         self._storage.works()
         self._records[command.command_id] = _bytes_of(record)
         self._report(record.result, waiting.traceparent)
         return ExecuteCommandResponse(result=record.result)
+
+    def _decide(self, waiting: _Waiting, committed_tick: int) -> CommandRecord:
+        """Return the record of a command's outcome, with its caller's trace context and the time of the decision."""
+        record = command_wire.decide(waiting.command, committed_tick, self._run, self._limits)
+        record.traceparent = waiting.traceparent
+        record.recorded_time.FromNanoseconds(time.time_ns())
+        return record
 
     def _repeat(self, waiting: _Waiting) -> ExecuteCommandResponse | None:
         """Return the first result of this command id, or None for a new id; the rest of the command does not matter."""

@@ -9,23 +9,22 @@ from mesh.feeds.store import Entry
 from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError
 from qiki.sim.v1 import sim_service_pb2 as pb
-from qiki.sim.v1.sim_service_pb2_grpc import SimServiceServicer
 from svc_sim.commands import Commands
+from svc_sim.outputs import Feeds
 from svc_sim.pacer import SLICE_S
-from svc_sim.simulation import Feeds, Simulation
-from svc_sim.wire import snapshots as wire
+from svc_sim.simulation import Simulation
+from svc_sim.status_service import StatusServicer
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-class SimServicer(SimServiceServicer):
+class SimServicer(StatusServicer):
     """The API of one simulation."""
 
     def __init__(self, simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float) -> None:
+        super().__init__(feeds, heartbeat_s)
         self.simulation = simulation
         self._commands = commands
-        self._feeds = feeds
-        self._heartbeat_s = heartbeat_s
 
     async def WatchWorld(
         self, request: pb.WatchWorldRequest, context: _Context
@@ -46,7 +45,7 @@ class SimServicer(SimServiceServicer):
         feed, simulation = self._feeds.world, self.simulation
         entry = feed.newest()
         if entry is None:
-            snapshot = wire.to_snapshot(simulation.world.at(0), simulation.clock)
+            snapshot = simulation.outputs.first_snapshot()
             return pb.GetWorldResponse(resume_token=feed.place(0).encode(), snapshot=snapshot)
         response = pb.WatchWorldResponse.FromString(entry.response)
         return pb.GetWorldResponse(

@@ -3,15 +3,13 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mesh import failpoints
 from mesh.clock import SimulationClock
 from mesh.feeds import identity
 from mesh.feeds.audit_summary import AuditSummary
-from mesh.feeds.feed import Feed, FlowControl
+from mesh.feeds.feed import FlowControl
 from mesh.folds.runner import wait_for_readers
-from mesh.schedule import Schedule
 from mesh.serving.health import Heartbeat
 from mesh.serving.storage_health import StorageHealth
 from mesh.telemetry.spans import WorkSpans
@@ -21,25 +19,16 @@ from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.backoff import Backoff
 from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK, TIME_CONTROLLED
-from svc_sim.domain.world import World
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.metrics import SimMetrics
-from svc_sim.navigation import Navigation
+from svc_sim.outputs import Feeds, Outputs
 from svc_sim.pacer import SLICE_S, Pacer
-from svc_sim.wire import snapshots as wire
+from svc_sim.tick_effects import TickEffects
 
 _WIRE_FLOW_CONTROL = {
     FlowControl.LIVE: WireFlowControl.FLOW_CONTROL_LIVE,
     FlowControl.LOSSLESS: WireFlowControl.FLOW_CONTROL_LOSSLESS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Feeds:
-    """The simulator's two feeds."""
-
-    world: Feed
-    sensors: Feed
 
 
 class Simulation:
@@ -49,10 +38,8 @@ class Simulation:
         self,
         *,
         run: Run,
-        world: World,
-        snapshots: Schedule,
-        navigation: Navigation,
-        feeds: Feeds,
+        outputs: Outputs,
+        effects: TickEffects,
         pacer: Pacer,
         commit_log: CommitLog,
         audit: AuditReporter,
@@ -62,23 +49,21 @@ class Simulation:
         self.run = run
         self._metrics = metrics
         self._spans = spans
-        self.world = world
-        self._navigation = navigation
-        self.sensor_ids = navigation.sensor_ids
-        self._snapshots = snapshots
-        self._feeds = feeds
+        self.outputs = outputs
+        self.sensor_ids = outputs.sensor_ids
+        self._feeds: Feeds = outputs.feeds
+        self._effects = effects
         self.pacer = pacer
         self._commit_log = commit_log
         self.clock = SimulationClock.of(run)
         self._replay_to = min(commit_log.committed_tick, run.last_tick or commit_log.committed_tick)
-        retained_ticks = feeds.world.settings.retention.time_ns // run.tick_ns
-        self.tick = max(0, self._replay_to - retained_ticks)
-        self._contacts = 0
+        self.retained_ticks = self._feeds.world.settings.retention.time_ns // run.tick_ns
+        self.tick = max(0, self._replay_to - self.retained_ticks)
         self._storage_failure = ""
         self._audit = audit
         self._control = pacer.control
         self._readings = AuditSummary(
-            audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=navigation.all_read_sequence
+            audit, SENSOR_IO_OK, READINGS_SUMMARY, run, first_sequence=outputs.all_read_sequence
         )
 
     @property
@@ -93,8 +78,9 @@ class Simulation:
 
     def begin(self) -> None:
         """Start the feeds of the run."""
-        for feed in (self._feeds.world, self._feeds.sensors):
+        for feed in self._feeds.derived:
             feed.begin(self.run)
+        self._feeds.commands.begin(self.run)
 
     @property
     def newest_tick(self) -> int:
@@ -105,6 +91,7 @@ class Simulation:
         """Run to the end, and then keep the heartbeat going."""
         self._audit.report(RUN_RESUMED if self._replay_to else RUN_BEGUN, run_id=self.run.run_id, tick=self._replay_to)
         storage = StorageHealth("ticks cannot be reserved", heartbeat, self._audit.report)
+        await self._effects.catch_up(self.tick, heartbeat)
         while not self.ended:
             heartbeat.beat(self.describe())
             if not self.replaying:
@@ -113,6 +100,7 @@ class Simulation:
                     await self.pacer.change.wait(SLICE_S)
                     continue
             await self._wait_for_readers(self.tick + 1, heartbeat)
+            await self._effects.wait_for_records(heartbeat)
             await self._settle(self.tick + 1, storage)
             # No await between the permission and the tick: the state in a response to a pause or a step stays true.
             if not self.replaying and not await self.pacer.permit():
@@ -122,7 +110,7 @@ class Simulation:
                 self._feeds.world.change.notify()  # callers that wait for steps wait on this, and also see a drain
             failpoints.reach("tick.visible")
             await asyncio.sleep(0)  # readers get their turn at any speed
-        for feed in (self._feeds.world, self._feeds.sensors):
+        for feed in self._feeds.derived:
             feed.end()
         end = self.clock.timestamp(self.tick)
         self._audit.report(RUN_ENDED, simulation_time=end, run_id=self.run.run_id, key="RUN_ENDED", tick=self.tick)
@@ -148,13 +136,13 @@ class Simulation:
         )
 
     def replayed(self) -> None:
-        """Mark the replay of both feeds as complete."""
-        self._feeds.world.replayed()
-        self._feeds.sensors.replayed()
+        """Mark the replay of the derived feeds as complete."""
+        for feed in self._feeds.derived:
+            feed.replayed()
 
     async def _wait_for_readers(self, tick: int, heartbeat: Heartbeat) -> None:
         """Wait while a required reader blocks a lossless run; a live run is never blocked."""
-        for feed in (self._feeds.world, self._feeds.sensors):
+        for feed in self._feeds.derived:
             await wait_for_readers(feed, self.clock.time_ns(tick), heartbeat)
 
     async def _settle(self, tick: int, storage: StorageHealth) -> None:
@@ -175,34 +163,30 @@ class Simulation:
         began_s, began_ns, recomputed = time.perf_counter(), time.time_ns(), self.replaying
         flags = self._spans.flags(identity.trace_id(self.run.run_id, tick), "")
         cause = identity.tick_traceparent(self.run.run_id, tick, flags)
-        self.tick = tick
-        time_ns = self.clock.time_ns(tick)
-        state = None
-        for slot in self._snapshots.due(tick):
-            state = self.world.at(tick)
-            self._contacts = len(state.contacts)
-            snapshot = wire.to_snapshot(state, self.clock)
-            self._feeds.world.append(
-                snapshot, sequence=slot.sequence, time_ns=time_ns, tick=tick, cause=cause, recomputed=recomputed
-            )
-        for slot in self._navigation.schedule.due(tick):
-            state = state or self.world.at(tick)
-            reading = self._navigation.read(slot.source, state.own_ship, tick, self.clock)
-            self._feeds.sensors.append(
-                reading,
-                sequence=slot.sequence,
+        self.tick, time_ns = tick, self.clock.time_ns(tick)
+        acting = self._effects.acting(tick)
+        stepped = self._effects.step(tick, cause, replaying=recomputed)
+        published = 0
+        for event in self.outputs.due(tick, stepped):
+            event.feed.append(
+                event.payload,
+                sequence=event.sequence,
                 time_ns=time_ns,
                 tick=tick,
-                subject=reading.sensor_id.value,
+                subject=event.subject,
                 cause=cause,
                 recomputed=recomputed,
             )
-            self._readings.take(slot.sequence, time_ns, cause)
-        for feed in (self._feeds.world, self._feeds.sensors):
+            published += 1
+            if event.feed is self._feeds.sensors:
+                self._readings.take(event.sequence, time_ns, cause)
+        for feed in self._feeds.derived:
             feed.advance(time_ns)
-        if state is not None:
+        if published or acting:
             attributes: dict[str, str | int] = {"qiki.run_id": self.run.run_id, "qiki.tick": tick}
-            self._spans.record("tick", cause, "", (began_ns, time.time_ns()), attributes, recomputed=recomputed)
+            links = [command.traceparent for command in acting if command.traceparent]
+            times_ns = (began_ns, time.time_ns())
+            self._spans.record("tick", cause, "", times_ns, attributes, recomputed=recomputed, links=links)
         self._metrics.ticked(time_ns, time.perf_counter() - began_s)
 
     @property
@@ -210,7 +194,7 @@ class Simulation:
         """The feed's required reader or the disk that blocks the run now; empty: not blocked."""
         if self._storage_failure:
             return f"storage: {self._storage_failure}"
-        for feed in (self._feeds.world, self._feeds.sensors):
+        for feed in self._feeds.derived:
             if blocking_reader := feed.blocked_by:
                 return f"{feed.name}: {blocking_reader}"
         return ""
@@ -259,5 +243,5 @@ class Simulation:
             "phase": SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_"),
             "speed": self.pacer.speed,
             "blocked_by": self.blocked_by,
-            "contacts": self._contacts,
+            "contacts": self.outputs.contacts,
         }

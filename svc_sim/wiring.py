@@ -2,32 +2,48 @@
 
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from botspec.derived.runtime import load_part
 from botspec.model import Loaded
 from botspec.sections import Fitted
+from mesh.clock import SimulationClock
 from mesh.feeds.feed import Feed
-from mesh.schedule import Schedule
 from mesh.serving.runtime import ServiceContext, ServiceParts, run_service
 from mesh.serving.server import GrpcService
 from mesh.storage.runs import RunInputs, code_digest, load_or_create
 from mesh.storage.state_dir import open_state_dir
 from mesh.telemetry.spans import WorkSpans
 from qiki.common.v1.stream_pb2 import Run
-from qiki.sim.v1.sim_service_pb2 import DESCRIPTOR, WatchSensorsResponse, WatchWorldResponse
+from qiki.sim.v1.sim_service_pb2 import (
+    DESCRIPTOR,
+    WatchEnergyResponse,
+    WatchNavStateResponse,
+    WatchSensorsResponse,
+    WatchShieldResponse,
+    WatchWorldResponse,
+)
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
+from svc_sim.command_life import CommandLife
 from svc_sim.commands import Commands
 from svc_sim.config import SimSettings, to_nanoseconds
+from svc_sim.craft_run import CraftRun
+from svc_sim.craft_spec import craft_setup
 from svc_sim.domain.loader import load_scenario
 from svc_sim.domain.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
+from svc_sim.durability.checkpoints import CheckpointStore
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal, adopt
 from svc_sim.durability.reservation import Reservation, prepare
 from svc_sim.metrics import SimMetrics
 from svc_sim.navigation import Navigation
+from svc_sim.outputs import Feeds, Outputs
 from svc_sim.pacer import Pacer
+from svc_sim.record_writer import RecordWriter
 from svc_sim.service import SimServicer
-from svc_sim.simulation import Feeds, Simulation
+from svc_sim.simulation import Simulation
+from svc_sim.tick_effects import TickEffects
 
 # In simulation time: the most that a restart recomputes beyond the visible ticks.
 RESERVED_BLOCK_NS = 1_000_000_000
@@ -52,19 +68,48 @@ def build(settings: SimSettings, service: ServiceContext) -> ServiceParts:
     state_dir = open_state_dir(settings.state_dir, "sim", service.resources)
     inputs = _run_inputs(settings, bot_spec, scenario)
     run = load_or_create(state_dir, inputs, lambda new: prepare(state_dir, new.run_id))
-    feeds = _feeds(settings, bot_spec, service.telemetry.spans)
     if settings.journal:
         adopt(settings.journal, state_dir, run)
+    world = World(scenario, run.run_id, run.tick_ns)
+    return _build_run(settings, service, bot_spec=bot_spec, state_dir=state_dir, run=run, world=world)
+
+
+def _build_run(
+    settings: SimSettings,
+    service: ServiceContext,
+    *,
+    bot_spec: Loaded[Fitted],
+    state_dir: Path,
+    run: Run,
+    world: World,
+) -> ServiceParts:
+    """Build the parts of a run, which the state directory holds; the craft continues from its checkpoint."""
     reservation = Reservation.open(state_dir, run.run_id, max(1, RESERVED_BLOCK_NS // run.tick_ns))
     journal = Journal.open(state_dir, run, reservation.journal_bytes)
-    world = World(scenario, run.run_id, run.tick_ns)
-    commit_log = CommitLog(reservation, journal, world)
+    life = CommandLife(run, journal.records, bot_spec.spec.readers("commands"), service.telemetry.spans)
+    commit_log = CommitLog(reservation, journal, world, life.add)
     service.resources.callback(commit_log.close)
+    records = RecordWriter(run, commit_log, life, service.audit, service.health.loop("records"))
+    setup = craft_setup(bot_spec.spec, run.seed)
+    craft = CraftRun(setup, world, run, commit_log.timeline) if setup else None
     simulation = _simulation(
-        settings=settings, bot_spec=bot_spec, run=run, world=world, feeds=feeds, commit_log=commit_log, service=service
+        settings=settings,
+        bot_spec=bot_spec,
+        run=run,
+        world=world,
+        feeds=_feeds(settings, bot_spec, life, service.telemetry.spans),
+        craft=craft,
+        commit_log=commit_log,
+        records=records,
+        service=service,
     )
-    commands = Commands(run, commit_log, journal, service.audit, service.health.loop("commands"))
-    return _parts(simulation, commands, feeds, settings.heartbeat_s, service)
+    if craft is not None:
+        store = CheckpointStore(state_dir, run.run_id)
+        records.keep_checkpoints(store, simulation.retained_ticks)
+        craft.restore(store, simulation.tick, commit_log.journal_bytes, service.audit)
+    limits = setup.limits if setup else None
+    commands = Commands(run, commit_log, journal, service.audit, service.health.loop("commands"), limits=limits)
+    return _parts(simulation, commands, records, settings.heartbeat_s, service)
 
 
 def default_scenario() -> Path:
@@ -89,11 +134,17 @@ def _run_inputs(settings: SimSettings, bot_spec: Loaded[Fitted], scenario: Loade
     )
 
 
-def _feeds(settings: SimSettings, bot_spec: Loaded[Fitted], spans: WorkSpans) -> Feeds:
-    readers = bot_spec.spec.readers
+def _feeds(settings: SimSettings, bot_spec: Loaded[Fitted], life: CommandLife, spans: WorkSpans) -> Feeds:
+    def feed(name: str, response_type: type[Message], payload_field: str) -> Feed:
+        return Feed(settings.feed(name, bot_spec.spec.readers(name)), response_type, payload_field, spans)
+
     return Feeds(
-        world=Feed(settings.feed("world", readers("world")), WatchWorldResponse, "snapshot", spans),
-        sensors=Feed(settings.feed("sensors", readers("sensors")), WatchSensorsResponse, "reading", spans),
+        world=feed("world", WatchWorldResponse, "snapshot"),
+        sensors=feed("sensors", WatchSensorsResponse, "reading"),
+        energy=feed("energy", WatchEnergyResponse, "energy"),
+        shield=feed("shield", WatchShieldResponse, "shield"),
+        nav=feed("nav", WatchNavStateResponse, "nav_state"),
+        commands=life,
     )
 
 
@@ -104,19 +155,34 @@ def _simulation(
     run: Run,
     world: World,
     feeds: Feeds,
+    craft: CraftRun | None,
     commit_log: CommitLog,
+    records: RecordWriter,
     service: ServiceContext,
 ) -> Simulation:
     pacer = Pacer(run.tick_ns / 1e9, settings.speed_factor())
     if settings.paused:
         pacer.pause()
     metrics = SimMetrics(service.telemetry.registry)
+    outputs = Outputs(
+        feeds,
+        world,
+        Navigation.of(bot_spec.spec, run.seed),
+        craft,
+        clock=SimulationClock.of(run),
+        world_period_ticks=bot_spec.spec.simulation.world_period_ticks,
+    )
     simulation = Simulation(
         run=run,
-        world=world,
-        snapshots=Schedule((bot_spec.spec.simulation.world_period_ticks,)),
-        navigation=Navigation.of(bot_spec.spec, run.seed),
-        feeds=feeds,
+        outputs=outputs,
+        effects=TickEffects(
+            run,
+            commit_log,
+            records,
+            service.audit,
+            craft=craft,
+            checkpoint_period_ticks=settings.checkpoint_period_ticks(run.tick_ns),
+        ),
         pacer=pacer,
         commit_log=commit_log,
         audit=service.audit,
@@ -129,14 +195,19 @@ def _simulation(
 
 
 def _parts(
-    simulation: Simulation, commands: Commands, feeds: Feeds, heartbeat_s: float, service: ServiceContext
+    simulation: Simulation,
+    commands: Commands,
+    records: RecordWriter,
+    heartbeat_s: float,
+    service: ServiceContext,
 ) -> ServiceParts:
+    feeds = simulation.outputs.feeds
     service.health.facts_from(lambda: {**simulation.facts(), "commands": len(commands)})
     heartbeat = service.health.loop("simulation")
     servicer = SimServicer(simulation, commands, feeds, heartbeat_s)
     name = DESCRIPTOR.services_by_name["SimService"].full_name
     return ServiceParts(
         mounts=[GrpcService(name, add_SimServiceServicer_to_server, servicer)],
-        feeds=[feeds.world, feeds.sensors],
-        loops=[lambda: simulation.advance(heartbeat), commands.advance],
+        feeds=list(feeds.all),
+        loops=[lambda: simulation.advance(heartbeat), commands.advance, records.run],
     )

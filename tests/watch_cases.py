@@ -4,7 +4,8 @@ The services are put together by their own wiring; only the simulator's loop doe
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import svc_sim.wiring
 import svc_tracker.wiring
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
+from craft_bot import write_bot_spec
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor
 from mesh.serving.rpc_metrics import RpcMetrics
@@ -29,6 +31,7 @@ from qiki.radar.v1.radar_service_pb2_grpc import RadarServiceStub
 from qiki.registrar.v1 import registrar_service_pb2
 from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceStub
 from qiki.sim.v1 import sim_service_pb2
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, SwitchPower
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki.tracker.v1 import tracker_service_pb2
 from qiki.tracker.v1.guard_pb2 import GuardEvent
@@ -61,6 +64,7 @@ class WatchCase:
     stub_type: Callable[[grpc.aio.Channel], Any]
     thin: Callable[["Served"], dict[str, Any]]
     columns: bool = False
+    craft: bool = False
 
     @property
     def watch(self) -> str:
@@ -74,7 +78,7 @@ class WatchCase:
         return f"{self.watch} in columns" if self.columns else self.watch
 
 
-DERIVED_CASES = (
+DERIVED_CASES: tuple[WatchCase, ...] = (
     WatchCase("sim", "world", "World", sim_service_pb2, SimServiceStub, lambda _: {"every_nth": 3}),
     WatchCase(
         "sim",
@@ -102,7 +106,22 @@ DERIVED_CASES = (
         lambda served: {"rules": [served.feed.newest().subject]},
     ),
 )
+# The feeds of a bot with a rigid body.
+CRAFT_CASES = tuple(
+    WatchCase("sim", name, rpc, sim_service_pb2, SimServiceStub, lambda _: {"every_nth": 3}, craft=True)
+    for name, rpc in (("energy", "Energy"), ("shield", "Shield"), ("nav", "NavState"))
+)
+DERIVED_CASES += CRAFT_CASES
 RECORDED_CASES = (
+    WatchCase(
+        "sim",
+        "commands",
+        "Commands",
+        sim_service_pb2,
+        SimServiceStub,
+        lambda _: {"command_ids": [command_id(number) for number in range(3, 300, 3)]},
+        craft=True,
+    ),
     WatchCase(
         "registrar",
         "audit",
@@ -117,6 +136,11 @@ CASES = DERIVED_CASES + RECORDED_CASES
 COLUMNS_CASE = replace(next(case for case in DERIVED_CASES if case.feed_name == "frames"), columns=True)
 # It has neither a filter nor required readers, and does not go to NATS.
 TRUTH_CASE = WatchCase("radar", "truth", "Truth", radar_service_pb2, RadarServiceStub, lambda _: {})
+
+
+def command_id(number: int) -> str:
+    """Return the id of a command of the test's own."""
+    return str(uuid.UUID(int=number, version=4))
 
 
 class Served:
@@ -152,6 +176,8 @@ class Served:
         """Append at least that many events to the feed; return its last sequence."""
         if self.case.service == "registrar":
             await self._record(count)
+        elif self.case.feed_name == "commands":
+            await self._command(count)
         elif self.case.feed_name == "guard":
             self._alarm(count)
         else:
@@ -187,6 +213,16 @@ class Served:
         response = await self.stub.RecordEvents(request, timeout=WAIT_S)
         assert all(result.WhichOneof("result") == "receipt" for result in response.results)
 
+    async def _command(self, count: int) -> None:
+        """Have commands accepted for a tick that is not reached: one event each."""
+        first = self.feed.store.last_sequence + 1
+        for number in range(first, first + count):
+            action = SwitchPower(component="camera", on=number % 2 == 0)
+            command = Command(command_id=command_id(number), tick=1_000, switch_power=action)
+            request = sim_service_pb2.ExecuteCommandRequest(command=command)
+            response = await self.stub.ExecuteCommand(request, timeout=WAIT_S)
+            assert response.result.outcome == CommandOutcome.COMMAND_OUTCOME_APPLIED
+
     async def replayed(self) -> None:
         """Report that the replay is complete."""
         if self.case.service != "registrar":
@@ -216,24 +252,26 @@ async def serve(
 
         if case.service == "registrar":
             parts = svc_registrar.wiring.build(RegistrarSettings(state_dir=state_dir, **common), base())
-            server = await stack.enter_async_context(running(parts, with_loops=True))
+            server = await stack.enter_async_context(running(parts, parts.loops))
         else:
+            if case.craft:
+                common = {"bot_spec": write_bot_spec(state_dir), **common}
             sim_settings = SimSettings(state_dir=state_dir, run_id=RUN_ID, start_time=START_TIME, **common)
             parts = svc_sim.wiring.build(sim_settings, base())
             simulation = parts.mounts[0].servicer.simulation  # type: ignore[attr-defined]
             simulation.begin()
-            server = await stack.enter_async_context(running(parts))
+            server = await stack.enter_async_context(running(parts, parts.loops[1:2]))  # that of the commands
         if case.service in ("radar", "tracker"):
             target = f"127.0.0.1:{server.port}"
             serve_truth = case is TRUTH_CASE
             radar_settings = RadarSettings(sim_target=target, serve_truth=serve_truth, **common)
             parts = svc_radar.wiring.build(radar_settings, base())
-            server = await stack.enter_async_context(running(parts, with_loops=True))
+            server = await stack.enter_async_context(running(parts, parts.loops))
         if case.service == "tracker":
             target = f"127.0.0.1:{server.port}"
             fine = {"checkpoint_period_s": 0.1, "state_dir": tracker_state_dir}
             parts = svc_tracker.wiring.build(TrackerSettings(radar_target=target, **common, **fine), base())
-            server = await stack.enter_async_context(running(parts, with_loops=True))
+            server = await stack.enter_async_context(running(parts, parts.loops))
         feed = next(feed for feed in parts.feeds if feed.name == case.feed_name)
         async with asyncio.timeout(WAIT_S):
             while feed.run is None or (case.service == "registrar" and feed.store.last_sequence == 0):
@@ -243,14 +281,16 @@ async def serve(
 
 
 @asynccontextmanager
-async def running(parts: ServiceParts, with_loops: bool = False) -> AsyncIterator[MeshServer]:
+async def running(
+    parts: ServiceParts, loops: Sequence[Callable[[], Awaitable[None]]] = ()
+) -> AsyncIterator[MeshServer]:
     base = service_context()
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)
     server = MeshServer("127.0.0.1:0", parts.mounts, parts.feeds, base.health, interceptor)
     await server.start()
     base.health.up()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_run(loop)) for loop in parts.loops] if with_loops else []
+        tasks = [group.create_task(_run(loop)) for loop in loops]
         try:
             yield server
         finally:

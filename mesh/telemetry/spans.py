@@ -72,11 +72,12 @@ class WorkSpans:
         *,
         recomputed: bool = False,
         notes: Sequence[Note] = (),
+        links: Sequence[str] = (),
     ) -> None:
         """Record one finished unit of work: `own` is its event's trace context, `cause` its input's.
 
-        `notes` become events of the span. `times_ns` are the wall-clock times of its begin and its end, in nanoseconds
-        since 1970.
+        `notes` become events of the span, `links` are trace contexts of further causes. `times_ns` are the wall-clock
+        times of its begin and its end, in nanoseconds since 1970.
 
         Work that is `recomputed` after a restart is a span of its own, linked to the first: that one may be exported
         already, and its children have its id.
@@ -94,7 +95,7 @@ class WorkSpans:
                 kind=SpanKind.INTERNAL,
                 start_time=times_ns[0],
                 attributes={**attributes, "qiki.recomputed": True} if recomputed else dict(attributes),
-                links=[Link(first)] if recomputed else None,
+                links=[*([Link(first)] if recomputed else ()), *(Link(_context(each)) for each in links)],
             )
         finally:
             self._ids.planned = None

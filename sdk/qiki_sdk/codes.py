@@ -142,6 +142,14 @@ COMMAND_REFUSED = Code(
     "Correct the field that the event names, and send it under a new id.",
 )
 COMMAND_REPEATED = Code(503, "COMMAND_REPEATED", _I, "A command came again; what happened the first time was answered.")
+COMMAND_COMPLETED = Code(504, "COMMAND_COMPLETED", _I, "A command has had its effect.")
+COMMAND_ABORTED = Code(
+    505,
+    "COMMAND_ABORTED",
+    _W,
+    "A command ended before it had its effect.",
+    "The message says why; send another command once the cause is gone.",
+)
 COMMAND_EXHAUSTED = Code(
     511,
     "COMMAND_EXHAUSTED",
@@ -150,6 +158,14 @@ COMMAND_EXHAUSTED = Code(
     "Restore the service it is for; send it again with `qiki nats dlq replay` if it is still wanted.",
 )
 TIME_CONTROLLED = Code(521, "TIME_CONTROLLED", _I, "The simulation was paused, resumed, stepped, or its speed set.")
+MODE_CHANGED = Code(531, "MODE_CHANGED", _I, "The craft has entered another mode.")
+TANK_EMPTY = Code(
+    541,
+    "TANK_EMPTY",
+    _E,
+    "The propellant tank is empty: no thruster fires any more.",
+    "Plan without thrust: the craft coasts to the run's end.",
+)
 
 NATS_CONNECTED = Code(601, "NATS_CONNECTED", _I, "The bridge has a connection to NATS.")
 NATS_LOST = Code(
@@ -240,6 +256,18 @@ REPORTER_GAP = Code(
     "Events of a reporter never came: their numbers, from a first to a last, are missing.",
     "Look for a SPOOL_DROPPED of the same numbers; without one, for a lost spool directory.",
 )
+BROWN_OUT = Code(
+    671,
+    "BROWN_OUT",
+    _E,
+    "The battery is empty: no component has power beyond what is generated.",
+    "Switch loads off, or restore the generation.",
+)
+POWER_RESTORED = Code(672, "POWER_RESTORED", _I, "The battery carries the components again that are never shed.")
+LOAD_SHED = Code(
+    673, "LOAD_SHED", _W, "A component was shed to save charge.", "Switch other loads off, or restore the generation."
+)
+LOAD_RESTORED = Code(674, "LOAD_RESTORED", _I, "A component that was shed has power again.")
 
 LOG_TAIL_CUT = Code(701, "LOG_TAIL_CUT", _W, "The log ended in bytes that were never acknowledged; they were cut off.")
 AUDIT_LOG_LOST = Code(
@@ -271,6 +299,14 @@ CHECKPOINT_DAMAGED = Code(
     "A checkpoint could not be used; an older one was, or none.",
     "Look at the disk: a file was changed after it was written.",
 )
+THERMAL_TRIPPED = Code(
+    731,
+    "THERMAL_TRIPPED",
+    _E,
+    "A thermal node is too hot: its components are off.",
+    "Switch components of the node off until it has cooled.",
+)
+THERMAL_RECOVERED = Code(732, "THERMAL_RECOVERED", _I, "A thermal node that had tripped is cool enough again.")
 
 SECURITY_VIOLATION = Code(
     802,

@@ -61,8 +61,11 @@ class World:
         else:
             self._actors = tuple(_recorded(run, aircraft) for aircraft in scenario.trajectory.aircraft)
 
-    def at(self, tick: int) -> WorldState:
-        """Return the world at a tick; raise ValueError for a tick below 0 or after the last."""
+    def at(self, tick: int, own_ship: Kinematics | None = None) -> WorldState:
+        """Return the world at a tick, with the own ship's motion of its rigid body, if it has one.
+
+        Raises ValueError for a tick below 0 or after the last.
+        """
         if tick < 0 or (self.last_tick and tick > self.last_tick):
             raise ValueError(f"tick {tick} is not in this run")
         t_s = self.time_s(tick)
@@ -82,8 +85,22 @@ class World:
                         actor.transponder_id,
                     )
                 )
-        faults = tuple([fault.state for fault in self._faults if fault.holds_at(t_s)])
-        return WorldState(tick, self._own_ship.kinematics_at(t_s), tuple(contacts), faults)
+        return WorldState(tick, own_ship or self.own_ship_at(tick), tuple(contacts), self.faults_at(tick))
+
+    def own_ship_at(self, tick: int) -> Kinematics:
+        """Return the own ship's motion on its planned path, as steered by helm."""
+        return self._own_ship.kinematics_at(self.time_s(tick))
+
+    def faults_at(self, tick: int) -> tuple[FaultState, ...]:
+        """Return the sensor faults that are active at a tick, in the scenario's order."""
+        t_s = self.time_s(tick)
+        return tuple([fault.state for fault in self._faults if fault.holds_at(t_s)])
+
+    def contacts_m(self, tick: int) -> tuple[Vector, ...]:
+        """Return the positions of the contacts present at a tick, in metres ENU."""
+        t_s = self.time_s(tick)
+        points = [actor.path.point_at(t_s) for actor in self._actors]
+        return tuple([point[0] for point in points if point is not None])
 
     def set_helms(self, helms: Iterable[tuple[int, Helm]]) -> None:
         """Steer the own ship from the given ticks on; within a tick, later helms follow earlier ones.

@@ -8,6 +8,7 @@ from qiki.sim.v1.commands_pb2 import CommandOutcome, CommandRecord
 from svc_sim.domain.world import World
 from svc_sim.durability.journal import Journal
 from svc_sim.durability.reservation import Reservation
+from svc_sim.durability.timeline import Timeline
 from svc_sim.wire import commands as command_wire
 
 _LOG = logging.getLogger(__name__)
@@ -21,10 +22,19 @@ class CommitLog:
     and recomputes the reserved ticks therefore finds in the journal exactly the commands that act in them.
     """
 
-    def __init__(self, reservation: Reservation, journal: Journal, world: World) -> None:
+    def __init__(
+        self,
+        reservation: Reservation,
+        journal: Journal,
+        world: World,
+        recorded: Callable[[CommandRecord], object] = lambda _record: None,
+    ) -> None:
+        """Apply the journal's records to the world; `recorded` is called with each further record once durable."""
         self._reservation = reservation
         self._journal = journal
         self._world = world
+        self._recorded = recorded
+        self.timeline = Timeline()
         self._lock = asyncio.Lock()
         self._apply(journal.records)
 
@@ -32,6 +42,11 @@ class CommitLog:
     def committed_tick(self) -> int:
         """The last committed tick."""
         return self._reservation.tick
+
+    @property
+    def journal_bytes(self) -> int:
+        """Length of the journal on the disk."""
+        return self._journal.end
 
     async def settle(self, tick: int) -> None:
         """Reserve the tick and some after it unless it is reserved already; durable on return.
@@ -54,7 +69,18 @@ class CommitLog:
             record = decide(self._reservation.tick)
             await asyncio.to_thread(self._journal.append, record)
             self._apply([record])
+            self._recorded(record)
             return record
+
+    async def conclude(self, record: CommandRecord) -> None:
+        """Record the end of an accepted command; durable on return. It changes nothing in the world.
+
+        Raises:
+            OSError: the record cannot be made durable.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._journal.append, record)
+            self._recorded(record)
 
     async def seal(self) -> None:
         """Record the journal's length, so that damage to its last record is not mistaken for an unfinished write.
@@ -88,9 +114,11 @@ class CommitLog:
         self._reservation.extend(tick, self._journal.end)
 
     def _apply(self, records: Iterable[CommandRecord]) -> None:
-        applied = CommandOutcome.COMMAND_OUTCOME_APPLIED
+        records, applied = list(records), CommandOutcome.COMMAND_OUTCOME_APPLIED
+        self.timeline.add(records)
         self._world.set_helms(
             (record.result.tick, command_wire.to_helm(record.command))
             for record in records
             if record.result.outcome == applied
+            if record.command.HasField("set_helm")
         )

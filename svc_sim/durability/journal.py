@@ -1,4 +1,4 @@
-"""The command journal: the outcome of every command of a run, on the disk before any caller sees it."""
+"""The command journal: the outcome and the end of every command of a run, on the disk before anybody sees it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ from qiki.sim.v1.commands_pb2 import CommandRecord
 from svc_sim.durability.journal_file import LAYOUT, encode, parse
 
 MAX_COMMANDS = 100_000
-# Far more than this many commands need: a longer file is not a journal, and is not read into memory.
-MAX_FILE_BYTES = (MAX_COMMANDS + 1) * LAYOUT.max_record_bytes
+# Far more than this many commands need, with an end each: a longer file is not a journal, and is not read into memory.
+MAX_FILE_BYTES = (2 * MAX_COMMANDS + 1) * LAYOUT.max_record_bytes
 JOURNAL_FILE = "commands.journal"
 # The fields of a run that determine the world, apart from the commands. Two runs that agree in these and in the journal
 # have the same history.

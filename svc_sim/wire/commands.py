@@ -7,9 +7,12 @@ from mesh.clock import SimulationClock
 from mesh.serving.errors import InvalidFieldError
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
+from svc_sim.domain.craft.limits import CraftLimits
 from svc_sim.domain.helm import Helm
 from svc_sim.domain.scenario import MAX_TURN_RATE_DPS
 from svc_sim.domain.trajectory import MAX_SPEED_MPS
+from svc_sim.wire.orders import to_order
+from svc_sim.wire.refused import RefusedError
 
 # Limit for a run without an end: a century, within which nanoseconds since 1970 fit into 63 bits.
 MAX_TIME_NS = 100 * 365 * 86_400 * 1_000_000_000
@@ -19,14 +22,6 @@ _LIMITS = {
     "turn_rate_dps": (-MAX_TURN_RATE_DPS, MAX_TURN_RATE_DPS),
     "climb_mps": (-MAX_SPEED_MPS, MAX_SPEED_MPS),
 }
-
-
-class RefusedError(Exception):
-    """A command that cannot be executed; `field` is relative to the command."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 def check_id(command: Command) -> str:
@@ -46,11 +41,17 @@ def check_id(command: Command) -> str:
     return given
 
 
-def decide(command: Command, committed_tick: int, run: Run) -> CommandRecord:
-    """Return the outcome of a command with a valid id, when the ticks through `committed_tick` are committed."""
+def decide(command: Command, committed_tick: int, run: Run, limits: CraftLimits | None = None) -> CommandRecord:
+    """Return the outcome of a command with a valid id, when the ticks through `committed_tick` are committed.
+
+    `limits` are those of a bot with a rigid body; None: the bot moves on rails.
+    """
     known = known_part(command)
     try:
-        to_helm(known)
+        if limits is None:
+            to_helm(known)
+        else:
+            to_order(known, limits, run.tick_ns)
         tick = _tick_of_effect(known.tick, committed_tick, run)
     except RefusedError as refusal:
         result = CommandResult(
@@ -77,8 +78,9 @@ def to_helm(command: Command) -> Helm:
     Raises:
         RefusedError: it holds no known action, or a value is not finite or out of its range.
     """
-    if command.WhichOneof("action") != "set_helm":
-        raise RefusedError("action", "nothing is asked for that is known here; known: set_helm")
+    if (action := command.WhichOneof("action")) != "set_helm":
+        why = f"{action} is for a bot with a rigid body" if action else "nothing is asked for that is known here"
+        raise RefusedError("action", f"{why}; known: set_helm")
     given = command.set_helm
     values = {name: _value(given, name) for name in _LIMITS}
     if all(value is None for value in values.values()):

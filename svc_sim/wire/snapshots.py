@@ -1,5 +1,7 @@
 """Conversion of the domain's states to the wire's messages."""
 
+from collections.abc import Sequence
+
 from mesh.clock import SimulationClock
 from qiki.common.v1.contact_pb2 import ObjectType as WireObjectType
 from qiki.common.v1.contact_pb2 import TransponderMode as WireTransponderMode
@@ -24,15 +26,17 @@ _TRANSPONDER_MODES = {
 _FAULT_KINDS = {kind: SensorFaultKind.Value(f"SENSOR_FAULT_KIND_{kind.name}") for kind in FaultKind}
 
 
-def to_snapshot(state: WorldState, clock: SimulationClock) -> WorldSnapshot:
-    """Return the world at a tick."""
+def to_snapshot(
+    state: WorldState, clock: SimulationClock, sensor_faults: Sequence[FaultState] | None = None
+) -> WorldSnapshot:
+    """Return the world at a tick, with these sensor faults instead of the scenario's, if given."""
     return WorldSnapshot(
         schema_version=SCHEMA_VERSION,
         tick=state.tick,
         time=clock.timestamp(state.tick),
         own_ship=_to_pose(state.own_ship),
         contacts=[_to_contact(contact) for contact in state.contacts],
-        sensor_faults=[_to_fault(fault) for fault in state.sensor_faults],
+        sensor_faults=[_to_fault(fault) for fault in (state.sensor_faults if sensor_faults is None else sensor_faults)],
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from botspec.example import example_bots
 from chain import RUN_ID, START_TIME
 from chaos.proxy import HOST, Link
 from chaos.schedule import LINKS, PROCESSES
@@ -14,6 +15,9 @@ from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.supervision.child import RestartPolicy
 
 SEED = 7
+# A bot with a rigid body: its world has a state, which must survive with all the rest.
+BOT_ID = "inspector-01"
+BOT_SPEC = example_bots()["inspection-craft"]
 # A killed process is restarted at once: the tests are about frequent restarts.
 AT_ONCE = RestartPolicy(first_delay_s=0.1, factor=1.0, max_delay_s=0.1)
 CHECKPOINT_PERIOD_S = "5"
@@ -90,12 +94,18 @@ async def arena(
         options = MeshOptions(
             state_dir=directory / "state",
             scenario=scenario,
+            bot_spec=BOT_SPEC,
             speed=speed,
             flow_control="lossless",
             run_id=RUN_ID,
             start_time=START_TIME,
             seed=SEED,
-            settings=(("tracker", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S), *_rewired(made), *settings),
+            settings=(
+                ("sim", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S),
+                ("tracker", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S),
+                *_rewired(made),
+                *settings,
+            ),
         )
         mesh = await stack.enter_async_context(open_mesh(options, ports, lambda _line: None, policy=AT_ONCE))
         yield Arena(mesh, made)

@@ -10,10 +10,9 @@ from typing import Any
 
 import grpc
 
-from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from chain import SUBJECTS
-from chaos.arena import Arena
+from chaos.arena import BOT_SPEC, Arena
 from chaos.proxy import HOST
 from chaos.traces import Trace, difference
 from chaos.watcher import NotRecovered
@@ -96,7 +95,7 @@ class Historian:
 def archived(transport: grpc.aio.Channel) -> dict[str, Stream[Any]]:
     """Return a stream of each derived subject that the archive holds, from its first event on, by subject."""
     stub: Any = ArchiveServiceStub(transport)
-    channels = load_bot_spec(example_bot_spec()).spec.channels
+    channels = load_bot_spec(BOT_SPEC).spec.channels
     return {
         channel.subject: Stream[Any](stub.WatchArchive, WatchArchiveRequest(channel=channel.name, from_oldest=True))
         for channel in channels

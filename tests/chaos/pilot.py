@@ -11,17 +11,20 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from chain import read_subject
-from chaos.arena import Arena
+from chaos.arena import BOT_ID, Arena
 from chaos.watcher import NotRecovered
 from mesh.tasks import raise_if_cancelled
-from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, SetHelm
+from qiki.common.v1.geometry_pb2 import Vector3d
+from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandResult, FireThruster, SetVelocity, SwitchPower
 
-COMMANDS, RESPONSES, DEAD_LETTERS = "qiki.commands.v1.qiki-01", "qiki.responses.v1.qiki-01", "qiki.dlq.v1.sim_commands"
+COMMANDS, RESPONSES = f"qiki.commands.v1.{BOT_ID}", f"qiki.responses.v1.{BOT_ID}"
+DEAD_LETTERS = "qiki.dlq.v1.sim_commands"
 PERIOD_S = 0.5
 ACK_TIMEOUT_S = 2.0
 ANSWERED_TIMEOUT_S = 120.0
 REPEATED = 0.2  # the share of commands that are sent once more on purpose
-MAX_SPEED_MPS = 5.0  # the ship stays where its radars detect targets
+THRUSTER = "thruster-x-plus-1"
+MAX_SPEED_MPS = 3.0  # the ship stays where its radars detect targets
 
 
 @dataclass(slots=True)
@@ -90,11 +93,17 @@ class Pilot:
             raise NotRecovered(f"{len(wanted)} commands are not answered within {ANSWERED_TIMEOUT_S} s") from None
 
     def _draw(self) -> Command:
-        helm = SetHelm(
-            course_deg=round(self.random.uniform(0.0, 359.0), 1),
-            speed_mps=round(self.random.uniform(0.0, MAX_SPEED_MPS), 1),
-        )
-        return Command(command_id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)), set_helm=helm)
+        command = Command(command_id=str(uuid.UUID(int=self.random.getrandbits(128), version=4)))
+        kind = self.random.randrange(3)
+        if kind == 0:
+            east, north = (round(self.random.uniform(-MAX_SPEED_MPS, MAX_SPEED_MPS), 1) for _ in range(2))
+            command.set_velocity.CopyFrom(SetVelocity(velocity=Vector3d(x=east, y=north), timeout_s=5.0))
+        elif kind == 1:
+            thrust_n = round(self.random.uniform(1.0, 20.0), 1)
+            command.fire_thruster.CopyFrom(FireThruster(thruster=THRUSTER, thrust_n=thrust_n, duration_s=0.5))
+        else:
+            command.switch_power.CopyFrom(SwitchPower(component="camera", on=self.random.random() < 0.5))
+        return command
 
     async def _send(self, client: Client, command: Command) -> None:
         """Publish until acknowledged; there is no message id, so after a lost acknowledgement it is stored twice."""

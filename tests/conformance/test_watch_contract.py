@@ -188,7 +188,8 @@ async def test_events_carry_the_whole_context(served: Served) -> None:
     assert run is not None
     for response in (first, second):
         context = response.context
-        assert context.source == f"/qiki/qiki-01/{run.run_id}/{served.case.feed_name}"
+        bot = "inspector-01" if served.case.craft else "qiki-01"
+        assert context.source == f"/qiki/{bot}/{run.run_id}/{served.case.feed_name}"
         payload = getattr(response, response.WhichOneof("event"))
         assert context.type == payload.DESCRIPTOR.full_name
         assert context.run_created == run.created

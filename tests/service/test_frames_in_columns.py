@@ -150,7 +150,7 @@ async def test_a_tracker_asks_for_columns_and_makes_the_same_tracks_of_messages(
         of_columns = tracker(served.server.port)
         of_messages = tracker((await stack.enter_async_context(running(parts))).port)
         for each in (of_columns, of_messages):
-            await stack.enter_async_context(running(each, with_loops=True))
+            await stack.enter_async_context(running(each, each.loops))
         count = await served.produce(24)
         for each in (of_columns, of_messages):
             async with asyncio.timeout(WAIT_S):

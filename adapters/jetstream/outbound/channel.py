@@ -293,7 +293,8 @@ class ChannelPublisher:
 
     def _decide(self, tail: StoredMessage | None, used: bool, run: Run) -> Start:
         headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
-        if self.channel.policy == "recorded":
+        # A log of a run ends with it, and the next run's log follows; a log of its own must not be lost.
+        if self.channel.policy == "recorded" and not run.tick_ns:
             return decide_recorded(headers, sequence, used, run, self._accepted_log)
         return decide(headers, sequence, used, run)
 

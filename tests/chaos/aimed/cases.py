@@ -28,6 +28,8 @@ POINTS = {
         "journal.write",
         "journal.appended",
         "command.done",
+        "craft.write",
+        "craft.written",
     ),
     "radar": ("confirmation.send", "confirmation.answered"),
     "tracker": (

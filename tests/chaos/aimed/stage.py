@@ -11,7 +11,7 @@ from botspec.derived.runtime import write as write_runtime
 from botspec.model import load_bot_spec
 from chain import RUN_ID, START_TIME
 from chaos.aimed.cases import Case, Retention
-from chaos.arena import AT_ONCE, SEED, Arena
+from chaos.arena import AT_ONCE, BOT_SPEC, SEED, Arena
 from chaos.proxy import HOST, Link
 from cli.local_mesh.jetstream import declared_bytes, init_topology
 from cli.local_mesh.mesh import Mesh
@@ -154,6 +154,7 @@ def _options(scenario: Path, retention: Retention, link: Link) -> MeshOptions:
     kept = [(service, "RETENTION_S", RETENTION_S[retention]) for service in ("sim", "radar", "tracker")]
     return MeshOptions(
         scenario=scenario,
+        bot_spec=BOT_SPEC,
         speed="1",
         flow_control="lossless",
         run_id=RUN_ID,
@@ -161,6 +162,7 @@ def _options(scenario: Path, retention: Retention, link: Link) -> MeshOptions:
         seed=SEED,
         settings=(
             ("sim", "PAUSED", "true"),
+            ("sim", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S),
             ("tracker", "CHECKPOINT_PERIOD_S", CHECKPOINT_PERIOD_S),
             ("bridge", "NATS_URL", f"nats://{HOST}:{link.port}"),
             *kept,

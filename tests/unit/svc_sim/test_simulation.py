@@ -105,7 +105,7 @@ async def running(state_dir: Path | None, **settings: Any) -> AsyncIterator[Runn
     with base.resources:
         parts = svc_sim.wiring.build(SimSettings(state_dir=state_dir, **settings), base)
         servicer: Any = parts.mounts[0].servicer
-        feeds = {feed.name: feed for feed in parts.feeds}
+        feeds = {feed.name: feed for feed in parts.feeds if feed.name != "commands"}  # the derived ones
         async with asyncio.TaskGroup() as group:
             loop: Any = parts.loops[0]()
             task = group.create_task(loop)

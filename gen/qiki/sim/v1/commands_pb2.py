@@ -23,23 +23,49 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from qiki.common.v1 import contact_pb2 as qiki_dot_common_dot_v1_dot_contact__pb2
+from qiki.common.v1 import geometry_pb2 as qiki_dot_common_dot_v1_dot_geometry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqiki/sim/v1/commands.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"_\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0c\n\x04tick\x18\x02 \x01(\x04\x12(\n\x08set_helm\x18\x03 \x01(\x0b\x32\x14.qiki.sim.v1.SetHelmH\x00\x42\x08\n\x06\x61\x63tion\"\xab\x01\n\x07SetHelm\x12\x17\n\ncourse_deg\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tspeed_mps\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rturn_rate_dps\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x16\n\tclimb_mps\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\r\n\x0b_course_degB\x0c\n\n_speed_mpsB\x10\n\x0e_turn_rate_dpsB\x0c\n\n_climb_mps\"\xb9\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.qiki.sim.v1.CommandOutcome\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\r\n\x05\x66ield\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\"b\n\rCommandRecord\x12%\n\x07\x63ommand\x18\x01 \x01(\x0b\x32\x14.qiki.sim.v1.Command\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.qiki.sim.v1.CommandResult*k\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OMMAND_OUTCOME_APPLIED\x10\x01\x12\x1b\n\x17\x43OMMAND_OUTCOME_REFUSED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqiki/sim/v1/commands.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqiki/common/v1/contact.proto\x1a\x1dqiki/common/v1/geometry.proto\"\x8b\x03\n\x07\x43ommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x0c\n\x04tick\x18\x02 \x01(\x04\x12(\n\x08set_helm\x18\x03 \x01(\x0b\x32\x14.qiki.sim.v1.SetHelmH\x00\x12\x32\n\rfire_thruster\x18\x04 \x01(\x0b\x32\x19.qiki.sim.v1.FireThrusterH\x00\x12\x30\n\x0cset_attitude\x18\x05 \x01(\x0b\x32\x18.qiki.sim.v1.SetAttitudeH\x00\x12\x30\n\x0cset_velocity\x18\x06 \x01(\x0b\x32\x18.qiki.sim.v1.SetVelocityH\x00\x12(\n\x08set_mode\x18\x07 \x01(\x0b\x32\x14.qiki.sim.v1.SetModeH\x00\x12\x30\n\x0cswitch_power\x18\x08 \x01(\x0b\x32\x18.qiki.sim.v1.SwitchPowerH\x00\x12\x36\n\x0fset_transponder\x18\t \x01(\x0b\x32\x1b.qiki.sim.v1.SetTransponderH\x00\x42\x08\n\x06\x61\x63tion\"\xab\x01\n\x07SetHelm\x12\x17\n\ncourse_deg\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tspeed_mps\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rturn_rate_dps\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x16\n\tclimb_mps\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\r\n\x0b_course_degB\x0c\n\n_speed_mpsB\x10\n\x0e_turn_rate_dpsB\x0c\n\n_climb_mps\"F\n\x0c\x46ireThruster\x12\x10\n\x08thruster\x18\x01 \x01(\t\x12\x10\n\x08thrust_n\x18\x02 \x01(\x01\x12\x12\n\nduration_s\x18\x03 \x01(\x01\"e\n\x0bSetAttitude\x12,\n\x08\x61ttitude\x18\x01 \x01(\x0b\x32\x1a.qiki.common.v1.Quaternion\x12\x15\n\rtolerance_rad\x18\x02 \x01(\x01\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\"c\n\x0bSetVelocity\x12*\n\x08velocity\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x15\n\rtolerance_mps\x18\x02 \x01(\x01\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\"/\n\x07SetMode\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.qiki.sim.v1.CraftMode\",\n\x0bSwitchPower\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\n\n\x02on\x18\x02 \x01(\x08\"W\n\x0eSetTransponder\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.qiki.common.v1.TransponderMode\x12\x16\n\x0espoof_identity\x18\x02 \x01(\t\"\xb9\x01\n\rCommandResult\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.qiki.sim.v1.CommandOutcome\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\r\n\x05\x66ield\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\"\x96\x01\n\rCommandEffect\x12\r\n\x05ticks\x18\x01 \x01(\x04\x12\x12\n\nimpulse_ns\x18\x02 \x01(\x01\x12\x15\n\rpropellant_kg\x18\x03 \x01(\x01\x12\x13\n\x0b\x64\x65lta_v_mps\x18\x04 \x01(\x01\x12\x1a\n\x12\x61ttitude_error_rad\x18\x05 \x01(\x01\x12\x1a\n\x12velocity_error_mps\x18\x06 \x01(\x01\"\xb9\x02\n\x0c\x43ommandEvent\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x12\n\ncommand_id\x18\x02 \x01(\t\x12(\n\x05stage\x18\x03 \x01(\x0e\x32\x19.qiki.sim.v1.CommandStage\x12\x0c\n\x04tick\x18\x04 \x01(\x04\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66ield\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12(\n\x06reason\x18\x08 \x01(\x0e\x32\x18.qiki.sim.v1.AbortReason\x12*\n\x06\x65\x66\x66\x65\x63t\x18\t \x01(\x0b\x32\x1a.qiki.sim.v1.CommandEffect\x12%\n\x07\x63ommand\x18\n \x01(\x0b\x32\x14.qiki.sim.v1.Command\"\xc2\x01\n\rCommandEnding\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12(\n\x05stage\x18\x02 \x01(\x0e\x32\x19.qiki.sim.v1.CommandStage\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12(\n\x06reason\x18\x04 \x01(\x0e\x32\x18.qiki.sim.v1.AbortReason\x12\x0f\n\x07message\x18\x05 \x01(\t\x12*\n\x06\x65\x66\x66\x65\x63t\x18\x06 \x01(\x0b\x32\x1a.qiki.sim.v1.CommandEffect\"\xd6\x01\n\rCommandRecord\x12%\n\x07\x63ommand\x18\x01 \x01(\x0b\x32\x14.qiki.sim.v1.Command\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.qiki.sim.v1.CommandResult\x12*\n\x06\x65nding\x18\x03 \x01(\x0b\x32\x1a.qiki.sim.v1.CommandEnding\x12\x31\n\rrecorded_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x05 \x01(\t*j\n\tCraftMode\x12\x1a\n\x16\x43RAFT_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43RAFT_MODE_NOMINAL\x10\x01\x12\x14\n\x10\x43RAFT_MODE_DRIFT\x10\x02\x12\x13\n\x0f\x43RAFT_MODE_SAFE\x10\x03*k\n\x0e\x43ommandOutcome\x12\x1f\n\x1b\x43OMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43OMMAND_OUTCOME_APPLIED\x10\x01\x12\x1b\n\x17\x43OMMAND_OUTCOME_REFUSED\x10\x02*\x9c\x01\n\x0c\x43ommandStage\x12\x1d\n\x19\x43OMMAND_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OMMAND_STAGE_ACCEPTED\x10\x01\x12\x19\n\x15\x43OMMAND_STAGE_REFUSED\x10\x02\x12\x1b\n\x17\x43OMMAND_STAGE_COMPLETED\x10\x03\x12\x19\n\x15\x43OMMAND_STAGE_ABORTED\x10\x04*\xb1\x01\n\x0b\x41\x62ortReason\x12\x1c\n\x18\x41\x42ORT_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x42ORT_REASON_TANK_EMPTY\x10\x01\x12\x19\n\x15\x41\x42ORT_REASON_NO_POWER\x10\x02\x12\x1b\n\x17\x41\x42ORT_REASON_SUPERSEDED\x10\x03\x12\x15\n\x11\x41\x42ORT_REASON_MODE\x10\x04\x12\x18\n\x14\x41\x42ORT_REASON_TIMEOUT\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.sim.v1.commands_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMMANDOUTCOME']._serialized_start=635
-  _globals['_COMMANDOUTCOME']._serialized_end=742
-  _globals['_COMMAND']._serialized_start=76
-  _globals['_COMMAND']._serialized_end=171
-  _globals['_SETHELM']._serialized_start=174
-  _globals['_SETHELM']._serialized_end=345
-  _globals['_COMMANDRESULT']._serialized_start=348
-  _globals['_COMMANDRESULT']._serialized_end=533
-  _globals['_COMMANDRECORD']._serialized_start=535
-  _globals['_COMMANDRECORD']._serialized_end=633
+  _globals['_CRAFTMODE']._serialized_start=2240
+  _globals['_CRAFTMODE']._serialized_end=2346
+  _globals['_COMMANDOUTCOME']._serialized_start=2348
+  _globals['_COMMANDOUTCOME']._serialized_end=2455
+  _globals['_COMMANDSTAGE']._serialized_start=2458
+  _globals['_COMMANDSTAGE']._serialized_end=2614
+  _globals['_ABORTREASON']._serialized_start=2617
+  _globals['_ABORTREASON']._serialized_end=2794
+  _globals['_COMMAND']._serialized_start=138
+  _globals['_COMMAND']._serialized_end=533
+  _globals['_SETHELM']._serialized_start=536
+  _globals['_SETHELM']._serialized_end=707
+  _globals['_FIRETHRUSTER']._serialized_start=709
+  _globals['_FIRETHRUSTER']._serialized_end=779
+  _globals['_SETATTITUDE']._serialized_start=781
+  _globals['_SETATTITUDE']._serialized_end=882
+  _globals['_SETVELOCITY']._serialized_start=884
+  _globals['_SETVELOCITY']._serialized_end=983
+  _globals['_SETMODE']._serialized_start=985
+  _globals['_SETMODE']._serialized_end=1032
+  _globals['_SWITCHPOWER']._serialized_start=1034
+  _globals['_SWITCHPOWER']._serialized_end=1078
+  _globals['_SETTRANSPONDER']._serialized_start=1080
+  _globals['_SETTRANSPONDER']._serialized_end=1167
+  _globals['_COMMANDRESULT']._serialized_start=1170
+  _globals['_COMMANDRESULT']._serialized_end=1355
+  _globals['_COMMANDEFFECT']._serialized_start=1358
+  _globals['_COMMANDEFFECT']._serialized_end=1508
+  _globals['_COMMANDEVENT']._serialized_start=1511
+  _globals['_COMMANDEVENT']._serialized_end=1824
+  _globals['_COMMANDENDING']._serialized_start=1827
+  _globals['_COMMANDENDING']._serialized_end=2021
+  _globals['_COMMANDRECORD']._serialized_start=2024
+  _globals['_COMMANDRECORD']._serialized_end=2238
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from qiki.common.v1 import contact_pb2 as _contact_pb2
+from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +20,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CraftMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CraftModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CraftMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CRAFT_MODE_UNSPECIFIED: _CraftMode.ValueType  # 0
+    """Not known; in a snapshot: the bot has no rigid body."""
+    CRAFT_MODE_NOMINAL: _CraftMode.ValueType  # 1
+    """The autopilot follows its set-points."""
+    CRAFT_MODE_DRIFT: _CraftMode.ValueType  # 2
+    """The autopilot is off: thrusters fire on direct commands alone. Set-points are dropped."""
+    CRAFT_MODE_SAFE: _CraftMode.ValueType  # 3
+    """The autopilot stops the rotation and does nothing else; the switchable loads are switched off, and direct thrust
+    ends. Set-points are dropped.
+    """
+
+class CraftMode(_CraftMode, metaclass=_CraftModeEnumTypeWrapper):
+    """CraftMode is the mode of a craft with a rigid body."""
+
+CRAFT_MODE_UNSPECIFIED: CraftMode.ValueType  # 0
+"""Not known; in a snapshot: the bot has no rigid body."""
+CRAFT_MODE_NOMINAL: CraftMode.ValueType  # 1
+"""The autopilot follows its set-points."""
+CRAFT_MODE_DRIFT: CraftMode.ValueType  # 2
+"""The autopilot is off: thrusters fire on direct commands alone. Set-points are dropped."""
+CRAFT_MODE_SAFE: CraftMode.ValueType  # 3
+"""The autopilot stops the rotation and does nothing else; the switchable loads are switched off, and direct thrust
+ends. Set-points are dropped.
+"""
+Global___CraftMode: _TypeAlias = CraftMode  # noqa: Y015
+
 class _CommandOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -27,7 +61,7 @@ class _CommandOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comman
     COMMAND_OUTCOME_UNSPECIFIED: _CommandOutcome.ValueType  # 0
     """Not known."""
     COMMAND_OUTCOME_APPLIED: _CommandOutcome.ValueType  # 1
-    """The command is part of the run's history and acts from the result's tick on."""
+    """The command is accepted: it is part of the run's history and acts from the result's tick on."""
     COMMAND_OUTCOME_REFUSED: _CommandOutcome.ValueType  # 2
     """The command has not acted and never will. To try again, correct it and give it a new id."""
 
@@ -37,20 +71,98 @@ class CommandOutcome(_CommandOutcome, metaclass=_CommandOutcomeEnumTypeWrapper):
 COMMAND_OUTCOME_UNSPECIFIED: CommandOutcome.ValueType  # 0
 """Not known."""
 COMMAND_OUTCOME_APPLIED: CommandOutcome.ValueType  # 1
-"""The command is part of the run's history and acts from the result's tick on."""
+"""The command is accepted: it is part of the run's history and acts from the result's tick on."""
 COMMAND_OUTCOME_REFUSED: CommandOutcome.ValueType  # 2
 """The command has not acted and never will. To try again, correct it and give it a new id."""
 Global___CommandOutcome: _TypeAlias = CommandOutcome  # noqa: Y015
 
+class _CommandStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommandStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommandStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMAND_STAGE_UNSPECIFIED: _CommandStage.ValueType  # 0
+    """Not known."""
+    COMMAND_STAGE_ACCEPTED: _CommandStage.ValueType  # 1
+    """The command is part of the run's history and acts from the event's tick on."""
+    COMMAND_STAGE_REFUSED: _CommandStage.ValueType  # 2
+    """The command has not acted and never will."""
+    COMMAND_STAGE_COMPLETED: _CommandStage.ValueType  # 3
+    """The command has had its effect."""
+    COMMAND_STAGE_ABORTED: _CommandStage.ValueType  # 4
+    """The command ended before it had its effect."""
+
+class CommandStage(_CommandStage, metaclass=_CommandStageEnumTypeWrapper):
+    """CommandStage is a stage in the life of a command: ACCEPTED or REFUSED, and after ACCEPTED one of COMPLETED and
+    ABORTED, unless the run ends first.
+    """
+
+COMMAND_STAGE_UNSPECIFIED: CommandStage.ValueType  # 0
+"""Not known."""
+COMMAND_STAGE_ACCEPTED: CommandStage.ValueType  # 1
+"""The command is part of the run's history and acts from the event's tick on."""
+COMMAND_STAGE_REFUSED: CommandStage.ValueType  # 2
+"""The command has not acted and never will."""
+COMMAND_STAGE_COMPLETED: CommandStage.ValueType  # 3
+"""The command has had its effect."""
+COMMAND_STAGE_ABORTED: CommandStage.ValueType  # 4
+"""The command ended before it had its effect."""
+Global___CommandStage: _TypeAlias = CommandStage  # noqa: Y015
+
+class _AbortReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AbortReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbortReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ABORT_REASON_UNSPECIFIED: _AbortReason.ValueType  # 0
+    """Not aborted."""
+    ABORT_REASON_TANK_EMPTY: _AbortReason.ValueType  # 1
+    """The propellant tank is empty."""
+    ABORT_REASON_NO_POWER: _AbortReason.ValueType  # 2
+    """The component has no power: switched off, shed, or tripped by its temperature."""
+    ABORT_REASON_SUPERSEDED: _AbortReason.ValueType  # 3
+    """A later command replaced it."""
+    ABORT_REASON_MODE: _AbortReason.ValueType  # 4
+    """The mode of the craft excludes it."""
+    ABORT_REASON_TIMEOUT: _AbortReason.ValueType  # 5
+    """The set-point was not reached within its timeout."""
+
+class AbortReason(_AbortReason, metaclass=_AbortReasonEnumTypeWrapper):
+    """AbortReason is the reason for which a command ended before it had its effect."""
+
+ABORT_REASON_UNSPECIFIED: AbortReason.ValueType  # 0
+"""Not aborted."""
+ABORT_REASON_TANK_EMPTY: AbortReason.ValueType  # 1
+"""The propellant tank is empty."""
+ABORT_REASON_NO_POWER: AbortReason.ValueType  # 2
+"""The component has no power: switched off, shed, or tripped by its temperature."""
+ABORT_REASON_SUPERSEDED: AbortReason.ValueType  # 3
+"""A later command replaced it."""
+ABORT_REASON_MODE: AbortReason.ValueType  # 4
+"""The mode of the craft excludes it."""
+ABORT_REASON_TIMEOUT: AbortReason.ValueType  # 5
+"""The set-point was not reached within its timeout."""
+Global___AbortReason: _TypeAlias = AbortReason  # noqa: Y015
+
 @_typing.final
 class Command(_message.Message):
-    """Command requests a change to the simulated world. Its CommandResult holds the outcome."""
+    """Command requests a change to the simulated world. Its CommandResult holds the outcome, and its life is streamed as
+    CommandEvents.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COMMAND_ID_FIELD_NUMBER: _builtins.int
     TICK_FIELD_NUMBER: _builtins.int
     SET_HELM_FIELD_NUMBER: _builtins.int
+    FIRE_THRUSTER_FIELD_NUMBER: _builtins.int
+    SET_ATTITUDE_FIELD_NUMBER: _builtins.int
+    SET_VELOCITY_FIELD_NUMBER: _builtins.int
+    SET_MODE_FIELD_NUMBER: _builtins.int
+    SWITCH_POWER_FIELD_NUMBER: _builtins.int
+    SET_TRANSPONDER_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     """Chosen by the caller: a UUID in its canonical text form, lower case. It identifies the command for the whole run: a
     repeated id is never executed again, whatever the content of the repeated command.
@@ -62,7 +174,31 @@ class Command(_message.Message):
     """
     @_builtins.property
     def set_helm(self) -> Global___SetHelm:
-        """Steer the own ship."""
+        """Steer the own ship of a bot without a rigid body."""
+
+    @_builtins.property
+    def fire_thruster(self) -> Global___FireThruster:
+        """Fire a thruster."""
+
+    @_builtins.property
+    def set_attitude(self) -> Global___SetAttitude:
+        """Turn to an attitude."""
+
+    @_builtins.property
+    def set_velocity(self) -> Global___SetVelocity:
+        """Reach a velocity."""
+
+    @_builtins.property
+    def set_mode(self) -> Global___SetMode:
+        """Change the mode of the craft."""
+
+    @_builtins.property
+    def switch_power(self) -> Global___SwitchPower:
+        """Switch a component on or off."""
+
+    @_builtins.property
+    def set_transponder(self) -> Global___SetTransponder:
+        """Set the transponder."""
 
     def __init__(
         self,
@@ -70,12 +206,18 @@ class Command(_message.Message):
         command_id: _builtins.str = ...,
         tick: _builtins.int = ...,
         set_helm: Global___SetHelm | None = ...,
+        fire_thruster: Global___FireThruster | None = ...,
+        set_attitude: Global___SetAttitude | None = ...,
+        set_velocity: Global___SetVelocity | None = ...,
+        set_mode: Global___SetMode | None = ...,
+        switch_power: Global___SwitchPower | None = ...,
+        set_transponder: Global___SetTransponder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "set_helm", b"set_helm"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "fire_thruster", b"fire_thruster", "set_attitude", b"set_attitude", "set_helm", b"set_helm", "set_mode", b"set_mode", "set_transponder", b"set_transponder", "set_velocity", b"set_velocity", "switch_power", b"switch_power"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "command_id", b"command_id", "set_helm", b"set_helm", "tick", b"tick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "command_id", b"command_id", "fire_thruster", b"fire_thruster", "set_attitude", b"set_attitude", "set_helm", b"set_helm", "set_mode", b"set_mode", "set_transponder", b"set_transponder", "set_velocity", b"set_velocity", "switch_power", b"switch_power", "tick", b"tick"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["set_helm"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["set_helm", "fire_thruster", "set_attitude", "set_velocity", "set_mode", "switch_power", "set_transponder"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -85,7 +227,7 @@ Global___Command: _TypeAlias = Command  # noqa: Y015
 class SetHelm(_message.Message):
     """SetHelm sets the own ship's motion from a tick on; it replaces the motion planned by the scenario or by an earlier
     helm. A field that is absent keeps its value at that tick, including a turn in progress. At least one field is
-    required. Only the position is guaranteed to be continuous.
+    required. Only the position is guaranteed to be continuous. A bot with a rigid body refuses it: see SetVelocity.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -132,6 +274,187 @@ class SetHelm(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_rate_dps) -> _WhichOneofReturnType__turn_rate_dps | None: ...
 
 Global___SetHelm: _TypeAlias = SetHelm  # noqa: Y015
+
+@_typing.final
+class FireThruster(_message.Message):
+    """FireThruster fires one thruster at a constant thrust for a duration, beside the autopilot's own use of it. It is
+    completed at the end of the duration, and aborted if the tank is empty, the thruster loses power, another command
+    fires the same thruster, or the craft enters the mode SAFE.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRUSTER_FIELD_NUMBER: _builtins.int
+    THRUST_N_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    thruster: _builtins.str
+    """Name of the thruster in the BotSpec."""
+    thrust_n: _builtins.float
+    """Thrust in newtons, in (0, max_thrust_n of the thruster]."""
+    duration_s: _builtins.float
+    """Duration in seconds, in (0, 3600]; rounded up to whole ticks."""
+    def __init__(
+        self,
+        *,
+        thruster: _builtins.str = ...,
+        thrust_n: _builtins.float = ...,
+        duration_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "thrust_n", b"thrust_n", "thruster", b"thruster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FireThruster: _TypeAlias = FireThruster  # noqa: Y015
+
+@_typing.final
+class SetAttitude(_message.Message):
+    """SetAttitude is a set-point of the autopilot: it turns the craft to an attitude and holds it until another set-point.
+    It is completed when the pointing error is within the tolerance and the craft turns at less than 0.01 rad/s, and
+    aborted by another attitude set-point, by a mode without set-points, or after the timeout.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTITUDE_FIELD_NUMBER: _builtins.int
+    TOLERANCE_RAD_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    tolerance_rad: _builtins.float
+    """Largest pointing error at which it is completed, in radians, in (0, 0.5]; 0: 0.01."""
+    timeout_s: _builtins.float
+    """Longest time to reach it, in seconds, in (0, 86400]; 0: 600."""
+    @_builtins.property
+    def attitude(self) -> _geometry_pb2.Quaternion:
+        """The attitude, body to ENU; its norm must be within 1e-3 of 1, and it is normalized."""
+
+    def __init__(
+        self,
+        *,
+        attitude: _geometry_pb2.Quaternion | None = ...,
+        tolerance_rad: _builtins.float = ...,
+        timeout_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attitude", b"attitude"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attitude", b"attitude", "timeout_s", b"timeout_s", "tolerance_rad", b"tolerance_rad"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAttitude: _TypeAlias = SetAttitude  # noqa: Y015
+
+@_typing.final
+class SetVelocity(_message.Message):
+    """SetVelocity is a set-point of the autopilot: it brings the craft to a velocity and holds it until another set-point.
+    It is completed when the difference is within the tolerance, and aborted by another velocity set-point, by a mode
+    without set-points, or after the timeout.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VELOCITY_FIELD_NUMBER: _builtins.int
+    TOLERANCE_MPS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    tolerance_mps: _builtins.float
+    """Largest magnitude of the difference at which it is completed, in metres per second, in (0, 100]; 0: 0.1."""
+    timeout_s: _builtins.float
+    """Longest time to reach it, in seconds, in (0, 86400]; 0: 600."""
+    @_builtins.property
+    def velocity(self) -> _geometry_pb2.Vector3d:
+        """The velocity in metres per second, local ENU frame; its magnitude is at most max_speed_mps of the autopilot."""
+
+    def __init__(
+        self,
+        *,
+        velocity: _geometry_pb2.Vector3d | None = ...,
+        tolerance_mps: _builtins.float = ...,
+        timeout_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["velocity", b"velocity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["timeout_s", b"timeout_s", "tolerance_mps", b"tolerance_mps", "velocity", b"velocity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVelocity: _TypeAlias = SetVelocity  # noqa: Y015
+
+@_typing.final
+class SetMode(_message.Message):
+    """SetMode changes the mode of the craft. It is completed in its tick."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___CraftMode.ValueType
+    """The new mode."""
+    def __init__(
+        self,
+        *,
+        mode: Global___CraftMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMode: _TypeAlias = SetMode  # noqa: Y015
+
+@_typing.final
+class SwitchPower(_message.Message):
+    """SwitchPower switches one component on or off. It is completed in its tick. A component that is switched on stays
+    without power while it is shed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    component: _builtins.str
+    """Name of a switchable component in the BotSpec."""
+    on: _builtins.bool
+    """Whether it is switched on."""
+    def __init__(
+        self,
+        *,
+        component: _builtins.str = ...,
+        on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component", b"component", "on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchPower: _TypeAlias = SwitchPower  # noqa: Y015
+
+@_typing.final
+class SetTransponder(_message.Message):
+    """SetTransponder sets the mode of the bot's transponder. It is completed in its tick."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    SPOOF_IDENTITY_FIELD_NUMBER: _builtins.int
+    mode: _contact_pb2.TransponderMode.ValueType
+    """The new mode; UNSPECIFIED is off."""
+    spoof_identity: _builtins.str
+    """With SPOOF: the false identity, 1 to 64 printable ASCII characters; empty: the BotSpec's spoof_identity. With any
+    other mode: empty.
+    """
+    def __init__(
+        self,
+        *,
+        mode: _contact_pb2.TransponderMode.ValueType = ...,
+        spoof_identity: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "spoof_identity", b"spoof_identity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTransponder: _TypeAlias = SetTransponder  # noqa: Y015
 
 @_typing.final
 class CommandResult(_message.Message):
@@ -182,32 +505,200 @@ class CommandResult(_message.Message):
 Global___CommandResult: _TypeAlias = CommandResult  # noqa: Y015
 
 @_typing.final
+class CommandEffect(_message.Message):
+    """CommandEffect is the measured effect of a command from its first tick to its last. Fields that do not concern the
+    action are 0.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKS_FIELD_NUMBER: _builtins.int
+    IMPULSE_NS_FIELD_NUMBER: _builtins.int
+    PROPELLANT_KG_FIELD_NUMBER: _builtins.int
+    DELTA_V_MPS_FIELD_NUMBER: _builtins.int
+    ATTITUDE_ERROR_RAD_FIELD_NUMBER: _builtins.int
+    VELOCITY_ERROR_MPS_FIELD_NUMBER: _builtins.int
+    ticks: _builtins.int
+    """Number of ticks in which the command acted."""
+    impulse_ns: _builtins.float
+    """FireThruster: impulse delivered, in newton seconds."""
+    propellant_kg: _builtins.float
+    """Propellant used by the whole craft meanwhile, in kilograms."""
+    delta_v_mps: _builtins.float
+    """Magnitude of the craft's change of velocity meanwhile, in metres per second."""
+    attitude_error_rad: _builtins.float
+    """SetAttitude: pointing error at the end, in radians, as the chord 2 sin(angle / 2)."""
+    velocity_error_mps: _builtins.float
+    """SetVelocity: magnitude of the difference from the set-point at the end, in metres per second."""
+    def __init__(
+        self,
+        *,
+        ticks: _builtins.int = ...,
+        impulse_ns: _builtins.float = ...,
+        propellant_kg: _builtins.float = ...,
+        delta_v_mps: _builtins.float = ...,
+        attitude_error_rad: _builtins.float = ...,
+        velocity_error_mps: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attitude_error_rad", b"attitude_error_rad", "delta_v_mps", b"delta_v_mps", "impulse_ns", b"impulse_ns", "propellant_kg", b"propellant_kg", "ticks", b"ticks", "velocity_error_mps", b"velocity_error_mps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommandEffect: _TypeAlias = CommandEffect  # noqa: Y015
+
+@_typing.final
+class CommandEvent(_message.Message):
+    """CommandEvent is one stage in the life of a command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    TICK_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    """Version of this message's meaning; 1."""
+    command_id: _builtins.str
+    """The command's id."""
+    stage: Global___CommandStage.ValueType
+    """The stage."""
+    tick: _builtins.int
+    """Accepted: the first tick at which it acts. Completed, aborted: the tick at which it ended. Refused: 0."""
+    field: _builtins.str
+    """Refused: the invalid field of the command. Otherwise empty."""
+    message: _builtins.str
+    """Refused, aborted: the reason in one sentence. Otherwise empty."""
+    reason: Global___AbortReason.ValueType
+    """Aborted: the reason."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Simulation time of that tick, UTC. Refused: absent."""
+
+    @_builtins.property
+    def effect(self) -> Global___CommandEffect:
+        """Completed, aborted: the measured effect."""
+
+    @_builtins.property
+    def command(self) -> Global___Command:
+        """Accepted, refused: the command as received."""
+
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        command_id: _builtins.str = ...,
+        stage: Global___CommandStage.ValueType = ...,
+        tick: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+        reason: Global___AbortReason.ValueType = ...,
+        effect: Global___CommandEffect | None = ...,
+        command: Global___Command | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "effect", b"effect", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "command_id", b"command_id", "effect", b"effect", "field", b"field", "message", b"message", "reason", b"reason", "schema_version", b"schema_version", "stage", b"stage", "tick", b"tick", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommandEvent: _TypeAlias = CommandEvent  # noqa: Y015
+
+@_typing.final
+class CommandEnding(_message.Message):
+    """CommandEnding is the end of an accepted command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    TICK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    command_id: _builtins.str
+    """The command's id."""
+    stage: Global___CommandStage.ValueType
+    """COMPLETED or ABORTED."""
+    tick: _builtins.int
+    """The tick at which it ended."""
+    reason: Global___AbortReason.ValueType
+    """Aborted: the reason."""
+    message: _builtins.str
+    """Aborted: the reason in one sentence."""
+    @_builtins.property
+    def effect(self) -> Global___CommandEffect:
+        """The measured effect."""
+
+    def __init__(
+        self,
+        *,
+        command_id: _builtins.str = ...,
+        stage: Global___CommandStage.ValueType = ...,
+        tick: _builtins.int = ...,
+        reason: Global___AbortReason.ValueType = ...,
+        message: _builtins.str = ...,
+        effect: Global___CommandEffect | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_id", b"command_id", "effect", b"effect", "message", b"message", "reason", b"reason", "stage", b"stage", "tick", b"tick"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommandEnding: _TypeAlias = CommandEnding  # noqa: Y015
+
+@_typing.final
 class CommandRecord(_message.Message):
-    """CommandRecord is one record of a run's command journal. The world is a function of the run and of the journal's
-    records in their order, and of nothing else.
+    """CommandRecord is one record of a run's command journal: the outcome of a command, or the end of an accepted one. The
+    world is a function of the run and of the outcomes in their order, and of nothing else; the ends follow from it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COMMAND_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    ENDING_FIELD_NUMBER: _builtins.int
+    RECORDED_TIME_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    traceparent: _builtins.str
+    """W3C trace context of the caller; empty: none. Absent in the record of an end."""
     @_builtins.property
     def command(self) -> Global___Command:
-        """The command as received."""
+        """The command as received. Absent in the record of an end."""
 
     @_builtins.property
     def result(self) -> Global___CommandResult:
-        """The outcome."""
+        """The outcome. Absent in the record of an end."""
+
+    @_builtins.property
+    def ending(self) -> Global___CommandEnding:
+        """The end of an accepted command."""
+
+    @_builtins.property
+    def recorded_time(self) -> _timestamp_pb2.Timestamp:
+        """Wall-clock time at which the record was made."""
 
     def __init__(
         self,
         *,
         command: Global___Command | None = ...,
         result: Global___CommandResult | None = ...,
+        ending: Global___CommandEnding | None = ...,
+        recorded_time: _timestamp_pb2.Timestamp | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "ending", b"ending", "recorded_time", b"recorded_time", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "ending", b"ending", "recorded_time", b"recorded_time", "result", b"result", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

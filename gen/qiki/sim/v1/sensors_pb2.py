@@ -26,17 +26,31 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from qiki.common.v1 import geometry_pb2 as qiki_dot_common_dot_v1_dot_geometry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19qiki/sim/v1/sensors.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dqiki/common/v1/geometry.proto\"\xde\x01\n\rSensorReading\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\'\n\tsensor_id\x18\x02 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04gnss\x18\x05 \x01(\x0b\x32\x14.qiki.sim.v1.GnssFixH\x00\x12%\n\x03imu\x18\x06 \x01(\x0b\x32\x16.qiki.sim.v1.ImuSampleH\x00\x42\x07\n\x05value\"\x97\x01\n\x07GnssFix\x12*\n\x08position\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12*\n\x08velocity\x18\x02 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x18\n\x10position_sigma_m\x18\x03 \x01(\x01\x12\x1a\n\x12velocity_sigma_mps\x18\x04 \x01(\x01\"\xac\x01\n\tImuSample\x12.\n\x0c\x61ngular_rate\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12.\n\x0c\x61\x63\x63\x65leration\x18\x02 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x1e\n\x16\x61ngular_rate_sigma_rps\x18\x03 \x01(\x01\x12\x1f\n\x17\x61\x63\x63\x65leration_sigma_mps2\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19qiki/sim/v1/sensors.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dqiki/common/v1/geometry.proto\"\xfd\x04\n\rSensorReading\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\'\n\tsensor_id\x18\x02 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04gnss\x18\x05 \x01(\x0b\x32\x14.qiki.sim.v1.GnssFixH\x00\x12%\n\x03imu\x18\x06 \x01(\x0b\x32\x16.qiki.sim.v1.ImuSampleH\x00\x12\x33\n\x0cstar_tracker\x18\x07 \x01(\x0b\x32\x1b.qiki.sim.v1.StarTrackerFixH\x00\x12\x35\n\x0btemperature\x18\x08 \x01(\x0b\x32\x1e.qiki.sim.v1.TemperatureSampleH\x00\x12)\n\x05power\x18\t \x01(\x0b\x32\x18.qiki.sim.v1.PowerSampleH\x00\x12\x31\n\tproximity\x18\n \x01(\x0b\x32\x1c.qiki.sim.v1.ProximitySampleH\x00\x12/\n\x08magnetic\x18\x0b \x01(\x0b\x32\x1b.qiki.sim.v1.MagneticSampleH\x00\x12\'\n\x05state\x18\x0c \x01(\x0e\x32\x18.qiki.sim.v1.SensorState\x12)\n\x06reason\x18\r \x01(\x0e\x32\x19.qiki.sim.v1.SensorReason\x12\x0f\n\x07message\x18\x0e \x01(\t\x12\x12\n\nsince_tick\x18\x0f \x01(\x04\x12)\n\x05since\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05value\"\x97\x01\n\x07GnssFix\x12*\n\x08position\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12*\n\x08velocity\x18\x02 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x18\n\x10position_sigma_m\x18\x03 \x01(\x01\x12\x1a\n\x12velocity_sigma_mps\x18\x04 \x01(\x01\"\xac\x01\n\tImuSample\x12.\n\x0c\x61ngular_rate\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12.\n\x0c\x61\x63\x63\x65leration\x18\x02 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x1e\n\x16\x61ngular_rate_sigma_rps\x18\x03 \x01(\x01\x12\x1f\n\x17\x61\x63\x63\x65leration_sigma_mps2\x18\x04 \x01(\x01\"Z\n\x0eStarTrackerFix\x12,\n\x08\x61ttitude\x18\x01 \x01(\x0b\x32\x1a.qiki.common.v1.Quaternion\x12\x1a\n\x12\x61ttitude_sigma_rad\x18\x02 \x01(\x01\"G\n\x11TemperatureSample\x12\x15\n\rtemperature_k\x18\x01 \x01(\x01\x12\x1b\n\x13temperature_sigma_k\x18\x02 \x01(\x01\"\x82\x01\n\x0bPowerSample\x12\x17\n\x0fstate_of_charge\x18\x01 \x01(\x01\x12\x0e\n\x06load_w\x18\x02 \x01(\x01\x12\x14\n\x0cgeneration_w\x18\x03 \x01(\x01\x12\x1d\n\x15state_of_charge_sigma\x18\x04 \x01(\x01\x12\x15\n\rpower_sigma_w\x18\x05 \x01(\x01\"9\n\x0fProximitySample\x12\x0f\n\x07range_m\x18\x01 \x01(\x01\x12\x15\n\rrange_sigma_m\x18\x02 \x01(\x01\"R\n\x0eMagneticSample\x12)\n\x07\x66ield_t\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x15\n\rfield_sigma_t\x18\x02 \x01(\x01*\x92\x01\n\x0bSensorState\x12\x1c\n\x18SENSOR_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SENSOR_STATE_NOMINAL\x10\x01\x12\x19\n\x15SENSOR_STATE_DEGRADED\x10\x02\x12\x17\n\x13SENSOR_STATE_FAILED\x10\x03\x12\x17\n\x13SENSOR_STATE_ABSENT\x10\x04*\x97\x02\n\x0cSensorReason\x12\x1d\n\x19SENSOR_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13SENSOR_REASON_NOISE\x10\x01\x12\x17\n\x13SENSOR_REASON_STUCK\x10\x02\x12\x19\n\x15SENSOR_REASON_FAILURE\x10\x03\x12\x19\n\x15SENSOR_REASON_DROPOUT\x10\x04\x12\x1a\n\x16SENSOR_REASON_NO_POWER\x10\x05\x12\x1c\n\x18SENSOR_REASON_OVERHEATED\x10\x06\x12!\n\x1dSENSOR_REASON_NOTHING_IN_VIEW\x10\x07\x12#\n\x1fSENSOR_REASON_ROTATING_TOO_FAST\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.sim.v1.sensors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SENSORSTATE']._serialized_start=1517
+  _globals['_SENSORSTATE']._serialized_end=1663
+  _globals['_SENSORREASON']._serialized_start=1666
+  _globals['_SENSORREASON']._serialized_end=1945
   _globals['_SENSORREADING']._serialized_start=107
-  _globals['_SENSORREADING']._serialized_end=329
-  _globals['_GNSSFIX']._serialized_start=332
-  _globals['_GNSSFIX']._serialized_end=483
-  _globals['_IMUSAMPLE']._serialized_start=486
-  _globals['_IMUSAMPLE']._serialized_end=658
+  _globals['_SENSORREADING']._serialized_end=744
+  _globals['_GNSSFIX']._serialized_start=747
+  _globals['_GNSSFIX']._serialized_end=898
+  _globals['_IMUSAMPLE']._serialized_start=901
+  _globals['_IMUSAMPLE']._serialized_end=1073
+  _globals['_STARTRACKERFIX']._serialized_start=1075
+  _globals['_STARTRACKERFIX']._serialized_end=1165
+  _globals['_TEMPERATURESAMPLE']._serialized_start=1167
+  _globals['_TEMPERATURESAMPLE']._serialized_end=1238
+  _globals['_POWERSAMPLE']._serialized_start=1241
+  _globals['_POWERSAMPLE']._serialized_end=1371
+  _globals['_PROXIMITYSAMPLE']._serialized_start=1373
+  _globals['_PROXIMITYSAMPLE']._serialized_end=1430
+  _globals['_MAGNETICSAMPLE']._serialized_start=1432
+  _globals['_MAGNETICSAMPLE']._serialized_end=1514
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from qiki.common.v1 import geometry_pb2 as _geometry_pb2
 import builtins as _builtins
 import sys
@@ -17,6 +18,86 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SensorState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensorStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSOR_STATE_UNSPECIFIED: _SensorState.ValueType  # 0
+    """Not known."""
+    SENSOR_STATE_NOMINAL: _SensorState.ValueType  # 1
+    """The reading is within its specification."""
+    SENSOR_STATE_DEGRADED: _SensorState.ValueType  # 2
+    """The reading has a value with larger errors than specified."""
+    SENSOR_STATE_FAILED: _SensorState.ValueType  # 3
+    """The sensor gives no value."""
+    SENSOR_STATE_ABSENT: _SensorState.ValueType  # 4
+    """There is nothing to measure, or this reading was lost: no value."""
+
+class SensorState(_SensorState, metaclass=_SensorStateEnumTypeWrapper):
+    """SensorState is the state of a sensor."""
+
+SENSOR_STATE_UNSPECIFIED: SensorState.ValueType  # 0
+"""Not known."""
+SENSOR_STATE_NOMINAL: SensorState.ValueType  # 1
+"""The reading is within its specification."""
+SENSOR_STATE_DEGRADED: SensorState.ValueType  # 2
+"""The reading has a value with larger errors than specified."""
+SENSOR_STATE_FAILED: SensorState.ValueType  # 3
+"""The sensor gives no value."""
+SENSOR_STATE_ABSENT: SensorState.ValueType  # 4
+"""There is nothing to measure, or this reading was lost: no value."""
+Global___SensorState: _TypeAlias = SensorState  # noqa: Y015
+
+class _SensorReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SensorReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSOR_REASON_UNSPECIFIED: _SensorReason.ValueType  # 0
+    """None: the sensor is nominal."""
+    SENSOR_REASON_NOISE: _SensorReason.ValueType  # 1
+    """DEGRADED: a fault raises the noise of the values."""
+    SENSOR_REASON_STUCK: _SensorReason.ValueType  # 2
+    """DEGRADED: the values are those of the last reading before a fault."""
+    SENSOR_REASON_FAILURE: _SensorReason.ValueType  # 3
+    """FAILED: the sensor has failed."""
+    SENSOR_REASON_DROPOUT: _SensorReason.ValueType  # 4
+    """ABSENT: this reading was lost."""
+    SENSOR_REASON_NO_POWER: _SensorReason.ValueType  # 5
+    """ABSENT: the sensor has no power: switched off, or shed."""
+    SENSOR_REASON_OVERHEATED: _SensorReason.ValueType  # 6
+    """ABSENT: the thermal node of the sensor has tripped."""
+    SENSOR_REASON_NOTHING_IN_VIEW: _SensorReason.ValueType  # 7
+    """ABSENT: no object is within the field of view and the range."""
+    SENSOR_REASON_ROTATING_TOO_FAST: _SensorReason.ValueType  # 8
+    """ABSENT: the craft turns faster than the sensor can follow."""
+
+class SensorReason(_SensorReason, metaclass=_SensorReasonEnumTypeWrapper):
+    """SensorReason is the reason of a sensor's state."""
+
+SENSOR_REASON_UNSPECIFIED: SensorReason.ValueType  # 0
+"""None: the sensor is nominal."""
+SENSOR_REASON_NOISE: SensorReason.ValueType  # 1
+"""DEGRADED: a fault raises the noise of the values."""
+SENSOR_REASON_STUCK: SensorReason.ValueType  # 2
+"""DEGRADED: the values are those of the last reading before a fault."""
+SENSOR_REASON_FAILURE: SensorReason.ValueType  # 3
+"""FAILED: the sensor has failed."""
+SENSOR_REASON_DROPOUT: SensorReason.ValueType  # 4
+"""ABSENT: this reading was lost."""
+SENSOR_REASON_NO_POWER: SensorReason.ValueType  # 5
+"""ABSENT: the sensor has no power: switched off, or shed."""
+SENSOR_REASON_OVERHEATED: SensorReason.ValueType  # 6
+"""ABSENT: the thermal node of the sensor has tripped."""
+SENSOR_REASON_NOTHING_IN_VIEW: SensorReason.ValueType  # 7
+"""ABSENT: no object is within the field of view and the range."""
+SENSOR_REASON_ROTATING_TOO_FAST: SensorReason.ValueType  # 8
+"""ABSENT: the craft turns faster than the sensor can follow."""
+Global___SensorReason: _TypeAlias = SensorReason  # noqa: Y015
 
 @_typing.final
 class SensorReading(_message.Message):
@@ -30,10 +111,30 @@ class SensorReading(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     GNSS_FIELD_NUMBER: _builtins.int
     IMU_FIELD_NUMBER: _builtins.int
+    STAR_TRACKER_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    POWER_FIELD_NUMBER: _builtins.int
+    PROXIMITY_FIELD_NUMBER: _builtins.int
+    MAGNETIC_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SINCE_TICK_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     tick: _builtins.int
     """The tick of the reading."""
+    state: Global___SensorState.ValueType
+    """State of the sensor. UNSPECIFIED: the bot has no model of its sensors' state, and the reading is nominal. A FAILED
+    or ABSENT reading carries no value.
+    """
+    reason: Global___SensorReason.ValueType
+    """Reason of the state; UNSPECIFIED: nominal."""
+    message: _builtins.str
+    """The reason in one sentence; empty: nominal."""
+    since_tick: _builtins.int
+    """The tick from which the state and its reason have lasted."""
     @_builtins.property
     def sensor_id(self) -> _geometry_pb2.UUID:
         """The sensor, as the BotSpec names it."""
@@ -50,6 +151,30 @@ class SensorReading(_message.Message):
     def imu(self) -> Global___ImuSample:
         """An inertial sample."""
 
+    @_builtins.property
+    def star_tracker(self) -> Global___StarTrackerFix:
+        """An attitude from the stars."""
+
+    @_builtins.property
+    def temperature(self) -> Global___TemperatureSample:
+        """A temperature."""
+
+    @_builtins.property
+    def power(self) -> Global___PowerSample:
+        """Electrical power and charge."""
+
+    @_builtins.property
+    def proximity(self) -> Global___ProximitySample:
+        """The distance to the nearest object."""
+
+    @_builtins.property
+    def magnetic(self) -> Global___MagneticSample:
+        """A magnetic field."""
+
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Simulation time of that tick, UTC."""
+
     def __init__(
         self,
         *,
@@ -59,12 +184,22 @@ class SensorReading(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         gnss: Global___GnssFix | None = ...,
         imu: Global___ImuSample | None = ...,
+        star_tracker: Global___StarTrackerFix | None = ...,
+        temperature: Global___TemperatureSample | None = ...,
+        power: Global___PowerSample | None = ...,
+        proximity: Global___ProximitySample | None = ...,
+        magnetic: Global___MagneticSample | None = ...,
+        state: Global___SensorState.ValueType = ...,
+        reason: Global___SensorReason.ValueType = ...,
+        message: _builtins.str = ...,
+        since_tick: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["gnss", b"gnss", "imu", b"imu", "sensor_id", b"sensor_id", "time", b"time", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gnss", b"gnss", "imu", b"imu", "magnetic", b"magnetic", "power", b"power", "proximity", b"proximity", "sensor_id", b"sensor_id", "since", b"since", "star_tracker", b"star_tracker", "temperature", b"temperature", "time", b"time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gnss", b"gnss", "imu", b"imu", "schema_version", b"schema_version", "sensor_id", b"sensor_id", "tick", b"tick", "time", b"time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gnss", b"gnss", "imu", b"imu", "magnetic", b"magnetic", "message", b"message", "power", b"power", "proximity", b"proximity", "reason", b"reason", "schema_version", b"schema_version", "sensor_id", b"sensor_id", "since", b"since", "since_tick", b"since_tick", "star_tracker", b"star_tracker", "state", b"state", "temperature", b"temperature", "tick", b"tick", "time", b"time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["gnss", "imu"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["gnss", "imu", "star_tracker", "temperature", "power", "proximity", "magnetic"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
@@ -124,11 +259,11 @@ class ImuSample(_message.Message):
     """Standard deviation of each component of the acceleration, in metres per second squared."""
     @_builtins.property
     def angular_rate(self) -> _geometry_pb2.Vector3d:
-        """Measured angular rate in radians per second, body frame."""
+        """Measured angular rate in radians per second, in the sensor's frame: the body frame turned by its mount."""
 
     @_builtins.property
     def acceleration(self) -> _geometry_pb2.Vector3d:
-        """Measured acceleration in metres per second squared, body frame, gravity not included."""
+        """Measured acceleration in metres per second squared, in the sensor's frame, gravity not included."""
 
     def __init__(
         self,
@@ -145,3 +280,149 @@ class ImuSample(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImuSample: _TypeAlias = ImuSample  # noqa: Y015
+
+@_typing.final
+class StarTrackerFix(_message.Message):
+    """StarTrackerFix is an attitude measured from the stars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTITUDE_FIELD_NUMBER: _builtins.int
+    ATTITUDE_SIGMA_RAD_FIELD_NUMBER: _builtins.int
+    attitude_sigma_rad: _builtins.float
+    """Standard deviation of the rotation error about each axis, in radians."""
+    @_builtins.property
+    def attitude(self) -> _geometry_pb2.Quaternion:
+        """Measured attitude, body to ENU."""
+
+    def __init__(
+        self,
+        *,
+        attitude: _geometry_pb2.Quaternion | None = ...,
+        attitude_sigma_rad: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attitude", b"attitude"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attitude", b"attitude", "attitude_sigma_rad", b"attitude_sigma_rad"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StarTrackerFix: _TypeAlias = StarTrackerFix  # noqa: Y015
+
+@_typing.final
+class TemperatureSample(_message.Message):
+    """TemperatureSample is a temperature."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPERATURE_K_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_SIGMA_K_FIELD_NUMBER: _builtins.int
+    temperature_k: _builtins.float
+    """Measured temperature in kelvins."""
+    temperature_sigma_k: _builtins.float
+    """Standard deviation in kelvins."""
+    def __init__(
+        self,
+        *,
+        temperature_k: _builtins.float = ...,
+        temperature_sigma_k: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["temperature_k", b"temperature_k", "temperature_sigma_k", b"temperature_sigma_k"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemperatureSample: _TypeAlias = TemperatureSample  # noqa: Y015
+
+@_typing.final
+class PowerSample(_message.Message):
+    """PowerSample is a sample of the power bus."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_OF_CHARGE_FIELD_NUMBER: _builtins.int
+    LOAD_W_FIELD_NUMBER: _builtins.int
+    GENERATION_W_FIELD_NUMBER: _builtins.int
+    STATE_OF_CHARGE_SIGMA_FIELD_NUMBER: _builtins.int
+    POWER_SIGMA_W_FIELD_NUMBER: _builtins.int
+    state_of_charge: _builtins.float
+    """Measured charge of the battery, as a fraction of its capacity."""
+    load_w: _builtins.float
+    """Measured load of the bus in watts."""
+    generation_w: _builtins.float
+    """Measured generation in watts."""
+    state_of_charge_sigma: _builtins.float
+    """Standard deviation of the charge, as a fraction."""
+    power_sigma_w: _builtins.float
+    """Standard deviation of the powers in watts."""
+    def __init__(
+        self,
+        *,
+        state_of_charge: _builtins.float = ...,
+        load_w: _builtins.float = ...,
+        generation_w: _builtins.float = ...,
+        state_of_charge_sigma: _builtins.float = ...,
+        power_sigma_w: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_w", b"generation_w", "load_w", b"load_w", "power_sigma_w", b"power_sigma_w", "state_of_charge", b"state_of_charge", "state_of_charge_sigma", b"state_of_charge_sigma"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PowerSample: _TypeAlias = PowerSample  # noqa: Y015
+
+@_typing.final
+class ProximitySample(_message.Message):
+    """ProximitySample is the distance to the nearest object in the field of view."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANGE_M_FIELD_NUMBER: _builtins.int
+    RANGE_SIGMA_M_FIELD_NUMBER: _builtins.int
+    range_m: _builtins.float
+    """Measured distance in metres."""
+    range_sigma_m: _builtins.float
+    """Standard deviation in metres."""
+    def __init__(
+        self,
+        *,
+        range_m: _builtins.float = ...,
+        range_sigma_m: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["range_m", b"range_m", "range_sigma_m", b"range_sigma_m"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProximitySample: _TypeAlias = ProximitySample  # noqa: Y015
+
+@_typing.final
+class MagneticSample(_message.Message):
+    """MagneticSample is a sample of the magnetic field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_T_FIELD_NUMBER: _builtins.int
+    FIELD_SIGMA_T_FIELD_NUMBER: _builtins.int
+    field_sigma_t: _builtins.float
+    """Standard deviation of each component, in tesla."""
+    @_builtins.property
+    def field_t(self) -> _geometry_pb2.Vector3d:
+        """Measured flux density in tesla, sensor frame."""
+
+    def __init__(
+        self,
+        *,
+        field_t: _geometry_pb2.Vector3d | None = ...,
+        field_sigma_t: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["field_t", b"field_t"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_sigma_t", b"field_sigma_t", "field_t", b"field_t"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MagneticSample: _TypeAlias = MagneticSample  # noqa: Y015

@@ -11,7 +11,9 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from qiki.common.v1 import stream_pb2 as _stream_pb2
 from qiki.sim.v1 import commands_pb2 as _commands_pb2
+from qiki.sim.v1 import nav_pb2 as _nav_pb2
 from qiki.sim.v1 import sensors_pb2 as _sensors_pb2
+from qiki.sim.v1 import subsystems_pb2 as _subsystems_pb2
 from qiki.sim.v1 import world_pb2 as _world_pb2
 import builtins as _builtins
 import sys
@@ -517,6 +519,893 @@ class ListSensorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSensorsResponse: _TypeAlias = ListSensorsResponse  # noqa: Y015
+
+@_typing.final
+class WatchEnergyRequest(_message.Message):
+    """WatchEnergyRequest opens a stream of energy statuses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: start at the oldest retained event instead of now."""
+    reader: _builtins.str
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
+    confirm_interval_s: _builtins.float
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless producer
+    refuses an interval of half its retention or more: producer and reader would wait for each other.
+    """
+    @_builtins.property
+    def filter(self) -> Global___EnergyFilter:
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+        filter: Global___EnergyFilter | None = ...,
+        confirm_interval_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEnergyRequest: _TypeAlias = WatchEnergyRequest  # noqa: Y015
+
+@_typing.final
+class EnergyFilter(_message.Message):
+    """EnergyFilter selects every nth event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_NTH_FIELD_NUMBER: _builtins.int
+    every_nth: _builtins.int
+    """Send only events whose sequence is a multiple of this; 0 and 1: all of them."""
+    def __init__(
+        self,
+        *,
+        every_nth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_nth", b"every_nth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnergyFilter: _TypeAlias = EnergyFilter  # noqa: Y015
+
+@_typing.final
+class WatchEnergyResponse(_message.Message):
+    """WatchEnergyResponse is one message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event. Present with a payload only."""
+
+    @_builtins.property
+    def energy(self) -> _subsystems_pb2.EnergyStatus:
+        """State of power, heat and propellant at one tick."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """No payload; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is shutting down."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        energy: _subsystems_pb2.EnergyStatus | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "energy", b"energy", "event", b"event", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "energy", b"energy", "event", b"event", "heartbeat", b"heartbeat", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["energy", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchEnergyResponse: _TypeAlias = WatchEnergyResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmEnergyRequest(_message.Message):
+    """ConfirmEnergyRequest carries the confirmed position of a required reader."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    reader: _builtins.str
+    """The required reader's name."""
+    resume_token: _builtins.str
+    """Token of the last response that is safe with the reader."""
+    def __init__(
+        self,
+        *,
+        reader: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmEnergyRequest: _TypeAlias = ConfirmEnergyRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmEnergyResponse(_message.Message):
+    """ConfirmEnergyResponse is the answer to ConfirmEnergy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    confirmed_sequence: _builtins.int
+    """Sequence up to which the reader's events are now confirmed."""
+    def __init__(
+        self,
+        *,
+        confirmed_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_sequence", b"confirmed_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmEnergyResponse: _TypeAlias = ConfirmEnergyResponse  # noqa: Y015
+
+@_typing.final
+class GetEnergyRequest(_message.Message):
+    """GetEnergyRequest asks for the newest status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnergyRequest: _TypeAlias = GetEnergyRequest  # noqa: Y015
+
+@_typing.final
+class GetEnergyResponse(_message.Message):
+    """GetEnergyResponse holds the newest status and its position in the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """A Watch call with this token starts at the next event."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event."""
+
+    @_builtins.property
+    def energy(self) -> _subsystems_pb2.EnergyStatus:
+        """State of power, heat and propellant at one tick."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        energy: _subsystems_pb2.EnergyStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "energy", b"energy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "energy", b"energy", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnergyResponse: _TypeAlias = GetEnergyResponse  # noqa: Y015
+
+@_typing.final
+class WatchShieldRequest(_message.Message):
+    """WatchShieldRequest opens a stream of shield statuses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: start at the oldest retained event instead of now."""
+    reader: _builtins.str
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
+    confirm_interval_s: _builtins.float
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless producer
+    refuses an interval of half its retention or more: producer and reader would wait for each other.
+    """
+    @_builtins.property
+    def filter(self) -> Global___ShieldFilter:
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+        filter: Global___ShieldFilter | None = ...,
+        confirm_interval_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchShieldRequest: _TypeAlias = WatchShieldRequest  # noqa: Y015
+
+@_typing.final
+class ShieldFilter(_message.Message):
+    """ShieldFilter selects every nth event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_NTH_FIELD_NUMBER: _builtins.int
+    every_nth: _builtins.int
+    """Send only events whose sequence is a multiple of this; 0 and 1: all of them."""
+    def __init__(
+        self,
+        *,
+        every_nth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_nth", b"every_nth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShieldFilter: _TypeAlias = ShieldFilter  # noqa: Y015
+
+@_typing.final
+class WatchShieldResponse(_message.Message):
+    """WatchShieldResponse is one message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    SHIELD_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event. Present with a payload only."""
+
+    @_builtins.property
+    def shield(self) -> _subsystems_pb2.ShieldStatus:
+        """State of the shield at one tick."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """No payload; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is shutting down."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        shield: _subsystems_pb2.ShieldStatus | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "shield", b"shield"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "resume_token", b"resume_token", "shield", b"shield"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["shield", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchShieldResponse: _TypeAlias = WatchShieldResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmShieldRequest(_message.Message):
+    """ConfirmShieldRequest carries the confirmed position of a required reader."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    reader: _builtins.str
+    """The required reader's name."""
+    resume_token: _builtins.str
+    """Token of the last response that is safe with the reader."""
+    def __init__(
+        self,
+        *,
+        reader: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmShieldRequest: _TypeAlias = ConfirmShieldRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmShieldResponse(_message.Message):
+    """ConfirmShieldResponse is the answer to ConfirmShield."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    confirmed_sequence: _builtins.int
+    """Sequence up to which the reader's events are now confirmed."""
+    def __init__(
+        self,
+        *,
+        confirmed_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_sequence", b"confirmed_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmShieldResponse: _TypeAlias = ConfirmShieldResponse  # noqa: Y015
+
+@_typing.final
+class GetShieldRequest(_message.Message):
+    """GetShieldRequest asks for the newest status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetShieldRequest: _TypeAlias = GetShieldRequest  # noqa: Y015
+
+@_typing.final
+class GetShieldResponse(_message.Message):
+    """GetShieldResponse holds the newest status and its position in the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    SHIELD_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """A Watch call with this token starts at the next event."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event."""
+
+    @_builtins.property
+    def shield(self) -> _subsystems_pb2.ShieldStatus:
+        """State of the shield at one tick."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        shield: _subsystems_pb2.ShieldStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "shield", b"shield"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "resume_token", b"resume_token", "shield", b"shield"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetShieldResponse: _TypeAlias = GetShieldResponse  # noqa: Y015
+
+@_typing.final
+class WatchNavStateRequest(_message.Message):
+    """WatchNavStateRequest opens a stream of navigation states."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: start at the oldest retained event instead of now."""
+    reader: _builtins.str
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
+    confirm_interval_s: _builtins.float
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless producer
+    refuses an interval of half its retention or more: producer and reader would wait for each other.
+    """
+    @_builtins.property
+    def filter(self) -> Global___NavStateFilter:
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+        filter: Global___NavStateFilter | None = ...,
+        confirm_interval_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchNavStateRequest: _TypeAlias = WatchNavStateRequest  # noqa: Y015
+
+@_typing.final
+class NavStateFilter(_message.Message):
+    """NavStateFilter selects every nth event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_NTH_FIELD_NUMBER: _builtins.int
+    every_nth: _builtins.int
+    """Send only events whose sequence is a multiple of this; 0 and 1: all of them."""
+    def __init__(
+        self,
+        *,
+        every_nth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_nth", b"every_nth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NavStateFilter: _TypeAlias = NavStateFilter  # noqa: Y015
+
+@_typing.final
+class WatchNavStateResponse(_message.Message):
+    """WatchNavStateResponse is one message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    NAV_STATE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event. Present with a payload only."""
+
+    @_builtins.property
+    def nav_state(self) -> _nav_pb2.NavState:
+        """Motion as the bot's sensors report it at one tick."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """No payload; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is shutting down."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        nav_state: _nav_pb2.NavState | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "nav_state", b"nav_state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "nav_state", b"nav_state", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["nav_state", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchNavStateResponse: _TypeAlias = WatchNavStateResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmNavStateRequest(_message.Message):
+    """ConfirmNavStateRequest carries the confirmed position of a required reader."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    reader: _builtins.str
+    """The required reader's name."""
+    resume_token: _builtins.str
+    """Token of the last response that is safe with the reader."""
+    def __init__(
+        self,
+        *,
+        reader: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmNavStateRequest: _TypeAlias = ConfirmNavStateRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmNavStateResponse(_message.Message):
+    """ConfirmNavStateResponse is the answer to ConfirmNavState."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    confirmed_sequence: _builtins.int
+    """Sequence up to which the reader's events are now confirmed."""
+    def __init__(
+        self,
+        *,
+        confirmed_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_sequence", b"confirmed_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmNavStateResponse: _TypeAlias = ConfirmNavStateResponse  # noqa: Y015
+
+@_typing.final
+class GetNavStateRequest(_message.Message):
+    """GetNavStateRequest asks for the newest state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNavStateRequest: _TypeAlias = GetNavStateRequest  # noqa: Y015
+
+@_typing.final
+class GetNavStateResponse(_message.Message):
+    """GetNavStateResponse holds the newest state and its position in the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    NAV_STATE_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """A Watch call with this token starts at the next event."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event."""
+
+    @_builtins.property
+    def nav_state(self) -> _nav_pb2.NavState:
+        """Motion as the bot's sensors report it at one tick."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        nav_state: _nav_pb2.NavState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "nav_state", b"nav_state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "nav_state", b"nav_state", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNavStateResponse: _TypeAlias = GetNavStateResponse  # noqa: Y015
+
+@_typing.final
+class WatchCommandsRequest(_message.Message):
+    """WatchCommandsRequest opens a stream of command events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_OLDEST_FIELD_NUMBER: _builtins.int
+    READER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    CONFIRM_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Token of the last response that the client processed; the stream resumes exactly after it. Empty: from now on."""
+    from_oldest: _builtins.bool
+    """With an empty token: start at the oldest retained event instead of now."""
+    reader: _builtins.str
+    """Name of a required reader; empty for any other reader. A required reader must not filter."""
+    confirm_interval_s: _builtins.float
+    """For a required reader: the longest simulation time between two of its confirmations, in seconds, finite and not
+    negative. A reader that confirms immediately sends 0; one that never confirms sends 1e9. A lossless producer
+    refuses an interval of half its retention or more: producer and reader would wait for each other.
+    """
+    @_builtins.property
+    def filter(self) -> Global___CommandsFilter:
+        """Selects the events to send; absent: all. The token moves past events that are not sent."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        from_oldest: _builtins.bool = ...,
+        reader: _builtins.str = ...,
+        filter: Global___CommandsFilter | None = ...,
+        confirm_interval_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_interval_s", b"confirm_interval_s", "filter", b"filter", "from_oldest", b"from_oldest", "reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCommandsRequest: _TypeAlias = WatchCommandsRequest  # noqa: Y015
+
+@_typing.final
+class CommandsFilter(_message.Message):
+    """CommandsFilter selects the events of some commands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def command_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The commands' ids, at most 100; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        command_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_ids", b"command_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommandsFilter: _TypeAlias = CommandsFilter  # noqa: Y015
+
+@_typing.final
+class WatchCommandsResponse(_message.Message):
+    """WatchCommandsResponse is one message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    COMMAND_EVENT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Opaque. Keep the newest token and send it to resume exactly after this response."""
+    @_builtins.property
+    def context(self) -> _stream_pb2.EventContext:
+        """Identity, time and origin of the event. Present with a payload only."""
+
+    @_builtins.property
+    def command_event(self) -> _commands_pb2.CommandEvent:
+        """One stage in the life of a command."""
+
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat:
+        """No payload; the token may have moved."""
+
+    @_builtins.property
+    def draining(self) -> _stream_pb2.Draining:
+        """The server is shutting down."""
+
+    @_builtins.property
+    def ended(self) -> _stream_pb2.Ended:
+        """The run is over."""
+
+    def __init__(
+        self,
+        *,
+        resume_token: _builtins.str = ...,
+        context: _stream_pb2.EventContext | None = ...,
+        command_event: _commands_pb2.CommandEvent | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        draining: _stream_pb2.Draining | None = ...,
+        ended: _stream_pb2.Ended | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command_event", b"command_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command_event", b"command_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "heartbeat", b"heartbeat", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["command_event", "heartbeat", "draining", "ended"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchCommandsResponse: _TypeAlias = WatchCommandsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmCommandsRequest(_message.Message):
+    """ConfirmCommandsRequest carries the confirmed position of a required reader."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    reader: _builtins.str
+    """The required reader's name."""
+    resume_token: _builtins.str
+    """Token of the last response that is safe with the reader."""
+    def __init__(
+        self,
+        *,
+        reader: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reader", b"reader", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmCommandsRequest: _TypeAlias = ConfirmCommandsRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmCommandsResponse(_message.Message):
+    """ConfirmCommandsResponse is the answer to ConfirmCommands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    confirmed_sequence: _builtins.int
+    """Sequence up to which the reader's events are now confirmed."""
+    def __init__(
+        self,
+        *,
+        confirmed_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_sequence", b"confirmed_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmCommandsResponse: _TypeAlias = ConfirmCommandsResponse  # noqa: Y015
+
+@_typing.final
+class ListCommandsRequest(_message.Message):
+    """ListCommandsRequest asks for a page of command events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Maximum number of events, up to 500; 0: 100. A page of selected events may have fewer although more follow."""
+    resume_token: _builtins.str
+    """Any token of this feed: the page starts at the event after it. Empty: start at the oldest event."""
+    @_builtins.property
+    def filter(self) -> Global___CommandsFilter:
+        """Selects events; absent: all."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
+        filter: Global___CommandsFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommandsRequest: _TypeAlias = ListCommandsRequest  # noqa: Y015
+
+@_typing.final
+class ListCommandsResponse(_message.Message):
+    """ListCommandsResponse is a page of command events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Send it to get the next page; a Watch call with it resumes exactly after this page."""
+    complete: _builtins.bool
+    """Whether no further matching event existed when the page was built."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_commands_pb2.CommandEvent]:
+        """The events."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_commands_pb2.CommandEvent] | None = ...,
+        resume_token: _builtins.str = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "events", b"events", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommandsResponse: _TypeAlias = ListCommandsResponse  # noqa: Y015
 
 @_typing.final
 class GetRunRequest(_message.Message):

@@ -65,6 +65,66 @@ class SimServiceStub:
                 request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsRequest.SerializeToString,
                 response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsResponse.FromString,
                 _registered_method=True)
+        self.WatchEnergy = channel.unary_stream(
+                '/qiki.sim.v1.SimService/WatchEnergy',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyResponse.FromString,
+                _registered_method=True)
+        self.ConfirmEnergy = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ConfirmEnergy',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyResponse.FromString,
+                _registered_method=True)
+        self.GetEnergy = channel.unary_unary(
+                '/qiki.sim.v1.SimService/GetEnergy',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyResponse.FromString,
+                _registered_method=True)
+        self.WatchShield = channel.unary_stream(
+                '/qiki.sim.v1.SimService/WatchShield',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldResponse.FromString,
+                _registered_method=True)
+        self.ConfirmShield = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ConfirmShield',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldResponse.FromString,
+                _registered_method=True)
+        self.GetShield = channel.unary_unary(
+                '/qiki.sim.v1.SimService/GetShield',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldResponse.FromString,
+                _registered_method=True)
+        self.WatchNavState = channel.unary_stream(
+                '/qiki.sim.v1.SimService/WatchNavState',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateResponse.FromString,
+                _registered_method=True)
+        self.ConfirmNavState = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ConfirmNavState',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateResponse.FromString,
+                _registered_method=True)
+        self.GetNavState = channel.unary_unary(
+                '/qiki.sim.v1.SimService/GetNavState',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateResponse.FromString,
+                _registered_method=True)
+        self.WatchCommands = channel.unary_stream(
+                '/qiki.sim.v1.SimService/WatchCommands',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmCommands = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ConfirmCommands',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsResponse.FromString,
+                _registered_method=True)
+        self.ListCommands = channel.unary_unary(
+                '/qiki.sim.v1.SimService/ListCommands',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/qiki.sim.v1.SimService/GetRun',
                 request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetRunRequest.SerializeToString,
@@ -181,6 +241,157 @@ class SimServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEnergy(self, request, context):
+        """WatchEnergy streams the state of power, heat and propellant once a second, in the order of their sequence, without
+        a gap. A bot without a battery has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmEnergy.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmEnergy(self, request, context):
+        """ConfirmEnergy marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEnergy(self, request, context):
+        """GetEnergy returns the newest status; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchShield(self, request, context):
+        """WatchShield streams the state of the shield once a second, in the order of their sequence, without a gap.
+        A bot without a shield has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmShield.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmShield(self, request, context):
+        """ConfirmShield marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShield(self, request, context):
+        """GetShield returns the newest status; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchNavState(self, request, context):
+        """WatchNavState streams the motion that the bot's own sensors report, one with each world snapshot, in the order of
+        their sequence, without a gap. A bot without a rigid body has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmNavState.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmNavState(self, request, context):
+        """ConfirmNavState marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNavState(self, request, context):
+        """GetNavState returns the newest state; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchCommands(self, request, context):
+        """WatchCommands streams the life of each command in the order of the run's command journal: accepted or refused when
+        it is recorded, then completed or aborted when it ends. Every event is on the disk before it is sent, exists once,
+        and is kept for the whole run: a token never expires.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. Reading confirms nothing: see
+        ConfirmCommands.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again),
+        RESOURCE_EXHAUSTED (too many open streams).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmCommands(self, request, context):
+        """ConfirmCommands marks every event up to the token as safe with a required reader. A confirmation never moves back,
+        and repeating it is harmless.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommands(self, request, context):
+        """ListCommands returns a page of the run's command events, oldest first: two for each command that has ended.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD: page_size), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRun(self, request, context):
         """GetRun returns the run that is served.
 
@@ -243,7 +454,8 @@ class SimServiceServicer:
         """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
         tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
         later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
-        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
+        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range,
+        or a component that the bot does not have. An accepted command ends later, completed or aborted: see WatchCommands.
 
         After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
         byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
@@ -290,6 +502,66 @@ def add_SimServiceServicer_to_server(servicer, server):
                     servicer.ListSensors,
                     request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsRequest.FromString,
                     response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsResponse.SerializeToString,
+            ),
+            'WatchEnergy': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEnergy,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyResponse.SerializeToString,
+            ),
+            'ConfirmEnergy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmEnergy,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyResponse.SerializeToString,
+            ),
+            'GetEnergy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEnergy,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyResponse.SerializeToString,
+            ),
+            'WatchShield': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchShield,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldResponse.SerializeToString,
+            ),
+            'ConfirmShield': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmShield,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldResponse.SerializeToString,
+            ),
+            'GetShield': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShield,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldResponse.SerializeToString,
+            ),
+            'WatchNavState': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchNavState,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateResponse.SerializeToString,
+            ),
+            'ConfirmNavState': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmNavState,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateResponse.SerializeToString,
+            ),
+            'GetNavState': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNavState,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateResponse.SerializeToString,
+            ),
+            'WatchCommands': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCommands,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsResponse.SerializeToString,
+            ),
+            'ConfirmCommands': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmCommands,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsResponse.SerializeToString,
+            ),
+            'ListCommands': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCommands,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsResponse.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -490,6 +762,330 @@ class SimService:
             '/qiki.sim.v1.SimService/ListSensors',
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsRequest.SerializeToString,
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListSensorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEnergy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/WatchEnergy',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchEnergyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmEnergy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ConfirmEnergy',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmEnergyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEnergy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/GetEnergy',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetEnergyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchShield(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/WatchShield',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchShieldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmShield(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ConfirmShield',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmShieldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShield(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/GetShield',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetShieldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchNavState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/WatchNavState',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchNavStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmNavState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ConfirmNavState',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmNavStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNavState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/GetNavState',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.GetNavStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchCommands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/WatchCommands',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.WatchCommandsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmCommands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ConfirmCommands',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ConfirmCommandsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/ListCommands',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.ListCommandsResponse.FromString,
             options,
             channel_credentials,
             insecure,

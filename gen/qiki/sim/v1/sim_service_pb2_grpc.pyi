@@ -84,6 +84,109 @@ class SimServiceStub:
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
+    WatchEnergy: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchEnergyRequest, _sim_service_pb2.WatchEnergyResponse]
+    """WatchEnergy streams the state of power, heat and propellant once a second, in the order of their sequence, without
+    a gap. A bot without a battery has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmEnergy.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmEnergy: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmEnergyRequest, _sim_service_pb2.ConfirmEnergyResponse]
+    """ConfirmEnergy marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetEnergy: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetEnergyRequest, _sim_service_pb2.GetEnergyResponse]
+    """GetEnergy returns the newest status; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchShield: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchShieldRequest, _sim_service_pb2.WatchShieldResponse]
+    """WatchShield streams the state of the shield once a second, in the order of their sequence, without a gap.
+    A bot without a shield has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmShield.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmShield: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmShieldRequest, _sim_service_pb2.ConfirmShieldResponse]
+    """ConfirmShield marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetShield: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetShieldRequest, _sim_service_pb2.GetShieldResponse]
+    """GetShield returns the newest status; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchNavState: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchNavStateRequest, _sim_service_pb2.WatchNavStateResponse]
+    """WatchNavState streams the motion that the bot's own sensors report, one with each world snapshot, in the order of
+    their sequence, without a gap. A bot without a rigid body has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmNavState.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmNavState: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmNavStateRequest, _sim_service_pb2.ConfirmNavStateResponse]
+    """ConfirmNavState marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetNavState: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetNavStateRequest, _sim_service_pb2.GetNavStateResponse]
+    """GetNavState returns the newest state; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchCommands: _grpc.UnaryStreamMultiCallable[_sim_service_pb2.WatchCommandsRequest, _sim_service_pb2.WatchCommandsResponse]
+    """WatchCommands streams the life of each command in the order of the run's command journal: accepted or refused when
+    it is recorded, then completed or aborted when it ends. Every event is on the disk before it is sent, exists once,
+    and is kept for the whole run: a token never expires.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. Reading confirms nothing: see
+    ConfirmCommands.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again),
+    RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmCommands: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmCommandsRequest, _sim_service_pb2.ConfirmCommandsResponse]
+    """ConfirmCommands marks every event up to the token as safe with a required reader. A confirmation never moves back,
+    and repeating it is harmless.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    ListCommands: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.ListCommandsRequest, _sim_service_pb2.ListCommandsResponse]
+    """ListCommands returns a page of the run's command events, oldest first: two for each command that has ended.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD: page_size), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN).
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.GetRunRequest, _sim_service_pb2.GetRunResponse]
     """GetRun returns the run that is served.
 
@@ -122,7 +225,8 @@ class SimServiceStub:
     """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
     tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
     later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
-    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
+    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range,
+    or a component that the bot does not have. An accepted command ends later, completed or aborted: see WatchCommands.
 
     After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
     byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
@@ -190,6 +294,109 @@ class SimServiceAsyncStub(SimServiceStub):
 
     Status: UNAVAILABLE (RUN_UNKNOWN).
     """
+    WatchEnergy: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchEnergyRequest, _sim_service_pb2.WatchEnergyResponse]  # type: ignore[assignment]
+    """WatchEnergy streams the state of power, heat and propellant once a second, in the order of their sequence, without
+    a gap. A bot without a battery has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmEnergy.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmEnergy: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmEnergyRequest, _sim_service_pb2.ConfirmEnergyResponse]  # type: ignore[assignment]
+    """ConfirmEnergy marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetEnergy: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetEnergyRequest, _sim_service_pb2.GetEnergyResponse]  # type: ignore[assignment]
+    """GetEnergy returns the newest status; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchShield: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchShieldRequest, _sim_service_pb2.WatchShieldResponse]  # type: ignore[assignment]
+    """WatchShield streams the state of the shield once a second, in the order of their sequence, without a gap.
+    A bot without a shield has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmShield.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmShield: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmShieldRequest, _sim_service_pb2.ConfirmShieldResponse]  # type: ignore[assignment]
+    """ConfirmShield marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetShield: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetShieldRequest, _sim_service_pb2.GetShieldResponse]  # type: ignore[assignment]
+    """GetShield returns the newest status; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchNavState: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchNavStateRequest, _sim_service_pb2.WatchNavStateResponse]  # type: ignore[assignment]
+    """WatchNavState streams the motion that the bot's own sensors report, one with each world snapshot, in the order of
+    their sequence, without a gap. A bot without a rigid body has no events.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+    retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+    confirms nothing: see ConfirmNavState.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+    RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+    UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmNavState: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmNavStateRequest, _sim_service_pb2.ConfirmNavStateResponse]  # type: ignore[assignment]
+    """ConfirmNavState marks every event up to the token as safe with a required reader. A lossless producer waits for
+    this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+    still replaying is kept, and checked when the replay reaches its position.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    GetNavState: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetNavStateRequest, _sim_service_pb2.GetNavStateResponse]  # type: ignore[assignment]
+    """GetNavState returns the newest state; before the first one, NOT_FOUND.
+
+    Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+    """
+    WatchCommands: _aio.UnaryStreamMultiCallable[_sim_service_pb2.WatchCommandsRequest, _sim_service_pb2.WatchCommandsResponse]  # type: ignore[assignment]
+    """WatchCommands streams the life of each command in the order of the run's command journal: accepted or refused when
+    it is recorded, then completed or aborted when it ends. Every event is on the disk before it is sent, exists once,
+    and is kept for the whole run: a token never expires.
+
+    The first response is a Heartbeat. A slow reader costs others nothing. Reading confirms nothing: see
+    ConfirmCommands.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+    FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again),
+    RESOURCE_EXHAUSTED (too many open streams).
+    """
+    ConfirmCommands: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ConfirmCommandsRequest, _sim_service_pb2.ConfirmCommandsResponse]  # type: ignore[assignment]
+    """ConfirmCommands marks every event up to the token as safe with a required reader. A confirmation never moves back,
+    and repeating it is harmless.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+    """
+    ListCommands: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.ListCommandsRequest, _sim_service_pb2.ListCommandsResponse]  # type: ignore[assignment]
+    """ListCommands returns a page of the run's command events, oldest first: two for each command that has ended.
+
+    Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD: page_size), FAILED_PRECONDITION (RUN_CHANGED,
+    HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN).
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.GetRunRequest, _sim_service_pb2.GetRunResponse]  # type: ignore[assignment]
     """GetRun returns the run that is served.
 
@@ -228,7 +435,8 @@ class SimServiceAsyncStub(SimServiceStub):
     """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
     tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
     later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
-    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
+    and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range,
+    or a component that the bot does not have. An accepted command ends later, completed or aborted: see WatchCommands.
 
     After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
     byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and
@@ -331,6 +539,181 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WatchEnergy(
+        self,
+        request: _sim_service_pb2.WatchEnergyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchEnergyResponse], _abc.AsyncIterator[_sim_service_pb2.WatchEnergyResponse]]:
+        """WatchEnergy streams the state of power, heat and propellant once a second, in the order of their sequence, without
+        a gap. A bot without a battery has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmEnergy.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmEnergy(
+        self,
+        request: _sim_service_pb2.ConfirmEnergyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ConfirmEnergyResponse, _abc.Awaitable[_sim_service_pb2.ConfirmEnergyResponse]]:
+        """ConfirmEnergy marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetEnergy(
+        self,
+        request: _sim_service_pb2.GetEnergyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.GetEnergyResponse, _abc.Awaitable[_sim_service_pb2.GetEnergyResponse]]:
+        """GetEnergy returns the newest status; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchShield(
+        self,
+        request: _sim_service_pb2.WatchShieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchShieldResponse], _abc.AsyncIterator[_sim_service_pb2.WatchShieldResponse]]:
+        """WatchShield streams the state of the shield once a second, in the order of their sequence, without a gap.
+        A bot without a shield has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmShield.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmShield(
+        self,
+        request: _sim_service_pb2.ConfirmShieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ConfirmShieldResponse, _abc.Awaitable[_sim_service_pb2.ConfirmShieldResponse]]:
+        """ConfirmShield marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetShield(
+        self,
+        request: _sim_service_pb2.GetShieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.GetShieldResponse, _abc.Awaitable[_sim_service_pb2.GetShieldResponse]]:
+        """GetShield returns the newest status; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchNavState(
+        self,
+        request: _sim_service_pb2.WatchNavStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchNavStateResponse], _abc.AsyncIterator[_sim_service_pb2.WatchNavStateResponse]]:
+        """WatchNavState streams the motion that the bot's own sensors report, one with each world snapshot, in the order of
+        their sequence, without a gap. A bot without a rigid body has no events.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. The stream of a reader that falls behind the
+        retained events ends with OUT_OF_RANGE, except that a lossless producer waits for its required readers. Reading
+        confirms nothing: see ConfirmNavState.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter,
+        RETENTION_TOO_SHORT: a required reader confirms too seldom for a lossless producer),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
+        UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again), RESOURCE_EXHAUSTED (too many open streams).
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmNavState(
+        self,
+        request: _sim_service_pb2.ConfirmNavStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ConfirmNavStateResponse, _abc.Awaitable[_sim_service_pb2.ConfirmNavStateResponse]]:
+        """ConfirmNavState marks every event up to the token as safe with a required reader. A lossless producer waits for
+        this. A confirmation never moves back, and repeating it is harmless. A confirmation ahead of a producer that is
+        still replaying is kept, and checked when the replay reaches its position.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def GetNavState(
+        self,
+        request: _sim_service_pb2.GetNavStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.GetNavStateResponse, _abc.Awaitable[_sim_service_pb2.GetNavStateResponse]]:
+        """GetNavState returns the newest state; before the first one, NOT_FOUND.
+
+        Status: NOT_FOUND (NOT_FOUND: none yet, or the bot has no such component), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchCommands(
+        self,
+        request: _sim_service_pb2.WatchCommandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sim_service_pb2.WatchCommandsResponse], _abc.AsyncIterator[_sim_service_pb2.WatchCommandsResponse]]:
+        """WatchCommands streams the life of each command in the order of the run's command journal: accepted or refused when
+        it is recorded, then completed or aborted when it ends. Every event is on the disk before it is sent, exists once,
+        and is kept for the whole run: a token never expires.
+
+        The first response is a Heartbeat. A slow reader costs others nothing. Reading confirms nothing: see
+        ConfirmCommands.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN, INVALID_FIELD: a required reader with a filter),
+        FAILED_PRECONDITION (RUN_CHANGED, HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again),
+        RESOURCE_EXHAUSTED (too many open streams).
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmCommands(
+        self,
+        request: _sim_service_pb2.ConfirmCommandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ConfirmCommandsResponse, _abc.Awaitable[_sim_service_pb2.ConfirmCommandsResponse]]:
+        """ConfirmCommands marks every event up to the token as safe with a required reader. A confirmation never moves back,
+        and repeating it is harmless.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, READER_UNKNOWN), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN: try again).
+        """
+
+    @_abc_1.abstractmethod
+    def ListCommands(
+        self,
+        request: _sim_service_pb2.ListCommandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.ListCommandsResponse, _abc.Awaitable[_sim_service_pb2.ListCommandsResponse]]:
+        """ListCommands returns a page of the run's command events, oldest first: two for each command that has ended.
+
+        Status: INVALID_ARGUMENT (RESUME_TOKEN_MALFORMED, INVALID_FIELD: page_size), FAILED_PRECONDITION (RUN_CHANGED,
+        HISTORY_DIVERGED), UNAVAILABLE (RUN_UNKNOWN).
+        """
+
+    @_abc_1.abstractmethod
     def GetRun(
         self,
         request: _sim_service_pb2.GetRunRequest,
@@ -409,7 +792,8 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         """ExecuteCommand executes a command once and returns its outcome when that is on the disk. The command acts from a
         tick on that no reader can have seen: after the reserved ticks (at most one second of simulation time), or from the
         later tick that it names. A command that cannot be executed gets a result too, with the outcome REFUSED, the field
-        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range.
+        and the reason: a tick that is already committed or not in the run, or a value that is not finite or out of range,
+        or a component that the bot does not have. An accepted command ends later, completed or aborted: see WatchCommands.
 
         After an unknown outcome, send the command again: a command with a known id gets the first result again, byte for
         byte. Commands act in the order of their ticks, and within a tick in the order of arrival. Pausing, stepping and

@@ -25,21 +25,24 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qiki.common.v1 import contact_pb2 as qiki_dot_common_dot_v1_dot_contact__pb2
 from qiki.common.v1 import geometry_pb2 as qiki_dot_common_dot_v1_dot_geometry__pb2
+from qiki.sim.v1 import commands_pb2 as qiki_dot_sim_dot_v1_dot_commands__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17qiki/sim/v1/world.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqiki/common/v1/contact.proto\x1a\x1dqiki/common/v1/geometry.proto\"\xe0\x01\n\rWorldSnapshot\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0c\n\x04tick\x18\x02 \x01(\x04\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x08own_ship\x18\x04 \x01(\x0b\x32\x14.qiki.common.v1.Pose\x12&\n\x08\x63ontacts\x18\x05 \x03(\x0b\x32\x14.qiki.sim.v1.Contact\x12/\n\rsensor_faults\x18\x06 \x03(\x0b\x32\x18.qiki.sim.v1.SensorFault\"\x8d\x02\n\x0bSensorFault\x12\'\n\tsensor_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.qiki.sim.v1.SensorFaultKind\x12\x18\n\x10sector_start_deg\x18\x03 \x01(\x01\x12\x18\n\x10sector_width_deg\x18\x04 \x01(\x01\x12\x12\n\njamming_db\x18\x05 \x01(\x01\x12\x14\n\x0crange_bias_m\x18\x06 \x01(\x01\x12\x18\n\x10\x62\x65\x61ring_bias_deg\x18\x07 \x01(\x01\x12\x1b\n\x13\x64ropout_probability\x18\x08 \x01(\x01\x12\x14\n\x0cnoise_factor\x18\t \x01(\x01\"\xaf\x02\n\x07\x43ontact\x12(\n\ncontact_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0bobject_type\x18\x03 \x01(\x0e\x32\x1a.qiki.common.v1.ObjectType\x12*\n\x08position\x18\x04 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12*\n\x08velocity\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x10\n\x08rcs_dbsm\x18\x06 \x01(\x01\x12\x39\n\x10transponder_mode\x18\x07 \x01(\x0e\x32\x1f.qiki.common.v1.TransponderMode\x12\x16\n\x0etransponder_id\x18\x08 \x01(\t*\x8f\x02\n\x0fSensorFaultKind\x12!\n\x1dSENSOR_FAULT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SENSOR_FAULT_KIND_JAMMING\x10\x01\x12!\n\x1dSENSOR_FAULT_KIND_DEAD_SECTOR\x10\x02\x12\x1f\n\x1bSENSOR_FAULT_KIND_BIAS_STEP\x10\x03\x12\x1d\n\x19SENSOR_FAULT_KIND_DROPOUT\x10\x04\x12\x1d\n\x19SENSOR_FAULT_KIND_FAILURE\x10\x05\x12\x1b\n\x17SENSOR_FAULT_KIND_STUCK\x10\x06\x12\x1b\n\x17SENSOR_FAULT_KIND_NOISE\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17qiki/sim/v1/world.proto\x12\x0bqiki.sim.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqiki/common/v1/contact.proto\x1a\x1dqiki/common/v1/geometry.proto\x1a\x1aqiki/sim/v1/commands.proto\"\x88\x02\n\rWorldSnapshot\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0c\n\x04tick\x18\x02 \x01(\x04\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x08own_ship\x18\x04 \x01(\x0b\x32\x14.qiki.common.v1.Pose\x12&\n\x08\x63ontacts\x18\x05 \x03(\x0b\x32\x14.qiki.sim.v1.Contact\x12/\n\rsensor_faults\x18\x06 \x03(\x0b\x32\x18.qiki.sim.v1.SensorFault\x12&\n\x05\x63raft\x18\x07 \x01(\x0b\x32\x17.qiki.sim.v1.CraftState\"\x8d\x02\n\nCraftState\x12.\n\x0c\x61ngular_rate\x18\x01 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12.\n\x0c\x61\x63\x63\x65leration\x18\x02 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x0f\n\x07mass_kg\x18\x03 \x01(\x01\x12\x15\n\rpropellant_kg\x18\x04 \x01(\x01\x12$\n\x04mode\x18\x05 \x01(\x0e\x32\x16.qiki.sim.v1.CraftMode\x12\x39\n\x10transponder_mode\x18\x06 \x01(\x0e\x32\x1f.qiki.common.v1.TransponderMode\x12\x16\n\x0etransponder_id\x18\x07 \x01(\t\"\x8d\x02\n\x0bSensorFault\x12\'\n\tsensor_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.qiki.sim.v1.SensorFaultKind\x12\x18\n\x10sector_start_deg\x18\x03 \x01(\x01\x12\x18\n\x10sector_width_deg\x18\x04 \x01(\x01\x12\x12\n\njamming_db\x18\x05 \x01(\x01\x12\x14\n\x0crange_bias_m\x18\x06 \x01(\x01\x12\x18\n\x10\x62\x65\x61ring_bias_deg\x18\x07 \x01(\x01\x12\x1b\n\x13\x64ropout_probability\x18\x08 \x01(\x01\x12\x14\n\x0cnoise_factor\x18\t \x01(\x01\"\xaf\x02\n\x07\x43ontact\x12(\n\ncontact_id\x18\x01 \x01(\x0b\x32\x14.qiki.common.v1.UUID\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0bobject_type\x18\x03 \x01(\x0e\x32\x1a.qiki.common.v1.ObjectType\x12*\n\x08position\x18\x04 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12*\n\x08velocity\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.Vector3d\x12\x10\n\x08rcs_dbsm\x18\x06 \x01(\x01\x12\x39\n\x10transponder_mode\x18\x07 \x01(\x0e\x32\x1f.qiki.common.v1.TransponderMode\x12\x16\n\x0etransponder_id\x18\x08 \x01(\t*\x8f\x02\n\x0fSensorFaultKind\x12!\n\x1dSENSOR_FAULT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SENSOR_FAULT_KIND_JAMMING\x10\x01\x12!\n\x1dSENSOR_FAULT_KIND_DEAD_SECTOR\x10\x02\x12\x1f\n\x1bSENSOR_FAULT_KIND_BIAS_STEP\x10\x03\x12\x1d\n\x19SENSOR_FAULT_KIND_DROPOUT\x10\x04\x12\x1d\n\x19SENSOR_FAULT_KIND_FAILURE\x10\x05\x12\x1b\n\x17SENSOR_FAULT_KIND_STUCK\x10\x06\x12\x1b\n\x17SENSOR_FAULT_KIND_NOISE\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.sim.v1.world_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SENSORFAULTKIND']._serialized_start=940
-  _globals['_SENSORFAULTKIND']._serialized_end=1211
-  _globals['_WORLDSNAPSHOT']._serialized_start=135
-  _globals['_WORLDSNAPSHOT']._serialized_end=359
-  _globals['_SENSORFAULT']._serialized_start=362
-  _globals['_SENSORFAULT']._serialized_end=631
-  _globals['_CONTACT']._serialized_start=634
-  _globals['_CONTACT']._serialized_end=937
+  _globals['_SENSORFAULTKIND']._serialized_start=1280
+  _globals['_SENSORFAULTKIND']._serialized_end=1551
+  _globals['_WORLDSNAPSHOT']._serialized_start=163
+  _globals['_WORLDSNAPSHOT']._serialized_end=427
+  _globals['_CRAFTSTATE']._serialized_start=430
+  _globals['_CRAFTSTATE']._serialized_end=699
+  _globals['_SENSORFAULT']._serialized_start=702
+  _globals['_SENSORFAULT']._serialized_end=971
+  _globals['_CONTACT']._serialized_start=974
+  _globals['_CONTACT']._serialized_end=1277
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from qiki.common.v1 import contact_pb2 as _contact_pb2
 from qiki.common.v1 import geometry_pb2 as _geometry_pb2
+from qiki.sim.v1 import commands_pb2 as _commands_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -78,6 +79,7 @@ class WorldSnapshot(_message.Message):
     OWN_SHIP_FIELD_NUMBER: _builtins.int
     CONTACTS_FIELD_NUMBER: _builtins.int
     SENSOR_FAULTS_FIELD_NUMBER: _builtins.int
+    CRAFT_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of this message's meaning; 1."""
     tick: _builtins.int
@@ -98,6 +100,10 @@ class WorldSnapshot(_message.Message):
     def sensor_faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensorFault]:
         """Active faults of the bot's sensors at this tick, in the scenario's order."""
 
+    @_builtins.property
+    def craft(self) -> Global___CraftState:
+        """The bot as a rigid body; absent for a bot without one."""
+
     def __init__(
         self,
         *,
@@ -107,14 +113,65 @@ class WorldSnapshot(_message.Message):
         own_ship: _geometry_pb2.Pose | None = ...,
         contacts: _abc.Iterable[Global___Contact] | None = ...,
         sensor_faults: _abc.Iterable[Global___SensorFault] | None = ...,
+        craft: Global___CraftState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["own_ship", b"own_ship", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["craft", b"craft", "own_ship", b"own_ship", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "own_ship", b"own_ship", "schema_version", b"schema_version", "sensor_faults", b"sensor_faults", "tick", b"tick", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "craft", b"craft", "own_ship", b"own_ship", "schema_version", b"schema_version", "sensor_faults", b"sensor_faults", "tick", b"tick", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorldSnapshot: _TypeAlias = WorldSnapshot  # noqa: Y015
+
+@_typing.final
+class CraftState(_message.Message):
+    """CraftState is the true state of a bot with a rigid body, beside its pose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANGULAR_RATE_FIELD_NUMBER: _builtins.int
+    ACCELERATION_FIELD_NUMBER: _builtins.int
+    MASS_KG_FIELD_NUMBER: _builtins.int
+    PROPELLANT_KG_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_MODE_FIELD_NUMBER: _builtins.int
+    TRANSPONDER_ID_FIELD_NUMBER: _builtins.int
+    mass_kg: _builtins.float
+    """Mass with its propellant, in kilograms."""
+    propellant_kg: _builtins.float
+    """Propellant left in the tank, in kilograms."""
+    mode: _commands_pb2.CraftMode.ValueType
+    """Mode of the craft."""
+    transponder_mode: _contact_pb2.TransponderMode.ValueType
+    """Mode of its transponder; off while it has no power."""
+    transponder_id: _builtins.str
+    """Identity in its transponder's replies: its own, or a false one when spoofing. Empty: none."""
+    @_builtins.property
+    def angular_rate(self) -> _geometry_pb2.Vector3d:
+        """Angular rate in radians per second, body frame."""
+
+    @_builtins.property
+    def acceleration(self) -> _geometry_pb2.Vector3d:
+        """Acceleration in metres per second squared, local ENU frame, gravity not included."""
+
+    def __init__(
+        self,
+        *,
+        angular_rate: _geometry_pb2.Vector3d | None = ...,
+        acceleration: _geometry_pb2.Vector3d | None = ...,
+        mass_kg: _builtins.float = ...,
+        propellant_kg: _builtins.float = ...,
+        mode: _commands_pb2.CraftMode.ValueType = ...,
+        transponder_mode: _contact_pb2.TransponderMode.ValueType = ...,
+        transponder_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceleration", b"acceleration", "angular_rate", b"angular_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceleration", b"acceleration", "angular_rate", b"angular_rate", "mass_kg", b"mass_kg", "mode", b"mode", "propellant_kg", b"propellant_kg", "transponder_id", b"transponder_id", "transponder_mode", b"transponder_mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CraftState: _TypeAlias = CraftState  # noqa: Y015
 
 @_typing.final
 class SensorFault(_message.Message):
