@@ -28,6 +28,8 @@ SUBJECTS = {
     "qiki.radar.v1.tracks": "QIKI_RADAR_V1",
     "qiki.events.v1.guard": "QIKI_EVENTS_V1",
 }
+# Channels that never end: what happens is recorded as long as their service runs.
+RECORDED = ("audit", "commands")
 AUDIT_SUBJECT, AUDIT_STREAM = "qiki.events.v1.audit", "QIKI_EVENTS_V1"
 WAIT_S = 120.0
 POLL_S = 0.1
@@ -127,7 +129,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 def published_all(mesh: Mesh) -> bool:
     """Return whether the bridge has published every channel to the run's end."""
     channels = facts(mesh, "bridge").get("channels", {})
-    derived = [channel for name, channel in channels.items() if name != "audit"]
+    derived = [channel for name, channel in channels.items() if name not in RECORDED]
     return bool(derived) and all(channel["ended"] for channel in derived)
 
 

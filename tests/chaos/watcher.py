@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chain import facts
+from chain import RECORDED, facts
 from chaos.arena import Arena
 from chaos.schedule import PROCESSES
 
@@ -33,7 +33,7 @@ class Watcher:
     async def look(self) -> bool:
         """Read the progress of the derived channels; return whether the bridge has published all of them to the end."""
         channels = (await self._facts("bridge")).get("channels", {})
-        derived = {name: channel for name, channel in channels.items() if name != "audit"}
+        derived = {name: channel for name, channel in channels.items() if name not in RECORDED}
         for name, channel in derived.items():
             self.reached[name] = max(self.reached[name], channel["sequence"])
         return bool(derived) and all(channel["ended"] for channel in derived.values())
