@@ -42,7 +42,8 @@ class CraftRun:
         self._run = run
         self._timeline = timeline
         self._digest = CommandDigest()
-        self.state: CraftState = initial_craft(setup.parameters, world.at(0).own_ship)
+        self.initial: CraftState = initial_craft(setup.parameters, world.at(0).own_ship)
+        self.state = self.initial
 
     def advance(self, tick: int) -> Stepped:
         """Step to the next tick, with the commands that act from it on."""

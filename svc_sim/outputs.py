@@ -12,6 +12,7 @@ from mesh.schedule import Schedule
 from qiki.sim.v1.world_pb2 import WorldSnapshot
 from svc_sim.command_life import CommandLife
 from svc_sim.craft_run import CraftRun
+from svc_sim.domain.body.motion import kinematics_of
 from svc_sim.domain.craft.step import Stepped
 from svc_sim.domain.world import World
 from svc_sim.navigation import Navigation
@@ -92,7 +93,11 @@ class Outputs:
 
     def first_snapshot(self) -> WorldSnapshot:
         """Return the world at tick 0, which is no event."""
-        return snapshots_wire.to_snapshot(self._world.at(0), self._clock)
+        snapshot = snapshots_wire.to_snapshot(self._world.at(0), self._clock)
+        if (craft := self._craft) is not None:
+            own_ship = kinematics_of(craft.parameters.airframe, craft.initial.body, craft.initial.thrust_n)
+            snapshot.craft.CopyFrom(craft_wire.to_craft_state(craft.parameters, craft.initial, own_ship))
+        return snapshot
 
     def due(self, tick: int, stepped: Stepped | None) -> Iterator[DueEvent]:
         """Yield the events due at a tick, which the craft, if there is one, has just reached by this step."""

@@ -17,7 +17,7 @@ from adapters.jetstream.metrics import BridgeMetrics
 from adapters.jetstream.outbound.backlog import Backlog
 from adapters.jetstream.outbound.channel_status import CARRYING, ChannelStatus
 from adapters.jetstream.outbound.confirming import Confirmations
-from adapters.jetstream.outbound.lost_log import decide_recorded, shortened
+from adapters.jetstream.outbound.lost_log import decide_recorded, is_of_simulation, shortened
 from adapters.jetstream.outbound.own_tail import own_tail
 from adapters.jetstream.outbound.queue import SendQueue
 from adapters.jetstream.outbound.resumption import (
@@ -74,6 +74,7 @@ class ChannelPublisher:
         self.channel = channel
         self._accepted_log = accepted_log
         self._run_id = ""
+        self._of_simulation = False
         self.status = ChannelStatus(channel, metrics, service)
         self._source = source
         self._records = records
@@ -141,7 +142,7 @@ class ChannelPublisher:
         tail, position = await self._read_tail(client, writer)
         used = position.stream_sequence > 0 or await is_used(client, self.channel.stream, ACK_TIMEOUT_S)
         start = self._decide(tail, used, run)
-        self._run_id = run.run_id
+        self._run_id, self._of_simulation = run.run_id, is_of_simulation(run)
         self._backlog.begin(run)
         if start.resume_token and self._oldest_token:
             start = replace(start, resume_token=self._oldest_token, fresh=True)
@@ -293,13 +294,12 @@ class ChannelPublisher:
 
     def _decide(self, tail: StoredMessage | None, used: bool, run: Run) -> Start:
         headers, sequence = (tail.headers, tail.sequence) if tail else (None, 0)
-        # A log of a run ends with it, and the next run's log follows; a log of its own must not be lost.
-        if self.channel.policy == "recorded" and not run.tick_ns:
+        if self.channel.policy == "recorded":
             return decide_recorded(headers, sequence, used, run, self._accepted_log)
         return decide(headers, sequence, used, run)
 
     async def _stop_diverged(self, error: HistoryDivergedError) -> None:
-        if self.channel.policy == "recorded":
+        if self.channel.policy == "recorded" and not self._of_simulation:
             await self._stop(AUDIT_LOG_LOST, str(shortened(self._run_id, self.sequence, error.message)))
         await self._stop(CHANNEL_STOPPED, str(error))
 

@@ -18,11 +18,13 @@ def decide_recorded(
 ) -> Start:
     """Decide where to resume a log, as `decide` does a run; `accepted_log` is the id of a log that may be lost.
 
+    The log of a simulation's run ends with the run, and the next run's log follows it: nothing is lost.
+
     Raises:
         ChannelStopped: the subject holds another log's events (AUDIT_LOG_LOST), or as `decide`.
     """
     lost_log, last = _tail(tail_headers)
-    if lost_log in ("", log.run_id):
+    if lost_log in ("", log.run_id) or is_of_simulation(log):
         return decide(tail_headers, tail_sequence, stream_used, log)
     if lost_log == accepted_log:
         return Start("", 1, tail_sequence, fresh=True)
@@ -32,6 +34,11 @@ def decide_recorded(
         f"Put the directory of log {lost_log} back and restart the registrar and the bridge; or accept the loss: "
         f"restart the bridge with QIKI_BRIDGE_ACCEPT_LOST_LOG={lost_log}, and log {log.run_id} follows",
     )
+
+
+def is_of_simulation(log: Run) -> bool:
+    """Return whether a log belongs to a run of the simulation, which has ticks, and not to itself."""
+    return log.tick_ns > 0
 
 
 def shortened(log_id: str, last: int, why: str) -> ChannelStopped:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from svc_sim.domain.craft.parameters import CraftParameters, PartKind
 from svc_sim.domain.craft.state import CraftState
 from svc_sim.domain.subsystems.power import PowerInputs, step_power
-from svc_sim.domain.subsystems.shield import step_shield
-from svc_sim.domain.subsystems.thermal import step_thermal
-from svc_sim.domain.subsystems.transponder import step_transponder
+from svc_sim.domain.subsystems.shield import ShieldState, step_shield
+from svc_sim.domain.subsystems.thermal import ThermalState, step_thermal
+from svc_sim.domain.subsystems.transponder import TransponderState, step_transponder
 
 
 def is_tripped(parameters: CraftParameters, state: CraftState, part: int) -> bool:
@@ -52,28 +52,37 @@ def supply(parameters: CraftParameters, state: CraftState, demand_w: tuple[float
             for index, on in enumerate(state.switched_on)
         ]
     )
-    state = replace(state, power=power, supplied=supplied)
-    return _heated(parameters, _fed(parameters, state), delivered_w)
+    transponder, shield = _fed(parameters, state, supplied)
+    return replace(
+        state,
+        power=power,
+        supplied=supplied,
+        transponder=transponder,
+        shield=shield,
+        thermal=_heated(parameters, state, delivered_w),
+    )
 
 
-def _fed(parameters: CraftParameters, state: CraftState) -> CraftState:
-    """Return the craft with transponder and shield after a step with or without supply."""
+def _fed(
+    parameters: CraftParameters, state: CraftState, supplied: tuple[bool, ...]
+) -> tuple[TransponderState | None, ShieldState | None]:
+    """Return transponder and shield after a step with or without supply."""
     transponder, shield = state.transponder, state.shield
     if transponder is not None and (index := parameters.part_of(PartKind.TRANSPONDER)) is not None:
-        transponder = step_transponder(transponder, supplied=state.supplied[index])
+        transponder = step_transponder(transponder, supplied=supplied[index])
     if shield is not None and parameters.shield and (index := parameters.part_of(PartKind.SHIELD)) is not None:
-        shield = step_shield(parameters.shield, shield, parameters.dt_s, supplied=state.supplied[index])
-    return replace(state, transponder=transponder, shield=shield)
+        shield = step_shield(parameters.shield, shield, parameters.dt_s, supplied=supplied[index])
+    return transponder, shield
 
 
-def _heated(parameters: CraftParameters, state: CraftState, delivered_w: tuple[float, ...]) -> CraftState:
+def _heated(parameters: CraftParameters, state: CraftState, delivered_w: tuple[float, ...]) -> ThermalState | None:
     if parameters.thermal is None or state.thermal is None:
-        return state
+        return None
     heat_w = [0.0] * len(parameters.thermal.nodes)
     for part, power_w in zip(parameters.parts, delivered_w, strict=True):
         if part.node is not None:
             heat_w[part.node] += power_w
-    return replace(state, thermal=step_thermal(parameters.thermal, state.thermal, tuple(heat_w), parameters.dt_s))
+    return step_thermal(parameters.thermal, state.thermal, tuple(heat_w), parameters.dt_s)
 
 
 def is_shed(parameters: CraftParameters, state: CraftState, part: int) -> bool:

@@ -60,7 +60,18 @@ def fly(
     share = _share(parameters, state, thrust_n, body.propellant_kg)
     after = replace(state, body=body, thrust_n=tuple([share * n for n in thrust_n]))
     endings: list[Ending] = []
-    burns = []
+    guidance = after.guidance
+    if guidance.burns:
+        guidance, endings = _burnt(parameters, after, share, without_power, tick)
+    guidance = _pursued(after, guidance, tick, endings)
+    return Flown(after if guidance is after.guidance else replace(after, guidance=guidance), endings)
+
+
+def _burnt(
+    parameters: CraftParameters, after: CraftState, share: float, without_power: Sequence[int], tick: int
+) -> tuple[Guidance, list[Ending]]:
+    """Return the guidance with the direct thrusts that go on, and the ends of the others."""
+    endings, burns = [], []
     for burn in after.guidance.burns:
         impulse_ns = 0.0 if burn.thruster in without_power else share * burn.thrust_n * parameters.dt_s
         burnt = replace(burn, ticks_left=burn.ticks_left - 1, impulse_ns=burn.impulse_ns + impulse_ns)
@@ -68,8 +79,7 @@ def fly(
             endings.append(ending)
         else:
             burns.append(burnt)
-    guidance = replace(_pursued(after, tick, endings), burns=tuple(burns))
-    return Flown(replace(after, guidance=guidance), endings)
+    return replace(after.guidance, burns=tuple(burns)), endings
 
 
 def _share(parameters: CraftParameters, state: CraftState, thrust_n: tuple[float, ...], left_kg: float) -> float:
@@ -90,9 +100,8 @@ def _end_of_burn(burn: Burn, after: CraftState, without_power: Sequence[int], sh
     return Ending(command_id, tick, effect) if burn.ticks_left == 0 else None
 
 
-def _pursued(after: CraftState, tick: int, endings: list[Ending]) -> Guidance:
+def _pursued(after: CraftState, guidance: Guidance, tick: int, endings: list[Ending]) -> Guidance:
     """Return the guidance without the set-point orders that are reached or given up; the set-points stay."""
-    guidance = after.guidance
     if guidance.attitude_pursuit is not None and guidance.attitude is not None:
         error_rad = pointing_error(after.body.attitude, guidance.attitude)
         still = norm(after.body.angular_rate_rps) < STILL_RPS

@@ -45,7 +45,7 @@ def sense(
         return Sensed(state, ())
     ranging = any(parameters.sensors[index].kind is SensorKind.PROXIMITY for index in due)
     contacts_m = around.contacts_m() if ranging else ()
-    truth = replace(_truth(parameters, state, before_rps, around.magnetic_field_t), contacts_m=contacts_m)
+    truth = _truth(parameters, state, before_rps, around.magnetic_field_t, contacts_m)
     faults = around.faults()
     memories, nav, readings = list(state.sensors), state.nav, []
     for index in due:
@@ -63,7 +63,13 @@ def _off(parameters: CraftParameters, state: CraftState, part: int) -> MissingRe
     return None if state.supplied[part] else MissingReason.NO_POWER
 
 
-def _truth(parameters: CraftParameters, state: CraftState, before_rps: Vector, magnetic_field_t: Vector) -> Truth:
+def _truth(
+    parameters: CraftParameters,
+    state: CraftState,
+    before_rps: Vector,
+    magnetic_field_t: Vector,
+    contacts_m: tuple[Vector, ...],
+) -> Truth:
     body, bus = state.body, None
     if parameters.power is not None and state.power is not None:
         power = state.power
@@ -79,6 +85,7 @@ def _truth(parameters: CraftParameters, state: CraftState, before_rps: Vector, m
         magnetic_field_t=magnetic_field_t,
         temperatures_k=state.thermal.temperatures_k if state.thermal else (),
         bus=bus,
+        contacts_m=contacts_m,
     )
 
 

@@ -63,3 +63,12 @@ def test_a_shortened_log_is_reported_with_the_last_event_on_the_bus() -> None:
     assert stopped.reason == "AUDIT_LOG_LOST"
     assert "up to 7 of log log-a" in str(stopped)
     assert "(the last event is 3)" in str(stopped)
+
+
+def test_the_log_of_a_simulations_run_follows_that_of_the_run_before() -> None:
+    of_run = log("run-b", NOW_S)
+    of_run.tick_ns = 50_000_000
+    assert decide_recorded(tail_of(log("run-a", NOW_S - 1)), 42, True, of_run, "") == Start("", 1, 42, fresh=True)
+    with pytest.raises(ChannelStopped) as caught:
+        decide_recorded(tail_of(log("run-c", NOW_S + 1)), 42, True, of_run, "")
+    assert caught.value.reason == "RUN_SUPERSEDED"
