@@ -99,7 +99,10 @@ class LegSpec(Spec):
 
 
 class Body(Spec):
-    """Start position of a body, in metres ENU, and its motion; `speed_mps` is horizontal."""
+    """Start position of a body, in metres ENU, and its motion; `speed_mps` is horizontal.
+
+    An own ship with a rigid body has this position, course and speed at the start, and no legs.
+    """
 
     position_m: Position
     course_deg: Course = 0.0
