@@ -83,7 +83,7 @@ def read_protobuf(body: bytes) -> StructuredEvent:
 def _checked(attributes: Mapping[str, str]) -> Mapping[str, str]:
     for name in attributes:
         if not _NAME.fullmatch(name):
-            raise StructuredError(f"attribute {name!r}: a name is lower-case letters and digits")
+            raise StructuredError(f"attribute {name!r}: a name has lower-case characters and digits alone")
     return attributes
 
 

@@ -142,7 +142,7 @@ def test_an_audit_event_in_structured_mode_is_recorded_as_such() -> None:
         (structured_json(source=""), "attribute source: is missing"),
         (structured_json(specversion="0.3"), "attribute specversion: is '0.3', expected 1.0"),
         (structured_json(time="yesterday"), "attribute time: 'yesterday' is not an RFC 3339 time"),
-        (structured_json(Bad_Name="x"), "attribute 'Bad_Name': a name is lower-case letters and digits"),
+        (structured_json(Bad_Name="x"), "attribute 'Bad_Name': a name has lower-case characters and digits alone"),
         (structured_json(extension=[1]), "attribute 'extension': a value is text, a boolean or an integer"),
         (structured_json(data=(), data_base64="!"), "data_base64: not base64"),
         ((JSON_FORMAT, b"[]"), "the payload is not a JSON object"),

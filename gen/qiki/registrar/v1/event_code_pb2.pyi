@@ -76,12 +76,24 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     """WARNING. A command was refused. To do: Correct the field that the event names, and send it under a new id."""
     EVENT_CODE_COMMAND_REPEATED: _EventCode.ValueType  # 503
     """INFO. A command came again; what happened the first time was answered. To do: Nothing."""
+    EVENT_CODE_COMMAND_COMPLETED: _EventCode.ValueType  # 504
+    """INFO. A command has had its effect. To do: Nothing."""
+    EVENT_CODE_COMMAND_ABORTED: _EventCode.ValueType  # 505
+    """WARNING. A command ended before it had its effect. To do: The message says why; send another command once the
+    cause is gone.
+    """
     EVENT_CODE_COMMAND_EXHAUSTED: _EventCode.ValueType  # 511
     """ERROR. A command could not be delivered in the tries it has. To do: Restore the service it is for; send it
     again with `qiki nats dlq replay` if it is still wanted.
     """
     EVENT_CODE_TIME_CONTROLLED: _EventCode.ValueType  # 521
     """INFO. The simulation was paused, resumed, stepped, or its speed set. To do: Nothing."""
+    EVENT_CODE_MODE_CHANGED: _EventCode.ValueType  # 531
+    """INFO. The craft has entered another mode. To do: Nothing."""
+    EVENT_CODE_TANK_EMPTY: _EventCode.ValueType  # 541
+    """ERROR. The propellant tank is empty: no thruster fires any more. To do: Plan without thrust: the craft coasts
+    to the run's end.
+    """
     EVENT_CODE_NATS_CONNECTED: _EventCode.ValueType  # 601
     """INFO. The bridge has a connection to NATS. To do: Nothing."""
     EVENT_CODE_NATS_LOST: _EventCode.ValueType  # 602
@@ -140,6 +152,16 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     """ERROR. Events of a reporter never came: their numbers, from a first to a last, are missing. To do: Look for a
     SPOOL_DROPPED of the same numbers; without one, for a lost spool directory.
     """
+    EVENT_CODE_BROWN_OUT: _EventCode.ValueType  # 671
+    """ERROR. The battery is empty: no component has power beyond what is generated. To do: Switch loads off, or
+    restore the generation.
+    """
+    EVENT_CODE_POWER_RESTORED: _EventCode.ValueType  # 672
+    """INFO. The battery carries the components again that are never shed. To do: Nothing."""
+    EVENT_CODE_LOAD_SHED: _EventCode.ValueType  # 673
+    """WARNING. A component was shed to save charge. To do: Switch other loads off, or restore the generation."""
+    EVENT_CODE_LOAD_RESTORED: _EventCode.ValueType  # 674
+    """INFO. A component that was shed has power again. To do: Nothing."""
     EVENT_CODE_LOG_TAIL_CUT: _EventCode.ValueType  # 701
     """WARNING. The log ended in bytes that were never acknowledged; they were cut off. To do: Nothing."""
     EVENT_CODE_AUDIT_LOG_LOST: _EventCode.ValueType  # 702
@@ -160,6 +182,12 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     """WARNING. A checkpoint could not be used; an older one was, or none. To do: Look at the disk: a file was
     changed after it was written.
     """
+    EVENT_CODE_THERMAL_TRIPPED: _EventCode.ValueType  # 731
+    """ERROR. A thermal node is too hot: its components are off. To do: Switch components of the node off until it
+    has cooled.
+    """
+    EVENT_CODE_THERMAL_RECOVERED: _EventCode.ValueType  # 732
+    """INFO. A thermal node that had tripped is cool enough again. To do: Nothing."""
     EVENT_CODE_SECURITY_VIOLATION: _EventCode.ValueType  # 802
     """ERROR. A message on the audit subject is not in the audit log: somebody else wrote it. To do: Find its sender
     by the attributes; let nobody but the bridge publish on the audit subject.
@@ -254,12 +282,24 @@ EVENT_CODE_COMMAND_REFUSED: EventCode.ValueType  # 502
 """WARNING. A command was refused. To do: Correct the field that the event names, and send it under a new id."""
 EVENT_CODE_COMMAND_REPEATED: EventCode.ValueType  # 503
 """INFO. A command came again; what happened the first time was answered. To do: Nothing."""
+EVENT_CODE_COMMAND_COMPLETED: EventCode.ValueType  # 504
+"""INFO. A command has had its effect. To do: Nothing."""
+EVENT_CODE_COMMAND_ABORTED: EventCode.ValueType  # 505
+"""WARNING. A command ended before it had its effect. To do: The message says why; send another command once the
+cause is gone.
+"""
 EVENT_CODE_COMMAND_EXHAUSTED: EventCode.ValueType  # 511
 """ERROR. A command could not be delivered in the tries it has. To do: Restore the service it is for; send it
 again with `qiki nats dlq replay` if it is still wanted.
 """
 EVENT_CODE_TIME_CONTROLLED: EventCode.ValueType  # 521
 """INFO. The simulation was paused, resumed, stepped, or its speed set. To do: Nothing."""
+EVENT_CODE_MODE_CHANGED: EventCode.ValueType  # 531
+"""INFO. The craft has entered another mode. To do: Nothing."""
+EVENT_CODE_TANK_EMPTY: EventCode.ValueType  # 541
+"""ERROR. The propellant tank is empty: no thruster fires any more. To do: Plan without thrust: the craft coasts
+to the run's end.
+"""
 EVENT_CODE_NATS_CONNECTED: EventCode.ValueType  # 601
 """INFO. The bridge has a connection to NATS. To do: Nothing."""
 EVENT_CODE_NATS_LOST: EventCode.ValueType  # 602
@@ -318,6 +358,16 @@ EVENT_CODE_REPORTER_GAP: EventCode.ValueType  # 652
 """ERROR. Events of a reporter never came: their numbers, from a first to a last, are missing. To do: Look for a
 SPOOL_DROPPED of the same numbers; without one, for a lost spool directory.
 """
+EVENT_CODE_BROWN_OUT: EventCode.ValueType  # 671
+"""ERROR. The battery is empty: no component has power beyond what is generated. To do: Switch loads off, or
+restore the generation.
+"""
+EVENT_CODE_POWER_RESTORED: EventCode.ValueType  # 672
+"""INFO. The battery carries the components again that are never shed. To do: Nothing."""
+EVENT_CODE_LOAD_SHED: EventCode.ValueType  # 673
+"""WARNING. A component was shed to save charge. To do: Switch other loads off, or restore the generation."""
+EVENT_CODE_LOAD_RESTORED: EventCode.ValueType  # 674
+"""INFO. A component that was shed has power again. To do: Nothing."""
 EVENT_CODE_LOG_TAIL_CUT: EventCode.ValueType  # 701
 """WARNING. The log ended in bytes that were never acknowledged; they were cut off. To do: Nothing."""
 EVENT_CODE_AUDIT_LOG_LOST: EventCode.ValueType  # 702
@@ -338,6 +388,12 @@ EVENT_CODE_CHECKPOINT_DAMAGED: EventCode.ValueType  # 721
 """WARNING. A checkpoint could not be used; an older one was, or none. To do: Look at the disk: a file was
 changed after it was written.
 """
+EVENT_CODE_THERMAL_TRIPPED: EventCode.ValueType  # 731
+"""ERROR. A thermal node is too hot: its components are off. To do: Switch components of the node off until it
+has cooled.
+"""
+EVENT_CODE_THERMAL_RECOVERED: EventCode.ValueType  # 732
+"""INFO. A thermal node that had tripped is cool enough again. To do: Nothing."""
 EVENT_CODE_SECURITY_VIOLATION: EventCode.ValueType  # 802
 """ERROR. A message on the audit subject is not in the audit log: somebody else wrote it. To do: Find its sender
 by the attributes; let nobody but the bridge publish on the audit subject.
