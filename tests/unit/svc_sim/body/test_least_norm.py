@@ -15,7 +15,7 @@ COMPONENTS = st.floats(-1.0, 1.0).map(lambda value: round(value, 1))
 def systems(draw: st.DrawFn) -> tuple[list[list[float]], list[float]]:
     rows, columns = draw(st.integers(1, 6)), draw(st.integers(1, 12))
     matrix = draw(st.lists(st.lists(COMPONENTS, min_size=rows, max_size=rows), min_size=columns, max_size=columns))
-    shares = draw(st.lists(st.floats(0.0, 1.0), min_size=columns, max_size=columns))
+    shares = draw(st.lists(st.integers(0, 10).map(lambda tenths: 0.1 * tenths), min_size=columns, max_size=columns))
     return matrix, shares
 
 
