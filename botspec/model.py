@@ -40,6 +40,9 @@ class BotSpec(Tracking, Bus):
         yield from _at("required_readers", reader_problems(self.required_readers, self.channels))
 
 
+MAX_SPEC_BYTES = 512 * 1024
+"""An example takes 15 kB; the largest bot that the limits of the sections permit, some 300 kB."""
+
 S_co = TypeVar("S_co", bound=Core, covariant=True)
 
 
@@ -57,7 +60,7 @@ LoadedBotSpec = Loaded[BotSpec]
 
 def load_bot_spec(path: Path) -> LoadedBotSpec:
     """Read and validate a BotSpec; raises `yaml_source.SpecError` with one line per problem."""
-    document = yaml_source.load(path)
+    document = yaml_source.load(path, MAX_SPEC_BYTES)
     refuse_earlier(document)
     return Loaded(yaml_source.validate(BotSpec, document), document.digest, path)
 

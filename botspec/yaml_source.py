@@ -16,7 +16,10 @@ from botspec.yaml_core import DocumentLoader, Loc, index_lines
 __all__ = ["Document", "Loc", "Problem", "SpecError", "load", "read_bytes", "validate"]
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
-"""A specification or a scenario of 2000 contacts takes a few hundred kilobytes."""
+"""A scenario of 2000 contacts takes a few hundred kilobytes."""
+
+MAX_PROBLEMS = 100
+"""Of the problems in one file, those that are reported: nobody reads more at once."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,13 +74,13 @@ class Document:
         return known
 
 
-def load(path: Path) -> Document:
+def load(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Document:
     """Read a YAML file whose top level is a mapping.
 
     Raises `SpecError` for a file that cannot be read, is too large, not UTF-8 or not YAML, repeats a key, or has
     another top level.
     """
-    raw = read_bytes(path)
+    raw = read_bytes(path, max_bytes)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -103,22 +106,32 @@ def validate(model: type[M], document: Document) -> M:
     try:
         return model.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
-        problems = []
-        for details in error.errors(include_url=False):
-            loc, message = describe(model, details)
-            problems.append(Problem(document.path, document.line(loc), document.where(loc), message))
-        raise SpecError(sorted(problems, key=lambda problem: problem.line)) from None
+        raise SpecError(_problems(model, document, error)) from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's content; raises `SpecError` where it cannot be read, or exceeds `MAX_FILE_BYTES`."""
+def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[Problem]:
+    """Return the first `MAX_PROBLEMS` problems by line, and one that counts the others."""
+    found = sorted(error.errors(include_url=False), key=lambda details: document.line(details["loc"]))
+    problems = []
+    for details in found[:MAX_PROBLEMS]:
+        loc, message = describe(model, details)
+        problems.append(Problem(document.path, document.line(loc), document.where(loc), message))
+    problems.sort(key=lambda problem: problem.line)
+    if left := len(found) - len(problems):
+        line = document.line(found[MAX_PROBLEMS]["loc"])
+        problems.append(Problem(document.path, line, "", f"{left} further problems from here on: correct these first"))
+    return problems
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+    """Return a file's content; raises `SpecError` where it cannot be read, or exceeds `max_bytes`."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+            raw = file.read(max_bytes + 1)
     except OSError as error:
         raise SpecError([Problem(path, 0, "", f"cannot be read: {error.strerror or error}")]) from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise SpecError([Problem(path, 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    if len(raw) > max_bytes:
+        raise SpecError([Problem(path, 0, "", f"larger than {max_bytes} bytes")])
     return raw
 
 

@@ -9,7 +9,7 @@ from botspec.base import Spec, refuse
 from botspec.bus.subjects import check_pattern, contains, subjects_overlap
 from botspec.yaml_core import Loc
 
-MAX_SUBJECTS = 64
+MAX_SUBJECTS = 16
 MAX_BACKOFF_STEPS = 32
 _MAX_COUNT = 10**12
 _MAX_AGE_S = 10 * 365 * 86_400
@@ -136,6 +136,7 @@ def stream_problems(streams: Sequence[Stream]) -> Iterator[tuple[Loc, str]]:
                 if subjects_overlap(subject, other_subject):
                     message = f"{subject!r} overlaps {other_subject!r} of stream {other!r}: narrow one of the two"
                     yield ("streams", number, "subjects", index), message
+                    break  # one suffices, and many would be reported for each further one
             taken.append((stream.name, subject))
     for subject in REQUIRED_SUBJECTS:
         if not any(stream.stores(subject) for stream in streams):

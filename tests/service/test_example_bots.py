@@ -26,5 +26,5 @@ async def test_a_mesh_of_an_example_bot_gives_the_same_bytes_twice(tmp_path: Pat
         assert [message.data for message in messages] == [message.data for message in second[subject]]
         assert all(message.headers["ce-source"].startswith(f"/qiki/{spec.bot.bot_id}/") for message in messages)
     frames = [RadarFrame.FromString(message.data) for message in first["qiki.radar.v1.frames"]]
-    assert {frame.sensor_id for frame in frames} == {str(radar.sensor_id) for radar in spec.radars}
+    assert {frame.sensor_id.value for frame in frames} == {str(radar.sensor_id) for radar in spec.radars}
     assert len(first["qiki.radar.v1.tracks"]) >= len(frames)

@@ -1,5 +1,6 @@
 """The BotSpec's validator, as seen by an author of a specification: each mistake is reported with file and line."""
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from botspec.example import example_bot_spec, example_bots
 from botspec.model import BotSpec, load_bot_spec
-from botspec.yaml_source import Problem, SpecError
+from botspec.yaml_source import MAX_PROBLEMS, Problem, SpecError
 
 EXAMPLE = example_bot_spec().read_text()
 CRAFT = example_bots()["inspection-craft"].read_text()
@@ -347,6 +348,29 @@ def load_text(tmp_path: Path, document: Any) -> BotSpec:
     path = tmp_path / "valid.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return load_bot_spec(path).spec
+
+
+@pytest.mark.parametrize(
+    ("section", "entry"),
+    [
+        ("components", "  - {type: radar, nane: x, max_rnge: 2}\n"),
+        ("components", "  - {a: 1}\n"),
+        ("channels", "  - {}\n"),
+        ("guard_rules", "  - {name: a, kind: X}\n"),
+    ],
+)
+def test_of_very_many_problems_the_first_are_reported_and_the_others_counted(
+    tmp_path: Path, section: str, entry: str
+) -> None:
+    text = EXAMPLE.replace(f"\n{section}:\n", f"\n{section}:\n{entry * 3000}", 1)
+    lines = refusal(tmp_path, text).splitlines()
+    assert len(lines) == MAX_PROBLEMS + 1
+    assert lines[0].startswith(f"{line_of(text, entry.strip())}: {section}[0]")
+    assert re.fullmatch(r"\d+: \d+ further problems from here on: correct these first", lines[-1])
+
+
+def test_a_file_larger_than_any_bot_is_refused_unread(tmp_path: Path) -> None:
+    assert refusal(tmp_path, EXAMPLE + "# x\n" * 131_072).endswith("larger than 524288 bytes")
 
 
 # -- fuzz --------------------------------------------------------------------------------------------------------------
