@@ -133,6 +133,7 @@ def test_a_proof_with_anything_changed_is_refused(size: int, data: st.DataObject
     assert not verify_inclusion(index, size, leaves[index], path, other)
     assert not verify_inclusion(index, size, leaves[index], [*path, other], root)
     assert not verify_inclusion(index, size, leaves[index], path[:-1], root)
+    assert not verify_inclusion(index, size, root, [], root), "the path is shorter than the tree is high"
     assert not verify_inclusion(index ^ 1, size, leaves[index], path, root)
     assert not verify_inclusion(size, size, leaves[index], path, root)
     assert not verify_consistency(old, size, other, root, proof)
