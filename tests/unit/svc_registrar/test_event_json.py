@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qiki.registrar.v1.registrar_service_pb2 import Attribute, AuditEvent
+from qiki.registrar.v1.registrar_service_pb2 import Attribute, AuditEvent, ForeignEvent
 from qiki_sdk import codes
 from qiki_sdk.audit_event import make_event
 from svc_registrar import event_json
@@ -29,6 +29,16 @@ EVENTS = st.builds(
     message=TEXT,
     attributes=st.lists(st.builds(Attribute, name=TEXT, value=TEXT), max_size=3),
     traceparent=TEXT,
+    producer_epoch=TEXT,
+    producer_sequence=st.integers(0, 2**64 - 1),
+    foreign_event=st.none()
+    | st.builds(
+        ForeignEvent,
+        type=TEXT,
+        attributes=st.lists(st.builds(Attribute, name=TEXT, value=TEXT), max_size=2),
+        data=st.binary(max_size=40),
+        data_size_bytes=st.integers(0, 2**64 - 1),
+    ),
 )
 
 
