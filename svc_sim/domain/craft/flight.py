@@ -1,7 +1,8 @@
 """Flight: thrust by set-points and direct orders, the body's step under it, and the ends of orders by it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from svc_sim.domain.body.algebra import conjugate, multiply, norm, subtract
 from svc_sim.domain.body.checks import InvalidValueError
@@ -16,6 +17,10 @@ from svc_sim.domain.kinematics import Quaternion
 
 STILL_RPS = 0.01
 """Angular rate below which an attitude counts as reached."""
+_WHY_CUT: Final = {
+    AbortReason.NO_POWER: "the thruster has no power",
+    AbortReason.ROTATING_TOO_FAST: "the craft turns too fast to be computed under thrust",
+}
 
 
 def wanted_thrust(parameters: CraftParameters, state: CraftState) -> tuple[float, ...]:
@@ -52,30 +57,31 @@ def fly(
 
     A rotation too fast for the step's numerics ends all thrust: the body coasts.
     """
+    cut = dict.fromkeys(without_power, AbortReason.NO_POWER)
     try:
         body = step_body(parameters.airframe, state.body, thrust_n, parameters.dt_s)
     except InvalidValueError:
-        thrust_n = (0.0,) * len(thrust_n)
+        cut, thrust_n = dict.fromkeys(range(len(thrust_n)), AbortReason.ROTATING_TOO_FAST), (0.0,) * len(thrust_n)
         body = step_body(parameters.airframe, state.body, thrust_n, parameters.dt_s)
     share = _share(parameters, state, thrust_n, body.propellant_kg)
     after = replace(state, body=body, thrust_n=tuple([share * n for n in thrust_n]))
     endings: list[Ending] = []
     guidance = after.guidance
     if guidance.burns:
-        guidance, endings = _burnt(parameters, after, share, without_power, tick)
+        guidance, endings = _burnt(parameters, after, share, cut, tick)
     guidance = _pursued(after, guidance, tick, endings)
     return Flown(after if guidance is after.guidance else replace(after, guidance=guidance), endings)
 
 
 def _burnt(
-    parameters: CraftParameters, after: CraftState, share: float, without_power: Sequence[int], tick: int
+    parameters: CraftParameters, after: CraftState, share: float, cut: Mapping[int, AbortReason], tick: int
 ) -> tuple[Guidance, list[Ending]]:
     """Return the guidance with the direct thrusts that go on, and the ends of the others."""
     endings, burns = [], []
     for burn in after.guidance.burns:
-        impulse_ns = 0.0 if burn.thruster in without_power else share * burn.thrust_n * parameters.dt_s
+        impulse_ns = 0.0 if burn.thruster in cut else share * burn.thrust_n * parameters.dt_s
         burnt = replace(burn, ticks_left=burn.ticks_left - 1, impulse_ns=burn.impulse_ns + impulse_ns)
-        if ending := _end_of_burn(burnt, after, without_power, share, tick):
+        if ending := _end_of_burn(burnt, after, cut.get(burn.thruster), share, tick):
             endings.append(ending)
         else:
             burns.append(burnt)
@@ -89,12 +95,12 @@ def _share(parameters: CraftParameters, state: CraftState, thrust_n: tuple[float
     return (state.body.propellant_kg - left_kg) / needed_kg
 
 
-def _end_of_burn(burn: Burn, after: CraftState, without_power: Sequence[int], share: float, tick: int) -> Ending | None:
-    """Return the end of a direct thrust at this tick, or None if it goes on."""
+def _end_of_burn(burn: Burn, after: CraftState, cut: AbortReason | None, share: float, tick: int) -> Ending | None:
+    """Return the end of a direct thrust at this tick, or None if it goes on; `cut` is why it could not fire."""
     effect = replace(measured(burn.begun, after, tick), impulse_ns=burn.impulse_ns)
     command_id = burn.begun.command_id
-    if burn.thruster in without_power:
-        return Ending(command_id, tick, effect, AbortReason.NO_POWER, "the thruster has no power")
+    if cut is not None:
+        return Ending(command_id, tick, effect, cut, _WHY_CUT[cut])
     if share < 1.0 or (after.body.propellant_kg == 0.0 and burn.ticks_left > 0):
         return Ending(command_id, tick, effect, AbortReason.TANK_EMPTY, "the propellant tank is empty")
     return Ending(command_id, tick, effect) if burn.ticks_left == 0 else None

@@ -85,6 +85,7 @@ class AbortReason(StrEnum):
     SUPERSEDED = "superseded"
     MODE = "mode"
     TIMEOUT = "timeout"
+    ROTATING_TOO_FAST = "rotating_too_fast"
 
 
 @dataclass(frozen=True, slots=True)

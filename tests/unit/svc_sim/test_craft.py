@@ -149,6 +149,15 @@ def test_without_generation_an_empty_battery_browns_out_and_a_burn_is_aborted() 
     assert ending.aborted is AbortReason.NO_POWER
 
 
+def test_a_craft_that_turns_too_fast_for_the_numerics_coasts_and_its_burn_is_aborted() -> None:
+    flight = Flight()
+    flight.state = replace(flight.state, body=replace(flight.state.body, angular_rate_rps=(1279.99, 0.0, 0.0)))
+    flight.step(burn(10, thruster="thruster-y-plus-1"))
+    (ending,) = flight.endings
+    assert (ending.aborted, ending.effect.impulse_ns) == (AbortReason.ROTATING_TOO_FAST, 0.0)
+    assert flight.state.thrust_n == (0.0,) * 12
+
+
 def test_a_sensor_without_power_is_absent_since_then_and_has_no_value() -> None:
     flight = Flight()
     flight.run(40)

@@ -128,6 +128,8 @@ class _AbortReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbortReas
     """The mode of the craft excludes it."""
     ABORT_REASON_TIMEOUT: _AbortReason.ValueType  # 5
     """The set-point was not reached within its timeout."""
+    ABORT_REASON_ROTATING_TOO_FAST: _AbortReason.ValueType  # 6
+    """The craft turns so fast that its motion cannot be computed under thrust."""
 
 class AbortReason(_AbortReason, metaclass=_AbortReasonEnumTypeWrapper):
     """AbortReason is the reason for which a command ended before it had its effect."""
@@ -144,6 +146,8 @@ ABORT_REASON_MODE: AbortReason.ValueType  # 4
 """The mode of the craft excludes it."""
 ABORT_REASON_TIMEOUT: AbortReason.ValueType  # 5
 """The set-point was not reached within its timeout."""
+ABORT_REASON_ROTATING_TOO_FAST: AbortReason.ValueType  # 6
+"""The craft turns so fast that its motion cannot be computed under thrust."""
 Global___AbortReason: _TypeAlias = AbortReason  # noqa: Y015
 
 @_typing.final
