@@ -17,10 +17,9 @@ from adapters.archive.service import ArchiveServicer
 from adapters.jetstream.client.connection import connect as connect_nats
 from adapters.jetstream.client.writer import Message, SubjectWriter, leading_batch
 from adapters.jetstream.codec.cloudevents import to_headers
-from adapters.jetstream.topology.streams import init
-from botspec.example import example_bot_spec
+from adapters.jetstream.topology.streams import init, wanted_streams
+from botspec.example import example_bots
 from botspec.model import load_bot_spec
-from declared import wanted_streams
 from mesh.feeds.token import decode, short_digest
 from mesh.serving.health import Health
 from mesh.serving.interceptor import MeshInterceptor
@@ -38,7 +37,10 @@ from qiki_sdk.errors import QikiError, from_rpc_error
 HEARTBEAT_S = 0.1
 WAIT_S = 20.0
 TIMEOUT_S = 5.0
-CHANNELS = {channel.name: channel for channel in load_bot_spec(example_bot_spec()).spec.channels}
+# The bot with a channel for every feed.
+BOT_SPEC = example_bots()["inspection-craft"]
+BUS = load_bot_spec(BOT_SPEC).spec
+CHANNELS = {channel.name: channel for channel in BUS.channels}
 
 
 class Archive:
@@ -99,14 +101,15 @@ class Reader:
 async def archive(directory: Path, **settings: Any) -> AsyncIterator[Archive]:
     """Serve an empty archive."""
     async with NatsServer(directory / "nats") as nats, served_on(nats, **settings) as running:
-        await init(running.client, wanted_streams(0.1))
+        await init(running.client, wanted_streams(BUS, 0.1))
         yield running
 
 
 @asynccontextmanager
 async def served_on(nats: NatsServer, port: int = 0, **settings: Any) -> AsyncIterator[Archive]:
     """Serve an archive of what a nats-server holds."""
-    common = {"grpc_port": 0, "http_port": 0, "registrar_target": "", "heartbeat_s": HEARTBEAT_S, **settings}
+    common = {"grpc_port": 0, "http_port": 0, "registrar_target": "", "heartbeat_s": HEARTBEAT_S}
+    common |= {"bot_spec": BOT_SPEC, **settings}
     base = ServiceContext(Health("test", stall_s=60.0), Telemetry("test"), AuditReporter("", "test"))
     parts = adapters.archive.wiring.build(ArchiveSettings(nats_url=nats.url, **common), base)
     interceptor = MeshInterceptor(RpcMetrics(base.telemetry.registry), base.telemetry)

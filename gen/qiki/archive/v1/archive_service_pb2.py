@@ -27,30 +27,33 @@ from qiki.common.v1 import stream_pb2 as qiki_dot_common_dot_v1_dot_stream__pb2
 from qiki.radar.v1 import radar_pb2 as qiki_dot_radar_dot_v1_dot_radar__pb2
 from qiki.radar.v1 import track_pb2 as qiki_dot_radar_dot_v1_dot_track__pb2
 from qiki.registrar.v1 import registrar_service_pb2 as qiki_dot_registrar_dot_v1_dot_registrar__service__pb2
+from qiki.sim.v1 import commands_pb2 as qiki_dot_sim_dot_v1_dot_commands__pb2
+from qiki.sim.v1 import nav_pb2 as qiki_dot_sim_dot_v1_dot_nav__pb2
 from qiki.sim.v1 import sensors_pb2 as qiki_dot_sim_dot_v1_dot_sensors__pb2
+from qiki.sim.v1 import subsystems_pb2 as qiki_dot_sim_dot_v1_dot_subsystems__pb2
 from qiki.sim.v1 import world_pb2 as qiki_dot_sim_dot_v1_dot_world__pb2
 from qiki.tracker.v1 import guard_pb2 as qiki_dot_tracker_dot_v1_dot_guard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%qiki/archive/v1/archive_service.proto\x12\x0fqiki.archive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\x1a\x19qiki/radar/v1/track.proto\x1a)qiki/registrar/v1/registrar_service.proto\x1a\x19qiki/sim/v1/sensors.proto\x1a\x17qiki/sim/v1/world.proto\x1a\x1bqiki/tracker/v1/guard.proto\"\xa2\x02\n\x13WatchArchiveRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x15\n\rfrom_sequence\x18\x06 \x01(\x04\x12-\n\tfrom_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0euntil_sequence\x18\x08 \x01(\x04\x12.\n\nuntil_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cuntil_newest\x18\n \x01(\x08\x12\r\n\x05speed\x18\x0b \x01(\x01J\x04\x08\x03\x10\x04R\x06reader\"\x8d\x04\n\x14WatchArchiveResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x12.\n\x08snapshot\x18\n \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshotH\x00\x12-\n\x07reading\x18\x0b \x01(\x0b\x32\x1a.qiki.sim.v1.SensorReadingH\x00\x12*\n\x05\x66rame\x18\x0c \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x12,\n\ttrack_set\x18\r \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12\x34\n\x0b\x61udit_event\x18\x0e \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEventH\x00\x12\x32\n\x0bguard_event\x18\x0f \x01(\x0b\x32\x1b.qiki.tracker.v1.GuardEventH\x00\x42\x07\n\x05\x65vent\"\x14\n\x12ListArchiveRequest\"I\n\x13ListArchiveResponse\x12\x32\n\x08\x63hannels\x18\x01 \x03(\x0b\x32 .qiki.archive.v1.ArchivedChannel\"m\n\x0f\x41rchivedChannel\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x04runs\x18\x04 \x03(\x0b\x32\x1c.qiki.archive.v1.ArchivedRun\"\xd8\x01\n\x0b\x41rchivedRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc9\x01\n\x0e\x41rchiveService\x12]\n\x0cWatchArchive\x12$.qiki.archive.v1.WatchArchiveRequest\x1a%.qiki.archive.v1.WatchArchiveResponse0\x01\x12X\n\x0bListArchive\x12#.qiki.archive.v1.ListArchiveRequest\x1a$.qiki.archive.v1.ListArchiveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%qiki/archive/v1/archive_service.proto\x12\x0fqiki.archive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqiki/common/v1/stream.proto\x1a\x19qiki/radar/v1/radar.proto\x1a\x19qiki/radar/v1/track.proto\x1a)qiki/registrar/v1/registrar_service.proto\x1a\x1aqiki/sim/v1/commands.proto\x1a\x15qiki/sim/v1/nav.proto\x1a\x19qiki/sim/v1/sensors.proto\x1a\x1cqiki/sim/v1/subsystems.proto\x1a\x17qiki/sim/v1/world.proto\x1a\x1bqiki/tracker/v1/guard.proto\"\xa2\x02\n\x13WatchArchiveRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_oldest\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x15\n\rfrom_sequence\x18\x06 \x01(\x04\x12-\n\tfrom_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0euntil_sequence\x18\x08 \x01(\x04\x12.\n\nuntil_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cuntil_newest\x18\n \x01(\x08\x12\r\n\x05speed\x18\x0b \x01(\x01J\x04\x08\x03\x10\x04R\x06reader\"\xc7\x05\n\x14WatchArchiveResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12-\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1c.qiki.common.v1.EventContext\x12.\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.qiki.common.v1.HeartbeatH\x00\x12,\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x18.qiki.common.v1.DrainingH\x00\x12&\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x15.qiki.common.v1.EndedH\x00\x12.\n\x08snapshot\x18\n \x01(\x0b\x32\x1a.qiki.sim.v1.WorldSnapshotH\x00\x12-\n\x07reading\x18\x0b \x01(\x0b\x32\x1a.qiki.sim.v1.SensorReadingH\x00\x12*\n\x05\x66rame\x18\x0c \x01(\x0b\x32\x19.qiki.radar.v1.RadarFrameH\x00\x12,\n\ttrack_set\x18\r \x01(\x0b\x32\x17.qiki.radar.v1.TrackSetH\x00\x12\x34\n\x0b\x61udit_event\x18\x0e \x01(\x0b\x32\x1d.qiki.registrar.v1.AuditEventH\x00\x12\x32\n\x0bguard_event\x18\x0f \x01(\x0b\x32\x1b.qiki.tracker.v1.GuardEventH\x00\x12+\n\x06\x65nergy\x18\x10 \x01(\x0b\x32\x19.qiki.sim.v1.EnergyStatusH\x00\x12+\n\x06shield\x18\x11 \x01(\x0b\x32\x19.qiki.sim.v1.ShieldStatusH\x00\x12*\n\tnav_state\x18\x12 \x01(\x0b\x32\x15.qiki.sim.v1.NavStateH\x00\x12\x32\n\rcommand_event\x18\x13 \x01(\x0b\x32\x19.qiki.sim.v1.CommandEventH\x00\x42\x07\n\x05\x65vent\"\x14\n\x12ListArchiveRequest\"I\n\x13ListArchiveResponse\x12\x32\n\x08\x63hannels\x18\x01 \x03(\x0b\x32 .qiki.archive.v1.ArchivedChannel\"m\n\x0f\x41rchivedChannel\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x04runs\x18\x04 \x03(\x0b\x32\x1c.qiki.archive.v1.ArchivedRun\"\xd8\x01\n\x0b\x41rchivedRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12+\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66irst_sequence\x18\x03 \x01(\x04\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc9\x01\n\x0e\x41rchiveService\x12]\n\x0cWatchArchive\x12$.qiki.archive.v1.WatchArchiveRequest\x1a%.qiki.archive.v1.WatchArchiveResponse0\x01\x12X\n\x0bListArchive\x12#.qiki.archive.v1.ListArchiveRequest\x1a$.qiki.archive.v1.ListArchiveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qiki.archive.v1.archive_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHARCHIVEREQUEST']._serialized_start=299
-  _globals['_WATCHARCHIVEREQUEST']._serialized_end=589
-  _globals['_WATCHARCHIVERESPONSE']._serialized_start=592
-  _globals['_WATCHARCHIVERESPONSE']._serialized_end=1117
-  _globals['_LISTARCHIVEREQUEST']._serialized_start=1119
-  _globals['_LISTARCHIVEREQUEST']._serialized_end=1139
-  _globals['_LISTARCHIVERESPONSE']._serialized_start=1141
-  _globals['_LISTARCHIVERESPONSE']._serialized_end=1214
-  _globals['_ARCHIVEDCHANNEL']._serialized_start=1216
-  _globals['_ARCHIVEDCHANNEL']._serialized_end=1325
-  _globals['_ARCHIVEDRUN']._serialized_start=1328
-  _globals['_ARCHIVEDRUN']._serialized_end=1544
-  _globals['_ARCHIVESERVICE']._serialized_start=1547
-  _globals['_ARCHIVESERVICE']._serialized_end=1748
+  _globals['_WATCHARCHIVEREQUEST']._serialized_start=380
+  _globals['_WATCHARCHIVEREQUEST']._serialized_end=670
+  _globals['_WATCHARCHIVERESPONSE']._serialized_start=673
+  _globals['_WATCHARCHIVERESPONSE']._serialized_end=1384
+  _globals['_LISTARCHIVEREQUEST']._serialized_start=1386
+  _globals['_LISTARCHIVEREQUEST']._serialized_end=1406
+  _globals['_LISTARCHIVERESPONSE']._serialized_start=1408
+  _globals['_LISTARCHIVERESPONSE']._serialized_end=1481
+  _globals['_ARCHIVEDCHANNEL']._serialized_start=1483
+  _globals['_ARCHIVEDCHANNEL']._serialized_end=1592
+  _globals['_ARCHIVEDRUN']._serialized_start=1595
+  _globals['_ARCHIVEDRUN']._serialized_end=1811
+  _globals['_ARCHIVESERVICE']._serialized_start=1814
+  _globals['_ARCHIVESERVICE']._serialized_end=2015
 # @@protoc_insertion_point(module_scope)

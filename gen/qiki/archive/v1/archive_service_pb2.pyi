@@ -12,7 +12,10 @@ from qiki.common.v1 import stream_pb2 as _stream_pb2
 from qiki.radar.v1 import radar_pb2 as _radar_pb2
 from qiki.radar.v1 import track_pb2 as _track_pb2
 from qiki.registrar.v1 import registrar_service_pb2 as _registrar_service_pb2
+from qiki.sim.v1 import commands_pb2 as _commands_pb2
+from qiki.sim.v1 import nav_pb2 as _nav_pb2
 from qiki.sim.v1 import sensors_pb2 as _sensors_pb2
+from qiki.sim.v1 import subsystems_pb2 as _subsystems_pb2
 from qiki.sim.v1 import world_pb2 as _world_pb2
 from qiki.tracker.v1 import guard_pb2 as _guard_pb2
 import builtins as _builtins
@@ -115,6 +118,10 @@ class WatchArchiveResponse(_message.Message):
     TRACK_SET_FIELD_NUMBER: _builtins.int
     AUDIT_EVENT_FIELD_NUMBER: _builtins.int
     GUARD_EVENT_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
+    SHIELD_FIELD_NUMBER: _builtins.int
+    NAV_STATE_FIELD_NUMBER: _builtins.int
+    COMMAND_EVENT_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Opaque. Keep the newest token and send it, here or to the live stream, to resume exactly after this response."""
     @_builtins.property
@@ -157,6 +164,22 @@ class WatchArchiveResponse(_message.Message):
     def guard_event(self) -> _guard_pb2.GuardEvent:
         """An alarm raised or cleared."""
 
+    @_builtins.property
+    def energy(self) -> _subsystems_pb2.EnergyStatus:
+        """State of power, heat and propellant at one tick."""
+
+    @_builtins.property
+    def shield(self) -> _subsystems_pb2.ShieldStatus:
+        """State of the shield at one tick."""
+
+    @_builtins.property
+    def nav_state(self) -> _nav_pb2.NavState:
+        """Motion as the bot's sensors report it at one tick."""
+
+    @_builtins.property
+    def command_event(self) -> _commands_pb2.CommandEvent:
+        """One stage in the life of a command."""
+
     def __init__(
         self,
         *,
@@ -171,12 +194,16 @@ class WatchArchiveResponse(_message.Message):
         track_set: _track_pb2.TrackSet | None = ...,
         audit_event: _registrar_service_pb2.AuditEvent | None = ...,
         guard_event: _guard_pb2.GuardEvent | None = ...,
+        energy: _subsystems_pb2.EnergyStatus | None = ...,
+        shield: _subsystems_pb2.ShieldStatus | None = ...,
+        nav_state: _nav_pb2.NavState | None = ...,
+        command_event: _commands_pb2.CommandEvent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "reading", b"reading", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "command_event", b"command_event", "context", b"context", "draining", b"draining", "ended", b"ended", "energy", b"energy", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "nav_state", b"nav_state", "reading", b"reading", "shield", b"shield", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "context", b"context", "draining", b"draining", "ended", b"ended", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "reading", b"reading", "resume_token", b"resume_token", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event", b"audit_event", "command_event", b"command_event", "context", b"context", "draining", b"draining", "ended", b"ended", "energy", b"energy", "event", b"event", "frame", b"frame", "guard_event", b"guard_event", "heartbeat", b"heartbeat", "nav_state", b"nav_state", "reading", b"reading", "resume_token", b"resume_token", "shield", b"shield", "snapshot", b"snapshot", "track_set", b"track_set"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["heartbeat", "draining", "ended", "snapshot", "reading", "frame", "track_set", "audit_event", "guard_event"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["heartbeat", "draining", "ended", "snapshot", "reading", "frame", "track_set", "audit_event", "guard_event", "energy", "shield", "nav_state", "command_event"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
