@@ -88,7 +88,10 @@ class WrittenRecords:
             self._ranges.append((first, last))
 
     def __contains__(self, sequence: int) -> bool:
-        return any(first <= sequence <= last for first, last in reversed(self._ranges))
+        for first, last in reversed(self._ranges):  # newest first: an older range does not hold a later sequence
+            if first <= sequence:
+                return sequence <= last
+        return False
 
     @property
     def last(self) -> int:
