@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from botspec import yaml_source
-from botspec.model import BotSpec
+from botspec.model import BotSpec, load_bot_spec
 from botspec.validation_text import describe
 from botspec.yaml_core import DocumentLoader, Loc
 from botspec.yaml_source import Problem, SpecError
@@ -53,9 +53,8 @@ def load_changed(path: Path, settings: Sequence[Setting]) -> BotSpec:
     Raises:
         SpecError: the file cannot be used; or with the settings it could not, naming the field.
     """
-    document = yaml_source.load(path)
-    yaml_source.validate(BotSpec, document)  # an error of the file itself names its line
-    data = copy.deepcopy(document.data)
+    load_bot_spec(path)  # an error of the file itself names its line
+    data = copy.deepcopy(yaml_source.load(path).data)
     given = ", ".join(setting.text for setting in settings)
     for setting in settings:
         try:

@@ -11,6 +11,7 @@ from cli.commands.jetstream.nats import nats
 from cli.commands.new_run import new_run
 from cli.commands.recording import recording
 from cli.commands.replay import replay
+from cli.commands.scenario import scenario
 from cli.commands.top import top
 from cli.commands.trace import trace
 from cli.commands.up import up
@@ -39,5 +40,6 @@ def build_app() -> typer.Typer:
     app.add_typer(nats, name="nats")
     app.add_typer(botspec, name="botspec")
     app.add_typer(recording, name="recording")
+    app.add_typer(scenario, name="scenario")
     app.command()(version)
     return app

@@ -91,6 +91,10 @@ class Outputs:
         """Sequence of the first reading by which every sensor has been read once; 0 without sensors."""
         return self._sensors.count_through(max(self._sensors.periods, default=0))
 
+    def sequences_at(self, tick: int) -> tuple[int, int]:
+        """Return the sequences of the newest events of world and sensors up to a tick."""
+        return self._snapshots.count_through(tick), self._sensors.count_through(tick)
+
     def first_snapshot(self) -> WorldSnapshot:
         """Return the world at tick 0, which is no event."""
         snapshot = snapshots_wire.to_snapshot(self._world.at(0), self._clock)

@@ -132,6 +132,29 @@ class SimServicer(StatusServicer):
         """Execute a command once."""
         return await self._commands.execute(request.command)
 
+    async def TakeTurn(self, request: pb.TakeTurnRequest, context: _Context) -> pb.TakeTurnResponse:
+        """Complete an agent's turn, and return its next one when that has come."""
+        simulation, turns = self.simulation, self.simulation.turns
+        turns.check_agent(request.agent)
+        tick = 0
+        if request.HasField("completed_tick"):
+            turns.complete(request.agent, request.completed_tick, simulation.newest_tick)
+            tick = request.completed_tick + turns.step_ticks
+        while not simulation.ended and not turns.has_turn(request.agent, tick, simulation.tick):
+            turns.check_agent(request.agent)
+            if self._feeds.world.draining:
+                raise ServerDrainingError(f"the server is going away before the step at tick {tick}")
+            await turns.change.wait(SLICE_S)
+        return self._turn_at(tick)
+
+    def _turn_at(self, tick: int) -> pb.TakeTurnResponse:
+        simulation = self.simulation
+        ended = 0 < simulation.run.last_tick <= tick
+        tick = min(tick, simulation.run.last_tick) if ended else tick
+        world, sensors = simulation.outputs.sequences_at(tick)
+        time = simulation.clock.timestamp(tick)
+        return pb.TakeTurnResponse(tick=tick, time=time, ended=ended, world_sequence=world, sensors_sequence=sensors)
+
     def _newest_of(self, sensor_id: str) -> Entry | None:
         return self._feeds.sensors.newest(lambda entry: entry.subject == sensor_id)
 

@@ -1,6 +1,7 @@
 """The simulation's loop: permit a tick, reserve it, compute it, publish the events due, until the run ends."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 
@@ -18,13 +19,23 @@ from qiki.sim.v1.sim_service_pb2 import FlowControl as WireFlowControl
 from qiki.sim.v1.sim_service_pb2 import SimulationPhase, SimulationState
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.backoff import Backoff
-from qiki_sdk.codes import READINGS_SUMMARY, RUN_BEGUN, RUN_ENDED, RUN_RESUMED, SENSOR_IO_OK, TIME_CONTROLLED
+from qiki_sdk.codes import (
+    READINGS_SUMMARY,
+    RUN_BEGUN,
+    RUN_ENDED,
+    RUN_FAILED,
+    RUN_RESUMED,
+    SENSOR_IO_OK,
+    TIME_CONTROLLED,
+)
 from svc_sim.durability.commit_log import CommitLog
+from svc_sim.lock_step import Turns
 from svc_sim.metrics import SimMetrics
 from svc_sim.outputs import Feeds, Outputs
 from svc_sim.pacer import SLICE_S, Pacer
 from svc_sim.tick_effects import TickEffects
 
+_LOG = logging.getLogger(__name__)
 _WIRE_FLOW_CONTROL = {
     FlowControl.LIVE: WireFlowControl.FLOW_CONTROL_LIVE,
     FlowControl.LOSSLESS: WireFlowControl.FLOW_CONTROL_LOSSLESS,
@@ -42,6 +53,7 @@ class Simulation:
         effects: TickEffects,
         pacer: Pacer,
         commit_log: CommitLog,
+        turns: Turns,
         audit: AuditReporter,
         spans: WorkSpans,
         metrics: SimMetrics,
@@ -53,6 +65,7 @@ class Simulation:
         self.sensor_ids = outputs.sensor_ids
         self._feeds: Feeds = outputs.feeds
         self._effects = effects
+        self.turns = turns
         self.pacer = pacer
         self._commit_log = commit_log
         self.clock = SimulationClock.of(run)
@@ -99,6 +112,8 @@ class Simulation:
                 if self.pacer.stands_still:
                     await self.pacer.change.wait(SLICE_S)
                     continue
+            if not self.replaying and not await self.turns.wait(self.tick + 1, heartbeat):
+                await self._stay_failed(heartbeat)
             await self._wait_for_readers(self.tick + 1, heartbeat)
             await self._effects.wait_for_records(heartbeat)
             await self._settle(self.tick + 1, storage)
@@ -106,6 +121,7 @@ class Simulation:
             if not self.replaying and not await self.pacer.permit():
                 continue
             self.compute(self.tick + 1)
+            self.turns.reached(self.tick)
             if self.pacer.paused:
                 self._feeds.world.change.notify()  # callers that wait for steps wait on this, and also see a drain
             failpoints.reach("tick.visible")
@@ -134,6 +150,14 @@ class Simulation:
             speed=f"{speed:g}",
             tick=self.newest_tick,
         )
+
+    async def _stay_failed(self, heartbeat: Heartbeat) -> None:
+        """Report the failure, and keep the heartbeat going: no feed ends, for the run has not come to its end."""
+        _LOG.error("the run has failed", extra={"why": self.turns.failure, "tick": self.tick})
+        self._audit.report(RUN_FAILED, self.turns.failure, run_id=self.run.run_id, tick=self.tick)
+        while True:
+            heartbeat.beat(self.describe())
+            await self.pacer.change.wait(SLICE_S)
 
     def replayed(self) -> None:
         """Mark the replay of the derived feeds as complete."""
@@ -191,9 +215,11 @@ class Simulation:
 
     @property
     def blocked_by(self) -> str:
-        """The feed's required reader or the disk that blocks the run now; empty: not blocked."""
+        """The agent, the feed's required reader or the disk that blocks the run now; empty: not blocked."""
         if self._storage_failure:
             return f"storage: {self._storage_failure}"
+        if not self.replaying and not self.ended and (agent := self.turns.waits_for(self.tick + 1)):
+            return f"agent {agent}"
         for feed in self._feeds.derived:
             if blocking_reader := feed.blocked_by:
                 return f"{feed.name}: {blocking_reader}"
@@ -205,6 +231,8 @@ class Simulation:
         """Return the phase of the simulation."""
         if self.ended:
             return SimulationPhase.SIMULATION_PHASE_ENDED
+        if self.turns.failure:
+            return SimulationPhase.SIMULATION_PHASE_FAILED
         if self.replaying:
             return SimulationPhase.SIMULATION_PHASE_REPLAYING
         if self.blocked_by:
@@ -227,6 +255,8 @@ class Simulation:
 
     def describe(self) -> str:
         """Return a short description of the simulation's activity."""
+        if self.turns.failure:
+            return f"failed: {self.turns.failure}"
         if self.blocked_by:
             return f"blocked by {self.blocked_by}"
         speed = f"{self.pacer.speed:g}x" if self.pacer.speed else "as fast as possible"
@@ -243,5 +273,6 @@ class Simulation:
             "phase": SimulationPhase.Name(self.phase()).removeprefix("SIMULATION_PHASE_"),
             "speed": self.pacer.speed,
             "blocked_by": self.blocked_by,
+            "failure": self.turns.failure,
             "contacts": self.outputs.contacts,
         }

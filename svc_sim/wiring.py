@@ -26,6 +26,7 @@ from qiki.sim.v1.sim_service_pb2 import (
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
 from svc_sim.command_life import CommandLife
 from svc_sim.commands import Commands
+from svc_sim.components import bot_parts
 from svc_sim.config import SimSettings, to_nanoseconds
 from svc_sim.craft_run import CraftRun
 from svc_sim.craft_spec import craft_setup
@@ -36,6 +37,7 @@ from svc_sim.durability.checkpoints import CheckpointStore
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal, adopt
 from svc_sim.durability.reservation import Reservation, prepare
+from svc_sim.lock_step import Turns, step_ticks_of
 from svc_sim.metrics import SimMetrics
 from svc_sim.navigation import Navigation
 from svc_sim.outputs import Feeds, Outputs
@@ -62,7 +64,7 @@ def build(settings: SimSettings, service: ServiceContext) -> ServiceParts:
         StartError: the state directory cannot be used, or half the retention is too short for a scan.
     """
     bot_spec = load_part(Fitted, "sim", settings)
-    scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars)
+    scenario = load_scenario(settings.scenario or default_scenario(), bot_spec.spec.radars, bot_parts(bot_spec.spec))
     longest_scan_s = max((radar.scan_period_s for radar in bot_spec.spec.radars), default=0.0)
     settings.check_retention(longest_scan_s + bot_spec.spec.simulation.world_period_s)
     state_dir = open_state_dir(settings.state_dir, "sim", service.resources)
@@ -70,8 +72,7 @@ def build(settings: SimSettings, service: ServiceContext) -> ServiceParts:
     run = load_or_create(state_dir, inputs, lambda new: prepare(state_dir, new.run_id))
     if settings.journal:
         adopt(settings.journal, state_dir, run)
-    world = World(scenario, run.run_id, run.tick_ns)
-    return _build_run(settings, service, bot_spec=bot_spec, state_dir=state_dir, run=run, world=world)
+    return _build_run(settings, service, bot_spec=bot_spec, scenario=scenario, state_dir=state_dir, run=run)
 
 
 def _build_run(
@@ -79,14 +80,17 @@ def _build_run(
     service: ServiceContext,
     *,
     bot_spec: Loaded[Fitted],
+    scenario: LoadedScenario,
     state_dir: Path,
     run: Run,
-    world: World,
 ) -> ServiceParts:
     """Build the parts of a run, which the state directory holds; the craft continues from its checkpoint."""
-    reservation = Reservation.open(state_dir, run.run_id, max(1, RESERVED_BLOCK_NS // run.tick_ns))
+    step_ticks = step_ticks_of(scenario, bot_spec.spec.simulation)
+    # In lock step no tick after a step is reserved before the agents have completed it: their commands act there.
+    reservation = Reservation.open(state_dir, run.run_id, step_ticks or max(1, RESERVED_BLOCK_NS // run.tick_ns))
     journal = Journal.open(state_dir, run, reservation.journal_bytes)
     life = CommandLife(run, journal.records, bot_spec.spec.readers("commands"), service.telemetry.spans)
+    world = World(scenario, run.run_id, run.tick_ns, run.seed)
     commit_log = CommitLog(reservation, journal, world, life.add)
     service.resources.callback(commit_log.close)
     records = RecordWriter(run, commit_log, life, service.audit, service.health.loop("records"))
@@ -95,6 +99,7 @@ def _build_run(
     simulation = _simulation(
         settings=settings,
         bot_spec=bot_spec,
+        scenario=scenario,
         run=run,
         world=world,
         feeds=_feeds(settings, bot_spec, life, service.telemetry.spans),
@@ -152,6 +157,7 @@ def _simulation(
     *,
     settings: SimSettings,
     bot_spec: Loaded[Fitted],
+    scenario: LoadedScenario,
     run: Run,
     world: World,
     feeds: Feeds,
@@ -167,7 +173,7 @@ def _simulation(
     outputs = Outputs(
         feeds,
         world,
-        Navigation.of(bot_spec.spec, run.seed),
+        Navigation.of(bot_spec.spec, run.seed, scenario.faults),
         craft,
         clock=SimulationClock.of(run),
         world_period_ticks=bot_spec.spec.simulation.world_period_ticks,
@@ -185,6 +191,7 @@ def _simulation(
         ),
         pacer=pacer,
         commit_log=commit_log,
+        turns=_turns(scenario, bot_spec),
         audit=service.audit,
         spans=service.telemetry.spans,
         metrics=metrics,
@@ -192,6 +199,13 @@ def _simulation(
     metrics.phase = simulation.phase
     simulation.begin()  # before the server starts: no reader sees a feed without its run
     return simulation
+
+
+def _turns(scenario: LoadedScenario, bot_spec: Loaded[Fitted]) -> Turns:
+    lock_step = scenario.scenario.lock_step
+    if lock_step is None:
+        return Turns()
+    return Turns(lock_step.agents, step_ticks_of(scenario, bot_spec.spec.simulation), lock_step.limit_s)
 
 
 def _parts(

@@ -57,7 +57,7 @@ def check_server(url: str) -> Checked:
 
     spec = _spec()
     check, reader = RunCheck.of(spec, RUN_ID), RunReader(RUN_ID, {}, {channel.name: 10**6 for channel in spec.channels})
-    asyncio.run(read_back(url, spec.channels, reader, check, lambda _count: None))
+    asyncio.run(read_back(url, spec.channels, reader, check, progress=lambda _count: None))
     return Checked(check.problems(), dict(check.summary()))
 
 

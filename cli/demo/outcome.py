@@ -48,7 +48,7 @@ def conclude(outcome: Outcome, picture: Path, elapsed_s: float) -> None:
     print("\n".join(line for table in tables for line in ("", *table)) + "\n")
     problems = outcome.problems()
     try:
-        print(_draw(outcome, found, picture))
+        print(draw_run(outcome, found, picture))
     except MatplotlibMissingError as error:
         print(error)
     except PictureError as error:
@@ -77,8 +77,8 @@ def check_picture(picture: Path) -> None:
         raise UsageError(f"--picture {picture}: cannot be written: {reason}. Name another place.") from None
 
 
-def _draw(outcome: Outcome, found: DemoStatistics, picture: Path) -> str:
-    """Draw the picture and return its path and a description of it."""
+def draw_run(outcome: Outcome, found: DemoStatistics, picture: Path) -> str:
+    """Draw the picture and return its path and a description of it. Raises PictureError."""
     data = plot_data_of(outcome.record)
     if data is None:
         return "There is no picture: no radar has scanned."

@@ -14,6 +14,7 @@ from adapters.jetstream.client.messages import StoredMessage
 from botspec.channels import Channel
 from botspec.model import BotSpec, load_bot_spec
 from cli.demo.checks.comparison import count_of
+from cli.demo.checks.event_check import CheckedEvent
 from cli.demo.checks.run_check import RunCheck
 from cli.demo.feed_ends import feed_ends
 from cli.demo.health_log import HealthLog
@@ -34,6 +35,9 @@ from cli.local_mesh.run import stopping_text
 from cli.local_mesh.status_display import status_line
 from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.output import lossy_output
+
+TakeEvent = Callable[[Channel, CheckedEvent], None]
+"""Takes every readable event that is read back, channel after channel, each in the order of its subject."""
 
 LOOK_INTERVAL_S = 0.2
 STALL_LIMIT_S = 60.0
@@ -64,16 +68,17 @@ async def _run(options: MeshOptions, name: str, picture: Path) -> None:
             ) as mesh,
         ):
             meter.say(f"All are SERVING. State is in {mesh.state_dir}.")
-            outcome = await _Demonstration(mesh, meter, load_bot_spec(options.bot_spec).spec).outcome(name)
+            outcome = await Demonstration(mesh, meter, load_bot_spec(options.bot_spec).spec).outcome(name)
     if shutdown.first is not None or outcome is None:
         raise typer.Exit(EXIT_INTERRUPTED)
     conclude(outcome, picture, time.monotonic() - began_s)
 
 
-class _Demonstration:
-    """One run of a mesh, from its start to its stored result."""
+class Demonstration:
+    """One run of a mesh, from its start to its stored result; `takers` take the events that are read back."""
 
-    def __init__(self, mesh: Mesh, meter: Meter, spec: BotSpec) -> None:
+    def __init__(self, mesh: Mesh, meter: Meter, spec: BotSpec, takers: Sequence[TakeEvent] = ()) -> None:
+        self._takers = takers
         self._mesh = mesh
         self._meter = meter
         self._spec = spec
@@ -97,7 +102,8 @@ class _Demonstration:
             await self._until_published(ends)
             await self._until_reported()
         reader, check = RunReader(run_id, self._radars(), ends), RunCheck.of(self._spec, run_id)
-        await read_back(nats_url(self._mesh.ports), self._spec.channels, reader, check, self._progress(ends))
+        url, progress = nats_url(self._mesh.ports), self._progress(ends)
+        await read_back(url, self._spec.channels, reader, check, progress=progress, takers=self._takers)
         await self._look()
         tallies, record = reader.tallies(), reader.record()
         return Outcome(
@@ -120,6 +126,8 @@ class _Demonstration:
             self._meter.show("simulating, tick", tick, last_tick)
             if facts.get("phase") == "ENDED":
                 return str(facts.get("run_id"))
+            if facts.get("phase") == "FAILED":
+                raise CliError(f"the run has failed at tick {tick}: {facts.get('failure')}")
             if facts.get("phase") and not last_tick:
                 raise CliError(
                     "this scenario has no end, so there is nothing to count. "
@@ -173,9 +181,15 @@ class _Demonstration:
 
 
 async def read_back(
-    url: str, channels: Sequence[Channel], reader: RunReader, check: RunCheck, progress: Callable[[int], None]
+    url: str,
+    channels: Sequence[Channel],
+    reader: RunReader,
+    check: RunCheck,
+    *,
+    progress: Callable[[int], None],
+    takers: Sequence[TakeEvent] = (),
 ) -> None:
-    """Pass every message in JetStream on the channels to both, the frames first; report the count to progress.
+    """Pass every message in JetStream on the channels to all, the frames first; report the count to progress.
 
     Raises CliError where JetStream does not deliver them.
     """
@@ -187,6 +201,8 @@ async def read_back(
             event = await checked(message)
             if event is not None:
                 read(message, event.intact)
+                for take_event in takers:
+                    take_event(channel, event)
             progress(check.messages)
 
         return take

@@ -49,6 +49,9 @@ def _shortened_text(loaded: LoadedScenario, duration_s: float) -> str:
     if recording is not None:
         named = loaded.path.parent / script.trajectory if script.trajectory else loaded.path
         document["trajectory"] = str(named.absolute())
+    for contact in document["contacts"]:
+        if "file" in contact.get("motion", {}):
+            contact["motion"]["file"] = str((loaded.path.parent / contact["motion"]["file"]).absolute())
     try:
         Scenario.model_validate(document)
     except ValidationError as error:

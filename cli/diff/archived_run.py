@@ -45,7 +45,7 @@ class RunFeed:
     async def close(self) -> None:
         """Release the server's state."""
         if self._events is not None:
-            await cleanup(self._events.close())
+            await self._events.close()
 
 
 @dataclass(frozen=True, slots=True)

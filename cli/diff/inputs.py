@@ -14,6 +14,7 @@ from cli.diff.archived_run import ArchivedRun
 from cli.diff.compare import Divergence, payload_of
 from cli.local_mesh.storage.new_run import RUN_FILE, RUNS_DIR, SIM_DIR
 from mesh.clock import NS_PER_S
+from mesh.tasks import cleanup
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.sim.v1.commands_pb2 import CommandRecord
 from qiki.sim.v1.world_pb2 import WorldSnapshot
@@ -77,7 +78,7 @@ async def _newest(run: ArchivedRun, channel: Channel, bounds: Bounds) -> StoredE
         while (event := await feed.next()) is not None:
             newest = event
     finally:
-        await feed.close()
+        await cleanup(feed.close())
     return newest
 
 

@@ -25,6 +25,7 @@ from cli.diff.sources import CannotCompareError, parse_run, servers_of
 from cli.errors import CliError, UsageError
 from cli.local_mesh.jetstream import connected
 from mesh.serving.errors import MeshError, StartError
+from mesh.tasks import cleanup
 
 EXIT_DIFFERENT = 1
 
@@ -82,7 +83,7 @@ async def _start_ns(run: ArchivedRun, world: Channel, tick_ns: int) -> int:
     try:
         event = await feed.next()
     finally:
-        await feed.close()
+        await cleanup(feed.close())
     if event is None:
         raise CannotCompareError(f"{run.name.text}: the run has no event on {world.subject}")
     return event.time_ns - tick_ns * int(getattr(payload_of(world, event), "tick", 0))
@@ -93,8 +94,8 @@ async def _compare(channel: Channel, runs: Sequence[ArchivedRun], same: Sameness
     try:
         return await compare_feed(channel, first, second, same)
     finally:
-        await first.close()
-        await second.close()
+        await cleanup(first.close())
+        await cleanup(second.close())
 
 
 async def _report(

@@ -83,6 +83,13 @@ BOOT_OK = Code(101, "BOOT_OK", _I, "A service has started and can do its work.")
 SHUTDOWN = Code(109, "SHUTDOWN", _I, "A service goes away on request.")
 RUN_BEGUN = Code(111, "RUN_BEGUN", _I, "A new run has begun.")
 RUN_RESUMED = Code(112, "RUN_RESUMED", _I, "A run goes on after a restart of its simulator.")
+RUN_FAILED = Code(
+    118,
+    "RUN_FAILED",
+    _E,
+    "A run in lock step cannot go on: an agent took too long for its turn.",
+    "Read the agent's log; raise limit_s in the scenario if the agent is merely slow.",
+)
 RUN_ENDED = Code(119, "RUN_ENDED", _I, "A run has come to its end.")
 FOLD_BEGUN = Code(121, "FOLD_BEGUN", _I, "A service has begun to fold a run, from nothing or from a checkpoint.")
 

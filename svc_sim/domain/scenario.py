@@ -1,6 +1,7 @@
 """Scenario in YAML: the objects in the world and their motion."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -10,22 +11,44 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from botspec.base import Duration, Label, Seed, Spec, refuse
 from botspec.yaml_source import Loc
+from svc_sim.domain.contact_motion import ContactMotion, RecordedMotion, Waypoints, point_problem
+from svc_sim.domain.faults import MAX_FAULTS, Fault, fault_problems
+from svc_sim.domain.goals import MAX_GOALS, Goal, goal_problems
 from svc_sim.domain.kinematics import Maneuver, Motion, plan_motion
-from svc_sim.domain.sensor_faults import MAX_SENSOR_FAULTS, FaultPlan, Instant, SensorFault
-from svc_sim.domain.trajectory import MAX_AIRCRAFT, MAX_DISTANCE_M, MAX_SPEED_MPS, Trajectory
+from svc_sim.domain.lock_step import LockStep
+from svc_sim.domain.scenario_types import (
+    MAX_LEGS,
+    MAX_TURN_RATE_DPS,
+    Climb,
+    Course,
+    Instant,
+    Position,
+    RecordingFile,
+    Speed,
+    TurnRate,
+)
+from svc_sim.domain.sensor_faults import MAX_SENSOR_FAULTS, FaultPlan, SensorFault
+from svc_sim.domain.trajectory import MAX_AIRCRAFT, Trajectory
+from svc_sim.domain.transponder_mode import TransponderMode
+
+__all__ = [
+    "MAX_CONTACTS",
+    "MAX_LEGS",
+    "MAX_TURN_RATE_DPS",
+    "START_YEARS",
+    "Body",
+    "Contact",
+    "LegSpec",
+    "LoadedScenario",
+    "ObjectType",
+    "Scenario",
+    "Transponder",
+    "TransponderMode",
+]
 
 MAX_CONTACTS = MAX_AIRCRAFT
-MAX_LEGS = 1000
-MAX_TURN_RATE_DPS = 360.0
 START_YEARS = range(1970, 2200)
 """Nanoseconds since 1970 stay within 63 bits, for as long as a run may take."""
-
-Coordinate = Annotated[float, Field(ge=-MAX_DISTANCE_M, le=MAX_DISTANCE_M)]
-Position = tuple[Coordinate, Coordinate, Coordinate]
-Course = Annotated[float, Field(ge=-360, le=360)]
-Speed = Annotated[float, Field(ge=0, le=MAX_SPEED_MPS)]
-Climb = Annotated[float, Field(ge=-MAX_SPEED_MPS, le=MAX_SPEED_MPS)]
-TurnRate = Annotated[float, Field(ge=-MAX_TURN_RATE_DPS, le=MAX_TURN_RATE_DPS)]
 
 
 class ObjectType(StrEnum):
@@ -40,15 +63,6 @@ class ObjectType(StrEnum):
     AIRCRAFT = "aircraft"
 
 
-class TransponderMode(StrEnum):
-    """A transponder's response to an interrogation."""
-
-    OFF = "off"
-    ON = "on"
-    SILENT = "silent"
-    SPOOF = "spoof"
-
-
 class Scenario(Spec):
     """One scenario; `contacts` and `trajectory` exclude each other.
 
@@ -58,13 +72,17 @@ class Scenario(Spec):
 
     schema_version: Literal[1]
     name: Label
+    description: Annotated[str, Field(max_length=1000)] = ""
     duration_s: Duration | None = None
     start_time: AwareDatetime | None = None
     seed: Seed | None = None
     own_ship: "Body"
     contacts: Annotated[tuple["Contact", ...], Field(max_length=MAX_CONTACTS)] = ()
-    trajectory: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    trajectory: RecordingFile | None = None
     sensor_faults: Annotated[tuple[SensorFault, ...], Field(max_length=MAX_SENSOR_FAULTS)] = ()
+    faults: Annotated[tuple[Fault, ...], Field(max_length=MAX_FAULTS)] = ()
+    goals: Annotated[tuple[Goal, ...], Field(max_length=MAX_GOALS)] = ()
+    lock_step: LockStep | None = None
 
     @field_validator("start_time")
     @classmethod
@@ -86,8 +104,14 @@ class Scenario(Spec):
         for number, contact in enumerate(self.contacts):
             if names.setdefault(contact.name, number) != number:
                 problems.append((("contacts", number, "name"), f"contact {contact.name!r} is given twice"))
+        if self.trajectory is None:  # a recording's aircraft are known once it has been read
+            problems += self.reference_problems(list(names))
         refuse("Scenario", problems)
         return self
+
+    def reference_problems(self, contacts: list[str]) -> list[tuple[Loc, str]]:
+        """Return the location and the reason of each fault and goal that concerns none of these contacts."""
+        return [*fault_problems(self.faults, None, contacts), *goal_problems(self.goals, contacts)]
 
 
 class LegSpec(Spec):
@@ -110,8 +134,8 @@ class Body(Spec):
     climb_mps: Climb = 0.0
     legs: Annotated[tuple[LegSpec, ...], Field(max_length=MAX_LEGS)] = ()
 
-    def motion(self) -> Motion:
-        """Return the body's motion; time 0 is the body's appearance."""
+    def planned_motion(self) -> Motion:
+        """Return the motion by course, speed and legs; time 0 is the body's appearance."""
         maneuvers = [
             Maneuver(leg.duration_s, leg.turn_rate_dps, self.climb_mps if leg.climb_mps is None else leg.climb_mps)
             for leg in self.legs
@@ -136,20 +160,37 @@ class Transponder(Spec):
 
 
 class Contact(Body):
-    """An object other than the bot, present from `appears_at_s` until just before `disappears_at_s`."""
+    """An object other than the bot, present from `appears_at_s` until just before `disappears_at_s`.
+
+    Without `motion` it moves as a `Body` does. On way points `speed_mps` and `climb_mps` are not used; with a recording
+    neither is the position, and its times are those of the run.
+    """
 
     name: Label
+    position_m: Position = (0.0, 0.0, 0.0)
     object_type: ObjectType
     rcs_dbsm: Annotated[float, Field(ge=-200, le=200)]
     transponder: Transponder = Transponder()
     appears_at_s: Instant = 0.0
     disappears_at_s: Instant | None = None
+    motion: ContactMotion | None = None
 
     @model_validator(mode="after")
-    def _check_presence(self) -> Self:
+    def _check_together(self) -> Self:
+        problems: list[tuple[Loc, str]] = []
+        recorded = isinstance(self.motion, RecordedMotion)
+        if not recorded and "position_m" not in self.model_fields_set:
+            problems.append((("position_m",), "required, and missing"))
         if self.disappears_at_s is not None and self.disappears_at_s <= self.appears_at_s:
-            message = f"should come after appears_at_s, which is {self.appears_at_s!r}"
-            refuse("Contact", [(("disappears_at_s",), message)])
+            problems.append((("disappears_at_s",), f"should come after appears_at_s, which is {self.appears_at_s!r}"))
+        if self.motion is not None and self.legs:
+            problems.append((("legs",), f"excludes motion of kind {self.motion.kind!r}: give one of them"))
+        if isinstance(self.motion, Waypoints):
+            problem = point_problem(self.position_m, self.course_deg, self.motion)
+            problems += [problem] if problem else []
+        if recorded and self.appears_at_s:
+            problems.append((("appears_at_s",), "has no use with a recording, which has times of its own"))
+        refuse("Contact", problems)
         return self
 
 
@@ -157,7 +198,8 @@ class Contact(Body):
 class LoadedScenario:
     """A scenario with its recording, if any, and the SHA-256 of all its files in hexadecimal.
 
-    `faults` are the sensor faults, if the scenario was loaded for a bot with known sensors.
+    `faults` are the sensor faults, if the scenario was loaded for a bot with known sensors. `recordings` are those of
+    contacts, by the file's name in the scenario.
     """
 
     scenario: Scenario
@@ -165,3 +207,4 @@ class LoadedScenario:
     digest: str
     path: Path
     faults: tuple[FaultPlan, ...] = ()
+    recordings: Mapping[str, Trajectory] = field(default_factory=dict)

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from botspec.base import MAX_DURATION_S, Label, Spec, refuse
+from botspec.base import Label, Spec, refuse
 from botspec.components.base import Probability
 from botspec.components.radar import Radar, Sector
+from svc_sim.domain.faults import RADAR, BotPart, Fault, SensorAbsent, SensorDegraded, SensorFailed
+from svc_sim.domain.scenario_types import Instant
 
 MAX_SENSOR_FAULTS = 64
-
-Instant = Annotated[float, Field(ge=0, le=MAX_DURATION_S)]
 
 
 class FaultKind(StrEnum):
@@ -127,6 +127,32 @@ def plan_faults(faults: Iterable[SensorFault], radars: Iterable[Radar]) -> tuple
     if problems:
         raise UnknownSensorsError(problems)
     return tuple(plans)
+
+
+def plan_component_faults(faults: Iterable[Fault], parts: Mapping[str, BotPart]) -> tuple[FaultPlan, ...]:
+    """Return the faults of sensors among those of components, by the sensors' ids.
+
+    A radar that has failed loses every scan, and so does a sensor that is absent with its readings.
+    """
+    plans = []
+    for fault in faults:
+        if not isinstance(fault, SensorFailed | SensorAbsent | SensorDegraded):
+            continue
+        part = parts.get(fault.component)
+        if part is not None:
+            until_s = float("inf") if fault.until_s is None else fault.until_s
+            plans.append(FaultPlan(_state_of(fault, part), fault.from_s, until_s))
+    return tuple(plans)
+
+
+def _state_of(fault: SensorFailed | SensorAbsent | SensorDegraded, part: BotPart) -> FaultState:
+    match fault:
+        case SensorDegraded():
+            return FaultState(part.sensor_id, FaultKind.NOISE, noise_factor=fault.noise_factor)
+        case SensorFailed() if part.type != RADAR:
+            return FaultState(part.sensor_id, FaultKind.FAILURE)
+        case _:
+            return FaultState(part.sensor_id, FaultKind.DROPOUT, dropout_probability=1.0)
 
 
 def _ids_by_name(radars: Iterable[Radar]) -> Mapping[str, tuple[str, ...]]:

@@ -95,6 +95,10 @@ class Trajectory:
     aircraft: tuple[Aircraft, ...]
     end_s: float
 
+    def of(self, icao24: str) -> Aircraft:
+        """Return one aircraft. Raises KeyError."""
+        return {each.icao24: each for each in self.aircraft}[icao24]
+
 
 def parse_trajectory(text: str, path: Path) -> Trajectory:
     """Read a trajectory table: CSV with exactly `COLUMNS`, times from 0 on and increasing for each aircraft.

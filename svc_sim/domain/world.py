@@ -8,8 +8,11 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from botspec.base import nanoseconds
+from svc_sim.domain.contact_motion import RandomManeuvers, RecordedMotion, Waypoints, waypoint_motion
+from svc_sim.domain.faults import Fault, TransponderFault
 from svc_sim.domain.helm import Helm, steer
-from svc_sim.domain.kinematics import Kinematics, Motion, Vector
+from svc_sim.domain.kinematics import Kinematics, Vector, plan_motion
+from svc_sim.domain.random_maneuvers import random_maneuvers
 from svc_sim.domain.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
 from svc_sim.domain.sensor_faults import FaultState
 from svc_sim.domain.trajectory import Aircraft
@@ -46,20 +49,25 @@ class WorldState:
 class World:
     """The ground truth of one run."""
 
-    def __init__(self, scenario: LoadedScenario, run_id: str, tick_ns: int) -> None:
-        """Prepare a run; raise ValueError for a run id that is not a UUID, and for a scenario shorter than one tick."""
+    def __init__(self, scenario: LoadedScenario, run_id: str, tick_ns: int, seed: int = 0) -> None:
+        """Prepare a run; raise ValueError for a run id that is not a UUID, and for a scenario shorter than one tick.
+
+        `seed` is the key of the random manoeuvres.
+        """
         if tick_ns < 1:
             raise ValueError(f"tick_ns should be positive, not {tick_ns}")
         self.tick_ns = tick_ns
         self.last_tick = last_tick_of(scenario, tick_ns)
-        self._own_ship = scenario.scenario.own_ship.motion()
+        self._own_ship = scenario.scenario.own_ship.planned_motion()
         self._faults = scenario.faults
         self._helms: list[tuple[int, Helm]] = []  # in the order of ticks, and within a tick in the order of the calls
         run = UUID(run_id)
         if scenario.trajectory is None:
-            self._actors = tuple(_scripted(run, contact) for contact in scenario.scenario.contacts)
+            plan = _Plan(scenario, seed, self.last_tick * tick_ns / NS_PER_S)
+            self._actors = tuple(_scripted(run, contact, plan) for contact in scenario.scenario.contacts)
         else:
-            self._actors = tuple(_recorded(run, aircraft) for aircraft in scenario.trajectory.aircraft)
+            faults = scenario.scenario.faults
+            self._actors = tuple(_recorded(run, aircraft, faults) for aircraft in scenario.trajectory.aircraft)
 
     def at(self, tick: int, own_ship: Kinematics | None = None) -> WorldState:
         """Return the world at a tick, with the own ship's motion of its rigid body, if it has one.
@@ -73,6 +81,7 @@ class World:
         for actor in self._actors:
             point = actor.path.point_at(t_s)
             if point is not None:
+                mode, identity = actor.transponder_at(t_s)
                 contacts.append(
                     ContactState(
                         actor.contact_id,
@@ -81,8 +90,8 @@ class World:
                         point[0],
                         point[1],
                         actor.rcs_dbsm,
-                        actor.transponder_mode,
-                        actor.transponder_id,
+                        mode,
+                        identity,
                     )
                 )
         return WorldState(tick, own_ship or self.own_ship_at(tick), tuple(contacts), self.faults_at(tick))
@@ -134,21 +143,21 @@ class _Path(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Presence:
-    """A motion from appears_at_s until disappears_at_s."""
+    """A path from appears_at_s until disappears_at_s, whose time 0 is the appearance."""
 
-    motion: Motion
+    path: _Path
     appears_at_s: float
     disappears_at_s: float
 
     def point_at(self, t_s: float) -> tuple[Vector, Vector] | None:
         if not self.appears_at_s <= t_s < self.disappears_at_s:
             return None
-        return self.motion.point_at(t_s - self.appears_at_s)
+        return self.path.point_at(t_s - self.appears_at_s)
 
 
 @dataclass(frozen=True, slots=True)
 class _Actor:
-    """The constant attributes of a contact, and its path."""
+    """The constant attributes of a contact, its path, and the faults of its transponder."""
 
     contact_id: str
     name: str
@@ -157,9 +166,41 @@ class _Actor:
     transponder_mode: TransponderMode
     transponder_id: str
     path: _Path
+    faults: tuple[TransponderFault, ...] = ()
+
+    def transponder_at(self, t_s: float) -> tuple[TransponderMode, str]:
+        """Return mode and identity: those of the last active fault, else its own."""
+        for fault in reversed(self.faults):
+            if fault.holds_at(t_s):
+                return fault.mode, fault.identity
+        return self.transponder_mode, self.transponder_id
 
 
-def _scripted(run: UUID, contact: Contact) -> _Actor:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The scenario that a contact is part of, with the seed and the end of the run, 0 for a run without an end."""
+
+    scenario: LoadedScenario
+    seed: int
+    end_s: float
+
+    def path_of(self, contact: Contact) -> _Path:
+        """Return a contact's path, which starts at its appearance."""
+        match contact.motion:
+            case Waypoints() as way:
+                return waypoint_motion(contact.position_m, contact.course_deg, way)
+            case RandomManeuvers() as motion:
+                until_s = self.end_s - contact.appears_at_s if self.end_s else float("inf")
+                maneuvers = random_maneuvers(motion, contact.name, self.seed, until_s)
+                start = (contact.position_m, contact.course_deg, contact.speed_mps, contact.climb_mps)
+                return plan_motion(*start, maneuvers)
+            case RecordedMotion() as recorded:
+                return self.scenario.recordings[recorded.file].of(recorded.icao24)
+            case None:
+                return contact.planned_motion()
+
+
+def _scripted(run: UUID, contact: Contact, plan: _Plan) -> _Actor:
     over_s = float("inf") if contact.disappears_at_s is None else contact.disappears_at_s
     return _Actor(
         str(uuid5(run, contact.name)),
@@ -168,11 +209,12 @@ def _scripted(run: UUID, contact: Contact) -> _Actor:
         contact.rcs_dbsm,
         contact.transponder.mode,
         contact.transponder.id,
-        _Presence(contact.motion(), contact.appears_at_s, over_s),
+        _Presence(plan.path_of(contact), contact.appears_at_s, over_s),
+        _transponder_faults(plan.scenario.scenario.faults, contact.name),
     )
 
 
-def _recorded(run: UUID, aircraft: Aircraft) -> _Actor:
+def _recorded(run: UUID, aircraft: Aircraft, faults: Iterable[Fault]) -> _Actor:
     return _Actor(
         str(uuid5(run, aircraft.icao24)),
         aircraft.icao24,
@@ -181,7 +223,12 @@ def _recorded(run: UUID, aircraft: Aircraft) -> _Actor:
         TransponderMode.ON,
         aircraft.callsign or aircraft.icao24,
         aircraft,
+        _transponder_faults(faults, aircraft.icao24),
     )
+
+
+def _transponder_faults(faults: Iterable[Fault], name: str) -> tuple[TransponderFault, ...]:
+    return tuple(fault for fault in faults if isinstance(fault, TransponderFault) and fault.contact == name)
 
 
 def last_tick_of(scenario: LoadedScenario, tick_ns: int) -> int:

@@ -44,9 +44,7 @@ def to_reading(
     reading: GnssReading | ImuReading, sensor_id: str, sigmas: tuple[float, float], tick: int, clock: SimulationClock
 ) -> SensorReading:
     """Return a reading with its sensor's two standard deviations, in the order of the message's fields."""
-    message = SensorReading(
-        schema_version=SCHEMA_VERSION, sensor_id=UUID(value=sensor_id), tick=tick, time=clock.timestamp(tick)
-    )
+    message = to_empty_reading(sensor_id, tick, clock)
     if isinstance(reading, GnssReading):
         message.gnss.CopyFrom(
             GnssFix(
@@ -66,6 +64,13 @@ def to_reading(
             )
         )
     return message
+
+
+def to_empty_reading(sensor_id: str, tick: int, clock: SimulationClock) -> SensorReading:
+    """Return a reading without a value."""
+    return SensorReading(
+        schema_version=SCHEMA_VERSION, sensor_id=UUID(value=sensor_id), tick=tick, time=clock.timestamp(tick)
+    )
 
 
 def _to_contact(contact: ContactState) -> Contact:

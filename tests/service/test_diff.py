@@ -169,7 +169,7 @@ def test_a_replay_with_the_run_s_own_setting_changes_nothing(stored: Streams, tm
         ("tracker.confirm_probabilty=0.5", "did you mean 'confirm_probability'?"),
         ("guard_rules.collision.distance_m=far", "guard_rules[0].distance_m: "),
         ("guard_rules.none.distance_m=5", "there is no 'none'"),
-        ("radars[0].max_range_m=5", "depend on tracker, identity_policy, guard_rules only"),
+        ("components.radar-long.max_range_m=5", "depend on tracker, identity_policy, guard_rules only"),
         ("tracker", "expected PATH=VALUE"),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_value_may_be_a_list_of_mappings() -> None:
         ("tracker.confirm_probability='0.8'", "tracker.confirm_probability", "valid number"),
         ("tracker.confirm=0.8", "tracker.confirm", "unknown key"),
         ("bot.name.first=x", "bot.name.first", "nothing at this place"),
-        ("radars[9].max_range_m=1.0", "radars[9].max_range_m", "there is no 9"),
+        ("components[99].power_w=1.0", "components[99].power_w", "there is no 99"),
         ("guard_rules.collision.kind=NONE", "guard_rules[0].kind", "should be one of"),
     ],
 )

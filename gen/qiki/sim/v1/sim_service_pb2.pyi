@@ -44,6 +44,8 @@ class _SimulationPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Simul
     """The run is over."""
     SIMULATION_PHASE_REPLAYING: _SimulationPhase.ValueType  # 5
     """Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
+    SIMULATION_PHASE_FAILED: _SimulationPhase.ValueType  # 6
+    """A run in lock step has failed: an agent took longer for a turn than the scenario allows. Time does not go on."""
 
 class SimulationPhase(_SimulationPhase, metaclass=_SimulationPhaseEnumTypeWrapper):
     """SimulationPhase is the current phase of the simulation."""
@@ -60,6 +62,8 @@ SIMULATION_PHASE_ENDED: SimulationPhase.ValueType  # 4
 """The run is over."""
 SIMULATION_PHASE_REPLAYING: SimulationPhase.ValueType  # 5
 """Replay after a restart: ticks that were visible before are recomputed as fast as possible."""
+SIMULATION_PHASE_FAILED: SimulationPhase.ValueType  # 6
+"""A run in lock step has failed: an agent took longer for a turn than the scenario allows. Time does not go on."""
 Global___SimulationPhase: _TypeAlias = SimulationPhase  # noqa: Y015
 
 class _FlowControl:
@@ -1770,3 +1774,71 @@ class ExecuteCommandResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecuteCommandResponse: _TypeAlias = ExecuteCommandResponse  # noqa: Y015
+
+@_typing.final
+class TakeTurnRequest(_message.Message):
+    """TakeTurnRequest completes a turn, and asks for the next one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    COMPLETED_TICK_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """The agent's name in the scenario."""
+    completed_tick: _builtins.int
+    """Tick of the step that the agent has completed. Absent: none, the first turn is asked for."""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        completed_tick: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_tick", b"_completed_tick", "completed_tick", b"completed_tick"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_tick", b"_completed_tick", "agent", b"agent", "completed_tick", b"completed_tick"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__completed_tick: _TypeAlias = _typing.Literal["completed_tick"]  # noqa: Y015
+    _WhichOneofArgType__completed_tick: _TypeAlias = _typing.Literal["_completed_tick", b"_completed_tick"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_tick) -> _WhichOneofReturnType__completed_tick | None: ...
+
+Global___TakeTurnRequest: _TypeAlias = TakeTurnRequest  # noqa: Y015
+
+@_typing.final
+class TakeTurnResponse(_message.Message):
+    """TakeTurnResponse is the turn of an agent at a step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICK_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    WORLD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    SENSORS_SEQUENCE_FIELD_NUMBER: _builtins.int
+    tick: _builtins.int
+    """Tick of the step; with `ended`, the run's last tick."""
+    ended: _builtins.bool
+    """The run is over: there is no further turn."""
+    world_sequence: _builtins.int
+    """Sequence of the newest event of the feed `world` up to that tick; 0: none."""
+    sensors_sequence: _builtins.int
+    """Sequence of the newest event of the feed `sensors` up to that tick; 0: none."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Simulation time of that tick, UTC."""
+
+    def __init__(
+        self,
+        *,
+        tick: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        ended: _builtins.bool = ...,
+        world_sequence: _builtins.int = ...,
+        sensors_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "sensors_sequence", b"sensors_sequence", "tick", b"tick", "time", b"time", "world_sequence", b"world_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeTurnResponse: _TypeAlias = TakeTurnResponse  # noqa: Y015

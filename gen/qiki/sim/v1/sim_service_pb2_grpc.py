@@ -160,6 +160,11 @@ class SimServiceStub:
                 request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.SerializeToString,
                 response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.FromString,
                 _registered_method=True)
+        self.TakeTurn = channel.unary_unary(
+                '/qiki.sim.v1.SimService/TakeTurn',
+                request_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnRequest.SerializeToString,
+                response_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnResponse.FromString,
+                _registered_method=True)
 
 
 class SimServiceServicer:
@@ -470,6 +475,24 @@ class SimServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeTurn(self, request, context):
+        """TakeTurn completes an agent's turn at a step of a run in lock step, and returns when its next turn has come: when the
+        world has reached the next step, and every agent before it in the scenario's list has completed that. The world
+        computes no tick after a step before all agents have completed it, so a slow agent gives the same run as a fast one.
+        A command without a tick that is sent in a turn acts in the first tick after the step.
+
+        An agent begins without a completed tick: its first turn is at tick 0. After a restart it may begin again, takes the
+        turns of the past at once, and repeats its commands with the same ids. After an unknown outcome, send the request
+        again: completing a turn twice is harmless. The response `ended` is the last one.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the world waits for no agent of this name, or `completed_tick` is no step,
+        or is one that the world has not reached), FAILED_PRECONDITION (RUN_ENDED: the run has failed, because an agent took
+        longer for a turn than the scenario allows), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -597,6 +620,11 @@ def add_SimServiceServicer_to_server(servicer, server):
                     servicer.ExecuteCommand,
                     request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.FromString,
                     response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.SerializeToString,
+            ),
+            'TakeTurn': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeTurn,
+                    request_deserializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnRequest.FromString,
+                    response_serializer=qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1275,6 +1303,33 @@ class SimService:
             '/qiki.sim.v1.SimService/ExecuteCommand',
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandRequest.SerializeToString,
             qiki_dot_sim_dot_v1_dot_sim__service__pb2.ExecuteCommandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeTurn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qiki.sim.v1.SimService/TakeTurn',
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnRequest.SerializeToString,
+            qiki_dot_sim_dot_v1_dot_sim__service__pb2.TakeTurnResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -237,6 +237,20 @@ class SimServiceStub:
     had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
     has had no effect and may be sent again.
     """
+    TakeTurn: _grpc.UnaryUnaryMultiCallable[_sim_service_pb2.TakeTurnRequest, _sim_service_pb2.TakeTurnResponse]
+    """TakeTurn completes an agent's turn at a step of a run in lock step, and returns when its next turn has come: when the
+    world has reached the next step, and every agent before it in the scenario's list has completed that. The world
+    computes no tick after a step before all agents have completed it, so a slow agent gives the same run as a fast one.
+    A command without a tick that is sent in a turn acts in the first tick after the step.
+
+    An agent begins without a completed tick: its first turn is at tick 0. After a restart it may begin again, takes the
+    turns of the past at once, and repeats its commands with the same ids. After an unknown outcome, send the request
+    again: completing a turn twice is harmless. The response `ended` is the last one.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the world waits for no agent of this name, or `completed_tick` is no step,
+    or is one that the world has not reached), FAILED_PRECONDITION (RUN_ENDED: the run has failed, because an agent took
+    longer for a turn than the scenario allows), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again).
+    """
 
 @_typing.type_check_only
 class SimServiceAsyncStub(SimServiceStub):
@@ -446,6 +460,20 @@ class SimServiceAsyncStub(SimServiceStub):
     RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
     had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
     has had no effect and may be sent again.
+    """
+    TakeTurn: _aio.UnaryUnaryMultiCallable[_sim_service_pb2.TakeTurnRequest, _sim_service_pb2.TakeTurnResponse]  # type: ignore[assignment]
+    """TakeTurn completes an agent's turn at a step of a run in lock step, and returns when its next turn has come: when the
+    world has reached the next step, and every agent before it in the scenario's list has completed that. The world
+    computes no tick after a step before all agents have completed it, so a slow agent gives the same run as a fast one.
+    A command without a tick that is sent in a turn acts in the first tick after the step.
+
+    An agent begins without a completed tick: its first turn is at tick 0. After a restart it may begin again, takes the
+    turns of the past at once, and repeats its commands with the same ids. After an unknown outcome, send the request
+    again: completing a turn twice is harmless. The response `ended` is the last one.
+
+    Status: INVALID_ARGUMENT (INVALID_FIELD: the world waits for no agent of this name, or `completed_tick` is no step,
+    or is one that the world has not reached), FAILED_PRECONDITION (RUN_ENDED: the run has failed, because an agent took
+    longer for a turn than the scenario allows), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again).
     """
 
 class SimServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -803,6 +831,26 @@ class SimServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED (STORAGE_FAILED: the disk is full; LIMIT_REACHED: too many commands are waiting, or the run has
         had 100000), UNAVAILABLE (STORAGE_FAILED: the disk cannot be written; DRAINING). After STORAGE_FAILED the command
         has had no effect and may be sent again.
+        """
+
+    @_abc_1.abstractmethod
+    def TakeTurn(
+        self,
+        request: _sim_service_pb2.TakeTurnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sim_service_pb2.TakeTurnResponse, _abc.Awaitable[_sim_service_pb2.TakeTurnResponse]]:
+        """TakeTurn completes an agent's turn at a step of a run in lock step, and returns when its next turn has come: when the
+        world has reached the next step, and every agent before it in the scenario's list has completed that. The world
+        computes no tick after a step before all agents have completed it, so a slow agent gives the same run as a fast one.
+        A command without a tick that is sent in a turn acts in the first tick after the step.
+
+        An agent begins without a completed tick: its first turn is at tick 0. After a restart it may begin again, takes the
+        turns of the past at once, and repeats its commands with the same ids. After an unknown outcome, send the request
+        again: completing a turn twice is harmless. The response `ended` is the last one.
+
+        Status: INVALID_ARGUMENT (INVALID_FIELD: the world waits for no agent of this name, or `completed_tick` is no step,
+        or is one that the world has not reached), FAILED_PRECONDITION (RUN_ENDED: the run has failed, because an agent took
+        longer for a turn than the scenario allows), UNAVAILABLE (RUN_UNKNOWN, DRAINING: try again).
         """
 
 def add_SimServiceServicer_to_server(servicer: SimServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""Scenarios: the catalogue, a run judged by its goals, and the agents in it."""

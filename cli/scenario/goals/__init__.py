@@ -1,0 +1,1 @@
+"""Judgement of a run by the goals of its scenario."""
