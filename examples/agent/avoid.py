@@ -20,7 +20,7 @@ from qiki.sim.v1.sim_service_pb2 import WatchSensorsRequest
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki.tracker.v1.tracker_service_pb2 import WatchTracksRequest
 from qiki.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
-from qiki_sdk.agent import NS_PER_S, Agent, Inbox
+from qiki_sdk.agent import NS_PER_S, Agent, TurnReader
 from qiki_sdk.channel import connect
 from qiki_sdk.stream import Event, Stream
 
@@ -133,7 +133,7 @@ async def main() -> None:
         stub = SimServiceStub(sim)
         sensors = Stream[SensorReading](stub.WatchSensors, WatchSensorsRequest(from_oldest=True))
         tracks = Stream[TrackSet](TrackerServiceStub(tracker).WatchTracks, WatchTracksRequest(from_oldest=True))
-        async with Inbox(sensors) as readings, Inbox(tracks) as sets:
+        async with TurnReader(sensors) as readings, TurnReader(tracks) as sets:
             agent = await Agent.join(os.environ["QIKI_AGENT_NAME"], stub)
             flown = (0.0, 0.0)
             async for turn in agent.turns():

@@ -49,7 +49,7 @@ class Turn:
     sensors_sequence: int
 
 
-class Inbox(Generic[P]):
+class TurnReader(Generic[P]):
     """A stream's events, taken up to a turn; the same ones whenever they arrive. Use it as an async context manager.
 
     `through` is for the feeds whose sequence a turn names (world, sensors), `before` for those computed from them.
