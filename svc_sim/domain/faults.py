@@ -139,6 +139,10 @@ Fault = Annotated[
 ]
 
 
+# Faults of parts that this simulator does not model: refused, because they would have no effect.
+NOT_SIMULATED = (LoadStuck, GeneratorOut, Heating)
+
+
 def fault_problems(
     faults: Sequence[Fault], parts: Mapping[str, BotPart] | None, contacts: Sequence[str]
 ) -> Iterator[tuple[Loc, str]]:
@@ -152,9 +156,15 @@ def fault_problems(
                 known = ", ".join(contacts) or "none"
                 yield ("faults", number, "contact"), f"there is no contact {fault.contact!r} (there are: {known})"
         elif parts is not None and fault.component is not None:
-            problem = _component_problem(fault, fault.component, parts)
+            problem = _component_problem(fault, fault.component, parts) or _model_problem(fault)
             if problem:
                 yield ("faults", number, "component"), problem
+
+
+def _model_problem(fault: Fault) -> str:
+    if isinstance(fault, NOT_SIMULATED) or (isinstance(fault, TransponderFault) and fault.component is not None):
+        return f"the simulator does not model {fault.kind!r} of a component of the bot: it would have no effect"
+    return ""
 
 
 def _component_problem(fault: Fault, name: str, parts: Mapping[str, BotPart]) -> str:

@@ -148,6 +148,7 @@ def test_a_transponder_fault_holds_from_its_start_until_before_its_end(tmp_path:
         ("{kind: transponder, mode: off}", "6: faults[0].contact: give either a contact or a component"),
         ("{kind: transponder, component: iff, mode: on}", "6: faults[0].mode: is no fault"),
         ("{kind: transponder, component: iff, mode: spoof}", "6: faults[0].identity: required with mode 'spoof'"),
+        ("{kind: transponder, component: iff, mode: off}", "6: faults[0].component: the simulator does not model"),
         ("{kind: generator_out, component: gyro}", "6: faults[0].component: 'gyro' is of type imu, to which"),
         ("{kind: sensor_failed, component: eye}", "6: faults[0].component: the bot has no component 'eye'"),
         (
