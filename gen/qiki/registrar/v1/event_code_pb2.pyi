@@ -32,6 +32,10 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     """INFO. A new run has begun. To do: Nothing."""
     EVENT_CODE_RUN_RESUMED: _EventCode.ValueType  # 112
     """INFO. A run goes on after a restart of its simulator. To do: Nothing."""
+    EVENT_CODE_RUN_FAILED: _EventCode.ValueType  # 118
+    """ERROR. A run in lock step cannot go on: an agent took too long for its turn. To do: Read the agent's log;
+    raise limit_s in the scenario if the agent is merely slow.
+    """
     EVENT_CODE_RUN_ENDED: _EventCode.ValueType  # 119
     """INFO. A run has come to its end. To do: Nothing."""
     EVENT_CODE_FOLD_BEGUN: _EventCode.ValueType  # 121
@@ -238,6 +242,10 @@ EVENT_CODE_RUN_BEGUN: EventCode.ValueType  # 111
 """INFO. A new run has begun. To do: Nothing."""
 EVENT_CODE_RUN_RESUMED: EventCode.ValueType  # 112
 """INFO. A run goes on after a restart of its simulator. To do: Nothing."""
+EVENT_CODE_RUN_FAILED: EventCode.ValueType  # 118
+"""ERROR. A run in lock step cannot go on: an agent took too long for its turn. To do: Read the agent's log;
+raise limit_s in the scenario if the agent is merely slow.
+"""
 EVENT_CODE_RUN_ENDED: EventCode.ValueType  # 119
 """INFO. A run has come to its end. To do: Nothing."""
 EVENT_CODE_FOLD_BEGUN: EventCode.ValueType  # 121
