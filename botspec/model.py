@@ -12,6 +12,7 @@ from botspec.base import refuse
 from botspec.bus.streams import durable_problems, stream_problems
 from botspec.channels import channel_problems
 from botspec.components.assembly import assembly_problems
+from botspec.components.craft import craft_problems
 from botspec.earlier import refuse_earlier
 from botspec.policy import repeated_rules
 from botspec.sections import Bot, Bus, Core, Simulation, Tracking, period_problems, reader_problems
@@ -33,6 +34,7 @@ class BotSpec(Tracking, Bus):
     def _problems(self) -> Iterator[tuple[Loc, str]]:
         yield from _at("components", assembly_problems(self.components))
         yield from _at("components", period_problems(self.simulation, self.components))
+        yield from craft_problems(self.components, self.simulation.tick_s)
         yield from _at("guard_rules", repeated_rules(self.guard_rules))
         yield from _at("channels", channel_problems(self.channels, self.streams))
         yield from stream_problems(self.streams)

@@ -1,15 +1,24 @@
 """Components that move the bot: rigid body, propellant tank, thrusters and autopilot."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from botspec.base import refuse
 from botspec.components.base import Component, Mass, Powered, UnitVector, Vector
+from botspec.yaml_core import Loc
 
 _Inertia = Annotated[float, Field(ge=1e-6, le=1e12)]
-# Of the sum of two moments: written numbers are rounded, and a flat plate has exactly the sum.
-_TRIANGLE_TOLERANCE = 1e-9
+# Of the sum of two moments: a flat plate has exactly the sum.
+_TRIANGLE_TOLERANCE = 1e-12
+
+MAX_THRUSTERS = 64
+MAX_TICK_S = 1.0
+"""The longest tick with which a body's motion is integrated."""
+MAX_BURN_PER_DRY_MASS_PS = 1.0
+"""The largest propellant flow of all thrusters in a second, as a share of the dry mass."""
+STANDARD_GRAVITY_MPS2 = 9.80665
 
 
 class RigidBody(Component):
@@ -82,3 +91,23 @@ class Autopilot(Component):
     max_angular_rate_rps: Annotated[float, Field(gt=0, le=10)]
     attitude_bandwidth_rps: Annotated[float, Field(gt=0, le=100)]
     velocity_bandwidth_rps: Annotated[float, Field(gt=0, le=100)]
+
+
+def craft_problems(components: Sequence[Component], tick_s: float) -> Iterator[tuple[Loc, str]]:
+    """Yield (loc, message) where a body cannot be simulated: its tick, number of thrusters, or propellant flow."""
+    bodies = [component for component in components if isinstance(component, RigidBody)]
+    places = [number for number, component in enumerate(components) if isinstance(component, Thruster)]
+    thrusters = [component for component in components if isinstance(component, Thruster)]
+    if bodies and tick_s > MAX_TICK_S:
+        yield ("simulation", "tick_s"), f"should be at most {MAX_TICK_S:g} s with a rigid_body, not {tick_s!r}"
+    if len(thrusters) > MAX_THRUSTERS:
+        message = f"a craft has at most {MAX_THRUSTERS} thrusters, not {len(thrusters)}; remove or join some"
+        yield ("components", places[MAX_THRUSTERS], "type"), message
+    flow_kgps = sum(each.max_thrust_n / (each.specific_impulse_s * STANDARD_GRAVITY_MPS2) for each in thrusters)
+    if bodies and flow_kgps > MAX_BURN_PER_DRY_MASS_PS * bodies[0].dry_mass_kg:
+        message = (
+            f"all thrusters burn {flow_kgps:g} kg/s, "
+            f"more than the dry mass of {bodies[0].dry_mass_kg!r} kg in a second: "
+            f"lower max_thrust_n, or raise specific_impulse_s"
+        )
+        yield ("components", places[0], "max_thrust_n"), message

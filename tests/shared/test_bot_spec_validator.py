@@ -16,6 +16,7 @@ from botspec.yaml_source import MAX_PROBLEMS, Problem, SpecError
 
 EXAMPLE = example_bot_spec().read_text()
 CRAFT = example_bots()["inspection-craft"].read_text()
+LINES = CRAFT.splitlines()
 
 
 def refusal(tmp_path: Path, text: str) -> str:
@@ -178,6 +179,10 @@ BROKEN: list[tuple[str, str, str, str, Place]] = [
     ("position_m: [0, 0.6, 0]", "position_m: [0, 6000, 0]", "position_m[1]", "should be less than or equal to 1000", 0),
     ("max_angular_rate_rps: 0.35", "max_angular_rate_rps: .inf", "max_angular_rate_rps",
      "should be a finite number", 0),
+    ("max_thrust_n: 100,", "max_thrust_n: 9.0e+5,", "max_thrust_n",
+     "more than the dry mass of 180.0 kg in a second: lower max_thrust_n, or raise specific_impulse_s", 0),
+    ("  tick_s: 0.05\n  world_period_s: 0.1", "  tick_s: 2\n  world_period_s: 2", "simulation.tick_s",
+     "should be at most 1 s with a rigid_body, not 2.0", 0),
     # power, heat, transponder, shield
     ("restore_above_fraction: 0.35", "restore_above_fraction: 0.2", "restore_above_fraction",
      "should exceed shed_below_fraction, which is 0.2", 0),
@@ -268,6 +273,14 @@ def test_a_broken_spec_is_refused_with_the_line_the_field_and_the_remedy(
         each.startswith(f"{line}: ") and remedy in each and field in each.partition(": ")[2].partition(": ")[0]
         for each in found
     ), found
+
+
+def test_more_thrusters_than_the_simulator_takes_are_refused_at_the_first_too_many(tmp_path: Path) -> None:
+    line = next(number for number, each in enumerate(LINES) if "name: thruster-z-minus-2" in each)
+    more = [text.replace("thruster-z-minus-2", f"thruster-{n}") for n in range(53) for text in LINES[line : line + 2]]
+    found = refusal(tmp_path, "\n".join([*LINES[: line + 2], *more, *LINES[line + 2 :]]))
+    expected = f"{line + 2 + 2 * 52 + 1}: components[66].type: a craft has at most 64 thrusters, not 65"
+    assert expected in found, found
 
 
 @pytest.mark.parametrize("section", ["components", "channels", "streams", "durables"])
@@ -375,7 +388,7 @@ def test_a_file_larger_than_any_bot_is_refused_unread(tmp_path: Path) -> None:
 
 # -- fuzz --------------------------------------------------------------------------------------------------------------
 
-LINES = CRAFT.splitlines()
+
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.just([]), st.just({}),
     st.sampled_from([-1, 0, 1e308, "on", "qiki.>", [[]], {"to": "x"}, [1, 2, 3], "a" * 300]),
