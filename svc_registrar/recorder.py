@@ -21,7 +21,7 @@ from svc_registrar.domain.merkle import leaf_hash
 from svc_registrar.feed import LogFeed
 from svc_registrar.log.log import Append, Log
 from svc_registrar.metrics import RegistrarMetrics
-from svc_registrar.upkeep import Upkeep
+from svc_registrar.upkeep import Report, Upkeep
 from svc_registrar.wire import Submission
 
 MAX_GROUP_BYTES = 4 * 1024 * 1024
@@ -215,17 +215,18 @@ class Recorder:
         if not failing and not self._upkeep.due(idle=idle):
             return
         try:
-            signed = await asyncio.to_thread(self._probe if failing else self._upkeep.run)
+            reports = await asyncio.to_thread(self._probe if failing else self._upkeep.run)
         except OSError as error:
             self._metrics.write_failures.inc()
             self._storage.failed(error)
         else:
             self._storage.works()
-            if signed is not None:
-                self._report(codes.LOG_CHECKPOINT, {"size": signed.checkpoint.size, "note": signed.note})
+            for code, attributes in reports:
+                self._report(code, attributes)
 
-    def _probe(self) -> None:
+    def _probe(self) -> list[Report]:
         self._log.probe()
+        return []
 
     # -- the registrar's own events -----------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """Upkeep of the log beside recording: checkpoints by number and time, their publication, removal of old segments."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeAlias
 
+from qiki_sdk import codes
+from qiki_sdk.codes import Code
 from svc_registrar.config import RegistrarSettings
 from svc_registrar.log.checkpoints import Kept
 from svc_registrar.log.log import Log
@@ -12,6 +14,8 @@ from svc_registrar.log.retention import RetentionPolicy, expire
 
 # How often old segments are looked for.
 EXPIRE_PERIOD_S = 60.0
+# An event to record: its code and its attributes.
+Report: TypeAlias = "tuple[Code, Mapping[str, object]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +60,31 @@ class Upkeep:
         elapsed = now_s - self._signed_at_s >= self._settings.checkpoint_s
         return idle or elapsed or unsigned >= self._settings.checkpoint_events
 
-    def run(self) -> Kept | None:
-        """Sign a checkpoint, and remove old segments; return the checkpoint if it is to be published.
+    def run(self) -> list[Report]:
+        """Sign a checkpoint, and remove old segments; return what is to be recorded of it.
 
         Raises:
             OSError: the disk fails.
         """
+        reports: list[Report] = []
         now_s = time.monotonic()
         newest = self._log.checkpoint()
         self._signed_at_s = now_s
         if self._settings.retention:
-            self._expired_at_s = now_s
+            self._expired_at_s, oldest = now_s, self._log.oldest_index
             expire(self._log, self._settings.retention, time.time_ns(), self._safe_index())
+            if self._log.oldest_index > oldest:
+                reports.append((codes.LOG_TRIMMED, {"first": oldest, "last": self._log.oldest_index - 1}))
+        if newest is not None and self._publishes(newest, now_s):
+            reports.append((codes.LOG_CHECKPOINT, {"size": newest.checkpoint.size, "note": newest.note}))
+        return reports
+
+    def _publishes(self, newest: Kept, now_s: float) -> bool:
+        """Return whether the newest checkpoint is to be published, which then counts as done."""
         # A published checkpoint is itself one record more: alone it is no reason for the next one.
-        if newest is None or newest.checkpoint.size - self._published_size <= 1:
-            return None
+        if newest.checkpoint.size - self._published_size <= 1:
+            return False
         if now_s - self._published_at_s < self._settings.publish_s:
-            return None
+            return False
         self._published_at_s, self._published_size = now_s, newest.checkpoint.size
-        return newest
+        return True

@@ -291,6 +291,13 @@ LOG_CHECKPOINT = Code(
     "A signed checkpoint of the audit trail.",
     "Keep it elsewhere: what it covers cannot be changed unnoticed then.",
 )
+LOG_TRIMMED = Code(
+    704,
+    "LOG_TRIMMED",
+    _I,
+    "Retention removed old events of the audit trail, from a first to a last.",
+    "Nothing; where the log begins later than the last of these says, somebody else removed events.",
+)
 STORAGE_FAILED = Code(
     711,
     "STORAGE_FAILED",

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from code_proofs import prove
-from log_cases import first_segment
+from log_cases import SMALL, first_segment
 from mesh.serving.errors import LimitReachedError, MeshError
 from mesh.serving.health import Health
 from mesh.telemetry.spans import WorkSpans
@@ -21,7 +21,8 @@ from qiki_sdk.audit_event import make_event
 from svc_registrar import event_json, wire
 from svc_registrar.domain.index import Entry
 from svc_registrar.feed import LogFeed
-from svc_registrar.log.log import Append, Log
+from svc_registrar.log.log import Append, Log, Rotation
+from svc_registrar.log.retention import RetentionPolicy
 from svc_registrar.metrics import RegistrarMetrics
 from svc_registrar.recorder import Recorder
 from svc_registrar.upkeep import Upkeep, UpkeepSettings
@@ -38,9 +39,12 @@ def submission(number: int) -> Submission:
 
 @asynccontextmanager
 async def recording(
-    state_dir: Path, registry: CollectorRegistry | None = None, settings: UpkeepSettings | None = None
+    state_dir: Path,
+    registry: CollectorRegistry | None = None,
+    settings: UpkeepSettings | None = None,
+    rotation: Rotation | None = None,
 ) -> AsyncIterator[tuple[Recorder, Log]]:
-    log = Log.open(state_dir, "qiki-01", wire.CODEC)
+    log = Log.open(state_dir, "qiki-01", wire.CODEC, rotation)
     spans, metrics = WorkSpans(1.0), RegistrarMetrics(registry or CollectorRegistry(), log)
     log_feed, heartbeat = LogFeed(log, (), spans), Health("test", stall_s=60.0).loop("recorder")
     upkeep = Upkeep(log, settings or UpkeepSettings(), lambda: log.last_index)
@@ -127,3 +131,18 @@ async def test_a_published_checkpoint_is_an_event_of_the_log_that_its_key_has_si
         attributes = {item.name: item.value for item in published.attributes}
         signed = log.verifier.open(attributes["note"])
         assert (str(signed.size), log.tree.root(signed.size)) == (attributes["size"], signed.root)
+
+
+async def test_what_retention_removes_is_an_event_of_the_log_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("svc_registrar.upkeep.EXPIRE_PERIOD_S", 0.0)
+    settings = UpkeepSettings(checkpoint_events=1, retention=RetentionPolicy(bytes=1))
+    async with recording(tmp_path, settings=settings, rotation=SMALL) as (recorder, log):
+        while log.oldest_index == 1:
+            await recorder.record([submission(log.last_index)])
+        last = log.last_index
+        while log.last_index < last + 2:
+            await recorder.record([submission(log.last_index)])
+        events = [event_json.from_line(log.read(index))[0] for index in range(last, log.last_index + 1)]
+        prove(codes.LOG_TRIMMED, events)

@@ -206,6 +206,15 @@ def test_tree_and_index_are_made_again_where_they_are_missing_or_damaged(signed:
             assert [list(log.index.candidates(entry(text).event_id)) for text in TEXTS] == [[n] for n in range(1, 7)]
 
 
+def test_a_signed_record_that_was_rewritten_with_its_checksum_is_refused(signed: Path) -> None:
+    path = first_segment(signed)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], encode(content("THREE"), 3, 2, time_text(1)), *lines[3:]]))
+    with pytest.raises(LogDamagedError, match="it is not as it was written") as caught, opened(signed):
+        pass
+    assert caught.value.sequence == 3
+
+
 def test_a_rewritten_log_whose_tree_is_rewritten_too_is_refused_by_its_checkpoint(signed: Path) -> None:
     path = first_segment(signed)
     lines = path.read_bytes().splitlines(keepends=True)

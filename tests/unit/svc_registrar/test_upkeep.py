@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from log_cases import SMALL, append, opened, segments
+from qiki_sdk import codes
 from svc_registrar.log.retention import RetentionPolicy
 from svc_registrar.upkeep import EXPIRE_PERIOD_S, Upkeep, UpkeepSettings
 
@@ -43,18 +44,17 @@ def test_a_checkpoint_is_published_once_a_period_and_not_for_its_own_publication
     with opened(tmp_path) as log:
         upkeep = Upkeep(log, UpkeepSettings(publish_s=300.0), lambda: log.last_index)
         append(log, ["one", "two"])
-        assert upkeep.run() is None, "the period is not over"
+        assert upkeep.run() == [], "the period is not over"
         clock.now_s += 300.0
-        published = upkeep.run()
-        assert published is not None
-        assert log.verifier.open(published.note) == published.checkpoint
-        assert published.checkpoint.size == 2
+        ((code, attributes),) = upkeep.run()
+        assert (code, attributes["size"]) == (codes.LOG_CHECKPOINT, 2)
+        assert log.verifier.open(str(attributes["note"])).size == 2
         append(log, ["the checkpoint itself"])
         clock.now_s += 300.0
-        assert upkeep.run() is None
+        assert upkeep.run() == []
         append(log, ["another event"])
         clock.now_s += 1.0
-        assert upkeep.run() is not None
+        assert [code for code, _attributes in upkeep.run()] == [codes.LOG_CHECKPOINT]
 
 
 def test_old_segments_are_looked_for_once_a_period_even_if_nothing_is_recorded(
@@ -70,6 +70,7 @@ def test_old_segments_are_looked_for_once_a_period_even_if_nothing_is_recorded(
         assert not upkeep.due(idle=True)
         clock.now_s += EXPIRE_PERIOD_S
         assert upkeep.due(idle=True)
-        upkeep.run()
+        (trimmed,) = upkeep.run()
         assert len(segments(tmp_path)) == 1
+        assert trimmed == (codes.LOG_TRIMMED, {"first": 1, "last": log.oldest_index - 1})
         assert not upkeep.due(idle=True)

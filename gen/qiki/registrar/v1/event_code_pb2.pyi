@@ -176,6 +176,10 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     """INFO. A signed checkpoint of the audit trail. To do: Keep it elsewhere: what it covers cannot be changed
     unnoticed then.
     """
+    EVENT_CODE_LOG_TRIMMED: _EventCode.ValueType  # 704
+    """INFO. Retention removed old events of the audit trail, from a first to a last. To do: Nothing; where the log
+    begins later than the last of these says, somebody else removed events.
+    """
     EVENT_CODE_STORAGE_FAILED: _EventCode.ValueType  # 711
     """ERROR. What must be durable could not be written. To do: Free the disk or replace it; the service goes on by
     itself.
@@ -385,6 +389,10 @@ directory back, or accept the loss as the message says.
 EVENT_CODE_LOG_CHECKPOINT: EventCode.ValueType  # 703
 """INFO. A signed checkpoint of the audit trail. To do: Keep it elsewhere: what it covers cannot be changed
 unnoticed then.
+"""
+EVENT_CODE_LOG_TRIMMED: EventCode.ValueType  # 704
+"""INFO. Retention removed old events of the audit trail, from a first to a last. To do: Nothing; where the log
+begins later than the last of these says, somebody else removed events.
 """
 EVENT_CODE_STORAGE_FAILED: EventCode.ValueType  # 711
 """ERROR. What must be durable could not be written. To do: Free the disk or replace it; the service goes on by
