@@ -99,10 +99,10 @@ SENSOR_IO_FAILED = Code(
     211,
     "SENSOR_IO_FAILED",
     _E,
-    "A radar has lost several scans in a row: its frames are empty.",
-    "Look for the fault that the scenario gives this sensor; its empty frames are no evidence of absence.",
+    "A sensor gives no readings, or a radar has lost several scans in a row.",
+    "Look for the fault that the scenario gives this sensor; silence and empty frames are no evidence of absence.",
 )
-SENSOR_IO_RESTORED = Code(212, "SENSOR_IO_RESTORED", _I, "A radar that had lost its scans measures again.")
+SENSOR_IO_RESTORED = Code(212, "SENSOR_IO_RESTORED", _I, "A sensor that had failed measures again.")
 
 FRAMES_FLOWING = Code(301, "FRAMES_FLOWING", _I, "The first radar frame of a run.")
 FRAMES_SUMMARY = Code(302, "FRAMES_SUMMARY", _I, "How many frames and detections came in the last minute.")

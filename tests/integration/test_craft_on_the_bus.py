@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from botspec.example import example_bots
-from chain import RECORDED, Stored, chain, facts, published_all, read_subject, until
+from chain import RECORDED, Stored, chain, facts, published_all, read_audit, read_subject, until
 from cli.local_mesh.mesh import Mesh
+from code_proofs import prove
 from qiki.common.v1.geometry_pb2 import Vector3d
+from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.commands_pb2 import Command, CommandEvent, CommandStage, FireThruster, SetVelocity
 from qiki.sim.v1.sim_service_pb2_grpc import SimServiceStub
 from qiki.sim.v1.subsystems_pb2 import EnergyStatus
 from qiki_sdk.channel import connect
+from qiki_sdk.codes import COMMAND_ABORTED, COMMAND_COMPLETED
 
 DURATION_S = 6.0
 BOT_SPEC = example_bots()["inspection-craft"]
@@ -44,7 +47,8 @@ async def flown(directory: Path, *, command: bool, **settings: str) -> Sent:
         await until(lambda: published_all(mesh), "everything published")
         await until(lambda: _carried(mesh) >= 2 * len(PLAN), "the life of the commands carried")
         found = {name: await read_subject(mesh.ports["nats"], f"qiki.sim.v1.{name}", OWN[name]) for name in OWN}
-        return {**found, "commands": await read_subject(mesh.ports["nats"], LIFE, "QIKI_SIM_V1")}
+        commands = await read_subject(mesh.ports["nats"], LIFE, "QIKI_SIM_V1")
+        return {**found, "commands": commands, "audit": await read_audit(mesh)}
 
 
 def _carried(mesh: Mesh) -> int:
@@ -61,6 +65,9 @@ async def test_a_crafts_feeds_are_on_the_bus_and_its_journal_gives_the_same_run_
         assert [each.data for each in again[name]] == [each.data for each in first[name]], name
     life = [CommandEvent.FromString(each.data) for each in first["commands"]]
     assert [event.stage for event in life] == [ACCEPTED, ACCEPTED, COMPLETED, ABORTED]
+    trail = [AuditEvent.FromString(each.data) for each in first["audit"]]
+    prove(COMMAND_COMPLETED, trail)
+    prove(COMMAND_ABORTED, trail)
     assert [event.effect.impulse_ns for event in life[2:]] == [pytest.approx(50.0), 0.0]
     assert [each.headers["ce-sequence"].lstrip("0") for each in first["commands"]] == ["1", "2", "3", "4"]
     assert [(each.headers["ce-id"], each.data) for each in again["commands"]] == [

@@ -4,9 +4,20 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from code_proofs import prove, waiting
 from qiki.common.v1.stream_pb2 import Run
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.codes import Code
+from qiki_sdk.codes import (
+    BROWN_OUT,
+    LOAD_RESTORED,
+    LOAD_SHED,
+    MODE_CHANGED,
+    POWER_RESTORED,
+    TANK_EMPTY,
+    THERMAL_RECOVERED,
+    THERMAL_TRIPPED,
+    Code,
+)
 from svc_sim.craft_reports import report_transitions
 from svc_sim.domain.craft.transitions import Transition, TransitionKind
 
@@ -45,3 +56,17 @@ def test_the_same_transition_at_another_tick_or_of_another_component_is_another_
     for tick, part in ((1, "a"), (2, "a"), (2, "b")):
         report_transitions(reports, RUN, tick, [Transition(TransitionKind.LOAD_SHED, part)], CAUSE)
     assert len({event_id for _name, event_id, _given in reports.events}) == 3
+
+
+def test_every_code_of_the_crafts_transitions_is_reached() -> None:
+    reports = Reports()
+    report_transitions(reports, RUN, 40, [Transition(kind, "part", "detail") for kind in TransitionKind], CAUSE)
+    reported = waiting(reports)
+    prove(MODE_CHANGED, reported)
+    prove(TANK_EMPTY, reported)
+    prove(BROWN_OUT, reported)
+    prove(POWER_RESTORED, reported)
+    prove(LOAD_SHED, reported)
+    prove(LOAD_RESTORED, reported)
+    prove(THERMAL_TRIPPED, reported)
+    prove(THERMAL_RECOVERED, reported)

@@ -45,11 +45,11 @@ class _EventCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventCode.V
     EVENT_CODE_READINGS_SUMMARY: _EventCode.ValueType  # 202
     """INFO. How many readings came in the last minute. To do: Nothing."""
     EVENT_CODE_SENSOR_IO_FAILED: _EventCode.ValueType  # 211
-    """ERROR. A radar has lost several scans in a row: its frames are empty. To do: Look for the fault that the
-    scenario gives this sensor; its empty frames are no evidence of absence.
+    """ERROR. A sensor gives no readings, or a radar has lost several scans in a row. To do: Look for the fault that
+    the scenario gives this sensor; silence and empty frames are no evidence of absence.
     """
     EVENT_CODE_SENSOR_IO_RESTORED: _EventCode.ValueType  # 212
-    """INFO. A radar that had lost its scans measures again. To do: Nothing."""
+    """INFO. A sensor that had failed measures again. To do: Nothing."""
     EVENT_CODE_FRAMES_FLOWING: _EventCode.ValueType  # 301
     """INFO. The first radar frame of a run. To do: Nothing."""
     EVENT_CODE_FRAMES_SUMMARY: _EventCode.ValueType  # 302
@@ -259,11 +259,11 @@ EVENT_CODE_SENSOR_IO_OK: EventCode.ValueType  # 201
 EVENT_CODE_READINGS_SUMMARY: EventCode.ValueType  # 202
 """INFO. How many readings came in the last minute. To do: Nothing."""
 EVENT_CODE_SENSOR_IO_FAILED: EventCode.ValueType  # 211
-"""ERROR. A radar has lost several scans in a row: its frames are empty. To do: Look for the fault that the
-scenario gives this sensor; its empty frames are no evidence of absence.
+"""ERROR. A sensor gives no readings, or a radar has lost several scans in a row. To do: Look for the fault that
+the scenario gives this sensor; silence and empty frames are no evidence of absence.
 """
 EVENT_CODE_SENSOR_IO_RESTORED: EventCode.ValueType  # 212
-"""INFO. A radar that had lost its scans measures again. To do: Nothing."""
+"""INFO. A sensor that had failed measures again. To do: Nothing."""
 EVENT_CODE_FRAMES_FLOWING: EventCode.ValueType  # 301
 """INFO. The first radar frame of a run. To do: Nothing."""
 EVENT_CODE_FRAMES_SUMMARY: EventCode.ValueType  # 302
