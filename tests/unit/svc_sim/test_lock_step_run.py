@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from botspec.yaml_source import SpecError
+from code_proofs import prove, waiting
 from mesh.serving.errors import InvalidFieldError, RunEndedError
 from mesh.serving.health import Health
 from mesh.serving.runtime import ServiceContext
@@ -19,6 +20,7 @@ from mesh.telemetry.telemetry import Telemetry
 from qiki.sim.v1 import sim_service_pb2 as pb
 from qiki.sim.v1.commands_pb2 import Command, SetHelm
 from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import RUN_FAILED
 from svc_sim.config import SimSettings
 from svc_sim.wiring import build
 
@@ -166,6 +168,10 @@ async def test_past_the_limit_the_run_has_failed_and_no_feed_ends(tmp_path: Path
             await sim.turn("a", 0)
         assert sim.simulation.phase() == pb.SimulationPhase.SIMULATION_PHASE_FAILED
         assert not any(feed.ended for feed in sim.feeds)
+        async with asyncio.timeout(WAIT_S):
+            while "RUN_FAILED" not in [each.name for each in waiting(sim.simulation._audit)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        prove(RUN_FAILED, waiting(sim.simulation._audit))
 
 
 @pytest.mark.asyncio
