@@ -80,7 +80,7 @@ class Served:
 
     async def until_failed(self) -> None:
         async with asyncio.timeout(WAIT_S):
-            while not self.simulation.turns.failure:
+            while not any(event.name == RUN_FAILED.name for event in waiting(self.simulation._audit)):
                 await self.simulation.turns.change.wait(0.1)
 
     def events(self) -> str:
@@ -166,6 +166,7 @@ async def test_past_the_limit_the_run_has_failed_and_no_feed_ends(tmp_path: Path
         await sim.until_failed()
         with pytest.raises(RunEndedError, match=r"agent a has not completed the step at tick 0 within 0\.001 s"):
             await sim.turn("a", 0)
+        prove(RUN_FAILED, waiting(sim.simulation._audit))
         assert sim.simulation.phase() == pb.SimulationPhase.SIMULATION_PHASE_FAILED
         assert not any(feed.ended for feed in sim.feeds)
         async with asyncio.timeout(WAIT_S):
