@@ -1,24 +1,29 @@
 """Audit events of the craft: one for each kind of transition, the same again when a tick is computed again."""
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+import svc_sim.wiring
 from code_proofs import prove, waiting
+from craft_bot import BOT_SPEC, Flight
+from mesh.serving.health import Health
+from mesh.serving.runtime import ServiceContext
+from mesh.tasks import task_group
+from mesh.telemetry.telemetry import Telemetry
 from qiki.common.v1.stream_pb2 import Run
+from qiki.sim.v1 import commands_pb2
+from qiki.sim.v1 import sim_service_pb2 as pb
+from qiki_sdk import codes
 from qiki_sdk.audit import AuditReporter
-from qiki_sdk.codes import (
-    BROWN_OUT,
-    LOAD_RESTORED,
-    LOAD_SHED,
-    MODE_CHANGED,
-    POWER_RESTORED,
-    TANK_EMPTY,
-    THERMAL_RECOVERED,
-    THERMAL_TRIPPED,
-    Code,
-)
+from qiki_sdk.codes import Code
+from svc_sim.config import SimSettings
 from svc_sim.craft_reports import report_transitions
+from svc_sim.domain.craft.orders import CraftMode, FireThruster, SetMode
 from svc_sim.domain.craft.transitions import Transition, TransitionKind
 
 RUN = Run(run_id="7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00", tick_ns=50_000_000, start_time=Timestamp(seconds=1_000))
@@ -58,15 +63,71 @@ def test_the_same_transition_at_another_tick_or_of_another_component_is_another_
     assert len({event_id for _name, event_id, _given in reports.events}) == 3
 
 
-def test_every_code_of_the_crafts_transitions_is_reached() -> None:
-    reports = Reports()
-    report_transitions(reports, RUN, 40, [Transition(kind, "part", "detail") for kind in TransitionKind], CAUSE)
-    reported = waiting(reports)
-    prove(MODE_CHANGED, reported)
-    prove(TANK_EMPTY, reported)
-    prove(BROWN_OUT, reported)
-    prove(POWER_RESTORED, reported)
-    prove(LOAD_SHED, reported)
-    prove(LOAD_RESTORED, reported)
-    prove(THERMAL_TRIPPED, reported)
-    prove(THERMAL_RECOVERED, reported)
+def reported(flight: Flight) -> AuditReporter:
+    """Report the transitions of a flight so far, as the simulator does."""
+    audit = AuditReporter("", "svc_sim")
+    for tick, transition in flight.transitions:
+        report_transitions(audit, RUN, tick, [transition], CAUSE)
+    return audit
+
+
+def test_a_change_of_mode_and_an_empty_tank_reach_the_trail() -> None:
+    flight = Flight().with_propellant(0.01)
+    flight.run(30, SetMode(CraftMode.DRIFT), FireThruster("thruster-x-plus-1", 100.0, 20))
+    prove(codes.MODE_CHANGED, waiting(reported(flight)))
+    prove(codes.TANK_EMPTY, waiting(reported(flight)))
+
+
+def test_shed_and_restored_loads_and_a_brown_out_reach_the_trail() -> None:
+    parameters = Flight().parameters
+    assert parameters.power is not None
+    flight = Flight(replace(parameters, power=replace(parameters.power, generator_w=0.0))).with_charge(0.0)
+    flight.run(2)
+    flight.with_charge(0.9).run(2)
+    events = waiting(reported(flight))
+    prove(codes.LOAD_SHED, events)
+    prove(codes.BROWN_OUT, events)
+    prove(codes.POWER_RESTORED, events)
+    prove(codes.LOAD_RESTORED, events)
+
+
+def test_a_trip_and_a_recovery_of_a_thermal_node_reach_the_trail() -> None:
+    flight = Flight()
+    for temperature_k in (360.0, 300.0):
+        thermal = flight.state.thermal
+        assert thermal is not None
+        hot = replace(thermal, temperatures_k=(temperature_k, *thermal.temperatures_k[1:]))
+        flight.state = replace(flight.state, thermal=hot)
+        flight.run(2)
+    prove(codes.THERMAL_TRIPPED, waiting(reported(flight)))
+    prove(codes.THERMAL_RECOVERED, waiting(reported(flight)))
+
+
+@pytest.mark.asyncio
+async def test_a_completed_and_an_aborted_command_reach_the_trail(tmp_path: Path) -> None:
+    no_context: Any = None
+    audit = AuditReporter("", "svc_sim")
+    base = ServiceContext(Health("svc_sim", stall_s=60.0), Telemetry("svc_sim"), audit)
+    with base.resources:
+        parts = svc_sim.wiring.build(SimSettings(state_dir=tmp_path, paused=True, bot_spec=BOT_SPEC), base)
+        servicer: Any = parts.mounts[0].servicer
+        life = next(feed for feed in parts.feeds if feed.name == "commands")
+        drift = commands_pb2.Command(set_mode=commands_pb2.SetMode(mode=commands_pb2.CraftMode.CRAFT_MODE_DRIFT))
+        speed = commands_pb2.Command(set_velocity=commands_pb2.SetVelocity())
+        async with task_group() as group, asyncio.timeout(20):
+            tasks = [group.create_task(_run(loop)) for loop in parts.loops]
+            for number, command in enumerate((drift, speed)):
+                command.command_id = f"00000000-0000-4000-8000-{number:012}"
+                await servicer.ExecuteCommand(pb.ExecuteCommandRequest(command=command), no_context)
+            await servicer.StepSimulation(pb.StepSimulationRequest(ticks=2), no_context)
+            while life.store.last_sequence < 4:
+                await life.change.wait(0.05)
+            await servicer.StepSimulation(pb.StepSimulationRequest(ticks=1), no_context)
+            for task in tasks:
+                task.cancel()
+    prove(codes.COMMAND_COMPLETED, waiting(audit))
+    prove(codes.COMMAND_ABORTED, waiting(audit))
+
+
+async def _run(loop: Any) -> None:
+    await loop()
