@@ -16,12 +16,16 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cli.errors import ChildFailedError
+from cli.local_mesh.mesh import _Reporter
 from cli.local_mesh.ports import choose_ports
 from cli.local_mesh.probe import until_http_ok, until_serving
 from cli.local_mesh.processes import find_nats_server
 from cli.local_mesh.supervision.child import ChildEvent, ChildSpec, ChildState, RestartPolicy, exit_text, log_tail
 from cli.local_mesh.supervision.shutdown import SignalShutdown
 from cli.local_mesh.supervision.supervisor import Supervisor
+from code_proofs import prove, waiting
+from qiki_sdk.audit import AuditReporter
+from qiki_sdk.codes import PROCESS_DIED
 
 # A child like the mesh's services: it ends on SIGTERM and when its standard input closes, and reports readiness
 # by creating a file.
@@ -447,3 +451,22 @@ def test_the_end_of_a_log_is_bounded_and_may_hold_bytes_that_are_no_text(tmp_pat
 
 def test_the_nats_server_that_is_run_is_the_one_beside_this_python() -> None:
     assert find_nats_server() == str(Path(sys.executable).parent / "nats-server")
+
+
+@pytest.mark.asyncio
+async def test_a_killed_child_is_in_the_audit_trail_and_one_that_was_asked_to_end_is_not(tmp_path: Path) -> None:
+    audit, events = AuditReporter("", "qiki_up"), Events()
+    report = _Reporter(lambda _line: None, 1, audit)
+
+    def both(event: ChildEvent) -> None:
+        report(event)
+        events(event)
+
+    async with Supervisor(both, None, QUICK) as supervisor:
+        await supervisor.start(spec(tmp_path, "radar", OBEDIENT))
+        os.kill(supervisor.pids()["radar"], signal.SIGKILL)
+        await events.until(is_in(ChildState.READY, "radar"), count=2)
+    prove(PROCESS_DIED, waiting(audit))
+    (died,) = waiting(audit)
+    assert died.message == "radar was ended by SIGKILL"
+    assert [(item.name, item.value) for item in died.attributes] == [("process", "radar")]
