@@ -44,6 +44,7 @@ check: setup ## Formatting, lint, types, import rules, words, proto lint, rules 
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.cancellation $(CODE)
 	$(BIN)/python -m checks.words
+	$(BIN)/python -m checks.rooms
 	$(BIN)/python -m checks.mutation --check
 	$(BIN)/python -m checks.metrics_table --check
 	$(BIN)/python -m checks.generated_files --check

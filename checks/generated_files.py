@@ -11,7 +11,7 @@ from botspec.derived.picture import svg
 from botspec.derived.runtime import generate
 from botspec.example import example_bots
 from botspec.model import load_bot_spec
-from cli.botspecs import schema_text
+from cli.botspec.texts import schema_text
 
 ROOT: Final = Path(__file__).parent.parent
 SCHEMA: Final = Path("botspec/BotSpec.schema.json")

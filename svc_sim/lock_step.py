@@ -14,7 +14,7 @@ from botspec.yaml_source import Problem, SpecError
 from mesh.feeds.notifier import Notifier
 from mesh.serving.errors import InvalidFieldError, RunEndedError
 from mesh.serving.health import Heartbeat
-from svc_sim.domain.scenario import LoadedScenario
+from svc_sim.domain.scenario.scenario import LoadedScenario
 from svc_sim.pacer import SLICE_S
 
 NOT_YET = -1

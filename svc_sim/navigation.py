@@ -10,7 +10,7 @@ from mesh.schedule import Schedule
 from qiki.sim.v1.sensors_pb2 import SensorReading
 from svc_sim.domain.kinematics import Kinematics
 from svc_sim.domain.readings import read_sensor
-from svc_sim.domain.sensor_faults import FaultKind, FaultPlan, FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultPlan, FaultState
 from svc_sim.wire import snapshots as wire
 
 # Faults in which a sensor gives no value. Scenarios have a dropout of all readings alone for a bot without a body.

@@ -10,8 +10,8 @@ from mesh.clock import SimulationClock
 from mesh.feeds.feed import Feed
 from mesh.schedule import Schedule
 from qiki.sim.v1.world_pb2 import WorldSnapshot
-from svc_sim.command_life import CommandLife
-from svc_sim.craft_run import CraftRun
+from svc_sim.commands.life import CommandLife
+from svc_sim.craft.run import CraftRun
 from svc_sim.domain.body.motion import kinematics_of
 from svc_sim.domain.craft.step import Stepped
 from svc_sim.domain.world import World

@@ -9,7 +9,7 @@ from mesh.feeds.store import Entry
 from mesh.feeds.watch import confirm, watch
 from mesh.serving.errors import InvalidFieldError, RunEndedError, ServerDrainingError
 from qiki.sim.v1 import sim_service_pb2 as pb
-from svc_sim.commands import Commands
+from svc_sim.commands.execution import Commands
 from svc_sim.outputs import Feeds
 from svc_sim.pacer import SLICE_S
 from svc_sim.simulation import Simulation

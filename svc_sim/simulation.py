@@ -28,12 +28,12 @@ from qiki_sdk.codes import (
     SENSOR_IO_OK,
     TIME_CONTROLLED,
 )
+from svc_sim.craft.effects import TickEffects
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.lock_step import Turns
 from svc_sim.metrics import SimMetrics
 from svc_sim.outputs import Feeds, Outputs
 from svc_sim.pacer import SLICE_S, Pacer
-from svc_sim.tick_effects import TickEffects
 
 _LOG = logging.getLogger(__name__)
 _WIRE_FLOW_CONTROL = {

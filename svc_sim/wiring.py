@@ -24,14 +24,16 @@ from qiki.sim.v1.sim_service_pb2 import (
     WatchWorldResponse,
 )
 from qiki.sim.v1.sim_service_pb2_grpc import add_SimServiceServicer_to_server
-from svc_sim.command_life import CommandLife
-from svc_sim.commands import Commands
-from svc_sim.components import bot_parts
+from svc_sim.commands.execution import Commands
+from svc_sim.commands.life import CommandLife
+from svc_sim.commands.record_writer import RecordWriter
 from svc_sim.config import SimSettings, to_nanoseconds
-from svc_sim.craft_run import CraftRun
-from svc_sim.craft_spec import craft_setup
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.scenario import LoadedScenario
+from svc_sim.craft.components import bot_parts
+from svc_sim.craft.effects import TickEffects
+from svc_sim.craft.run import CraftRun
+from svc_sim.craft.spec import craft_setup
+from svc_sim.domain.scenario.loader import load_scenario
+from svc_sim.domain.scenario.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
 from svc_sim.durability.checkpoints import CheckpointStore
 from svc_sim.durability.commit_log import CommitLog
@@ -42,10 +44,8 @@ from svc_sim.metrics import SimMetrics
 from svc_sim.navigation import Navigation
 from svc_sim.outputs import Feeds, Outputs
 from svc_sim.pacer import Pacer
-from svc_sim.record_writer import RecordWriter
 from svc_sim.service import SimServicer
 from svc_sim.simulation import Simulation
-from svc_sim.tick_effects import TickEffects
 
 # In simulation time: the most that a restart recomputes beyond the visible ticks.
 RESERVED_BLOCK_NS = 1_000_000_000

@@ -10,8 +10,8 @@ from typing import Any
 import botspec
 from botspec import yaml_source
 from botspec.model import load_bot_spec
-from svc_sim.craft_run import CraftSetup
-from svc_sim.craft_spec import craft_setup
+from svc_sim.craft.run import CraftSetup
+from svc_sim.craft.spec import craft_setup
 from svc_sim.domain.craft.orders import Ending, GivenOrder, Order
 from svc_sim.domain.craft.parameters import CraftParameters
 from svc_sim.domain.craft.sensing import Surroundings
@@ -19,7 +19,7 @@ from svc_sim.domain.craft.state import CraftState, initial_craft
 from svc_sim.domain.craft.step import Stepped, step_craft
 from svc_sim.domain.craft.transitions import Transition
 from svc_sim.domain.kinematics import Kinematics, attitude_of
-from svc_sim.domain.sensor_faults import FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultState
 from svc_sim.domain.sensors.readings import Reading
 
 BOT_SPEC = Path(botspec.__file__).parent / "bots" / "inspection-craft.yaml"

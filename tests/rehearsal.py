@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from botspec.channels import Channel
 from botspec.model import BotSpec
 from cli.demo.checks.event_check import CheckedEvent
-from cli.replay.track_replay import TrackReplay
-from cli.scenario.digest import RunDigest
-from cli.scenario.goals.judge import RunJudge
-from cli.scenario.goals.verdict import Verdict
+from cli.runs.replay.track_replay import TrackReplay
+from cli.runs.scenario.digest import RunDigest
+from cli.runs.scenario.goals.judge import RunJudge
+from cli.runs.scenario.goals.verdict import Verdict
 from mesh.clock import SimulationClock
 from mesh.feeds import identity
 from mesh.rng import generator
@@ -27,7 +27,7 @@ from svc_radar.domain import observe
 from svc_radar.wire import world as radar_world
 from svc_radar.wire.frames import FrameEncoder
 from svc_sim.domain.helm import Helm
-from svc_sim.domain.scenario import LoadedScenario
+from svc_sim.domain.scenario.scenario import LoadedScenario
 from svc_sim.domain.world import World, last_tick_of
 from svc_sim.navigation import Navigation
 from svc_sim.wire import snapshots

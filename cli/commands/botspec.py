@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, bot_file
+from cli.botspec.option import DEFAULT_BOT, bot_file
 from cli.output_file import put
 
 botspec = typer.Typer(help="Check a bot's specification, and generate from it.", no_args_is_help=True)
@@ -33,7 +33,7 @@ class PictureFormat(StrEnum):
 @botspec.command()
 def validate(bot: Bot = DEFAULT_BOT) -> None:
     """Check a BotSpec; report every problem with its line, and exit with status 1 if there is one."""
-    from cli.botspecs import summary  # noqa: PLC0415 - others must start without it
+    from cli.botspec.texts import summary  # noqa: PLC0415 - others must start without it
 
     print(summary(bot_file(bot)))
 
@@ -48,7 +48,7 @@ def generate(
     ] = False,
 ) -> None:
     """Write each service's runtime configuration, one JSON file a service, stamped with the BotSpec's digest."""
-    from cli.botspecs import generate_files  # noqa: PLC0415 - others must start without it
+    from cli.botspec.texts import generate_files  # noqa: PLC0415 - others must start without it
 
     for line in generate_files(bot_file(bot), out, check=check):
         print(line)
@@ -57,7 +57,7 @@ def generate(
 @botspec.command()
 def schema(out: Out = None) -> None:
     """Print the JSON Schema of a BotSpec, with which an editor completes and checks one."""
-    from cli.botspecs import schema_text  # noqa: PLC0415 - others must start without it
+    from cli.botspec.texts import schema_text  # noqa: PLC0415 - others must start without it
 
     put(schema_text(), out)
 
@@ -72,7 +72,7 @@ def graph(
     out: Out = None,
 ) -> None:
     """Draw the components, channels, streams and durables, and the flow between them."""
-    from cli.botspecs import picture_text  # noqa: PLC0415 - others must start without it
+    from cli.botspec.texts import picture_text  # noqa: PLC0415 - others must start without it
 
     put(picture_text(bot_file(bot), mermaid=picture is PictureFormat.MERMAID), out)
 
@@ -83,7 +83,7 @@ def diff(
     after: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The bot to compare with it.")],
 ) -> None:
     """Compare two BotSpecs by meaning, not by text: exit with status 1 if they differ."""
-    from cli.botspecs import difference_lines  # noqa: PLC0415 - others must start without it
+    from cli.botspec.texts import difference_lines  # noqa: PLC0415 - others must start without it
 
     lines = difference_lines(bot_file(before), bot_file(after))
     for line in lines:

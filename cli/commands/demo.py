@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.commands.up import Scenario, StateDir
 from cli.local_mesh.options import FlowControl, MeshOptions, check_speed
 

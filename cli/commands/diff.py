@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 
 _RUN = "DIR, the state directory of a mesh, or nats://HOST:PORT; #RUN_ID after it names a run, else it is the newest."
 
@@ -20,6 +20,6 @@ def diff(
     Ids are compared as pairs and times from the start, so runs with other ids can be the same. Exit status 0 where the
     runs are the same, 1 where they differ, 2 where they cannot be compared.
     """
-    from cli.diff.run import run_diff  # noqa: PLC0415 - other commands must start without its dependencies
+    from cli.runs.diff.run import run_diff  # noqa: PLC0415 - other commands must start without its dependencies
 
     run_diff(first, second, bot_file(bot))

@@ -17,8 +17,8 @@ from evaluation.recordings.reading.cleaning import Rules
 from evaluation.recordings.report import Example, ImportReport, utc_text
 from evaluation.recordings.sample import make_sample, paris
 from evaluation.recordings.trajectory_file import SUFFIXES, check_output, write_trajectories
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.trajectory import Trajectory
+from svc_sim.domain.contacts.trajectory import Trajectory
+from svc_sim.domain.scenario.loader import load_scenario
 
 
 def parse_rules(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.errors import UsageError
 from cli.local_mesh.options import check_run_id, check_speed
 
@@ -46,7 +46,7 @@ def replay(
     pin()  # before NumPy is imported, as in the service
     if setting:
         from cli.demo.outcome import check_picture  # noqa: PLC0415
-        from cli.replay.changed import run_changed  # noqa: PLC0415
+        from cli.runs.replay.changed import run_changed  # noqa: PLC0415
 
         if picture is not None:
             check_picture(picture)
@@ -54,6 +54,6 @@ def replay(
         return
     if picture is not None:
         raise UsageError("--picture: only with --set.")
-    from cli.replay.run import run_replay  # noqa: PLC0415
+    from cli.runs.replay.run import run_replay  # noqa: PLC0415
 
     run_replay(nats_url, run_id, 0.0 if factor == "max" else float(factor or 0), bot_file(bot))

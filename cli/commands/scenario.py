@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.commands.up import StateDir
 from cli.local_mesh.options import MAX_SEED, FlowControl, MeshOptions, check_speed
 
@@ -15,7 +15,7 @@ scenario = typer.Typer(help="Run scenarios that are judged by goals, also with a
 @scenario.command("list")
 def list_() -> None:
     """List the catalogue: name, duration, contacts, goals, and a sentence on each."""
-    from cli.scenario.listing import list_scenarios  # noqa: PLC0415 - other commands must start without it
+    from cli.runs.scenario.listing import list_scenarios  # noqa: PLC0415 - other commands must start without it
 
     list_scenarios()
 
@@ -29,7 +29,7 @@ def validate(
     bot: BotOption = DEFAULT_BOT,
 ) -> None:
     """Check scenarios for a bot: every problem with its file, line and field. Exit status 1 where there is one."""
-    from cli.scenario.listing import validate_scenarios  # noqa: PLC0415
+    from cli.runs.scenario.listing import validate_scenarios  # noqa: PLC0415
 
     validate_scenarios(names or [], bot_file(bot))
 
@@ -72,6 +72,6 @@ def run(
     from mesh.storage.platform_pin import pin  # noqa: PLC0415 - other commands must start without its dependencies
 
     pin()  # before NumPy is imported: the tracks are recomputed with the arithmetic of the tracker
-    from cli.scenario.run import run_scenario  # noqa: PLC0415
+    from cli.runs.scenario.run import run_scenario  # noqa: PLC0415
 
     run_scenario(name, options, agent or [], duration, picture)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.local_mesh.nats_config import ALWAYS, check_sync_interval
 from cli.local_mesh.options import (
     MAX_SEED,

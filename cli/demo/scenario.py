@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from botspec.yaml_source import SpecError
 from cli.errors import UsageError
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.scenario import LoadedScenario, Scenario
+from svc_sim.domain.scenario.loader import load_scenario
+from svc_sim.domain.scenario.scenario import LoadedScenario, Scenario
 from svc_sim.wiring import default_scenario
 
 

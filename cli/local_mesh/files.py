@@ -5,7 +5,7 @@ from pathlib import Path
 from botspec.model import LoadedBotSpec, load_bot_spec
 from botspec.yaml_source import SpecError
 from cli.errors import UsageError
-from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario.loader import load_scenario
 
 
 def check_files(scenario: Path | None, bot_spec: Path) -> None:

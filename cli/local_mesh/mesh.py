@@ -33,7 +33,7 @@ from cli.local_mesh.supervision.supervisor import Supervisor
 from mesh.tasks import task_group
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import PROCESS_DIED
-from qiki_sdk.spool_files import SpoolInUseError
+from qiki_sdk.spool.files import SpoolInUseError
 
 TOPOLOGY_RETRY_S = 0.5
 REPORTER = "qiki_up"

@@ -15,7 +15,7 @@ from evaluation.recordings.reading.state_vectors import StateVectors, parse_stat
 from evaluation.recordings.reading.table import Table, read_table
 from evaluation.recordings.report import ImportReport, Tally
 from evaluation.recordings.trajectories import Piece, Progress, make_trajectories
-from svc_sim.domain.trajectory import MAX_AIRCRAFT, MAX_ROWS
+from svc_sim.domain.contacts.trajectory import MAX_AIRCRAFT, MAX_ROWS
 
 
 @dataclass(frozen=True, slots=True)

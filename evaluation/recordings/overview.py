@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.recordings.reading.values import Floats
 from evaluation.recordings.statistics import states_of
-from svc_sim.domain.trajectory import Trajectory
+from svc_sim.domain.contacts.trajectory import Trajectory
 
 INSTANTS = 2001
 """Number of times, evenly spread, at which the aircraft are counted."""

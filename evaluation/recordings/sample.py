@@ -17,8 +17,8 @@ from evaluation.recordings.reading.cleaning import Rules
 from evaluation.recordings.statistics import AircraftStatistics, check, differences, read_statistics, statistics_of
 from evaluation.recordings.trajectories import Progress
 from evaluation.recordings.trajectory_file import trajectory_text, write_trajectories
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.trajectory import parse_trajectory
+from svc_sim.domain.contacts.trajectory import parse_trajectory
+from svc_sim.domain.scenario.loader import load_scenario
 
 DOWNLOAD_TIMEOUT_S = 900.0
 MAX_PIP_LINES = 4

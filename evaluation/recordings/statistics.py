@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.recordings.errors import RecordingError
 from evaluation.recordings.reading.values import Floats
-from svc_sim.domain.trajectory import Aircraft, Trajectory
+from svc_sim.domain.contacts.trajectory import Aircraft, Trajectory
 
 POSITION_TOLERANCE_M = 0.5
 SPEED_TOLERANCE_MPS = 0.05

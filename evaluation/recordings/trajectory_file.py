@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.recordings.errors import RecordingError
 from evaluation.recordings.trajectories import Piece
-from svc_sim.domain.trajectory import COLUMNS
+from svc_sim.domain.contacts.trajectory import COLUMNS
 
 SUFFIXES = (".csv", ".csv.gz")
 PACKING = 6

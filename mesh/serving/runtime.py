@@ -31,7 +31,7 @@ from mesh.telemetry.service_metrics import watch_audit, watch_service
 from mesh.telemetry.telemetry import Telemetry
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import BOOT_OK, FAULT, SHUTDOWN
-from qiki_sdk.spool_files import SpoolInUseError
+from qiki_sdk.spool.files import SpoolInUseError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2

@@ -19,7 +19,7 @@ from qiki_sdk.channel import connect
 from qiki_sdk.cleanup import CLEANUP_S, cleanup
 from qiki_sdk.codes import Code
 from qiki_sdk.errors import QikiError, from_rpc_error
-from qiki_sdk.spool import CAPACITY, Spool
+from qiki_sdk.spool.spool import CAPACITY, Spool
 
 if TYPE_CHECKING:  # the generated stub exists only for the type checker
     from qiki.registrar.v1.registrar_service_pb2_grpc import RegistrarServiceAsyncStub

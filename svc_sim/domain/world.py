@@ -8,14 +8,14 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from botspec.base import nanoseconds
-from svc_sim.domain.contact_motion import RandomManeuvers, RecordedMotion, Waypoints, waypoint_motion
-from svc_sim.domain.faults import Fault, TransponderFault
+from svc_sim.domain.contacts.motion import RandomManeuvers, RecordedMotion, Waypoints, waypoint_motion
+from svc_sim.domain.contacts.random_maneuvers import random_maneuvers
+from svc_sim.domain.contacts.trajectory import Aircraft
 from svc_sim.domain.helm import Helm, steer
 from svc_sim.domain.kinematics import Kinematics, Vector, plan_motion
-from svc_sim.domain.random_maneuvers import random_maneuvers
-from svc_sim.domain.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
-from svc_sim.domain.sensor_faults import FaultState
-from svc_sim.domain.trajectory import Aircraft
+from svc_sim.domain.scenario.faults import Fault, TransponderFault
+from svc_sim.domain.scenario.scenario import Contact, LoadedScenario, ObjectType, TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultState
 
 NS_PER_S = 1_000_000_000
 AIRCRAFT_RCS_DBSM = 20.0

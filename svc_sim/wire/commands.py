@@ -7,10 +7,10 @@ from mesh.clock import SimulationClock
 from mesh.serving.errors import InvalidFieldError
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
+from svc_sim.domain.contacts.trajectory import MAX_SPEED_MPS
 from svc_sim.domain.craft.limits import CraftLimits
 from svc_sim.domain.helm import Helm
-from svc_sim.domain.scenario import MAX_TURN_RATE_DPS
-from svc_sim.domain.trajectory import MAX_SPEED_MPS
+from svc_sim.domain.scenario.scenario import MAX_TURN_RATE_DPS
 from svc_sim.wire.orders import to_order
 from svc_sim.wire.refused import RefusedError
 

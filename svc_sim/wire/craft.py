@@ -12,8 +12,8 @@ from svc_sim.domain.craft.guidance import with_identity
 from svc_sim.domain.craft.parameters import CraftParameters, PartKind
 from svc_sim.domain.craft.state import CraftState, NavSource
 from svc_sim.domain.kinematics import Kinematics
-from svc_sim.domain.scenario import TransponderMode
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.scenario import TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.wire.orders import CRAFT_MODES, TRANSPONDER_MODES
 
 SCHEMA_VERSION = 1

@@ -17,7 +17,7 @@ from svc_sim.domain.craft.orders import (
     SetVelocity,
     SwitchPower,
 )
-from svc_sim.domain.scenario import TransponderMode
+from svc_sim.domain.scenario.scenario import TransponderMode
 from svc_sim.wire.refused import RefusedError, check_name, check_within
 
 NS_PER_S = 1_000_000_000

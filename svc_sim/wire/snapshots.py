@@ -10,8 +10,8 @@ from qiki.sim.v1.sensors_pb2 import GnssFix, ImuSample, SensorReading
 from qiki.sim.v1.world_pb2 import Contact, SensorFault, SensorFaultKind, WorldSnapshot
 from svc_sim.domain.kinematics import Kinematics, Vector
 from svc_sim.domain.readings import GnssReading, ImuReading
-from svc_sim.domain.scenario import ObjectType, TransponderMode
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.scenario import ObjectType, TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.world import ContactState, WorldState
 
 SCHEMA_VERSION = 1

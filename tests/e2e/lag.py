@@ -13,7 +13,7 @@ from outcome import SmokeError, say
 
 from mesh.tasks import task_group
 from qiki_sdk.audit_event import make_event
-from qiki_sdk.codes import ACCESS_REFUSED
+from qiki_sdk.codes import BOOT_OK
 
 # stream and name
 DURABLES = (
@@ -75,7 +75,7 @@ async def _publish(jetstream: JetStreamContext) -> None:
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     for number in range(1, WATCH_S * EVENTS_PER_S + 1):
-        event = make_event(REPORTER, ACCESS_REFUSED, f"smoke {number}")
+        event = make_event(REPORTER, BOOT_OK, f"smoke {number}")
         headers = {
             "ce-specversion": "1.0",
             "ce-id": event.event_id,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from botspec.example import example_bot_spec, example_bots
-from cli.bots import bot_file
+from cli.botspec.option import bot_file
 from cli.errors import UsageError
 
 EXAMPLE = example_bot_spec()

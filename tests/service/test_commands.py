@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-import svc_sim.commands
+import svc_sim.commands.execution
 import svc_sim.wiring
 from mesh.serving.errors import StartError
 from qiki.sim.v1 import sim_service_pb2 as pb
@@ -171,7 +171,7 @@ async def test_after_the_end_of_the_run_commands_are_refused(tmp_path: Path, sce
 async def test_a_run_at_its_command_limit_refuses_new_commands_and_still_answers_repeated_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(svc_sim.commands, "MAX_COMMANDS", 2)
+    monkeypatch.setattr(svc_sim.commands.execution, "MAX_COMMANDS", 2)
     async with served(tmp_path) as client:
         first = helm(speed_mps=1.0)
         answered = await client.result(first)

@@ -27,7 +27,7 @@ from qiki_sdk import QikiError, Stream, StreamSettings
 from qiki_sdk.channel import connect
 from qiki_sdk.codes import FEED_BLOCKED
 from qiki_sdk.errors import from_rpc_error
-from svc_sim.domain.trajectory import COLUMNS
+from svc_sim.domain.contacts.trajectory import COLUMNS
 
 pytestmark = pytest.mark.asyncio
 

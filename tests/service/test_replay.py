@@ -12,7 +12,7 @@ import pytest
 from adapters.jetstream.client.connection import connect
 from adapters.jetstream.topology.streams import init
 from chain import RUN_ID, Stored
-from cli.replay.difference import first_difference
+from cli.runs.replay.difference import first_difference
 from declared import wanted_streams
 from finished_run import Streams, altered, finish_run, store_again
 from mesh.feeds.token import decode

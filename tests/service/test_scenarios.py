@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.scenario.catalogue import catalogue
+from cli.runs.scenario.catalogue import catalogue
 
 QIKI = (sys.executable, "-P", "-m", "cli")
 AGENT = Path(__file__).parents[2] / "examples" / "agent" / "avoid.py"

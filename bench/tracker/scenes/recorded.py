@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.tracker.scenes.scan import wrap_bearing
 from mesh.rng import generator
-from svc_sim.domain.trajectory import Trajectory, parse_trajectory
+from svc_sim.domain.contacts.trajectory import Trajectory, parse_trajectory
 from svc_tracker.domain import Detections, Frame, SensorModel, SensorStatus, bare_detections
 from svc_tracker.domain.state.types import Booleans, Floats, Integers
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.commands.jetstream.options import DEFAULT_NATS_URL, NatsUrl
 
 dlq = typer.Typer(help="Look at dead letters, send one once more, and remove one.", no_args_is_help=True)

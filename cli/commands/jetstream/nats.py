@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from cli.bots import DEFAULT_BOT, BotOption, bot_file
+from cli.botspec.option import DEFAULT_BOT, BotOption, bot_file
 from cli.commands.jetstream.dlq import dlq
 from cli.commands.jetstream.options import DEFAULT_NATS_URL, NatsUrl
 

@@ -13,7 +13,7 @@ from botspec.channels import Channel
 from botspec.model import BotSpec
 from cli.demo.checks.event_check import CheckedEvent, EventCheck
 from cli.demo.checks.findings import Findings
-from cli.replay.track_replay import LeftOutError, TrackReplay
+from cli.runs.replay.track_replay import LeftOutError, TrackReplay
 from qiki.radar.v1.radar_pb2 import RadarFrame
 from qiki.radar.v1.track_pb2 import TrackSet
 from qiki.tracker.v1.guard_pb2 import GuardEvent

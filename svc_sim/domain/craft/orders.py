@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from svc_sim.domain.kinematics import Quaternion, Vector
-from svc_sim.domain.scenario import TransponderMode
+from svc_sim.domain.scenario.scenario import TransponderMode
 
 
 class CraftMode(StrEnum):

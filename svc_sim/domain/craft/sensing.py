@@ -9,7 +9,7 @@ from svc_sim.domain.craft.energy import is_tripped
 from svc_sim.domain.craft.parameters import CraftParameters
 from svc_sim.domain.craft.state import CraftState, NavMemory, NavSource
 from svc_sim.domain.kinematics import Vector
-from svc_sim.domain.sensor_faults import FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultState
 from svc_sim.domain.sensors.parameters import SensorKind
 from svc_sim.domain.sensors.readings import Measured, MissingReason, Reading, SensorState
 from svc_sim.domain.sensors.sensor import SensorInputs, read

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mesh.rng import generator
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.sensors.measurement import measure
 from svc_sim.domain.sensors.parameters import SensorParameters
 from svc_sim.domain.sensors.readings import Measured, MeasuredReason, Missing, MissingReason, Quantity, Reading

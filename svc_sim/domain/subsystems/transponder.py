@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from svc_sim.domain.limits import ParameterError, require_non_negative
-from svc_sim.domain.scenario import TransponderMode
+from svc_sim.domain.scenario.scenario import TransponderMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from botspec.example import example_bot_spec
-from cli.scenario.catalogue import catalogue, load_bot, load_for
+from cli.runs.scenario.catalogue import catalogue, load_bot, load_for
 from rehearsal import Rehearsed, load_module, rehearse
 from svc_sim.domain.helm import Helm
 

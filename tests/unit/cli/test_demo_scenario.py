@@ -6,7 +6,7 @@ import pytest
 
 from cli.demo.scenario import shortened
 from cli.errors import UsageError
-from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario.loader import load_scenario
 
 RECORDING = "t,icao24,callsign,squawk,east_m,north_m,up_m,ve,vn,vu\n0,abc,A1,,0,0,9,1,0,0\n10,abc,A1,,10,0,9,1,0,0\n"
 SCENARIO = """

@@ -6,15 +6,15 @@ import pytest
 
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
-from cli.scenario.goals.energy_goals import BrownOutJudge, ChargeJudge
-from cli.scenario.goals.flight_goals import ClearanceJudge, ReachJudge, nearest_on_line
-from cli.scenario.goals.needs import goal_needs
-from cli.scenario.goals.track_goals import AlarmJudge, ContinuityJudge, IdentityJudge
+from cli.runs.scenario.goals.energy_goals import BrownOutJudge, ChargeJudge
+from cli.runs.scenario.goals.flight_goals import ClearanceJudge, ReachJudge, nearest_on_line
+from cli.runs.scenario.goals.needs import goal_needs
+from cli.runs.scenario.goals.track_goals import AlarmJudge, ContinuityJudge, IdentityJudge
 from qiki.common.v1.geometry_pb2 import UUID, Pose, Vector3, Vector3d
 from qiki.radar.v1.track_pb2 import FriendFoe, RadarTrack, RadarTrackStatus, TrackSet
 from qiki.sim.v1.world_pb2 import Contact, WorldSnapshot
 from qiki.tracker.v1.guard_pb2 import GuardEvent, GuardPhase
-from svc_sim.domain.goals import Alarm, ChargeAbove, Identified, KeepClear, NoBrownOut, Reach, TrackContinuity
+from svc_sim.domain.scenario.goals import Alarm, ChargeAbove, Identified, KeepClear, NoBrownOut, Reach, TrackContinuity
 
 SPEC = load_bot_spec(example_bot_spec()).spec
 TRACKED = RadarTrackStatus.RADAR_TRACK_STATUS_TRACKED

@@ -4,7 +4,7 @@ import math
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.diff.sameness import Sameness
+from cli.runs.diff.sameness import Sameness
 from qiki.common.v1.geometry_pb2 import UUID
 from qiki.radar.v1.radar_pb2 import RadarDetection, RadarFrame
 from qiki.tracker.v1.guard_pb2 import GuardEvent

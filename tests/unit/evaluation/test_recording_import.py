@@ -17,8 +17,8 @@ from evaluation.recordings.reading.cleaning import Rules
 from evaluation.recordings.report import MAX_EXAMPLES, Example, Reason
 from evaluation.recordings.statistics import check, read_statistics
 from evaluation.recordings.trajectory_file import trajectory_text, write_trajectories
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.trajectory import parse_trajectory
+from svc_sim.domain.contacts.trajectory import parse_trajectory
+from svc_sim.domain.scenario.loader import load_scenario
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "recording"
 ORIGIN = (49.0, 2.5, 0.0)

@@ -15,7 +15,7 @@ from evaluation.recordings.errors import RecordingError
 from evaluation.recordings.reading.cleaning import Rules
 from evaluation.recordings.sample import Sample, make_sample, paris
 from evaluation.recordings.statistics import check, differences, read_statistics, statistics_of
-from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario.loader import load_scenario
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "recording"
 MEMBER = "skies/samples/dirty.json.gz"

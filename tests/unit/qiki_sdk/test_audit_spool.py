@@ -16,7 +16,7 @@ from qiki.registrar.v1 import registrar_service_pb2 as pb
 from qiki_sdk import Backoff, codes
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.channel import SERVER_OPTIONS, connect
-from qiki_sdk.spool import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from qiki_sdk.spool.spool import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 
 SERVICE = "qiki.registrar.v1.RegistrarService"
 WAIT_S = 10.0

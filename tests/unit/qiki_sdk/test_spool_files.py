@@ -12,8 +12,8 @@ import pytest
 from qiki.registrar.v1.registrar_service_pb2 import AuditEvent
 from qiki_sdk.audit_event import make_event
 from qiki_sdk.codes import BOOT_OK, SPOOL_DROPPED
-from qiki_sdk.spool import Spool
-from qiki_sdk.spool_files import SEGMENT_BYTES, SpoolInUseError
+from qiki_sdk.spool.files import SEGMENT_BYTES, SpoolInUseError
+from qiki_sdk.spool.spool import Spool
 
 
 def event(text: str) -> AuditEvent:

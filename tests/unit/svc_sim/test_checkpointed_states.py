@@ -2,8 +2,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from svc_sim.domain.scenario import TransponderMode
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.scenario import TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.sensors.parameters import QUANTITIES, Errors, SensorKind, SensorParameters
 from svc_sim.domain.sensors.readings import MissingReason
 from svc_sim.domain.sensors.sensor import SensorInputs, SensorMemory, read

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from botspec.yaml_source import SpecError
-from svc_sim.domain.contact_motion import RandomManeuvers, Waypoints, waypoint_motion
-from svc_sim.domain.faults import BotPart
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.random_maneuvers import random_maneuvers
-from svc_sim.domain.scenario import TransponderMode
+from svc_sim.domain.contacts.motion import RandomManeuvers, Waypoints, waypoint_motion
+from svc_sim.domain.contacts.random_maneuvers import random_maneuvers
+from svc_sim.domain.scenario.faults import BotPart
+from svc_sim.domain.scenario.loader import load_scenario
+from svc_sim.domain.scenario.scenario import TransponderMode
 from svc_sim.domain.world import World
 from svc_sim.wiring import default_scenario
 

@@ -17,8 +17,8 @@ from svc_sim.domain.craft.orders import (
     SwitchPower,
 )
 from svc_sim.domain.kinematics import attitude_of
-from svc_sim.domain.scenario import TransponderMode
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.scenario import TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.sensors.readings import Measured, Missing, MissingReason
 
 G0 = 9.80665

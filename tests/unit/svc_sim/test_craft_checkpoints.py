@@ -11,9 +11,9 @@ from craft_bot import Flight, setup
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetMode
 from qiki_sdk.audit import AuditReporter
-from svc_sim.craft_run import CraftRun
+from svc_sim.craft.run import CraftRun
 from svc_sim.domain.craft.orders import FireThruster, SetVelocity, SwitchPower
-from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario.loader import load_scenario
 from svc_sim.domain.world import World
 from svc_sim.durability.checkpoints import (
     Checkpoint,

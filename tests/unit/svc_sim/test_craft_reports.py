@@ -22,7 +22,7 @@ from qiki_sdk import codes
 from qiki_sdk.audit import AuditReporter
 from qiki_sdk.codes import Code
 from svc_sim.config import SimSettings
-from svc_sim.craft_reports import report_transitions
+from svc_sim.craft.reports import report_transitions
 from svc_sim.domain.craft.orders import CraftMode, FireThruster, SetMode
 from svc_sim.domain.craft.transitions import Transition, TransitionKind
 

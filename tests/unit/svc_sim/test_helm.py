@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from svc_sim.domain.helm import Helm, steer
 from svc_sim.domain.kinematics import Maneuver, Motion, plan_motion
-from svc_sim.domain.scenario import Body, LegSpec, LoadedScenario, Scenario
+from svc_sim.domain.scenario.scenario import Body, LegSpec, LoadedScenario, Scenario
 from svc_sim.domain.world import World
 
 RUN_ID = "7b6f0a3e-2f5c-4f0e-9c41-3a8d2f1e5b00"

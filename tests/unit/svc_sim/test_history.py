@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from qiki.common.v1.stream_pb2 import Run
 from qiki.sim.v1.commands_pb2 import Command, CommandOutcome, CommandRecord, CommandResult, SetHelm
-from svc_sim.domain.loader import load_scenario
+from svc_sim.domain.scenario.loader import load_scenario
 from svc_sim.domain.world import World
 from svc_sim.durability.commit_log import CommitLog
 from svc_sim.durability.journal import Journal

@@ -7,10 +7,10 @@ import pytest
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from mesh.clock import SimulationClock
-from svc_sim.components import bot_parts
-from svc_sim.domain.faults import BotPart, Fault, SensorAbsent, SensorDegraded, SensorFailed
+from svc_sim.craft.components import bot_parts
 from svc_sim.domain.kinematics import plan_motion
-from svc_sim.domain.sensor_faults import plan_component_faults
+from svc_sim.domain.scenario.faults import BotPart, Fault, SensorAbsent, SensorDegraded, SensorFailed
+from svc_sim.domain.scenario.sensor_faults import plan_component_faults
 from svc_sim.navigation import Navigation
 
 SPEC = load_bot_spec(example_bot_spec()).spec

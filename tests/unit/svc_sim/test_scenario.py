@@ -9,9 +9,9 @@ import svc_sim
 from botspec.example import example_bot_spec
 from botspec.model import load_bot_spec
 from botspec.yaml_source import SpecError
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.scenario import ObjectType, TransponderMode
-from svc_sim.domain.sensor_faults import FaultKind, FaultPlan, FaultState
+from svc_sim.domain.scenario.loader import load_scenario
+from svc_sim.domain.scenario.scenario import ObjectType, TransponderMode
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultPlan, FaultState
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "scenarios"
 BASE = """\

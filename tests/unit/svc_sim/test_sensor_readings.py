@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
-from svc_sim.domain.sensor_faults import FaultKind, FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultState
 from svc_sim.domain.sensors.parameters import Errors, SensorKind, SensorParameters
 from svc_sim.domain.sensors.readings import (
     Measured,

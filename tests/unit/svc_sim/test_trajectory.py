@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botspec.yaml_source import SpecError
-from svc_sim.domain import trajectory as module
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.trajectory import COLUMNS, MAX_PROBLEMS, Trajectory, parse_trajectory
+from svc_sim.domain.contacts import trajectory as module
+from svc_sim.domain.contacts.trajectory import COLUMNS, MAX_PROBLEMS, Trajectory, parse_trajectory
+from svc_sim.domain.scenario.loader import load_scenario
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "scenarios" / "two_aircraft.csv"
 PATH = Path("traffic.csv")

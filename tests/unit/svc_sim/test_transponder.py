@@ -3,7 +3,7 @@ from math import inf, nan
 import pytest
 
 from svc_sim.domain.limits import ParameterError
-from svc_sim.domain.scenario import TransponderMode
+from svc_sim.domain.scenario.scenario import TransponderMode
 from svc_sim.domain.subsystems.transponder import TransponderParameters, step_transponder
 
 OWN = TransponderParameters("QIKI-1", TransponderMode.ON, spoof_identity="BUOY-7", power_w=3.0)

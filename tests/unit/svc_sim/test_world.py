@@ -16,8 +16,8 @@ from qiki.sim.v1.world_pb2 import (
     SENSOR_FAULT_KIND_JAMMING,
     SensorFaultKind,
 )
-from svc_sim.domain.loader import load_scenario
-from svc_sim.domain.scenario import (
+from svc_sim.domain.scenario.loader import load_scenario
+from svc_sim.domain.scenario.scenario import (
     Body,
     Contact,
     LegSpec,
@@ -27,7 +27,7 @@ from svc_sim.domain.scenario import (
     Transponder,
     TransponderMode,
 )
-from svc_sim.domain.sensor_faults import FaultKind, FaultPlan, FaultState
+from svc_sim.domain.scenario.sensor_faults import FaultKind, FaultPlan, FaultState
 from svc_sim.domain.world import AIRCRAFT_RCS_DBSM, World
 from svc_sim.wire.snapshots import to_snapshot
 

@@ -1,0 +1,1 @@
+"""The option that chooses a bot, and the texts of `qiki botspec`."""

@@ -1,0 +1,1 @@
+"""Work on whole runs: scenarios, replay, and comparison."""

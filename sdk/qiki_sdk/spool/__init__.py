@@ -1,0 +1,1 @@
+"""The spool of audit events: numbered, bounded, on the disk."""

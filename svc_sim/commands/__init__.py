@@ -1,0 +1,1 @@
+"""Commands: their execution, their life as a feed, and the records of their ends."""

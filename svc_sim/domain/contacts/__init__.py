@@ -1,0 +1,1 @@
+"""Motion of the contacts: by legs, at random, and as recorded."""
