@@ -284,6 +284,7 @@ def test_a_service_gets_exactly_the_given_settings() -> None:
         "QIKI_SIM_LOG_FORMAT": "json",
         "QIKI_SIM_RUNTIME": "/state/runtime/sim.json",
         "QIKI_SIM_STATE_DIR": "/state/sim",
+        "QIKI_SIM_SPOOL_DIR": "/state/audit-spool/sim",
         "QIKI_SIM_REGISTRAR_TARGET": "127.0.0.1:50054",
         "PYTHONUNBUFFERED": "1",
     }
