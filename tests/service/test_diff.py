@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from adapters.jetstream.client.connection import connect
-from adapters.jetstream.topology.streams import init, wanted_streams
+from adapters.jetstream.topology.streams import init
 from chain import Stored
+from declared import wanted_streams
 from finished_run import Streams, finish_run, store_again
 from nats_server import NatsServer
 from qiki.radar.v1.radar_pb2 import RadarFrame

@@ -30,7 +30,7 @@ async def test_every_frame_has_its_truth_of_the_same_sequence(tmp_path: Path) ->
         last = await served.produce(9)
         truths = await take(served.watch(from_oldest=True), "truth", last)
         frames = await take(served.stub.WatchFrames(pb.WatchFramesRequest(from_oldest=True)), "frame", last)
-        world = [contact.contact_id for contact in served.simulation.world.at(20).contacts]
+        world = [contact.contact_id for contact in served.simulation.outputs._world.at(20).contacts]
     named = set()
     for truth, frame in zip(truths, frames, strict=True):
         assert truth.truth.frame_id == frame.frame.frame_id
@@ -46,7 +46,7 @@ async def test_the_truth_changes_nothing_in_the_frames_and_is_not_in_them(tmp_pa
     async with serve(TRUTH_CASE, tmp_path / "with_truth") as served:
         last = await served.produce(6)
         with_truth = await take(served.stub.WatchFrames(pb.WatchFramesRequest(from_oldest=True)), "frame", last)
-        world = [contact.contact_id for contact in served.simulation.world.at(20).contacts]
+        world = [contact.contact_id for contact in served.simulation.outputs._world.at(20).contacts]
     async with serve(FRAMES, tmp_path / "plain") as served:
         await served.produce(6)
         plain = await take(served.watch(from_oldest=True), "frame", last)
