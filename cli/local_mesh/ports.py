@@ -1,8 +1,8 @@
 """Ports of the mesh, and the check that they are free."""
 
 import socket
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import SystemRandom
 from types import MappingProxyType
@@ -76,7 +76,8 @@ def choose_ports(given: Mapping[str, int], free: bool, *, trace: bool = False) -
         _refuse_shared(given)
         _refuse_taken(given, held)
         # All sockets stay bound until every port is known, so that none is assigned twice.
-        return {name: given[name] if name in given else _bind_free(held) for name in defaults}
+        found = _bind_free(held)
+        return {name: given[name] if name in given else next(found) for name in defaults}
 
 
 def _refuse_shared(ports: Mapping[str, int]) -> None:
@@ -104,20 +105,24 @@ def _refuse_taken(ports: Mapping[str, int], held: ExitStack) -> None:
 
 def _suggestion(ports: Mapping[str, int]) -> int:
     with ExitStack() as held:
-        return next(port for _ in range(MAX_TRIES) if (port := _bind_free(held)) not in ports.values())
+        return next(port for port in _bind_free(held) if port not in ports.values())
 
 
-def _bind_free(held: ExitStack) -> int:
-    """Bind a port that is free until `held` closes; return its number."""
+def _bind_free(held: ExitStack) -> Iterator[int]:
+    """Yield free ports, each bound until `held` closes: one after the other, from one drawn at random.
+
+    A mesh's ports lie together: meshes that choose theirs at the same time, before any listens, rarely meet.
+    """
     end = _first_local_port()
     if end <= FIRST_FREE_PORT:
-        return _bind(0, held)
-    draw = SystemRandom()
-    for _ in range(MAX_TRIES):
-        try:
-            return _bind(draw.randrange(FIRST_FREE_PORT, end), held)
-        except OSError:
-            continue
+        for _ in range(MAX_TRIES):
+            yield _bind(0, held)
+    else:
+        first = SystemRandom().randrange(FIRST_FREE_PORT, end)
+        for port in [*range(first, end), *range(FIRST_FREE_PORT, first)][:MAX_TRIES]:
+            with suppress(OSError):
+                _bind(port, held)
+                yield port
     raise UsageError(f"No free port was found between {FIRST_FREE_PORT} and {end} in {MAX_TRIES} tries.")
 
 
